@@ -1,0 +1,105 @@
+#include "core/convert.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+namespace sqz {
+namespace {
+
+// Half to single: shift the exponent and mantissa into place and scale by 2^112, which rebiases
+// the exponent and normalises subnormals at once; infinities and NaNs keep a full exponent.
+float from_half(std::uint16_t h) {
+  const std::uint32_t magnitude = static_cast<std::uint32_t>(h & 0x7fff) << 13;
+  const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000) << 16;
+  float f;
+  std::memcpy(&f, &magnitude, sizeof f);
+  f *= 0x1p112f;
+  std::uint32_t bits;
+  std::memcpy(&bits, &f, sizeof bits);
+  if ((h & 0x7c00) == 0x7c00) bits = magnitude | 0x7f800000u;
+  bits |= sign;
+  std::memcpy(&f, &bits, sizeof f);
+  return f;
+}
+
+template <typename T>
+T read(const unsigned char* p) {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
+}  // namespace
+
+std::size_t item_size(Dtype dtype) {
+  return dtype == Dtype::float64 ? 8 : dtype == Dtype::float32 ? 4 : 2;
+}
+
+void to_float32(const unsigned char* source, Dtype dtype, std::size_t count, float* out) {
+  switch (dtype) {
+    case Dtype::float16:
+      for (std::size_t i = 0; i < count; ++i)
+        out[i] = from_half(read<std::uint16_t>(source + 2 * i));
+      break;
+    case Dtype::bfloat16:
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::uint32_t bits = static_cast<std::uint32_t>(read<std::uint16_t>(source + 2 * i))
+                                   << 16;
+        std::memcpy(out + i, &bits, sizeof bits);
+      }
+      break;
+    case Dtype::float32:
+      if (count) std::memcpy(out, source, count * sizeof(float));
+      break;
+    case Dtype::float64:
+      for (std::size_t i = 0; i < count; ++i)
+        out[i] = static_cast<float>(read<double>(source + 8 * i));
+      break;
+  }
+}
+
+bool all_finite(const float* values, std::size_t count) {
+  bool finite = true;
+  for (std::size_t i = 0; i < count; ++i) finite &= std::isfinite(values[i]);
+  return finite;
+}
+
+bool import_nchw(const unsigned char* source, const std::ptrdiff_t strides[4], const View& y) {
+  bool finite = true;
+  for (std::ptrdiff_t n = 0; n < y.n; ++n)
+    for (std::ptrdiff_t h = 0; h < y.h; ++h)
+      for (std::ptrdiff_t c = 0; c < y.c; ++c) {
+        const unsigned char* from = source + n * strides[0] + c * strides[1] + h * strides[2];
+        float* to = y.data + n * y.image + h * y.row + c;
+        for (std::ptrdiff_t w = 0; w < y.w; ++w) {
+          const float value = read<float>(from + w * strides[3]);
+          finite &= std::isfinite(value);
+          to[w * y.pixel] = value;
+        }
+      }
+  return finite;
+}
+
+void export_nchw(const View& x, float* out) {
+  for (std::ptrdiff_t n = 0; n < x.n; ++n)
+    for (std::ptrdiff_t c = 0; c < x.c; ++c)
+      for (std::ptrdiff_t h = 0; h < x.h; ++h)
+        for (std::ptrdiff_t w = 0; w < x.w; ++w)
+          *out++ = x.data[n * x.image + h * x.row + w * x.pixel + c];
+}
+
+std::vector<std::pair<int, float>> top_k(const float* values, int count, int k) {
+  std::vector<int> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  k = std::max(0, std::min(k, count));
+  std::partial_sort(order.begin(), order.begin() + k, order.end(), [&](int a, int b) {
+    return values[a] != values[b] ? values[a] > values[b] : a < b;
+  });
+  std::vector<std::pair<int, float>> top;
+  for (int i = 0; i < k; ++i) top.emplace_back(order[i], values[order[i]]);
+  return top;
+}
+
+}  // namespace sqz

@@ -1,0 +1,98 @@
+#include "core/cpu.h"
+
+#include <cstdint>
+
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64) || defined(_M_IX86)
+#define SQZ_X86 1
+#if defined(_MSC_VER)
+#include <intrin.h>
+#else
+#include <cpuid.h>
+#endif
+#elif defined(__linux__) && defined(__arm__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+namespace sqz {
+namespace {
+
+#if defined(SQZ_X86)
+struct Registers {
+  std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
+  Registers r;
+#if defined(_MSC_VER)
+  int out[4];
+  __cpuidex(out, static_cast<int>(leaf), static_cast<int>(subleaf));
+  r = {std::uint32_t(out[0]), std::uint32_t(out[1]), std::uint32_t(out[2]), std::uint32_t(out[3])};
+#else
+  if (!__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx)) return {};
+#endif
+  return r;
+}
+
+// XCR0: which register files the operating system saves on a context switch.
+std::uint64_t saved_state() {
+#if defined(_MSC_VER)
+  return _xgetbv(0);
+#else
+  std::uint32_t lo, hi;
+  __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+  return (std::uint64_t(hi) << 32) | lo;
+#endif
+}
+
+bool bit(std::uint32_t word, int n) { return (word >> n) & 1; }
+
+CpuFeatures probe() {
+  CpuFeatures f;
+  const Registers one = cpuid(1, 0);
+  if (!bit(one.ecx, 27)) return f;  // no OSXSAVE: nothing above SSE is usable
+  const std::uint64_t state = saved_state();
+  const bool ymm = (state & 0x6) == 0x6, zmm = (state & 0xe6) == 0xe6;
+  const Registers seven = cpuid(7, 0), seven_one = cpuid(7, 1);
+  const bool avx = ymm && bit(one.ecx, 28);
+  f.fma = avx && bit(one.ecx, 12);
+  f.f16c = avx && bit(one.ecx, 29);
+  f.avx2 = avx && bit(seven.ebx, 5);
+  f.avx512 = avx && zmm && bit(seven.ebx, 16) && bit(seven.ebx, 17) && bit(seven.ebx, 30) &&
+             bit(seven.ebx, 31);
+  f.avx512_vnni = f.avx512 && bit(seven.ecx, 11);
+  f.avx_vnni = f.avx2 && bit(seven_one.eax, 4);
+  return f;
+}
+#else
+CpuFeatures probe() {
+  CpuFeatures f;
+#if defined(__aarch64__) || defined(_M_ARM64)
+  f.neon = true;
+#elif defined(__linux__) && defined(__arm__)
+  const unsigned long caps = getauxval(AT_HWCAP);
+  f.neon = (caps & HWCAP_NEON) && (caps & HWCAP_VFPv4);
+#endif
+  return f;
+}
+#endif
+
+}  // namespace
+
+const CpuFeatures& cpu_features() {
+  static const CpuFeatures features = probe();
+  return features;
+}
+
+std::vector<std::pair<std::string, bool>> cpu_feature_list() {
+  const CpuFeatures& f = cpu_features();
+  return {{"avx2", f.avx2},
+          {"fma", f.fma},
+          {"f16c", f.f16c},
+          {"avx512", f.avx512},
+          {"avx512_vnni", f.avx512_vnni},
+          {"avx_vnni", f.avx_vnni},
+          {"neon", f.neon}};
+}
+
+}  // namespace sqz

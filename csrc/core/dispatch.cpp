@@ -1,0 +1,65 @@
+#include "core/dispatch.h"
+
+#include "core/cpu.h"
+
+namespace sqz {
+
+namespace scalar {
+extern const KernelTable kTable;
+}
+#if defined(SQZ_HAVE_AVX2)
+namespace avx2 {
+extern const KernelTable kTable;
+}
+#endif
+
+namespace {
+
+struct Candidate {
+  IsaEntry entry;
+  const KernelTable* table;
+};
+
+std::vector<Candidate> candidates() {
+  const CpuFeatures& f = cpu_features();
+#if defined(SQZ_HAVE_AVX2)
+  const KernelTable* avx2_table = &avx2::kTable;
+#else
+  const KernelTable* avx2_table = nullptr;
+#endif
+  return {
+      {{"avx2", avx2_table != nullptr, f.avx2 && f.fma, "AVX2 and FMA"}, avx2_table},
+      {{"scalar", true, true, "nothing"}, &scalar::kTable},
+  };
+}
+
+}  // namespace
+
+std::vector<IsaEntry> isa_entries() {
+  std::vector<IsaEntry> entries;
+  for (const Candidate& c : candidates()) entries.push_back(c.entry);
+  return entries;
+}
+
+const KernelTable& best_table() {
+  for (const Candidate& c : candidates())
+    if (c.entry.compiled && c.entry.runnable) return *c.table;
+  return scalar::kTable;
+}
+
+const KernelTable& table_named(const std::string& name) {
+  std::string known;
+  for (const Candidate& c : candidates()) {
+    known += (known.empty() ? "" : ", ") + std::string(c.entry.name);
+    if (name != c.entry.name) continue;
+    if (!c.entry.compiled)
+      throw UnsupportedIsa("instruction set '" + name + "' is not compiled into this build");
+    if (!c.entry.runnable)
+      throw UnsupportedIsa("instruction set '" + name + "' cannot run on this CPU: it needs " +
+                           c.entry.needs);
+    return *c.table;
+  }
+  throw UnsupportedIsa("unknown instruction set '" + name + "'; known: " + known);
+}
+
+}  // namespace sqz

@@ -1,0 +1,77 @@
+// The layers of a SqueezeNet: packed weights and how a pool runs them through a kernel table.
+// Shapes are checked where Python hands them in (bindings); here they are preconditions.
+#pragma once
+
+#include "core/pack.h"
+#include "core/threadpool.h"
+#include "sqz/kernels.h"
+
+namespace sqz {
+
+// Size of a 3-wide, stride-2 window's output. In ceil mode a last, clipped window counts where
+// it starts inside the map, as in Caffe and PyTorch. 0 where no window fits.
+int pooled_size(int size, bool ceil_mode);
+
+// The channels [first, first + count) of a view.
+View channel_slice(const View& v, int first, int count);
+
+// The view without a border of `border` pixels.
+View inside(const View& v, int border);
+
+// Convolution without padding; a padded one reads a view that includes a zero border.
+class Conv {
+ public:
+  Conv(const KernelTable& table, Packed packed, int stride, bool relu)
+      : table_(table), packed_(std::move(packed)), stride_(stride), relu_(relu) {}
+
+  const Packed& packed() const { return packed_; }
+  int output_size(int size, int kernel) const {
+    return size < kernel ? 0 : (size - kernel) / stride_ + 1;
+  }
+  ConvArgs args(const View& x, const View& y) const;
+  void run(ThreadPool& pool, const View& x, const View& y) const;
+
+ private:
+  const KernelTable& table_;
+  Packed packed_;
+  int stride_;
+  bool relu_;
+};
+
+// Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output.
+class Fire {
+ public:
+  Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3);
+
+  const Conv& squeeze() const { return squeeze_; }
+  const Conv& expand1() const { return expand1_; }
+  const Conv& expand3() const { return expand3_; }
+
+  // `squeezed` is as large as x and a border of one pixel, with squeeze's channels.
+  void run(ThreadPool& pool, const View& x, const View& squeezed, const View& y) const;
+
+ private:
+  const KernelTable& table_;
+  Conv squeeze_, expand1_, expand3_;
+};
+
+// 1x1 convolution, ReLU and global average; `padding` is the 1x1 convolution's own.
+class Classifier {
+ public:
+  Classifier(const KernelTable& table, Packed packed, int padding)
+      : table_(table), packed_(std::move(packed)), padding_(padding) {}
+
+  const Packed& packed() const { return packed_; }
+  // logits: x.n rows of packed().out floats.
+  void run(ThreadPool& pool, const View& x, float* logits) const;
+
+ private:
+  const KernelTable& table_;
+  Packed packed_;
+  int padding_;
+};
+
+void max_pool(const KernelTable& table, ThreadPool& pool, const View& x, const View& y);
+void add(const KernelTable& table, ThreadPool& pool, const View& a, const View& b, const View& y);
+
+}  // namespace sqz

@@ -1,0 +1,17 @@
+// Weights in the order in which the convolution kernel reads them.
+#pragma once
+
+#include "core/buffer.h"
+
+namespace sqz {
+
+struct Packed {
+  Buffer weight;  // [ceil(out / nr)][ky][kx][ci][nr], zero where out is not a multiple of nr
+  Buffer bias;    // ceil(out / nr) * nr
+  int out = 0, in = 0, kh = 0, kw = 0;
+};
+
+// `weight` is out x in x kh x kw, `bias` is out; float32.
+Packed pack_conv(const float* weight, const float* bias, int out, int in, int kh, int kw, int nr);
+
+}  // namespace sqz

@@ -1,0 +1,48 @@
+// A fixed pool of threads that runs one loop at a time.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+namespace sqz {
+
+class ThreadPool {
+ public:
+  // `threads` counts the caller: a pool of 1 starts no thread. Threads start at the first loop
+  // that has work for them.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return threads_; }
+
+  // Calls body(begin, end) over pieces of [0, items), on several threads at once, and returns
+  // when all are done. A caller that finds the pool busy with another caller's loop does its
+  // own alone, so nobody waits; so does the child of a fork until it has started threads of its
+  // own. `body` must not throw.
+  template <typename Body>
+  void run(std::int64_t items, const Body& body) {
+    run_erased(
+        items,
+        [](const void* b, std::int64_t begin, std::int64_t end) {
+          (*static_cast<const Body*>(b))(begin, end);
+        },
+        &body);
+  }
+
+ private:
+  using Function = void (*)(const void*, std::int64_t, std::int64_t);
+  void run_erased(std::int64_t items, Function function, const void* body);
+
+  struct Crew;
+  bool claim();
+
+  const int threads_;
+  std::atomic<bool> busy_{false};
+  std::atomic<long> process_;   // whose threads crew_ holds
+  std::unique_ptr<Crew> crew_;  // touched by whoever set busy_
+};
+
+}  // namespace sqz

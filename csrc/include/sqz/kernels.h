@@ -1,0 +1,107 @@
+// The contract between the kernels and everything above them: plain structs and one table of
+// functions per instruction set. Activations are NHWC (channel-last) float32 throughout.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace sqz {
+
+// Bumped whenever a struct or the table below changes, so that two extension modules that share
+// a table through a capsule can tell that they were built together.
+inline constexpr int kTableVersion = 1;
+
+// A batch of channel-last images. Strides count floats; channels are always adjacent.
+struct View {
+  float* data;
+  int n, h, w, c;
+  ptrdiff_t pixel, row, image;
+};
+
+// y = relu?(conv(x, w) + b), without padding: a padded convolution is given a view that includes
+// the border. The taps of one kernel row are adjacent in memory, so a convolution is a sum over
+// `kh` runs of `kw * x.c` floats. Weights are packed as [block][ky][kx][ci][nr], see core/pack.h.
+struct ConvArgs {
+  View x, y;
+  const float* w;
+  const float* b;
+  int kh, kw, stride;
+  bool relu;
+};
+
+// logits[n][o] = (sum over pixels of relu(x . w[o] + b[o]) + border * relu(b[o])) / (h*w + border)
+// `border` counts the all-zero pixels that a padded 1x1 convolution sees around the map.
+struct ClassifierArgs {
+  View x;
+  float* logits;  // n rows of `classes`
+  const float* w;
+  const float* b;
+  int classes;
+  int border;
+};
+
+// 3x3 windows, stride 2, clipped at the lower and right edge (ceil mode decides y's size).
+struct MaxPoolArgs {
+  View x, y;
+};
+
+// y = a + b, element by element.
+struct AddArgs {
+  View a, b, y;
+};
+
+// One pass of a separable, antialiased resize in Pillow's fixed-point arithmetic: output sample
+// i is the sum over t < count[i] of coeff[i * taps + t] * in[first[i] + t], with coefficients
+// scaled by 2^22, rounded and clamped to 0..255.
+struct ResampleTaps {
+  const int32_t* first;
+  const int32_t* count;
+  const int32_t* coeff;
+  int taps;
+};
+
+struct ResizeRowsArgs {
+  const uint8_t* src;   // rows of `channels` interleaved bytes; only RGB (the first 3) is read
+  ptrdiff_t src_row;    // bytes
+  ptrdiff_t src_bytes;  // readable bytes from `src`, so that wide loads stay inside
+  int channels;         // 1 (grey), 3 or 4
+  int out_w;
+  ResampleTaps taps;
+  uint8_t* dst;       // rows of out_w * 3 bytes
+  ptrdiff_t dst_row;  // bytes
+};
+
+struct ResizeColumnsArgs {
+  const uint8_t* src;  // rows of out_w * 3 bytes, as the pass above wrote them
+  ptrdiff_t src_row;
+  int out_w, out_h;
+  ResampleTaps taps;
+  float mean[3], scale[3];  // network channel order; y = (v - mean) * scale
+  bool reverse;             // RGB to BGR
+  float* dst;               // out_h rows of out_w * 3 floats
+  ptrdiff_t dst_row;        // floats
+};
+
+// Work is cut into items; a run covers items [begin, end) and runs may happen on any thread.
+struct KernelTable {
+  int version;
+  const char* isa;
+  int lanes;    // floats in a register
+  int conv_mr;  // pixels in one register tile
+  int conv_nr;  // output channels in one register tile: the `nr` that weights are packed for
+
+  int64_t (*conv_items)(const ConvArgs&);
+  void (*conv_f32)(const ConvArgs&, int64_t begin, int64_t end);
+  int64_t (*classifier_items)(const ClassifierArgs&);
+  void (*classifier_f32)(const ClassifierArgs&, int64_t begin, int64_t end);
+  int64_t (*maxpool_items)(const MaxPoolArgs&);
+  void (*maxpool_f32)(const MaxPoolArgs&, int64_t begin, int64_t end);
+  int64_t (*add_items)(const AddArgs&);
+  void (*add_f32)(const AddArgs&, int64_t begin, int64_t end);
+  // y may be x. Rows are scaled by their maximum first, so nothing overflows.
+  void (*softmax_f32)(const float* x, float* y, int rows, int columns);
+  void (*resize_rows_u8)(const ResizeRowsArgs&, int begin, int end);         // source rows
+  void (*resize_columns_f32)(const ResizeColumnsArgs&, int begin, int end);  // output rows
+};
+
+}  // namespace sqz

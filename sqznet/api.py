@@ -1,0 +1,241 @@
+"""The public interface: ``classify``, ``load``, ``Model`` and ``Prediction``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+from . import _kernels, _pixels, cpu, graph, image, weights
+from .errors import SqznetError, WeightsError
+from .executor import Executor, Workspace
+from .preprocessing import Preprocessing, geometry, resolve
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+BUNDLED = "squeezenet1_1"
+
+
+class Prediction(NamedTuple):
+    """One answer: the class's name, its softmax score in 0..1 and its index."""
+
+    label: str
+    score: float
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses here
+
+
+class Model:
+    """A loaded SqueezeNet; ``load`` makes one. Any number of threads may use it at once.
+
+    Attributes: ``num_classes``; ``labels``, a name for each class; ``variant``, such as
+    ``"squeezenet1_1"``; ``preprocessing``, how photos are fed to it; ``threads``; ``isa``, the
+    instruction set of its kernels.
+    """
+
+    def __init__(
+        self,
+        checkpoint: weights.Checkpoint,
+        *,
+        threads: int | None = None,
+        isa: str | None = None,
+        variant: str | None = None,
+        preprocessing: Preprocessing | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        table = cpu.kernel_table(isa)
+        pool = _kernels.ThreadPool(cpu.thread_count(threads))
+        shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+        network = graph.network_for(shapes, variant or checkpoint.variant, checkpoint.path)
+        self.preprocessing = preprocessing or checkpoint.preprocessing
+        network.shapes(*self.preprocessing.size)
+        self.variant = network.variant
+        self.num_classes = network.num_classes
+        self.labels = _labels(
+            checkpoint.labels if labels is None else labels, network.num_classes, checkpoint.path
+        )
+        self.threads = pool.threads
+        self.isa = table.isa
+        self._table = table.capsule()
+        self._executor = Executor(network, checkpoint.tensors, table, pool, checkpoint.path)
+
+    def __repr__(self) -> str:
+        return (
+            f"<sqznet.Model {self.variant}, {self.num_classes} classes, "
+            f"{self.isa}, {self.threads} thread{'s' if self.threads > 1 else ''}>"
+        )
+
+    @overload
+    def classify(
+        self, images: list[Any] | tuple[Any, ...], top: int = 5
+    ) -> list[list[Prediction]]: ...
+
+    @overload
+    def classify(self, images: image.Source, top: int = 5) -> list[Prediction]: ...
+
+    def classify(self, images: Any, top: int = 5) -> Any:
+        """The ``top`` most likely classes, best first.
+
+        ``images`` is one image (a path, bytes, a binary file object, a PIL image or a uint8 array
+        H x W, H x W x 3 or H x W x 4), which gives a list of Predictions, or a list or tuple of
+        images, which gives a list of such lists. Raises ImageError if any cannot be read.
+        """
+        top = _checked_top(top)
+        if not isinstance(images, list | tuple):
+            return self._classify_group([image.decode(images)], top)[0]
+        answers: list[list[Prediction]] = []
+        for start in range(0, len(images), self.threads):
+            group = images[start : start + self.threads]
+            answers += self._classify_group([image.decode(source) for source in group], top)
+        return answers
+
+    def preprocess(self, source: Any) -> npt.NDArray[np.float32]:
+        """The network's input for one image: float32 (1, 3, H, W), channels in its order."""
+        import numpy as np
+
+        height, width = self.preprocessing.size
+        pixels = _kernels.Tensor((1, height, width, 3))
+        self._feed(image.decode(source), pixels)
+        x = np.empty((1, 3, height, width), np.float32)
+        _kernels.export_nchw(pixels, _kernels.Tensor.over(x, x.shape))
+        return x
+
+    def logits(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Class scores before softmax, float32 (N, num_classes), for preprocessed input.
+
+        ``x`` is float32 (N, 3, H, W) of any strides, N >= 0, H and W from the network's smallest
+        legal size up. Raises SqznetError for another dtype or shape and for values that are not
+        finite.
+        """
+        import numpy as np
+
+        if not isinstance(x, np.ndarray) or x.dtype != np.float32:
+            found = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
+            raise SqznetError(f"logits() needs a float32 array (N, 3, H, W), not {found}")
+        if x.ndim != 4 or x.shape[1] != 3:
+            raise SqznetError(f"logits() needs an array of shape (N, 3, H, W), not {x.shape}")
+        n, _, height, width = x.shape
+        self._executor.network.shapes(height, width)
+        y = np.empty((n, self.num_classes), np.float32)
+        for start in range(0, n, self.threads):
+            group = x[start : start + self.threads]
+            workspace = self._executor.acquire(len(group), height, width)
+            try:
+                if not _kernels.import_nchw(group, workspace.input):
+                    raise SqznetError("logits() needs finite values: x holds NaN or infinity")
+                workspace.run()
+                y[start : start + self.threads] = np.asarray(workspace.logits)[:, 0, 0]
+            finally:
+                self._executor.release(workspace)
+        return y
+
+    def _classify_group(self, decoded: Sequence[image.Pixels], top: int) -> list[list[Prediction]]:
+        workspace = self._executor.acquire(len(decoded), *self.preprocessing.size)
+        try:
+            for i, pixels in enumerate(decoded):
+                self._feed(pixels, workspace.image(i))
+            workspace.run()
+            _kernels.softmax(self._executor.table, workspace.logits, workspace.logits)
+            return [self._predictions(workspace, i, top) for i in range(len(decoded))]
+        finally:
+            self._executor.release(workspace)
+
+    def _feed(self, pixels: image.Pixels, x: _kernels.Tensor) -> None:
+        pre = self.preprocessing
+        resized_h, resized_w, top, left = geometry(pre, pixels.height, pixels.width)
+        _pixels.resize_normalize(
+            pixels.data,
+            pixels.height,
+            pixels.width,
+            pixels.channels,
+            resized_h,
+            resized_w,
+            top,
+            left,
+            x,
+            pre.mean,
+            pre.std,
+            pre.channel_order == "bgr",
+            self._table,
+        )
+
+    def _predictions(self, workspace: Workspace, row: int, top: int) -> list[Prediction]:
+        return [
+            Prediction(self.labels[index], score, index)
+            for index, score in workspace.logits.top_k(row, top)
+        ]
+
+
+_default: Model | None = None
+_default_lock = Lock()
+
+
+@overload
+def classify(images: list[Any] | tuple[Any, ...], top: int = 5) -> list[list[Prediction]]: ...
+
+
+@overload
+def classify(images: image.Source, top: int = 5) -> list[Prediction]: ...
+
+
+def classify(images: Any, top: int = 5) -> Any:
+    """Name what is in a photo with the bundled SqueezeNet 1.1; see ``Model.classify``."""
+    global _default
+    with _default_lock:
+        _default = model = _default or load()
+    return model.classify(images, top)
+
+
+def load(
+    source: str | os.PathLike[str] | None = None,
+    *,
+    threads: int | None = None,
+    isa: str | None = None,
+    variant: str | None = None,
+    preprocessing: str | Preprocessing | Mapping[str, Any] | None = None,
+    labels: Iterable[str] | None = None,
+) -> Model:
+    """Load a model.
+
+    ``source``: nothing or ``"squeezenet1_1"`` for the bundled SqueezeNet 1.1, else the path of a
+    torchvision-style ``.pth`` or of a ``.safetensors`` file.
+    ``threads``: from 1 up; default: SQZNET_THREADS, else the usable cores, at most 4.
+    ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best that runs here.
+    ``variant``: which SqueezeNet the file holds, where it cannot say so itself: a simple bypass.
+    ``preprocessing``: a preset's name, a ``Preprocessing`` or its dict; default: the file's own,
+    torchvision's for a bare state dict.
+    ``labels``: a name for each class; default: the file's own, ImageNet's for 1000 classes.
+
+    Raises WeightsError, UnsupportedIsaError or SqznetError, saying what was found and expected.
+    """
+    if source is None:
+        source = BUNDLED
+    checkpoint = weights.bundled() if source == BUNDLED else weights.read(source)
+    return Model(
+        checkpoint,
+        threads=threads,
+        isa=isa,
+        variant=variant,
+        preprocessing=None if preprocessing is None else resolve(preprocessing),
+        labels=None if labels is None else tuple(labels),
+    )
+
+
+def _checked_top(top: int) -> int:
+    if isinstance(top, bool) or not hasattr(top, "__index__") or top < 1:
+        raise SqznetError(f"top must be a whole number from 1 up, not {top!r}")
+    return int(top)
+
+
+def _labels(labels: Sequence[str] | None, classes: int, origin: str) -> tuple[str, ...]:
+    if labels is None:
+        if classes == 1000:
+            return weights.imagenet_labels()
+        return tuple(f"class {i}" for i in range(classes))
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise SqznetError("labels must be a sequence of names")
+    if len(labels) != classes:
+        raise WeightsError(f"{origin} has {classes} classes, but there are {len(labels)} labels")
+    return tuple(labels)

@@ -1,0 +1,269 @@
+"""What a SqueezeNet is: its layers in order, the shapes between them, and which one a set of
+tensors belongs to.
+
+The tensors carry torchvision's names (``features.0.weight`` ... ``classifier.1.bias``). The
+position numbers in those names tell 1.0 from 1.1, because pools take positions too; channel counts
+are taken from the tensors themselves, so that any number of classes, and a pruned network, loads.
+
+Sources: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); torchvision's
+``models/squeezenet.py`` (names, ceil-mode pools).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import SqznetError, WeightsError
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """The stem: a convolution without padding, then ReLU."""
+
+    name: str
+    channels: int
+    kernel: int
+    stride: int = 2
+
+    def output_size(self, size: int) -> int:
+        return 0 if size < self.kernel else (size - self.kernel) // self.stride + 1
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """3x3 windows, stride 2; in ceil mode a last, clipped window counts."""
+
+    ceil_mode: bool = True
+
+    def output_size(self, size: int) -> int:
+        return max(0, (size - 2) // 2 + 1 if self.ceil_mode else (size - 3) // 2 + 1)
+
+
+@dataclass(frozen=True)
+class Fire:
+    """Squeeze 1x1, then expand 1x1 beside expand 3x3; a bypass adds the input to the output.
+
+    ``bypass`` is ``None``, ``"simple"`` (the input itself) or ``"complex"`` (the input through a
+    1x1 convolution without ReLU, for the fires whose channel count changes).
+    """
+
+    name: str
+    squeeze: int
+    expand1x1: int
+    expand3x3: int
+    bypass: str | None = None
+
+    @property
+    def channels(self) -> int:
+        return self.expand1x1 + self.expand3x3
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """1x1 convolution, ReLU, global average. ``padding`` is the convolution's own, see
+    ``ClassifierArgs`` in the kernels."""
+
+    name: str
+    classes: int
+    padding: int = 0
+
+
+Layer = Conv | MaxPool | Fire | Classifier
+
+
+@dataclass(frozen=True)
+class Network:
+    """One SqueezeNet: its variant's name and its layers, input first."""
+
+    variant: str
+    layers: tuple[Layer, ...]
+
+    @property
+    def num_classes(self) -> int:
+        last = self.layers[-1]
+        assert isinstance(last, Classifier)
+        return last.classes
+
+    def shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
+        """(height, width, channels) after every layer, for an input of height x width pixels.
+
+        Raises SqznetError, naming the smallest legal side, where a layer would have no output.
+        """
+        h, w, c = height, width, 3
+        shapes = []
+        for layer in self.layers:
+            if isinstance(layer, Classifier):
+                h, w, c = 1, 1, layer.classes
+            else:
+                if isinstance(layer, Conv | MaxPool):
+                    h, w = layer.output_size(h), layer.output_size(w)
+                c = c if isinstance(layer, MaxPool) else layer.channels
+            if min(h, w) < 1:
+                raise SqznetError(
+                    f"an input of {height}x{width} pixels is too small for {self.variant}: "
+                    f"the smallest side is {self.minimum_size}"
+                )
+            shapes.append((h, w, c))
+        return shapes
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest legal height and width in pixels."""
+        size = 1
+        for layer in reversed(self.layers):
+            if isinstance(layer, Conv | MaxPool):
+                wanted = size
+                while layer.output_size(size) < wanted:
+                    size += 1
+        return size
+
+
+@dataclass(frozen=True)
+class Topology:
+    """What fixes a variant: the stem's kernel and which positions hold fires and pools."""
+
+    kernel: int
+    fires: tuple[int, ...]
+    pools: tuple[int, ...]
+
+
+TOPOLOGIES = {
+    "squeezenet1_0": Topology(7, (3, 4, 5, 7, 8, 9, 10, 12), (2, 6, 11)),
+    "squeezenet1_1": Topology(3, (3, 4, 6, 7, 9, 10, 11, 12), (2, 5, 8)),
+}
+# The fires (counted from 0) that keep the channel count, fire3, 5, 7 and 9: around these both
+# published residual networks add the input itself.
+SIMPLE_BYPASS = (1, 3, 5, 7)
+BYPASSES = {"": None, "_simple_bypass": "simple", "_complex_bypass": "complex"}
+VARIANTS = tuple(base + suffix for base in TOPOLOGIES for suffix in BYPASSES)
+
+
+def network_for(
+    shapes: Mapping[str, Shape], variant: str | None = None, origin: str = "the tensors"
+) -> Network:
+    """The network that tensors of these names and shapes (OIHW) belong to.
+
+    ``variant`` is one of ``VARIANTS``; it is needed only for a simple bypass, which adds no
+    tensors, and is otherwise checked against them. Raises WeightsError, naming ``origin``, where
+    the tensors are not those of a SqueezeNet or not of that variant.
+    """
+    if variant is not None and variant not in VARIANTS:
+        raise WeightsError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
+    base = _base_variant(shapes, origin)
+    has_bypass_tensors = any(".bypass." in name for name in shapes)
+    found = base + ("_complex_bypass" if has_bypass_tensors else "")
+    variant = variant or found
+    if variant != found and variant != base + "_simple_bypass":
+        raise WeightsError(f"{origin} holds a {found}, not a {variant}")
+    if variant == base + "_simple_bypass" and has_bypass_tensors:
+        raise WeightsError(f"{origin} holds a {found}, not a {variant}")
+    network = Network(variant, tuple(_layers(shapes, base, variant, origin)))
+    _check(shapes, network, origin)
+    return network
+
+
+def _base_variant(shapes: Mapping[str, Shape], origin: str) -> str:
+    fires = {
+        int(parts[1])
+        for name in shapes
+        if (parts := name.split("."))[0] == "features"
+        and len(parts) == 4
+        and parts[1].isascii()
+        and parts[1].isdigit()
+        and len(parts[1]) < 3
+    }
+    for base, topology in TOPOLOGIES.items():
+        if fires == set(topology.fires):
+            return base
+    some = ", ".join(sorted(shapes)[:3]) or "nothing"
+    raise WeightsError(
+        f"{origin} is not a SqueezeNet 1.0 or 1.1: it holds {len(shapes)} tensors ({some}, ...) "
+        f"with fire modules at {sorted(fires) or 'no position'}"
+    )
+
+
+def _layers(shapes: Mapping[str, Shape], base: str, variant: str, origin: str) -> list[Layer]:
+    def out_channels(name: str) -> int:
+        shape = shapes.get(f"{name}.weight", ())
+        if len(shape) != 4 or min(shape) < 1:
+            raise WeightsError(
+                f"{origin}: {name}.weight is {_shape_text(shapes, f'{name}.weight')}, "
+                "expected four dimensions, none of them 0"
+            )
+        return shape[0]
+
+    def keeps(position: int) -> bool:
+        return topology.fires.index(position) in SIMPLE_BYPASS
+
+    topology = TOPOLOGIES[base]
+    bypass = BYPASSES[variant.removeprefix(base)]
+    layers: list[Layer] = [Conv("features.0", out_channels("features.0"), topology.kernel)]
+    for position in sorted(topology.fires + topology.pools):
+        if position in topology.pools:
+            layers.append(MaxPool())
+            continue
+        name = f"features.{position}"
+        kind = bypass
+        if bypass == "simple" and not keeps(position):
+            kind = None
+        elif bypass == "complex" and keeps(position):
+            kind = "simple"
+        squeeze, e1, e3 = (
+            out_channels(f"{name}.{part}") for part in ("squeeze", "expand1x1", "expand3x3")
+        )
+        layers.append(Fire(name, squeeze, e1, e3, kind))
+    layers.append(Classifier("classifier.1", out_channels("classifier.1")))
+    return layers
+
+
+def expected_shapes(network: Network) -> dict[str, Shape]:
+    """Names and shapes (OIHW) of every tensor of this network."""
+    expected: dict[str, Shape] = {}
+
+    def conv(name: str, out: int, cin: int, kernel: int) -> None:
+        expected[f"{name}.weight"] = (out, cin, kernel, kernel)
+        expected[f"{name}.bias"] = (out,)
+
+    channels = 3
+    for layer in network.layers:
+        if isinstance(layer, Conv):
+            conv(layer.name, layer.channels, channels, layer.kernel)
+        elif isinstance(layer, Fire):
+            conv(f"{layer.name}.squeeze", layer.squeeze, channels, 1)
+            conv(f"{layer.name}.expand1x1", layer.expand1x1, layer.squeeze, 1)
+            conv(f"{layer.name}.expand3x3", layer.expand3x3, layer.squeeze, 3)
+            if layer.bypass == "complex":
+                conv(f"{layer.name}.bypass", layer.channels, channels, 1)
+        elif isinstance(layer, Classifier):
+            conv(layer.name, layer.classes, channels, 1)
+        if isinstance(layer, Conv | Fire):
+            channels = layer.channels
+    return expected
+
+
+def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
+    expected = expected_shapes(network)
+    for name, shape in expected.items():
+        if shapes.get(name) != shape:
+            raise WeightsError(
+                f"{origin}: {name} is {_shape_text(shapes, name)}, "
+                f"expected {shape} for {network.variant}"
+            )
+    if extra := sorted(set(shapes) - set(expected)):
+        raise WeightsError(f"{origin}: {extra[0]} does not belong to a {network.variant}")
+    channels = 3
+    for layer in network.layers:
+        if isinstance(layer, Fire) and layer.bypass == "simple" and layer.channels != channels:
+            raise WeightsError(
+                f"{origin}: {layer.name} turns {channels} channels into {layer.channels}, "
+                "which a simple bypass cannot add"
+            )
+        if isinstance(layer, Conv | Fire):
+            channels = layer.channels
+
+
+def _shape_text(shapes: Mapping[str, Shape], name: str) -> str:
+    return str(shapes[name]) if name in shapes else "missing"
