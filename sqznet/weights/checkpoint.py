@@ -1,0 +1,110 @@
+"""What every weights reader returns: named raw tensors, and how the network wants to be fed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqznet.errors import WeightsError
+from sqznet.preprocessing import Preprocessing
+
+#: Bytes per element of the element types that weights may have.
+FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+
+#: More dimensions than any layer has; a longer shape is damage.
+MAX_DIMENSIONS = 8
+
+# What wrappers put before every name: torch.nn.DataParallel, torch.compile, either in the other.
+_WRAPPER_PREFIXES = ("module.", "_orig_mod.", "module.")
+
+# Counters that batch-norm layers keep; they take no part in inference.
+_COUNTER_SUFFIX = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class RawTensor:
+    """A tensor as the file holds it, not yet converted.
+
+    dtype: "float16", "bfloat16", "float32" or "float64".
+    shape: non-negative integers; () is a scalar.
+    data: flat bytes (format "B", contiguous), little-endian, C order; its length is the product of
+        the shape times the element's size. It may be a view of a mapped file.
+
+    Raises WeightsError if dtype, shape and data do not agree.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: memoryview
+
+    def __post_init__(self) -> None:
+        if self.dtype not in FLOAT_SIZES:
+            raise WeightsError(
+                f"element type {shown(self.dtype)}, expected one of {', '.join(FLOAT_SIZES)}"
+            )
+        if len(self.shape) > MAX_DIMENSIONS:
+            raise WeightsError(
+                f"a tensor of {len(self.shape)} dimensions, expected {MAX_DIMENSIONS} at most"
+            )
+        expected = element_count(self.shape) * FLOAT_SIZES[self.dtype]
+        if self.data.nbytes != expected:
+            raise WeightsError(
+                f"a {self.dtype} tensor of shape {self.shape} has {self.data.nbytes} bytes, "
+                f"expected {expected}"
+            )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of one weights file.
+
+    path: the file, as error messages show it.
+    format: "safetensors" or "torch".
+    tensors: by torchvision's names ("features.0.weight", ...); convolutions are OIHW.
+    metadata: what the file says of itself; empty where the format has no place for it.
+    variant: "squeezenet1_1" and the like if the file says so, else None.
+    preprocessing: how a photo becomes the network's input.
+    labels: one name a class if the file carries them, else None.
+    """
+
+    path: str
+    format: str
+    tensors: Mapping[str, RawTensor]
+    metadata: Mapping[str, str]
+    variant: str | None
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] | None
+
+
+def element_count(shape: tuple[int, ...]) -> int:
+    """Product of the dimensions (1 for a scalar)."""
+    count = 1
+    for dimension in shape:
+        count *= dimension
+    return count
+
+
+def shown(value: object) -> str:
+    """How a value from an untrusted file appears in a message: short, printable, on one line."""
+    if not isinstance(value, (str, bytes, int, float, bool, type(None))):
+        # Never repr() a nested object: its text can be exponentially longer than the file.
+        return f"a {type(value).__name__}"
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
+    if isinstance(value, (str, bytes)) and len(value) > 60:
+        return ascii(value[:60]) + "..."
+    return ascii(value)
+
+
+def is_ignored(name: str) -> bool:
+    """Whether an entry that is no float tensor may be left out without harm."""
+    return name.endswith(_COUNTER_SUFFIX)
+
+
+def plain_names(tensors: Mapping[str, RawTensor]) -> dict[str, RawTensor]:
+    """The same tensors without the prefix that a wrapper module put before every name."""
+    plain = dict(tensors)
+    for prefix in _WRAPPER_PREFIXES:
+        if all(name.startswith(prefix) for name in plain):
+            plain = {name[len(prefix) :]: tensor for name, tensor in plain.items()}
+    return plain

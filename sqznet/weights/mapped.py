@@ -1,0 +1,45 @@
+"""Maps a file into memory, so that reading it costs no copy and no more than its own size."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+
+from sqznet.errors import WeightsError
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """The path as messages show it: on one line. Raises WeightsError if it is no path at all."""
+    try:
+        name = os.fsdecode(path)
+        return name if name.isprintable() else ascii(name)
+    except TypeError:
+        raise WeightsError(
+            f"expected the path of a weights file, found a {type(path).__name__}"
+        ) from None
+
+
+def map_file(path: str | os.PathLike[str]) -> memoryview:
+    """The bytes of a regular file as a read-only view (format "B") of a mapping.
+
+    The mapping lives as long as the view or any slice of it.
+    Raises WeightsError if the file is missing, empty, unreadable or no regular file.
+    """
+    try:
+        # Looked at before it is opened: opening a pipe would wait for its other end.
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise WeightsError("is a directory, expected a weights file")
+        if not stat.S_ISREG(mode):
+            raise WeightsError("is no regular file, expected a weights file")
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise WeightsError("the file is empty")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except WeightsError:
+        raise
+    except OSError as error:
+        raise WeightsError(f"cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # a zero byte or an unencodable character in the name
+        raise WeightsError(f"cannot be read: {error}") from None

@@ -1,0 +1,201 @@
+"""Reads safetensors files.
+
+The format (https://github.com/huggingface/safetensors): the header's length as an unsigned 64-bit
+little-endian integer, the header (a JSON object, from each name to dtype, shape and the begin and
+end of its bytes; "__metadata__" maps strings to strings), then the tensors' bytes, without a gap.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqznet.errors import SqznetError, WeightsError
+from sqznet.preprocessing import PRESETS, Preprocessing
+from sqznet.weights.checkpoint import (
+    MAX_DIMENSIONS,
+    Checkpoint,
+    RawTensor,
+    element_count,
+    is_ignored,
+    plain_names,
+    shown,
+)
+
+_FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
+_ITEM_SIZES = {
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"), 1),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
+    **dict.fromkeys(("U32", "I32", "F32"), 4),
+    **dict.fromkeys(("U64", "I64", "F64"), 8),
+}
+_LENGTH_BYTES = 8
+
+# A SqueezeNet's header with its thousand labels takes 25 kB. Parsed JSON takes many times the
+# bytes of its text, hence a limit below the format's own 100 MB.
+_MAX_HEADER = 4 << 20
+
+# 2**63 has 19 digits; a longer number cannot be a size.
+_MAX_DIGITS = 19
+
+
+def looks_like(view: memoryview) -> bool:
+    """Whether the bytes begin as a safetensors file does: a length, then a JSON object."""
+    return bytes(view[_LENGTH_BYTES : _LENGTH_BYTES + 1]) == b"{"
+
+
+def read(path: str, view: memoryview) -> Checkpoint:
+    """Read a mapped safetensors file; `path` is only shown.
+
+    A file without a "preprocessing" entry in its metadata gets torchvision's.
+    Raises WeightsError (without the path) if anything in the file is not as it should be.
+    """
+    length = int.from_bytes(view[:_LENGTH_BYTES], "little")
+    available = view.nbytes - _LENGTH_BYTES
+    if length > available:
+        raise WeightsError(
+            f"the safetensors header should have {length} bytes, but {available} bytes follow; "
+            "the file was cut short, or is something else"
+        )
+    if length > _MAX_HEADER:
+        raise WeightsError(
+            f"the safetensors header has {length} bytes, expected {_MAX_HEADER} at most"
+        )
+    header = _parse_json(bytes(view[_LENGTH_BYTES : _LENGTH_BYTES + length]), "header")
+    if not isinstance(header, dict):
+        raise WeightsError("the safetensors header is no JSON object")
+    metadata = _metadata(header.pop("__metadata__", {}))
+    tensors = _tensors(header, view[_LENGTH_BYTES + length :])
+    return Checkpoint(
+        path=path,
+        format="safetensors",
+        tensors=plain_names(tensors),
+        metadata=metadata,
+        variant=metadata.get("variant"),
+        preprocessing=_preprocessing(metadata),
+        labels=_labels(metadata),
+    )
+
+
+def _tensors(header: Mapping[str, Any], body: memoryview) -> dict[str, RawTensor]:
+    tensors: dict[str, RawTensor] = {}
+    ranges: list[tuple[int, int, str]] = []
+    for name, entry in header.items():
+        dtype, shape, begin, end = _entry(name, entry)
+        needed = element_count(shape) * _ITEM_SIZES[dtype]
+        if end - begin != needed:
+            raise WeightsError(
+                f"tensor {shown(name)}: {dtype} of shape {list(shape)} takes {needed} bytes, "
+                f"but its offsets [{begin}, {end}] give it {end - begin}"
+            )
+        if end > body.nbytes:
+            raise WeightsError(
+                f"tensor {shown(name)} ends at byte {end} of the data, which has {body.nbytes}; "
+                "the file was cut short"
+            )
+        ranges.append((begin, end, name))
+        if dtype in _FLOATS:
+            tensors[name] = RawTensor(_FLOATS[dtype], shape, body[begin:end])
+        elif not is_ignored(name):
+            raise WeightsError(
+                f"tensor {shown(name)} has element type {dtype}, "
+                f"expected one of {', '.join(_FLOATS)}"
+            )
+    _check_cover(sorted(ranges), body.nbytes)
+    return tensors
+
+
+def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
+    """Dtype, shape, begin and end of a header entry, each checked for its type alone."""
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise WeightsError(f"tensor {shown(name)}: expected dtype, shape and data_offsets")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in _ITEM_SIZES:
+        raise WeightsError(f"tensor {shown(name)}: unknown element type {shown(dtype)}")
+    if not _is_sizes(shape) or len(shape) > MAX_DIMENSIONS:
+        raise WeightsError(f"tensor {shown(name)}: expected a list of dimensions as its shape")
+    if not _is_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+        raise WeightsError(f"tensor {shown(name)}: expected [begin, end] as its data_offsets")
+    return dtype, tuple(shape), offsets[0], offsets[1]
+
+
+def _is_sizes(value: object) -> bool:
+    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+
+
+def _check_cover(ranges: list[tuple[int, int, str]], size: int) -> None:
+    """Every byte of the data belongs to exactly one tensor, as the format demands."""
+    position = 0
+    for begin, end, name in ranges:
+        if begin != position:
+            fault = "overlaps the tensor before it" if begin < position else "follows a gap"
+            raise WeightsError(f"tensor {shown(name)} {fault}")
+        position = end
+    if position != size:
+        raise WeightsError(f"{size - position} bytes at the end belong to no tensor")
+
+
+def _metadata(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise WeightsError('"__metadata__" in the safetensors header must map strings to strings')
+    return value
+
+
+def _preprocessing(metadata: Mapping[str, str]) -> Preprocessing:
+    text = metadata.get("preprocessing")
+    if text is None:
+        return PRESETS["torchvision"]
+    value = _parse_json(text.encode(), "preprocessing")
+    if not isinstance(value, dict):
+        raise WeightsError('"preprocessing" in the metadata is no JSON object')
+    try:
+        return Preprocessing.from_dict(value)
+    except (SqznetError, TypeError, KeyError, OverflowError) as error:
+        raise WeightsError(f'"preprocessing" in the metadata: {error}') from None
+
+
+def _labels(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+    text = metadata.get("labels")
+    if text is None:
+        return None
+    value = _parse_json(text.encode(), "labels")
+    if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
+        raise WeightsError('"labels" in the metadata is no JSON list of strings')
+    return tuple(value)
+
+
+def _parse_json(text: bytes, what: str) -> object:
+    """Strict JSON: UTF-8, no key twice, no NaN or Infinity, no endless numbers."""
+    try:
+        return json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_int=_parse_int,
+        )
+    except WeightsError as error:
+        raise WeightsError(f"{what}: {error}") from None
+    except RecursionError:
+        raise WeightsError(f"{what}: JSON nested too deeply") from None
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        raise WeightsError(f"{what}: not valid JSON ({error})") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise WeightsError(f"the key {shown(key)} occurs twice")
+        result[key] = value
+    return result
+
+
+def _refuse_constant(text: str) -> object:
+    raise WeightsError(f"the number {text} is not allowed")
+
+
+def _parse_int(text: str) -> int:
+    if len(text.lstrip("-")) > _MAX_DIGITS:
+        raise WeightsError(f"a number of {len(text)} digits")
+    return int(text)

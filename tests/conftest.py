@@ -1,0 +1,21 @@
+"""Fixtures that every test module may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED_DEFAULT = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real photos, weights and reference logits; it is not part of a clone."""
+    path = Path(os.environ.get("SQZNET_SHARED", SHARED_DEFAULT))
+    if not (path / "reference" / "labels.csv").is_file():
+        pytest.skip(
+            f"the real-data folder {path} is absent (point SQZNET_SHARED at it to run this test)"
+        )
+    return path
