@@ -15,6 +15,8 @@ from . import _kernels, graph
 from .errors import WeightsError
 from .weights.checkpoint import RawTensor
 
+PackedLayer = _kernels.Conv | _kernels.Fire | _kernels.Classifier
+
 # Workspaces kept for reuse: one per size and caller is the common case, and a stray size or a
 # burst of callers must not hold memory for ever.
 KEPT_WORKSPACES = 4
@@ -135,33 +137,28 @@ class Executor:
         program = _Program()
         source = x = program.value(n, height, width, 3)
         shapes = self.network.shapes(height, width)
-        for layer, (h, w, c) in zip(self.network.layers, shapes, strict=True):
-            if isinstance(layer, graph.Fire):
-                squeezed = program.value(n, h + 2, w + 2, layer.squeeze)
-                y = program.value(n, h, w, c)
-                program.step(self._bind(layer.name), x, squeezed, y)
-                if layer.bypass is not None:
-                    y = self._bypass(program, layer, x, y)
+        for layer, shape in zip(self.network.layers, shapes, strict=True):
+            if isinstance(layer, graph.MaxPool):
+                y = program.value(n, *shape)
+                pool = partial(_kernels.max_pool, self.table, self.pool)
+                program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
             else:
-                y = program.value(n, h, w, c)
-                if isinstance(layer, graph.MaxPool):
-                    pool = partial(_kernels.max_pool, self.table, self.pool)
-                    program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
-                else:
-                    program.step(self._bind(layer.name), x, y)
+                y = self._layer(program, layer.name, x, shape)
+            if isinstance(layer, graph.Fire) and layer.bypass is not None:
+                if layer.bypass == "complex":
+                    x = self._layer(program, f"{layer.name}.bypass", x, shape)
+                program.step(partial(_kernels.add, self.table, self.pool), x, y, y)
             x = y
         return Workspace(program, source, x)
 
-    def _bypass(self, program: _Program, layer: graph.Fire, x: _Value, y: _Value) -> _Value:
-        if layer.bypass == "complex":
-            projected = program.value(*y.shape)
-            program.step(self._bind(f"{layer.name}.bypass"), x, projected)
-            x = projected
-        program.step(partial(_kernels.add, self.table, self.pool), x, y, y)
+    def _layer(
+        self, program: _Program, name: str, x: _Value, shape: tuple[int, int, int]
+    ) -> _Value:
+        layer, (n, h, w, _) = self._layers[name], x.shape
+        scratch = program.value(1, 1, 1, max(1, layer.scratch(n, h, w)))
+        y = program.value(n, *shape)
+        program.step(partial(layer, self.pool), x, scratch, y)
         return y
-
-    def _bind(self, name: str) -> Callable[..., None]:
-        return partial(self._layers[name], self.pool)
 
 
 def _pack(
@@ -169,7 +166,7 @@ def _pack(
     tensors: Mapping[str, RawTensor],
     table: _kernels.KernelTable,
     origin: str,
-) -> list[tuple[str, Callable[..., None]]]:
+) -> list[tuple[str, PackedLayer]]:
     def unpacked(name: str) -> _kernels.Tensor:
         raw = tensors[name]
         out, cin, kh, kw = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
@@ -189,7 +186,7 @@ def _pack(
     if isinstance(layer, graph.MaxPool):
         return []
     parts = [pair(f"{layer.name}.{part}") for part in ("squeeze", "expand1x1", "expand3x3")]
-    packed: list[tuple[str, Callable[..., None]]] = [
+    packed: list[tuple[str, PackedLayer]] = [
         (layer.name, _kernels.Fire(table, *parts[0], *parts[1], *parts[2]))
     ]
     if layer.bypass == "complex":

@@ -43,8 +43,7 @@ std::size_t elements(const Shape& s) {
 }
 
 View contiguous(float* data, const Shape& s) {
-  const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(s[2]) * s[3];
-  return {data, s[0], s[1], s[2], s[3], s[3], row, row * s[1]};
+  return contiguous_view(data, s[0], s[1], s[2], s[3]);
 }
 
 // A view and whatever keeps its memory alive.
@@ -145,34 +144,43 @@ void require_size(const View& v, int n, int h, int w, int c, const char* name) {
               std::to_string(h) + ", " + std::to_string(w) + ", " + std::to_string(c) + ")");
 }
 
-void run_conv(const Conv& conv, ThreadPool& pool, const Tensor& x, const Tensor& y) {
+// Scratch of at least the size that the layer asks for; its contents are of no interest.
+template <typename Layer>
+float* scratch_for(const Layer& layer, const View& x, const Tensor& scratch) {
+  const View& v = scratch.view;
+  require(scratch.is_contiguous() &&
+              static_cast<std::size_t>(v.n) * v.image >= layer.scratch(x.n, x.h, x.w),
+          "scratch is smaller than the layer's scratch(n, h, w)");
+  return v.data;
+}
+
+void run_conv(const Conv& conv, ThreadPool& pool, const Tensor& x, const Tensor& scratch,
+              const Tensor& y) {
   const Packed& p = conv.packed();
   require_size(x.view, x.view.n, x.view.h, x.view.w, p.in, "x");
   // A kernel row is read as one run of floats.
   require(p.kw == 1 || x.view.pixel == x.view.c, "x's pixels must be adjacent");
   require_size(y.view, x.view.n, conv.output_size(x.view.h, p.kh), conv.output_size(x.view.w, p.kw),
                p.out, "y");
-  conv.run(pool, x.view, y.view);
+  conv.run(pool, x.view, scratch_for(conv, x.view, scratch), y.view);
 }
 
-void run_fire(const Fire& fire, ThreadPool& pool, const Tensor& x, const Tensor& squeezed,
+void run_fire(const Fire& fire, ThreadPool& pool, const Tensor& x, const Tensor& scratch,
               const Tensor& y) {
   const View& v = x.view;
   require_size(v, v.n, v.h, v.w, fire.squeeze().packed().in, "x");
-  require_size(squeezed.view, v.n, v.h + 2, v.w + 2, fire.squeeze().packed().out, "squeezed");
-  require(squeezed.is_contiguous(), "squeezed must be contiguous");
   require_size(y.view, v.n, v.h, v.w, fire.expand1().packed().out + fire.expand3().packed().out,
                "y");
-  fire.run(pool, v, squeezed.view, y.view);
+  fire.run(pool, v, scratch_for(fire, v, scratch), y.view);
 }
 
 void run_classifier(const Classifier& classifier, ThreadPool& pool, const Tensor& x,
-                    const Tensor& logits) {
+                    const Tensor& scratch, const Tensor& logits) {
   const View& v = x.view;
   require_size(v, v.n, v.h, v.w, classifier.packed().in, "x");
   require_size(logits.view, v.n, 1, 1, classifier.packed().out, "logits");
   require(logits.is_contiguous(), "logits must be contiguous");
-  classifier.run(pool, v, logits.view.data);
+  classifier.run(pool, v, scratch_for(classifier, v, scratch), logits.view.data);
 }
 
 void run_max_pool(const KernelTable& table, ThreadPool& pool, const Tensor& x, const Tensor& y,
@@ -250,7 +258,9 @@ void bind_layers(py::module_& m) {
                }),
            py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
            py::arg("relu") = true, Released())
-      .def("__call__", &run_conv, py::arg("pool"), py::arg("x"), py::arg("y"), Released());
+      .def("scratch", &Conv::scratch, py::arg("n"), py::arg("h"), py::arg("w"))
+      .def("__call__", &run_conv, py::arg("pool"), py::arg("x"), py::arg("scratch"), py::arg("y"),
+           Released());
   py::class_<Fire>(m, "Fire")
       .def(py::init([](const KernelTable& t, const Tensor& ws, const Tensor& bs, const Tensor& w1,
                        const Tensor& b1, const Tensor& w3, const Tensor& b3) {
@@ -262,6 +272,7 @@ void bind_layers(py::module_& m) {
            py::arg("table"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
            py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
            py::arg("expand3x3_bias"), Released())
+      .def("scratch", &Fire::scratch, py::arg("n"), py::arg("h"), py::arg("w"))
       .def("__call__", &run_fire, py::arg("pool"), py::arg("x"), py::arg("squeezed"), py::arg("y"),
            Released());
   py::class_<Classifier>(m, "Classifier")
@@ -270,8 +281,9 @@ void bind_layers(py::module_& m) {
              return std::make_unique<Classifier>(t, pack_sized(t, w, b, 1), padding);
            }),
            py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0, Released())
-      .def("__call__", &run_classifier, py::arg("pool"), py::arg("x"), py::arg("logits"),
-           Released());
+      .def("scratch", &Classifier::scratch, py::arg("n"), py::arg("h"), py::arg("w"))
+      .def("__call__", &run_classifier, py::arg("pool"), py::arg("x"), py::arg("scratch"),
+           py::arg("logits"), Released());
   m.def("max_pool", &run_max_pool, py::arg("table"), py::arg("pool"), py::arg("x"), py::arg("y"),
         py::arg("ceil_mode"), Released());
   m.def("add", &run_add, py::arg("table"), py::arg("pool"), py::arg("a"), py::arg("b"),

@@ -10,6 +10,11 @@ int pooled_size(int size, bool ceil_mode) {
   return size < 3 ? 0 : (size - 3) / 2 + 1;
 }
 
+View contiguous_view(float* data, int n, int h, int w, int c) {
+  const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(w) * c;
+  return {data, n, h, w, c, c, row, row * h};
+}
+
 View channel_slice(const View& v, int first, int count) {
   View slice = v;
   slice.data += first;
@@ -49,7 +54,9 @@ ConvArgs Conv::args(const View& x, const View& y) const {
   return {x, y, packed_.weight.data(), packed_.bias.data(), packed_.kh, packed_.kw, stride_, relu_};
 }
 
-void Conv::run(ThreadPool& pool, const View& x, const View& y) const {
+std::size_t Conv::scratch(int, int, int) const { return 0; }
+
+void Conv::run(ThreadPool& pool, const View& x, float*, const View& y) const {
   const ConvArgs a = args(x, y);
   pool.run(table_.conv_items(a),
            [&](std::int64_t begin, std::int64_t end) { table_.conv_f32(a, begin, end); });
@@ -61,10 +68,16 @@ Fire::Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expa
       expand1_(table, std::move(expand1), 1, true),
       expand3_(table, std::move(expand3), 1, true) {}
 
-void Fire::run(ThreadPool& pool, const View& x, const View& squeezed, const View& y) const {
+// The squeezed map with a border of one pixel, which the 3x3 expand's padding reads.
+std::size_t Fire::scratch(int n, int h, int w) const {
+  return static_cast<std::size_t>(n) * (h + 2) * (w + 2) * squeeze_.packed().out;
+}
+
+void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y) const {
+  const View squeezed = contiguous_view(scratch, x.n, x.h + 2, x.w + 2, squeeze_.packed().out);
   const View map = inside(squeezed, 1);
   clear_border(squeezed);
-  squeeze_.run(pool, x, map);
+  squeeze_.run(pool, x, nullptr, map);
   // Both expands read the same map and write different channels of y: one loop over the items
   // of both spares the pool a stop in between.
   const int split = expand1_.packed().out;
@@ -77,7 +90,9 @@ void Fire::run(ThreadPool& pool, const View& x, const View& squeezed, const View
   });
 }
 
-void Classifier::run(ThreadPool& pool, const View& x, float* logits) const {
+std::size_t Classifier::scratch(int, int, int) const { return 0; }
+
+void Classifier::run(ThreadPool& pool, const View& x, float*, float* logits) const {
   const int border = (x.h + 2 * padding_) * (x.w + 2 * padding_) - x.h * x.w;
   const ClassifierArgs a{x,           logits, packed_.weight.data(), packed_.bias.data(),
                          packed_.out, border};

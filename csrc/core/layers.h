@@ -12,6 +12,8 @@ namespace sqz {
 // it starts inside the map, as in Caffe and PyTorch. 0 where no window fits.
 int pooled_size(int size, bool ceil_mode);
 
+View contiguous_view(float* data, int n, int h, int w, int c);
+
 // The channels [first, first + count) of a view.
 View channel_slice(const View& v, int first, int count);
 
@@ -29,7 +31,9 @@ class Conv {
     return size < kernel ? 0 : (size - kernel) / stride_ + 1;
   }
   ConvArgs args(const View& x, const View& y) const;
-  void run(ThreadPool& pool, const View& x, const View& y) const;
+  // Floats of scratch memory that a run over n maps of h x w needs.
+  std::size_t scratch(int n, int h, int w) const;
+  void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
 
  private:
   const KernelTable& table_;
@@ -47,8 +51,9 @@ class Fire {
   const Conv& expand1() const { return expand1_; }
   const Conv& expand3() const { return expand3_; }
 
-  // `squeezed` is as large as x and a border of one pixel, with squeeze's channels.
-  void run(ThreadPool& pool, const View& x, const View& squeezed, const View& y) const;
+  // Floats of scratch memory that a run over n maps of h x w needs.
+  std::size_t scratch(int n, int h, int w) const;
+  void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
 
  private:
   const KernelTable& table_;
@@ -62,8 +67,10 @@ class Classifier {
       : table_(table), packed_(std::move(packed)), padding_(padding) {}
 
   const Packed& packed() const { return packed_; }
+  // Floats of scratch memory that a run over n maps of h x w needs.
+  std::size_t scratch(int n, int h, int w) const;
   // logits: x.n rows of packed().out floats.
-  void run(ThreadPool& pool, const View& x, float* logits) const;
+  void run(ThreadPool& pool, const View& x, float* scratch, float* logits) const;
 
  private:
   const KernelTable& table_;
