@@ -1,0 +1,22 @@
+"""One adapter per inference engine, found by name.
+
+This module and `base` import nothing heavy: the cold-start measurement goes through them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from benchmarks.engines.base import Engine
+
+OURS = "sqznet"
+RIVALS = ("onnxruntime", "ncnn", "openvino", "litert", "mnn", "opencv", "torch")
+NAMES = (OURS, *RIVALS)
+
+
+def get(name: str) -> type[Engine]:
+    """The adapter class; loading it does not import the engine itself."""
+    if name not in NAMES:
+        raise ValueError(f"unknown engine {name!r}; expected one of {', '.join(NAMES)}")
+    adapter: type[Engine] = import_module(f"benchmarks.engines.{name}").Adapter
+    return adapter

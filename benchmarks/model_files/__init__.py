@@ -1,0 +1,3 @@
+"""Writers that put one set of weights into each rival's own file format."""
+
+from __future__ import annotations
