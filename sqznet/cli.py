@@ -160,11 +160,11 @@ def _info(_args: argparse.Namespace) -> int:
         return EXIT_USAGE
     rows = [
         ("version", sqznet.__version__),
-        ("instruction set", f"{machine['isa']} ({machine['reason']})"),
+        ("instruction set", f"{machine['isa']}: {machine['reason']}"),
         ("can run here", ", ".join(machine["available"])),
         ("compiled in", ", ".join(machine["compiled"])),
         ("CPU features", ", ".join(k for k, v in machine["features"].items() if v) or "none known"),
-        ("threads", f"{machine['threads']} ({machine['threads_reason']})"),
+        ("threads", f"{machine['threads']}: {machine['threads_reason']}"),
         ("weights", f"{checkpoint.variant}, {len(checkpoint.labels or ())} classes"),
         ("weights file", f"{checkpoint.path} ({_file_size(checkpoint.path)})"),
         *_origins(checkpoint.metadata.get("provenance", "")),

@@ -1,0 +1,154 @@
+"""One word for each check: `nox -s lint`, `nox -s tests`, ...; `nox -l` lists them.
+
+.ci/run runs the ones that must pass before a change goes in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+NO_TESTS_COLLECTED = 5  # pytest's exit code
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "tests"]
+
+
+def requirements(*extras: str) -> list[str]:
+    """What pyproject.toml says the package and these extras need, without the package itself."""
+    project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
+    found = list(project["dependencies"])
+    for extra in extras:
+        found += project["optional-dependencies"][extra]
+    return found
+
+
+def shared_environment() -> dict[str, str]:
+    """Where tests that run in a copy find the real-data folder, if there is one."""
+    shared = Path(os.environ.get("SQZNET_SHARED", ROOT.parent / "shared")).resolve()
+    return {"SQZNET_SHARED": str(shared)} if shared.is_dir() else {}
+
+
+@contextmanager
+def fresh_copy() -> Iterator[Path]:
+    """A copy of the files that git knows or would add: no environment, no build products."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    with tempfile.TemporaryDirectory(prefix="sqznet-") as folder:
+        for name in os.fsdecode(listed.stdout).split("\0"):
+            source = ROOT / name
+            if name and source.is_file():
+                target = Path(folder) / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+        yield Path(folder)
+
+
+def run_readme(session: nox.Session, index: int) -> None:
+    """Run one of the README's shell blocks as printed, where nothing has been set up."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = re.findall(r"^```sh\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)[index]
+    with fresh_copy() as folder, session.chdir(folder):
+        session.run("bash", "-ec", command, external=True, env=shared_environment())
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types and C++ layout."""
+    session.install("nox", *requirements("lint", "test"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    sources = [p for p in sorted((ROOT / "csrc").rglob("*")) if p.suffix in {".cpp", ".h"}]
+    session.run(
+        "clang-format", "--dry-run", "-Werror", *(str(p.relative_to(ROOT)) for p in sources)
+    )
+
+
+@nox.session(venv_backend="none")
+def demo(session: nox.Session) -> None:
+    """The README's first command: build, install, classify a photo."""
+    run_readme(session, 0)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """The README's second command: the test suite on the installed package."""
+    run_readme(session, 1)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The sdist, from it the wheel (into dist/, warnings are errors), and the long tests on it."""
+    session.install("build")
+    fresh = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(fresh, ignore_errors=True)
+    strict = "-Ccmake.define.SQZ_WERROR=ON"
+    session.run("python", "-m", "build", strict, "--outdir", str(fresh), str(ROOT))
+    (ROOT / "dist").mkdir(exist_ok=True)
+    for package in fresh.iterdir():
+        shutil.copy2(package, ROOT / "dist")
+    (wheel,) = fresh.glob("*.whl")
+    session.install(f"{wheel}[test]")
+    # The script `pytest`, unlike `python -m pytest`, leaves the source folder off the path.
+    session.run("pytest", "-m", "slow", "tests", success_codes=[0, NO_TESTS_COLLECTED])
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """The tests on a build with AddressSanitizer and UBSan (needs g++)."""
+    session.install(
+        f"{ROOT}[test]",
+        "--config-settings=cmake.define.SQZ_SANITIZE=ON",
+        f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}",
+        env={"CC": "gcc", "CXX": "g++"},
+    )
+    # Python itself is not built with them, so the runtimes must come first into the process;
+    # libstdc++ too, or AddressSanitizer cannot find the function that throws exceptions.
+    runtimes = [
+        subprocess.check_output(["g++", f"-print-file-name={name}"], text=True).strip()
+        for name in ("libasan.so", "libubsan.so", "libstdc++.so")
+    ]
+    environment = {
+        "LD_PRELOAD": ":".join(runtimes),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "PYTHONMALLOC": "malloc",  # Python's own arenas would hide overruns
+        **shared_environment(),
+    }
+    session.run("python", "-I", "-c", SANITIZED, env=environment)
+    session.run("pytest", *(session.posargs or ["tests"]), env=environment)
+
+
+SANITIZED = """
+import pathlib, sqznet._kernels, sqznet._pixels
+for module in (sqznet._kernels, sqznet._pixels):
+    assert b"__asan_init" in pathlib.Path(module.__file__).read_bytes(), module
+"""
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """sqznet against the other engines; arguments after -- go to the comparison."""
+    session.install(f"{ROOT}[bench]")
+    session.run("python", "-m", "benchmarks.compare", *session.posargs)
+
+
+@nox.session
+def weights(session: nox.Session) -> None:
+    """Make the bundled weights again from their source and check that they come out the same."""
+    session.install(*requirements())
+    session.run("python", "tools/make_bundled_weights.py", "--check")
