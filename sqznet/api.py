@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from . import _kernels, _pixels, cpu, graph, image, weights
-from .errors import SqznetError, WeightsError
-from .executor import Executor, Workspace
-from .preprocessing import Preprocessing, geometry, resolve
+from sqznet import _kernels, _pixels, cpu, graph, image, weights
+from sqznet.errors import SqznetError, WeightsError
+from sqznet.executor import Executor, Workspace
+from sqznet.preprocessing import Preprocessing, geometry, resolve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ class Model:
         isa: str | None = None,
         variant: str | None = None,
         preprocessing: Preprocessing | None = None,
-        labels: Sequence[str] | None = None,
+        labels: Iterable[str] | None = None,
     ) -> None:
         table = cpu.kernel_table(isa)
         pool = _kernels.ThreadPool(cpu.thread_count(threads))
@@ -82,7 +83,7 @@ class Model:
         H x W, H x W x 3 or H x W x 4), which gives a list of Predictions, or a list or tuple of
         images, which gives a list of such lists. Raises ImageError if any cannot be read.
         """
-        top = _checked_top(top)
+        top = _checked_top(top, self.num_classes)
         if not isinstance(images, list | tuple):
             return self._classify_group([image.decode(images)], top)[0]
         answers: list[list[Prediction]] = []
@@ -219,23 +220,28 @@ def load(
         isa=isa,
         variant=variant,
         preprocessing=None if preprocessing is None else resolve(preprocessing),
-        labels=None if labels is None else tuple(labels),
+        labels=labels,
     )
 
 
-def _checked_top(top: int) -> int:
-    if isinstance(top, bool) or not hasattr(top, "__index__") or top < 1:
+def _checked_top(top: int, classes: int) -> int:
+    try:
+        count = 0 if isinstance(top, bool) else operator.index(top)
+    except TypeError:
+        count = 0
+    if count < 1:
         raise SqznetError(f"top must be a whole number from 1 up, not {top!r}")
-    return int(top)
+    return min(count, classes)
 
 
-def _labels(labels: Sequence[str] | None, classes: int, origin: str) -> tuple[str, ...]:
+def _labels(labels: Iterable[str] | None, classes: int, origin: str) -> tuple[str, ...]:
     if labels is None:
         if classes == 1000:
             return weights.imagenet_labels()
         return tuple(f"class {i}" for i in range(classes))
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
-        raise SqznetError("labels must be a sequence of names")
-    if len(labels) != classes:
-        raise WeightsError(f"{origin} has {classes} classes, but there are {len(labels)} labels")
-    return tuple(labels)
+    names = () if isinstance(labels, str) or not isinstance(labels, Iterable) else tuple(labels)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise SqznetError("labels must be a sequence of names, one for each class")
+    if len(names) != classes:
+        raise WeightsError(f"{origin} has {classes} classes, but there are {len(names)} labels")
+    return names

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import sqznet
+from sqznet.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as every other error of this command is."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"{_one_line(f'sqznet: {message}')} (see '{self.prog} --help')\n")
+        self.exit(EXIT_USAGE, f"{printable(f'sqznet: {message}')} (see '{self.prog} --help')\n")
 
 
 def _positive(text: str) -> int:
@@ -83,24 +84,16 @@ def _parser() -> _Parser:
     return parser
 
 
-def _one_line(text: str) -> str:
-    """`text` without line breaks, terminal escapes or lone surrogates (odd file names)."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
-
-
 def _complain(error: Exception, name: str | None = None) -> None:
     """Print one line on stderr, `sqznet: NAME: reason`, naming the file once."""
     reason = str(error)
     if isinstance(error, OSError) and error.strerror:
         reason = error.strerror
     if name is not None:
-        for prefix in (f"{name}: ", f"{name!r}: "):
-            reason = reason.removeprefix(prefix)
-        reason = f"{name}: {reason}"
+        shown = printable(name)
+        reason = f"{shown}: {reason.removeprefix(f'{shown}: ')}"
     if sys.stderr is not None:
-        print(_one_line(f"sqznet: {' '.join(reason.split())}"), file=sys.stderr)
+        print(printable(f"sqznet: {' '.join(reason.split())}"), file=sys.stderr)
 
 
 def _load(args: argparse.Namespace) -> Model | int:
@@ -139,7 +132,7 @@ def _classify(args: argparse.Namespace) -> int:
             _complain(error, path)
             status = EXIT_UNREADABLE
             continue
-        print(f"{separator}{_one_line(path)}")
+        print(f"{separator}{printable(path)}")
         for line in format_predictions(predictions):
             print(line)
         separator = "\n"
@@ -171,7 +164,7 @@ def _info(_args: argparse.Namespace) -> int:
     ]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{name:<{width}}  {_one_line(value)}")
+        print(f"{name:<{width}}  {printable(value)}")
     return EXIT_OK
 
 

@@ -17,3 +17,11 @@ class WeightsError(SqznetError):
 
 class UnsupportedIsaError(SqznetError):
     """The instruction set asked for is unknown or cannot run on this CPU."""
+
+
+def printable(text: str) -> str:
+    """A file's name as messages show it: line breaks, terminal escapes and lone surrogates as
+    backslash escapes, so that it stays on one line and does nothing to a terminal."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )

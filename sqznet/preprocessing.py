@@ -16,6 +16,7 @@ from sqznet.errors import SqznetError
 
 FITS = ("squash", "crop")
 CHANNEL_ORDERS = ("rgb", "bgr")
+ROUNDINGS = ("nearest", "torchvision")
 
 #: The longest side that the network's input may have; anything longer is taken for a mistake.
 MAX_SIDE = 4096
@@ -35,7 +36,11 @@ class Preprocessing:
     mean, std: three grey levels, in the order of `channel_order`; every std is
         1e-6 or more.
 
-    The defaults are torchvision's. Raises SqznetError, naming the field, on anything else.
+    rounding: how a crop falls on whole pixels. "nearest" resizes the longer side to the nearest
+        integer and rounds the crop's offsets down; "torchvision" cuts the longer side down and
+        rounds the offsets to the nearest, ties to even, as its Resize and CenterCrop do.
+
+    The levels' defaults are torchvision's. Raises SqznetError, naming the field, on anything else.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -43,12 +48,14 @@ class Preprocessing:
     channel_order: str = "rgb"
     mean: tuple[float, float, float] = (255 * 0.485, 255 * 0.456, 255 * 0.406)
     std: tuple[float, float, float] = (255 * 0.229, 255 * 0.224, 255 * 0.225)
+    rounding: str = "nearest"
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__  # the dataclass is frozen
         set_field(self, "size", _checked_size(self.size))
         _check_choice("fit", self.fit, FITS)
         _check_choice("channel_order", self.channel_order, CHANNEL_ORDERS)
+        _check_choice("rounding", self.rounding, ROUNDINGS)
         set_field(self, "mean", _checked_levels("mean", self.mean))
         set_field(self, "std", _checked_levels("std", self.std))
         if min(self.std) < 1e-6:
@@ -62,6 +69,7 @@ class Preprocessing:
             "channel_order": self.channel_order,
             "mean": list(self.mean),
             "std": list(self.std),
+            "rounding": self.rounding,
         }
 
     @classmethod
@@ -103,22 +111,20 @@ def geometry(pre: Preprocessing, height: int, width: int) -> tuple[int, int, int
     The photo is resized to the first two; the network's input is the `pre.size` window whose
     upper left corner lies at (top, left).
 
-    For a square size the integers are those of torchvision's Resize and CenterCrop: the longer
-    side is cut down to an integer, the offsets are rounded to even. For any other size the photo
-    is resized, in its own shape, until it covers 256/224 of both sides.
+    The shorter side becomes 256/224 of the size's; where the size is not square, the photo is
+    resized, in its own shape, until it covers 256/224 of both sides.
     """
     target_h, target_w = pre.size
     if pre.fit == "squash":
         return target_h, target_w, 0, 0
     cover_h = round(target_h * _CROP_FROM / _CROP_TO)
     cover_w = round(target_w * _CROP_FROM / _CROP_TO)
+    whole, half = (int, round) if pre.rounding == "torchvision" else (round, int)
     if cover_h * width >= cover_w * height:
-        resized_h, resized_w = cover_h, int(cover_h * width / height)
+        resized_h, resized_w = cover_h, whole(cover_h * width / height)
     else:
-        resized_h, resized_w = int(cover_w * height / width), cover_w
-    top = round((resized_h - target_h) / 2)
-    left = round((resized_w - target_w) / 2)
-    return resized_h, resized_w, top, left
+        resized_h, resized_w = whole(cover_w * height / width), cover_w
+    return resized_h, resized_w, half((resized_h - target_h) / 2), half((resized_w - target_w) / 2)
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -190,7 +196,7 @@ _UNIT = (1.0, 1.0, 1.0)
 
 #: By the name of the framework whose weights expect it; "squash-bgr" is the bundled weights'.
 PRESETS: Mapping[str, Preprocessing] = {
-    "torchvision": Preprocessing(),
+    "torchvision": Preprocessing(rounding="torchvision"),
     "caffe": Preprocessing((227, 227), "crop", "bgr", (104.0, 117.0, 123.0), _UNIT),
     "keras": Preprocessing((227, 227), "squash", "bgr", _KERAS_MEAN, _UNIT),
     "squash-bgr": Preprocessing((224, 224), "squash", "bgr", _KERAS_MEAN, _UNIT),

@@ -106,7 +106,7 @@ def test_reading_the_bundled_checkpoint_imports_nothing_heavy() -> None:
         "print(*{'numpy', 'torch', 'PIL'} & set(sys.modules))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
 

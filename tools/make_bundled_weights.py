@@ -56,6 +56,7 @@ PREPROCESSING = {
     "channel_order": "bgr",
     "mean": [103.939, 116.779, 123.68],
     "std": [1.0, 1.0, 1.0],
+    "rounding": "nearest",
 }
 
 # torchvision's number of each fire module of SqueezeNet 1.1 within its "features".

@@ -13,6 +13,7 @@
 #include "core/cpu.h"
 #include "core/dispatch.h"
 #include "core/layers.h"
+#include "sqz/winograd.h"
 
 namespace py = pybind11;
 
@@ -106,7 +107,9 @@ Tensor from_bytes(const py::buffer& data, const std::string& dtype, const Shape&
 
 bool import_array(const py::buffer& x, const Tensor& y) {
   const py::buffer_info info = x.request();
-  require(info.format == "f" && info.ndim == 4, "x must be float32 with four dimensions");
+  // NumPy calls float32 at an odd address "=f".
+  require((info.format == "f" || info.format == "=f") && info.ndim == 4,
+          "x must be float32 with four dimensions");
   const View& v = y.view;
   require(
       info.shape[0] == v.n && info.shape[1] == v.c && info.shape[2] == v.h && info.shape[3] == v.w,
@@ -124,11 +127,15 @@ void export_array(const Tensor& x, const Tensor& y) {
   export_nchw(x.view, y.view.data);
 }
 
+void require_weights(const Tensor& weight, const Tensor& bias) {
+  require(weight.is_contiguous() && bias.is_contiguous(), "weights must be contiguous");
+  require(bias.view.n * bias.view.image == weight.view.n, "one bias per output channel");
+}
+
 // `weight` is out x in x kh x kw in the tensor's four sizes, `bias` holds `out` values.
 Packed pack(const KernelTable& table, const Tensor& weight, const Tensor& bias) {
   const View& w = weight.view;
-  require(weight.is_contiguous() && bias.is_contiguous(), "weights must be contiguous");
-  require(bias.view.n * bias.view.image == w.n, "one bias per output channel");
+  require_weights(weight, bias);
   return pack_conv(w.data, bias.view.data, w.n, w.h, w.w, w.c, table.conv_nr);
 }
 
@@ -136,6 +143,14 @@ Packed pack_sized(const KernelTable& table, const Tensor& weight, const Tensor& 
   require(weight.view.w == kernel && weight.view.c == kernel,
           "the kernel must be " + std::to_string(kernel) + " x " + std::to_string(kernel));
   return pack(table, weight, bias);
+}
+
+Packed pack_winograd_checked(const KernelTable& table, const Tensor& weight, const Tensor& bias,
+                             int tile) {
+  const View& w = weight.view;
+  require_weights(weight, bias);
+  require(w.w == 3 && w.c == 3, "the kernel must be 3 x 3");
+  return pack_winograd(w.data, bias.view.data, w.n, w.h, tile, table.conv_nr);
 }
 
 void require_size(const View& v, int n, int h, int w, int c, const char* name) {
@@ -169,8 +184,7 @@ void run_fire(const Fire& fire, ThreadPool& pool, const Tensor& x, const Tensor&
               const Tensor& y) {
   const View& v = x.view;
   require_size(v, v.n, v.h, v.w, fire.squeeze().packed().in, "x");
-  require_size(y.view, v.n, v.h, v.w, fire.expand1().packed().out + fire.expand3().packed().out,
-               "y");
+  require_size(y.view, v.n, v.h, v.w, fire.expand1().packed().out + fire.expand3().out, "y");
   fire.run(pool, v, scratch_for(fire, v, scratch), y.view);
 }
 
@@ -225,7 +239,7 @@ void bind_tensors(py::module_& m) {
       .def(
           "inside",
           [](const Tensor& t, int border) {
-            require(border >= 0 && 2 * border < t.view.h && 2 * border < t.view.w,
+            require(border >= 0 && border < (t.view.h + 1) / 2 && border < (t.view.w + 1) / 2,
                     "nothing is left inside the border");
             return Tensor{t.owner, inside(t.view, border)};
           },
@@ -263,15 +277,17 @@ void bind_layers(py::module_& m) {
            Released());
   py::class_<Fire>(m, "Fire")
       .def(py::init([](const KernelTable& t, const Tensor& ws, const Tensor& bs, const Tensor& w1,
-                       const Tensor& b1, const Tensor& w3, const Tensor& b3) {
+                       const Tensor& b1, const Tensor& w3, const Tensor& b3, int tile) {
              require(w1.view.h == ws.view.n && w3.view.h == ws.view.n,
                      "both expands read the squeeze's channels");
+             require(tile >= winograd::kMinTile && tile <= winograd::kMaxTile,
+                     "tile must be from 2 to 6");
              return std::make_unique<Fire>(t, pack_sized(t, ws, bs, 1), pack_sized(t, w1, b1, 1),
-                                           pack_sized(t, w3, b3, 3));
+                                           pack_winograd_checked(t, w3, b3, tile), tile);
            }),
            py::arg("table"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
            py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
-           py::arg("expand3x3_bias"), Released())
+           py::arg("expand3x3_bias"), py::arg("tile") = 5, Released())
       .def("scratch", &Fire::scratch, py::arg("n"), py::arg("h"), py::arg("w"))
       .def("__call__", &run_fire, py::arg("pool"), py::arg("x"), py::arg("squeezed"), py::arg("y"),
            Released());
@@ -293,7 +309,7 @@ void bind_layers(py::module_& m) {
 }
 
 void bind_dispatch(py::module_& m) {
-  py::register_exception<UnsupportedIsa>(m, "UnsupportedIsa");
+  py::register_exception<UnsupportedIsa>(m, "UnsupportedIsaError");
   py::class_<KernelTable>(m, "KernelTable", "The kernels of one instruction set")
       .def_property_readonly("isa", [](const KernelTable& t) { return std::string(t.isa); })
       .def_readonly("lanes", &KernelTable::lanes)

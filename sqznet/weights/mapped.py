@@ -6,14 +6,13 @@ import mmap
 import os
 import stat
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, printable
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:
     """The path as messages show it: on one line. Raises WeightsError if it is no path at all."""
     try:
-        name = os.fsdecode(path)
-        return name if name.isprintable() else ascii(name)
+        return printable(os.fsdecode(path))
     except TypeError:
         raise WeightsError(
             f"expected the path of a weights file, found a {type(path).__name__}"

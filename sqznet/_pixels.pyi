@@ -1,0 +1,24 @@
+from collections.abc import Sequence
+from typing import Any
+
+# Buffers are typed Any: collections.abc.Buffer came with Python 3.12 only.
+
+def resize_normalize(
+    pixels: Any,
+    height: int,
+    width: int,
+    channels: int,
+    resized_h: int,
+    resized_w: int,
+    top: int,
+    left: int,
+    out: Any,
+    mean: Sequence[float],
+    std: Sequence[float],
+    reverse: bool,
+    table_capsule: object,
+) -> None: ...
+
+class ArrowPixels:
+    def __init__(self, capsules: tuple[object, object], count: int, channels: int) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
