@@ -1,8 +1,8 @@
 """SqueezeNet for CPUs: ``sqznet.classify("photo.jpg")`` names what is in a photo."""
 
-from .api import Model, Prediction, classify, load
-from .errors import ImageError, SqznetError, UnsupportedIsaError, WeightsError
-from .preprocessing import Preprocessing
+from sqznet.api import Model, Prediction, classify, load
+from sqznet.errors import ImageError, SqznetError, UnsupportedIsaError, WeightsError
+from sqznet.preprocessing import Preprocessing
 
 __version__ = "0.1.0"
 

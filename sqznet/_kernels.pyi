@@ -4,7 +4,7 @@ from typing_extensions import Buffer
 
 Shape = tuple[int, int, int, int]
 
-class UnsupportedIsa(Exception): ...
+class UnsupportedIsaError(Exception): ...
 
 class KernelTable:
     @property
@@ -58,6 +58,7 @@ class Fire:
         expand1x1_bias: Tensor,
         expand3x3_weight: Tensor,
         expand3x3_bias: Tensor,
+        tile: int = 5,
     ) -> None: ...
     def scratch(self, n: int, h: int, w: int) -> int: ...
     def __call__(self, pool: ThreadPool, x: Tensor, scratch: Tensor, y: Tensor) -> None: ...

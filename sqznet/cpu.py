@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from typing import Any
 
-from . import _kernels
-from .errors import SqznetError, UnsupportedIsaError
+from sqznet import _kernels
+from sqznet.errors import SqznetError, UnsupportedIsaError
 
 MAX_DEFAULT_THREADS = 4
 MAX_THREADS = 1024
@@ -55,7 +56,7 @@ def _chosen_table(isa: str | None) -> tuple[_kernels.KernelTable, str]:
         raise UnsupportedIsaError(f"isa must be a name, not {type(isa).__name__}")
     try:
         return _kernels.table_named(isa), reason
-    except _kernels.UnsupportedIsa as error:
+    except _kernels.UnsupportedIsaError as error:
         raise UnsupportedIsaError(f"{error} ({reason})") from None
 
 
@@ -75,11 +76,13 @@ def _chosen_threads(threads: int | None) -> tuple[int, str]:
 
 
 def _checked(threads: int, name: str) -> int:
-    if isinstance(threads, bool) or not hasattr(threads, "__index__"):
-        raise SqznetError(f"{name} must be a whole number, not {type(threads).__name__}")
-    if not 1 <= threads <= MAX_THREADS:
-        raise SqznetError(f"{name} must be from 1 to {MAX_THREADS}, not {threads}")
-    return int(threads)
+    try:
+        count = 0 if isinstance(threads, bool) else operator.index(threads)
+    except TypeError:
+        count = 0
+    if not 1 <= count <= MAX_THREADS:
+        raise SqznetError(f"{name} must be a whole number from 1 to {MAX_THREADS}, not {threads!r}")
+    return count
 
 
 def usable_cores() -> tuple[int, str]:
@@ -103,7 +106,7 @@ def _cgroup_cores(
     two files under the cpu controller. A container often sees its own group at the root.
     """
     try:
-        with open(membership) as lines:
+        with open(membership, errors="replace") as lines:
             groups = [line.rstrip("\n").split(":", 2) for line in lines]
     except OSError:
         return None

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 
-from . import _kernels, graph
-from .errors import WeightsError
-from .weights.checkpoint import RawTensor
+from sqznet import _kernels, graph
+from sqznet.errors import WeightsError
+from sqznet.weights.checkpoint import RawTensor
 
 PackedLayer = _kernels.Conv | _kernels.Fire | _kernels.Classifier
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .errors import SqznetError, WeightsError
+from sqznet.errors import SqznetError, WeightsError
 
 Shape = tuple[int, ...]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import graph
+from sqznet import graph
 
 Array = npt.NDArray[np.float64]
 

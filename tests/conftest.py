@@ -19,3 +19,13 @@ def shared() -> Path:
             f"the real-data folder {path} is absent (point SQZNET_SHARED at it to run this test)"
         )
     return path
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`table`: the kernels of every instruction set that runs here, one after the other."""
+    if "table" in metafunc.fixturenames:
+        from sqznet import _kernels
+
+        names = [name for name, compiled, runs, _ in _kernels.isa_entries() if compiled and runs]
+        tables = [_kernels.table_named(name) for name in names]
+        metafunc.parametrize("table", tables, ids=names)

@@ -12,6 +12,11 @@ namespace avx2 {
 extern const KernelTable kTable;
 }
 #endif
+#if defined(SQZ_HAVE_AVX512)
+namespace avx512 {
+extern const KernelTable kTable;
+}
+#endif
 
 namespace {
 
@@ -27,7 +32,14 @@ std::vector<Candidate> candidates() {
 #else
   const KernelTable* avx2_table = nullptr;
 #endif
+#if defined(SQZ_HAVE_AVX512)
+  const KernelTable* avx512_table = &avx512::kTable;
+#else
+  const KernelTable* avx512_table = nullptr;
+#endif
   return {
+      {{"avx512", avx512_table != nullptr, f.avx512 && f.avx2 && f.fma, "AVX-512 F, BW, DQ and VL"},
+       avx512_table},
       {{"avx2", avx2_table != nullptr, f.avx2 && f.fma, "AVX2 and FMA"}, avx2_table},
       {{"scalar", true, true, "nothing"}, &scalar::kTable},
   };

@@ -62,40 +62,75 @@ void Conv::run(ThreadPool& pool, const View& x, float*, const View& y) const {
            [&](std::int64_t begin, std::int64_t end) { table_.conv_f32(a, begin, end); });
 }
 
-Fire::Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3)
+Fire::Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile)
     : table_(table),
       squeeze_(table, std::move(squeeze), 1, true),
       expand1_(table, std::move(expand1), 1, true),
-      expand3_(table, std::move(expand3), 1, true) {}
+      expand3_(std::move(expand3)),
+      tile_(tile) {}
 
-// The squeezed map with a border of one pixel, which the 3x3 expand's padding reads.
+// The squeezed map with a border of one pixel for the 3x3 expand's padding, then the tiles of
+// the 3x3 expand in Winograd's domain.
 std::size_t Fire::scratch(int n, int h, int w) const {
-  return static_cast<std::size_t>(n) * (h + 2) * (w + 2) * squeeze_.packed().out;
+  const std::size_t tiles =
+      static_cast<std::size_t>(n) * ((h + tile_ - 1) / tile_) * ((w + tile_ - 1) / tile_);
+  const std::size_t mr = table_.conv_mr, points = (tile_ + 2) * (tile_ + 2);
+  return squeezed_floats(n, h, w) + (tiles + mr - 1) / mr * mr * points * expand3_.in;
+}
+
+std::size_t Fire::squeezed_floats(int n, int h, int w) const {
+  const std::size_t floats = static_cast<std::size_t>(n) * (h + 2) * (w + 2) * expand3_.in;
+  return (floats + 15) / 16 * 16;
 }
 
 void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y) const {
-  const View squeezed = contiguous_view(scratch, x.n, x.h + 2, x.w + 2, squeeze_.packed().out);
+  const View squeezed = contiguous_view(scratch, x.n, x.h + 2, x.w + 2, expand3_.in);
   const View map = inside(squeezed, 1);
   clear_border(squeezed);
-  squeeze_.run(pool, x, nullptr, map);
-  // Both expands read the same map and write different channels of y: one loop over the items
-  // of both spares the pool a stop in between.
+  const ConvArgs a0 = squeeze_.args(x, map);
+  pool.run(table_.squeeze_items(a0),
+           [&](std::int64_t begin, std::int64_t end) { table_.squeeze_f32(a0, begin, end); });
   const int split = expand1_.packed().out;
   const ConvArgs a1 = expand1_.args(map, channel_slice(y, 0, split));
-  const ConvArgs a3 = expand3_.args(squeezed, channel_slice(y, split, expand3_.packed().out));
-  const std::int64_t n3 = table_.conv_items(a3), n1 = table_.conv_items(a1);
-  pool.run(n3 + n1, [&](std::int64_t begin, std::int64_t end) {
-    if (begin < n3) table_.conv_f32(a3, begin, std::min(end, n3));
-    if (end > n3) table_.conv_f32(a1, std::max(begin, n3) - n3, end - n3);
+  const WinogradArgs a3{squeezed,
+                        channel_slice(y, split, expand3_.out),
+                        expand3_.weight.data(),
+                        expand3_.bias.data(),
+                        scratch + squeezed_floats(x.n, x.h, x.w),
+                        tile_};
+  // The 1x1 expand and the 3x3 expand's input transform both read the squeezed map only: one
+  // loop over the items of both spares the pool a stop in between.
+  const std::int64_t n1 = table_.conv_items(a1), n3 = table_.winograd_input_items(a3);
+  pool.run(n1 + n3, [&](std::int64_t begin, std::int64_t end) {
+    if (begin < n1) table_.conv_f32(a1, begin, std::min(end, n1));
+    if (end > n1) table_.winograd_input_f32(a3, std::max(begin, n1) - n1, end - n1);
+  });
+  pool.run(table_.winograd_output_items(a3), [&](std::int64_t begin, std::int64_t end) {
+    table_.winograd_output_f32(a3, begin, end);
   });
 }
 
-std::size_t Classifier::scratch(int, int, int) const { return 0; }
-
-void Classifier::run(ThreadPool& pool, const View& x, float*, float* logits) const {
+ClassifierArgs Classifier::args(const View& x, float* scratch, float* logits) const {
   const int border = (x.h + 2 * padding_) * (x.w + 2 * padding_) - x.h * x.w;
-  const ClassifierArgs a{x,           logits, packed_.weight.data(), packed_.bias.data(),
-                         packed_.out, border};
+  return {x,
+          logits,
+          packed_.weight.data(),
+          packed_.bias.data(),
+          packed_.out,
+          border,
+          reinterpret_cast<std::int32_t*>(scratch)};
+}
+
+std::size_t Classifier::scratch(int n, int h, int w) const {
+  const View x = contiguous_view(nullptr, n, h, w, packed_.in);
+  return static_cast<std::size_t>(table_.classifier_lists(args(x, nullptr, nullptr)));
+}
+
+void Classifier::run(ThreadPool& pool, const View& x, float* scratch, float* logits) const {
+  const ClassifierArgs a = args(x, scratch, logits);
+  pool.run(table_.classifier_list_items(a), [&](std::int64_t begin, std::int64_t end) {
+    table_.classifier_list_f32(a, begin, end);
+  });
   pool.run(table_.classifier_items(a),
            [&](std::int64_t begin, std::int64_t end) { table_.classifier_f32(a, begin, end); });
 }

@@ -42,22 +42,27 @@ class Conv {
   bool relu_;
 };
 
-// Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output.
+// Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output. The 3x3
+// runs by Winograd's algorithm with this output tile; its weights are packed for it.
 class Fire {
  public:
-  Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3);
+  Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
 
   const Conv& squeeze() const { return squeeze_; }
   const Conv& expand1() const { return expand1_; }
-  const Conv& expand3() const { return expand3_; }
+  const Packed& expand3() const { return expand3_; }
 
   // Floats of scratch memory that a run over n maps of h x w needs.
   std::size_t scratch(int n, int h, int w) const;
   void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
 
  private:
+  std::size_t squeezed_floats(int n, int h, int w) const;
+
   const KernelTable& table_;
-  Conv squeeze_, expand1_, expand3_;
+  Conv squeeze_, expand1_;
+  Packed expand3_;
+  int tile_;
 };
 
 // 1x1 convolution, ReLU and global average; `padding` is the 1x1 convolution's own.
@@ -73,6 +78,8 @@ class Classifier {
   void run(ThreadPool& pool, const View& x, float* scratch, float* logits) const;
 
  private:
+  ClassifierArgs args(const View& x, float* scratch, float* logits) const;
+
   const KernelTable& table_;
   Packed packed_;
   int padding_;

@@ -1,21 +1,23 @@
-// The classifier: 1x1 convolution, bias, ReLU and the average over the map, in one sweep.
+// The classifier: 1x1 convolution, bias, ReLU and the average over the map.
 //
 // The h*w*classes map between convolution and average is never written: an item is one block of
-// kConvNr classes of one image, whose sums stay in registers while the pixels go by, kConvMr at
-// a time. The order of summation does not depend on the number of threads.
-#include "vec.h"
+// kConvNr classes of one image, whose sums stay in registers while the pixels go by. The input
+// of the trained networks is 86-93 % zeros, so the channels that are not zero are listed first,
+// once for all blocks; a block's weights fill the first cache and the pixels stream past them.
+// Where too few channels are zero, kConvMr pixels at a time are multiplied densely instead. The
+// order of summation depends neither on the number of threads nor on who works on what.
+#include "sparse.h"
 
 namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
-void block_of_classes(const ClassifierArgs& a, const float* image, const float* w, const float* b,
-                      float* logits, int classes) {
+struct Block {
+  const float* w;
   Vec bias[kConvNv], sum[kConvNv];
-  for (int v = 0; v < kConvNv; ++v) {
-    bias[v] = load(b + v * kLanes);
-    sum[v] = mul(max(bias[v], zero()), broadcast(static_cast<float>(a.border)));
-  }
+};
+
+void add_dense(const ClassifierArgs& a, const float* image, Block* block) {
   const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w;
   for (int64_t p = 0; p < pixels; p += kConvMr) {
     const float* x[kConvMr];
@@ -28,9 +30,9 @@ void block_of_classes(const ClassifierArgs& a, const float* image, const float* 
     SQZ_UNROLL
     for (int m = 0; m < kConvMr; ++m) {
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) acc[m][v] = bias[v];
+      for (int v = 0; v < kConvNv; ++v) acc[m][v] = block->bias[v];
     }
-    const float* wk = w;
+    const float* wk = block->w;
     for (int k = 0; k < a.x.c; ++k, wk += kConvNr) {
       Vec wv[kConvNv];
       SQZ_UNROLL
@@ -46,13 +48,46 @@ void block_of_classes(const ClassifierArgs& a, const float* image, const float* 
     for (int m = 0; m < kConvMr; ++m) {
       if (m >= tile) break;
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) sum[v] = add(sum[v], max(acc[m][v], zero()));
+      for (int v = 0; v < kConvNv; ++v) {
+        block->sum[v] = add(block->sum[v], max(acc[m][v], zero()));
+      }
     }
   }
-  const Vec divisor = broadcast(static_cast<float>(pixels + a.border));
-  for (int v = 0; v < kConvNv; ++v) {
-    const int left = classes - v * kLanes;
-    if (left > 0) store_n(logits + v * kLanes, div(sum[v], divisor), left < kLanes ? left : kLanes);
+}
+
+int64_t tiles_per_image(const ClassifierArgs& a) {
+  return (static_cast<int64_t>(a.x.h) * a.x.w + kSparseMr - 1) / kSparseMr;
+}
+
+// A tile's list: its length, then its channels.
+int32_t* list_of(const ClassifierArgs& a, int64_t tile) {
+  return a.lists + tile * (1 + a.x.c + kLanes);
+}
+
+void add_sparse(const ClassifierArgs& a, int64_t n, Block* block) {
+  // The rows that a list names are scattered, so the processor does not foresee them: the next
+  // block's weights are fetched ahead, a share with each tile.
+  const float* next = block->w + static_cast<ptrdiff_t>(a.x.c) * kConvNr;
+  const int64_t share = a.x.c * kConvNr / tiles_per_image(a) + 1;
+  for (int64_t i = 0; i < tiles_per_image(a); ++i) {
+    for (int64_t f = i * share; f < (i + 1) * share; f += 16) prefetch(next + f);
+    const SparseTile t = sparse_tile_at(a.x, n, i * kSparseMr);
+    const int32_t* list = list_of(a, n * tiles_per_image(a) + i);
+    Vec acc[kSparseMr][kConvNv];
+    SQZ_UNROLL
+    for (int m = 0; m < kSparseMr; ++m) {
+      SQZ_UNROLL
+      for (int v = 0; v < kConvNv; ++v) acc[m][v] = block->bias[v];
+    }
+    multiply_list(t, list + 1, list[0], block->w, acc);
+    SQZ_UNROLL
+    for (int m = 0; m < kSparseMr; ++m) {
+      if (m >= t.pixels) break;
+      SQZ_UNROLL
+      for (int v = 0; v < kConvNv; ++v) {
+        block->sum[v] = add(block->sum[v], max(acc[m][v], zero()));
+      }
+    }
   }
 }
 
@@ -60,17 +95,50 @@ int blocks(const ClassifierArgs& a) { return (a.classes + kConvNr - 1) / kConvNr
 
 }  // namespace
 
+int64_t classifier_lists(const ClassifierArgs& a) {
+  return a.x.n * tiles_per_image(a) * (1 + a.x.c + kLanes);
+}
+
+int64_t classifier_list_items(const ClassifierArgs& a) { return a.x.n * tiles_per_image(a); }
+
+void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t n = i / tiles_per_image(a), first = i % tiles_per_image(a) * kSparseMr;
+    int32_t* list = list_of(a, i);
+    list[0] = list_channels(sparse_tile_at(a.x, n, first), a.x.c, list + 1);
+  }
+}
+
 int64_t classifier_items(const ClassifierArgs& a) {
   return static_cast<int64_t>(a.x.n) * blocks(a);
 }
 
 void classifier_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
+  const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w;
   for (int64_t i = begin; i < end; ++i) {
     const int64_t n = i / blocks(a);
-    const int o = static_cast<int>(i % blocks(a));
-    block_of_classes(a, a.x.data + n * a.x.image, a.w + static_cast<ptrdiff_t>(o) * a.x.c * kConvNr,
-                     a.b + o * kConvNr, a.logits + n * a.classes + o * kConvNr,
-                     a.classes - o * kConvNr);
+    const int o = static_cast<int>(i % blocks(a)) * kConvNr;
+    Block block;
+    block.w = a.w + static_cast<ptrdiff_t>(o) * a.x.c;
+    for (int v = 0; v < kConvNv; ++v) {
+      block.bias[v] = load(a.b + o + v * kLanes);
+      block.sum[v] = mul(max(block.bias[v], zero()), broadcast(static_cast<float>(a.border)));
+    }
+    int64_t entries = 0;
+    for (int64_t t = 0; t < tiles_per_image(a); ++t)
+      entries += list_of(a, n * tiles_per_image(a) + t)[0];
+    const float all = static_cast<float>(tiles_per_image(a) * a.x.c);
+    if (static_cast<float>(entries) > kDenseFrom * all)
+      add_dense(a, a.x.data + n * a.x.image, &block);
+    else
+      add_sparse(a, n, &block);
+    const Vec divisor = broadcast(static_cast<float>(pixels + a.border));
+    for (int v = 0; v < kConvNv; ++v) {
+      const int left = a.classes - o - v * kLanes;
+      if (left > 0)
+        store_n(a.logits + n * a.classes + o + v * kLanes, div(block.sum[v], divisor),
+                left < kLanes ? left : kLanes);
+    }
   }
 }
 

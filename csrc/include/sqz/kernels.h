@@ -29,8 +29,20 @@ struct ConvArgs {
   bool relu;
 };
 
+// y = relu(conv3x3(x without its border of one zero pixel, padding 1) + b), see sqz/winograd.h.
+// `points` is scratch for ceil(tiles / conv_mr) * conv_mr * (tile + 2)^2 * x.c floats; `u` holds
+// the transformed weights as [block][point][ci][nr].
+struct WinogradArgs {
+  View x, y;
+  const float* u;
+  const float* b;
+  float* points;
+  int tile;
+};
+
 // logits[n][o] = (sum over pixels of relu(x . w[o] + b[o]) + border * relu(b[o])) / (h*w + border)
-// `border` counts the all-zero pixels that a padded 1x1 convolution sees around the map.
+// `border` counts the all-zero pixels that a padded 1x1 convolution sees around the map. `lists`
+// is scratch for the channels that are not zero, classifier_lists(args) of it.
 struct ClassifierArgs {
   View x;
   float* logits;  // n rows of `classes`
@@ -38,6 +50,7 @@ struct ClassifierArgs {
   const float* b;
   int classes;
   int border;
+  int32_t* lists;
 };
 
 // 3x3 windows, stride 2, clipped at the lower and right edge (ceil mode decides y's size).
@@ -52,34 +65,43 @@ struct AddArgs {
 
 // One pass of a separable, antialiased resize in Pillow's fixed-point arithmetic: output sample
 // i is the sum over t < count[i] of coeff[i * taps + t] * in[first[i] + t], with coefficients
-// scaled by 2^22, rounded and clamped to 0..255.
+// scaled by 2^22, rounded and clamped to 0..255. `taps` is a multiple of kTapBlock, and the
+// coefficients from count[i] on are zero, so that whole registers of them can be read. first and
+// first + count never decrease with i.
+inline constexpr int kTapBlock = 16;
 struct ResampleTaps {
   const int32_t* first;
   const int32_t* count;
   const int32_t* coeff;
-  int taps;
+  int taps;  // coefficients per output sample
+  int most;  // the largest count
 };
 
 struct ResizeRowsArgs {
-  const uint8_t* src;   // rows of `channels` interleaved bytes; only RGB (the first 3) is read
-  ptrdiff_t src_row;    // bytes
+  const uint8_t* src;   // rows of `channels` interleaved bytes; a fourth channel is ignored
+  ptrdiff_t src_row;    // bytes, not negative
   ptrdiff_t src_bytes;  // readable bytes from `src`, so that wide loads stay inside
   int channels;         // 1 (grey), 3 or 4
   int out_w;
   ResampleTaps taps;
-  uint8_t* dst;       // rows of out_w * 3 bytes
+  bool reverse;       // write BGR for RGB
+  uint8_t* dst;       // rows of out_w * 3 bytes and one more that is overwritten
   ptrdiff_t dst_row;  // bytes
 };
 
+// y = (v - mean) * scale for the grey levels v, as floats; where `dst` is null the grey levels
+// themselves go to `bytes`.
 struct ResizeColumnsArgs {
-  const uint8_t* src;  // rows of out_w * 3 bytes, as the pass above wrote them
+  const uint8_t* src;  // rows of `size` bytes
   ptrdiff_t src_row;
-  int out_w, out_h;
+  int first_row;  // the row that `src` points to, as taps.first counts them
+  int size;       // values in a row
   ResampleTaps taps;
-  float mean[3], scale[3];  // network channel order; y = (v - mean) * scale
-  bool reverse;             // RGB to BGR
-  float* dst;               // out_h rows of out_w * 3 floats
-  ptrdiff_t dst_row;        // floats
+  float mean[3], scale[3];  // of values 3i, 3i + 1 and 3i + 2
+  float* dst;
+  ptrdiff_t dst_row;  // floats
+  uint8_t* bytes;
+  ptrdiff_t bytes_row;
 };
 
 // Work is cut into items; a run covers items [begin, end) and runs may happen on any thread.
@@ -92,6 +114,18 @@ struct KernelTable {
 
   int64_t (*conv_items)(const ConvArgs&);
   void (*conv_f32)(const ConvArgs&, int64_t begin, int64_t end);
+  // conv_f32 for 1x1 kernels of stride 1 whose input may be mostly zeros.
+  int64_t (*squeeze_items)(const ConvArgs&);
+  void (*squeeze_f32)(const ConvArgs&, int64_t begin, int64_t end);
+  // First all of winograd_input, then all of winograd_output.
+  int64_t (*winograd_input_items)(const WinogradArgs&);
+  void (*winograd_input_f32)(const WinogradArgs&, int64_t begin, int64_t end);
+  int64_t (*winograd_output_items)(const WinogradArgs&);
+  void (*winograd_output_f32)(const WinogradArgs&, int64_t begin, int64_t end);
+  // First all of classifier_list, then all of classifier.
+  int64_t (*classifier_lists)(const ClassifierArgs&);
+  int64_t (*classifier_list_items)(const ClassifierArgs&);
+  void (*classifier_list_f32)(const ClassifierArgs&, int64_t begin, int64_t end);
   int64_t (*classifier_items)(const ClassifierArgs&);
   void (*classifier_f32)(const ClassifierArgs&, int64_t begin, int64_t end);
   int64_t (*maxpool_items)(const MaxPoolArgs&);

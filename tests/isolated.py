@@ -1,0 +1,38 @@
+"""Runs a script in an interpreter of its own, on the installed package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+
+
+def run_script(code: str, *arguments: str, **environment: str) -> str:
+    """What the script printed. Fails, showing its stderr, if it did not end well.
+
+    It runs in an empty folder: started in the repository it would find the source folder instead
+    of the package. SQZNET_ variables of the caller's are not passed on.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("SQZNET_")}
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(
+            [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *arguments],
+            cwd=folder,
+            env={**kept, **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    assert result.returncode == 0, f"exit code {result.returncode}\n{result.stderr}"
+    return result.stdout
+
+
+def is_sanitized() -> bool:
+    """Whether the extension was built with AddressSanitizer, which keeps freed memory a while."""
+    from pathlib import Path
+
+    from sqznet import _kernels
+
+    return b"__asan_init" in Path(str(_kernels.__file__)).read_bytes()

@@ -1,0 +1,314 @@
+"""Wrong arguments to `sqznet._kernels` raise; they are never converted, copied or run."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sqznet import _kernels
+from sqznet._kernels import Tensor
+
+POOL = _kernels.ThreadPool(1)
+TABLE = _kernels.best_table()
+REFUSALS = (ValueError, TypeError)
+SCRATCH = Tensor((1, 1, 1, 4096))  # plenty
+
+
+def floats(*shape: int) -> Any:
+    return np.zeros(shape, np.float32)
+
+
+def conv(out: int = 4, cin: int = 3, kernel: int = 3, stride: int = 1) -> _kernels.Conv:
+    return _kernels.Conv(TABLE, Tensor((out, cin, kernel, kernel)), Tensor((out, 1, 1, 1)), stride)
+
+
+def fire(cin: int = 8, squeeze: int = 2, e1: int = 4, e3: int = 4, tile: int = 5) -> _kernels.Fire:
+    shapes = [(squeeze, cin, 1), (e1, squeeze, 1), (e3, squeeze, 3)]
+    tensors = [
+        tensor
+        for out, depth, k in shapes
+        for tensor in (Tensor((out, depth, k, k)), Tensor((out, 1, 1, 1)))
+    ]
+    return _kernels.Fire(TABLE, *tensors, tile)
+
+
+def read_only() -> Any:
+    x = floats(4)
+    x.flags.writeable = False
+    return x
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (0, 1, 1, 1),
+        (1, 1, 1, -1),
+        (1, 1, 1),
+        (1, 1, 1, 1, 1),
+        (2**30, 2**30, 2**30, 2**30),
+        (1, 1, 1, 2**31),
+        (2**62, 4, 1, 1),
+        (1.0, 1, 1, 1),
+        "abcd",
+        None,
+    ],
+)
+def test_shapes_that_are_none(shape: Any) -> None:
+    with pytest.raises(REFUSALS):
+        Tensor(shape)
+
+
+@pytest.mark.parametrize(
+    "buffer",
+    [
+        np.zeros(4, np.float64),
+        np.zeros(4, np.float16),
+        np.zeros(4, np.int32),
+        np.zeros(4, ">f4"),
+        np.zeros(4, np.complex64),
+        np.zeros(16, np.uint8),
+        bytearray(16),
+        b"0123456789abcdef",
+        floats(8)[::2],
+        floats(4)[::-1],
+        floats(2, 2).T,
+        read_only(),
+        floats(3),
+        floats(5),
+        floats(0),
+        [0.0, 0.0, 0.0, 0.0],
+        None,
+    ],
+    ids=lambda b: f"{type(b).__name__}-{getattr(b, 'dtype', '')}{getattr(b, 'shape', '')}",
+)
+def test_buffers_that_are_not_four_writable_floats(buffer: Any) -> None:
+    with pytest.raises((*REFUSALS, BufferError)):
+        Tensor.over(buffer, (1, 2, 2, 1))
+
+
+def test_a_tensor_shares_the_memory_it_is_over_and_keeps_it_alive() -> None:
+    x = floats(2, 3)
+    tensor = Tensor.over(x, (1, 2, 3, 1))
+    x[1, 2] = 5.0
+    assert np.asarray(tensor)[0, 1, 2, 0] == 5.0
+    owner = weakref.ref(x)
+    view = tensor.part(3, (1, 1, 3, 1))
+    del x, tensor
+    gc.collect()
+    assert owner() is not None
+    assert np.asarray(view).ravel().tolist() == [0.0, 0.0, 5.0]
+    del view
+    gc.collect()
+    assert owner() is None
+
+
+def test_the_buffer_of_a_tensor_has_its_shape_and_strides() -> None:
+    tensor = Tensor((2, 5, 7, 3))
+    outer, inner = np.asarray(tensor), np.asarray(tensor.inside(1))
+    assert (outer.shape, outer.dtype) == ((2, 5, 7, 3), np.float32)
+    assert (inner.shape, inner.strides) == ((2, 3, 5, 3), outer.strides)
+    inner[:] = 1.0
+    assert outer.sum() == inner.size
+    assert tensor.inside(1).shape == (2, 3, 5, 3)
+    assert not np.asarray(Tensor((1, 9, 9, 9))).any()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "size"),
+    [
+        ("float32", (1, 1, 1, 2), 7),
+        ("float32", (1, 1, 1, 2), 12),
+        ("float16", (1, 1, 1, 2), 8),
+        ("float64", (1, 1, 1, 2), 8),
+        ("int8", (1, 1, 1, 2), 2),
+        ("float", (1, 1, 1, 2), 8),
+        ("", (1, 1, 1, 2), 8),
+        ("float32", (1, 1, 1, 0), 0),
+    ],
+)
+def test_bytes_that_are_not_the_shape(dtype: str, shape: Any, size: int) -> None:
+    with pytest.raises(REFUSALS):
+        Tensor.from_bytes(bytes(size), dtype, shape)
+
+
+def test_bytes_must_be_contiguous() -> None:
+    with pytest.raises((*REFUSALS, BufferError)):
+        Tensor.from_bytes(memoryview(bytes(16))[::2], "float32", (1, 1, 1, 2))
+
+
+WRONG_CALLS: dict[str, Callable[[], object]] = {
+    "part beyond the end": lambda: Tensor((1, 2, 2, 1)).part(1, (1, 2, 2, 1)),
+    "part far beyond the end": lambda: Tensor((1, 2, 2, 1)).part(2**63, (1, 1, 1, 1)),
+    "part at a negative offset": lambda: Tensor((1, 2, 2, 1)).part(-1, (1, 1, 1, 1)),
+    "part of a strided view": lambda: Tensor((1, 4, 4, 1)).inside(1).part(0, (1, 1, 1, 1)),
+    "inside nothing": lambda: Tensor((1, 4, 4, 1)).inside(2),
+    "inside a negative border": lambda: Tensor((1, 4, 4, 1)).inside(-1),
+    "inside a huge border": lambda: Tensor((1, 4, 4, 1)).inside(2**30),
+    "top_k of no row": lambda: Tensor((1, 1, 1, 4)).top_k(1, 1),
+    "top_k of a negative row": lambda: Tensor((1, 1, 1, 4)).top_k(-1, 1),
+    "is_finite of a strided view": lambda: Tensor((1, 4, 4, 1)).inside(1).is_finite(),
+    "conv on an array": lambda: conv()(POOL, floats(1, 5, 5, 3), SCRATCH, Tensor((1, 3, 3, 4))),
+    "conv without a pool": lambda: conv()(
+        None, Tensor((1, 5, 5, 3)), SCRATCH, Tensor((1, 3, 3, 4))
+    ),
+    "conv to nothing": lambda: conv()(POOL, Tensor((1, 5, 5, 3)), SCRATCH, None),
+    "conv of other channels": lambda: conv()(
+        POOL, Tensor((1, 5, 5, 4)), SCRATCH, Tensor((1, 3, 3, 4))
+    ),
+    "conv to other channels": lambda: conv()(
+        POOL, Tensor((1, 5, 5, 3)), SCRATCH, Tensor((1, 3, 3, 5))
+    ),
+    "conv to a smaller map": lambda: conv()(
+        POOL, Tensor((1, 5, 5, 3)), SCRATCH, Tensor((1, 2, 3, 4))
+    ),
+    "conv to a larger map": lambda: conv()(
+        POOL, Tensor((1, 5, 5, 3)), SCRATCH, Tensor((1, 3, 4, 4))
+    ),
+    "conv to another batch": lambda: conv()(
+        POOL, Tensor((2, 5, 5, 3)), SCRATCH, Tensor((1, 3, 3, 4))
+    ),
+    "conv of a map below its kernel": lambda: conv()(
+        POOL, Tensor((1, 2, 2, 3)), SCRATCH, Tensor((1, 1, 1, 4))
+    ),
+    "conv with stride 0": lambda: conv(stride=0),
+    "conv with a negative stride": lambda: conv(stride=-1),
+    "conv with too few biases": lambda: _kernels.Conv(
+        TABLE, Tensor((4, 3, 1, 1)), Tensor((3, 1, 1, 1))
+    ),
+    "conv with weights in a strided view": lambda: _kernels.Conv(
+        TABLE, Tensor((4, 3, 3, 1)).inside(1), Tensor((4, 1, 1, 1))
+    ),
+    "conv without a table": lambda: _kernels.Conv(None, Tensor((4, 3, 1, 1)), Tensor((4, 1, 1, 1))),
+    "fire of other channels": lambda: fire()(
+        POOL, Tensor((1, 5, 5, 7)), SCRATCH, Tensor((1, 5, 5, 8))
+    ),
+    "fire to half its channels": lambda: fire()(
+        POOL, Tensor((1, 5, 5, 8)), SCRATCH, Tensor((1, 5, 5, 4))
+    ),
+    "fire with too little scratch": lambda: fire()(
+        POOL,
+        Tensor((1, 5, 5, 8)),
+        Tensor((1, 1, 1, fire().scratch(1, 5, 5) - 1)),
+        Tensor((1, 5, 5, 8)),
+    ),
+    "fire with scratch in a strided view": lambda: fire()(
+        POOL, Tensor((1, 5, 5, 8)), Tensor((1, 99, 99, 9)).inside(1), Tensor((1, 5, 5, 8))
+    ),
+    "fire with tiles that are too small": lambda: fire(tile=1),
+    "fire with tiles that are too large": lambda: fire(tile=7),
+    "fire whose expand is no 3x3": lambda: _kernels.Fire(
+        TABLE,
+        Tensor((2, 8, 1, 1)),
+        Tensor((2, 1, 1, 1)),
+        Tensor((4, 2, 1, 1)),
+        Tensor((4, 1, 1, 1)),
+        Tensor((4, 2, 1, 1)),
+        Tensor((4, 1, 1, 1)),
+    ),
+    "fire whose expands read other channels": lambda: _kernels.Fire(
+        TABLE,
+        Tensor((2, 8, 1, 1)),
+        Tensor((2, 1, 1, 1)),
+        Tensor((4, 3, 1, 1)),
+        Tensor((4, 1, 1, 1)),
+        Tensor((4, 2, 3, 3)),
+        Tensor((4, 1, 1, 1)),
+    ),
+    "classifier with a 3x3 kernel": lambda: _kernels.Classifier(
+        TABLE, Tensor((4, 3, 3, 3)), Tensor((4, 1, 1, 1))
+    ),
+    "classifier with negative padding": lambda: _kernels.Classifier(
+        TABLE, Tensor((4, 3, 1, 1)), Tensor((4, 1, 1, 1)), -1
+    ),
+    "classifier to too few logits": lambda: _kernels.Classifier(
+        TABLE, Tensor((4, 3, 1, 1)), Tensor((4, 1, 1, 1))
+    )(POOL, Tensor((1, 5, 5, 3)), SCRATCH, Tensor((1, 1, 1, 3))),
+    "max pool to the other mode's size": lambda: _kernels.max_pool(
+        TABLE, POOL, Tensor((1, 6, 6, 3)), Tensor((1, 3, 3, 3)), False
+    ),
+    "max pool of too small a map": lambda: _kernels.max_pool(
+        TABLE, POOL, Tensor((1, 1, 1, 3)), Tensor((1, 1, 1, 3)), True
+    ),
+    "max pool to other channels": lambda: _kernels.max_pool(
+        TABLE, POOL, Tensor((1, 6, 6, 3)), Tensor((1, 3, 3, 4)), True
+    ),
+    "add of other shapes": lambda: _kernels.add(
+        TABLE, POOL, Tensor((1, 2, 2, 3)), Tensor((1, 2, 3, 2)), Tensor((1, 2, 2, 3))
+    ),
+    "add to another shape": lambda: _kernels.add(
+        TABLE, POOL, Tensor((1, 2, 2, 3)), Tensor((1, 2, 2, 3)), Tensor((1, 2, 2, 4))
+    ),
+    "softmax to another shape": lambda: _kernels.softmax(
+        TABLE, Tensor((1, 1, 1, 3)), Tensor((1, 1, 1, 4))
+    ),
+    "softmax of a strided view": lambda: _kernels.softmax(
+        TABLE, Tensor((1, 4, 4, 3)).inside(1), Tensor((1, 2, 2, 3))
+    ),
+    "import of doubles": lambda: _kernels.import_nchw(np.zeros((1, 3, 2, 2)), Tensor((1, 2, 2, 3))),
+    "import of bytes in the other order": lambda: _kernels.import_nchw(
+        np.zeros((1, 3, 2, 2), ">f4"), Tensor((1, 2, 2, 3))
+    ),
+    "import of three dimensions": lambda: _kernels.import_nchw(
+        floats(3, 2, 2), Tensor((1, 2, 2, 3))
+    ),
+    "import of another shape": lambda: _kernels.import_nchw(
+        floats(1, 3, 2, 3), Tensor((1, 2, 2, 3))
+    ),
+    "import of channels last": lambda: _kernels.import_nchw(
+        floats(1, 2, 2, 3), Tensor((1, 2, 2, 3))
+    ),
+    "import of a list": lambda: _kernels.import_nchw([[[[0.0]]]], Tensor((1, 1, 1, 1))),
+    "export to another shape": lambda: _kernels.export_nchw(
+        Tensor((1, 2, 2, 3)), Tensor((1, 2, 2, 3))
+    ),
+    "pool of no threads": lambda: _kernels.ThreadPool(0),
+    "pool of too many threads": lambda: _kernels.ThreadPool(1025),
+    "pool of half a thread": lambda: _kernels.ThreadPool(1.5),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_CALLS)
+def test_wrong_calls_raise(name: str) -> None:
+    with pytest.raises(REFUSALS):
+        WRONG_CALLS[name]()
+
+
+def test_overlapping_the_checks_nothing_was_written() -> None:
+    """A refused call leaves its output alone."""
+    y = Tensor((1, 3, 3, 5))
+    np.asarray(y)[:] = 7.0
+    with pytest.raises(ValueError, match=r"y has shape \(1, 3, 3, 5\), expected \(1, 3, 3, 4\)"):
+        conv()(POOL, Tensor((1, 5, 5, 3)), SCRATCH, y)
+    assert (np.asarray(y) == 7.0).all()
+
+
+def test_instruction_sets() -> None:
+    """The chooser takes the first runnable set of its list, and any may be forced by its name."""
+    entries = _kernels.isa_entries()
+    runnable = [name for name, compiled, runs, _ in entries if compiled and runs]
+    assert "scalar" in runnable
+    assert _kernels.best_table().isa == runnable[0]
+    for name, compiled, runs, needs in entries:
+        assert needs
+        if compiled and runs:
+            assert _kernels.table_named(name).isa == name
+        else:
+            with pytest.raises(_kernels.UnsupportedIsaError, match=name):
+                _kernels.table_named(name)
+    with pytest.raises(
+        _kernels.UnsupportedIsaError, match=r"unknown instruction set 'mmx'.*scalar"
+    ):
+        _kernels.table_named("mmx")
+
+
+def test_tables_state_their_tiles() -> None:
+    for name, compiled, runs, _ in _kernels.isa_entries():
+        if compiled and runs:
+            table = _kernels.table_named(name)
+            assert table.conv_nr % table.lanes == 0
+            assert min(table.lanes, table.conv_mr, table.conv_nr) >= 1
