@@ -382,8 +382,7 @@ def test_file_objects_that_misbehave() -> None:
 
     assert "the network is down" in refusal(Broken())
     assert "opened for text" in refusal(io.StringIO("text"))
-    closed = io.BytesIO(encoded(photo()))
-    closed.close()
+    (closed := io.BytesIO(encoded(photo()))).close()
     assert "closed" in refusal(closed)
     assert "an empty file" in refusal(io.BytesIO())
 
