@@ -6,10 +6,12 @@ calling the steps in order. No step allocates, and the kernels release the GIL.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
+from weakref import WeakSet
 
 from sqznet import _kernels, graph
 from sqznet.errors import WeightsError
@@ -115,6 +117,7 @@ class Executor:
         }
         self._idle: dict[tuple[int, int, int], list[Workspace]] = {}
         self._lock = Lock()
+        _EXECUTORS.add(self)
 
     def acquire(self, n: int, height: int, width: int) -> Workspace:
         """A workspace that nobody else uses, until it is given to ``release``."""
@@ -159,6 +162,19 @@ class Executor:
         y = program.value(n, *shape)
         program.step(partial(layer, self.pool), x, scratch, y)
         return y
+
+
+# A fork may come while another thread holds a lock that only it could release.
+_EXECUTORS: WeakSet[Executor] = WeakSet()
+
+
+def _renew_locks() -> None:
+    for executor in _EXECUTORS:
+        executor._lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def _pack(

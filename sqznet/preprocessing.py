@@ -74,7 +74,10 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """The inverse of `to_dict`. Raises SqznetError if a field is missing, unknown or wrong."""
+        """The inverse of `to_dict`; "rounding" may be left out.
+
+        Raises SqznetError if a field is missing, unknown or wrong.
+        """
         if not isinstance(values, Mapping):
             raise SqznetError(f"preprocessing: found {_shown(values)}, expected a mapping")
         names = [field.name for field in fields(cls)]
@@ -83,7 +86,7 @@ class Preprocessing:
                 raise SqznetError(
                     f"preprocessing: unknown field {_shown(name)}, expected {', '.join(names)}"
                 )
-        missing = [name for name in names if name not in values]
+        missing = [name for name in names if name not in values and name != "rounding"]
         if missing:
             raise SqznetError(f"preprocessing: {', '.join(missing)} missing")
         return cls(**values)

@@ -225,6 +225,9 @@ WRONG_CALLS: dict[str, Callable[[], object]] = {
     "classifier with negative padding": lambda: _kernels.Classifier(
         TABLE, Tensor((4, 3, 1, 1)), Tensor((4, 1, 1, 1)), -1
     ),
+    "classifier with a huge padding": lambda: _kernels.Classifier(
+        TABLE, Tensor((4, 3, 1, 1)), Tensor((4, 1, 1, 1)), 2**30
+    ),
     "classifier to too few logits": lambda: _kernels.Classifier(
         TABLE, Tensor((4, 3, 1, 1)), Tensor((4, 1, 1, 1))
     )(POOL, Tensor((1, 5, 5, 3)), SCRATCH, Tensor((1, 1, 1, 3))),

@@ -240,6 +240,8 @@ def test_wrong_values_name_their_field(field: str, value: Any) -> None:
 
 def test_missing_and_unknown_fields() -> None:
     values = PRESETS["keras"].to_dict()
+    del values["rounding"]
+    assert resolve(values) == PRESETS["keras"]
     with pytest.raises(SqznetError, match="unknown field 'crop_size'"):
         resolve({**values, "crop_size": 224})
     del values["fit"], values["std"]

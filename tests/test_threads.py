@@ -190,6 +190,25 @@ caller.join()
     )
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_while_another_thread_holds_the_workspaces() -> None:
+    run_script(
+        """
+        import os, warnings, signal; warnings.simplefilter('ignore', DeprecationWarning)
+        import numpy as np, sqznet
+        model = sqznet.load(threads=1)
+        x = np.zeros((1, 3, 224, 224), np.float32)
+        expected = model.logits(x)
+        model._executor._lock.acquire()  # as if by a thread that the child does not have
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            os._exit(0 if (model.logits(x) == expected).all() else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        """
+    )
+
+
 def test_callers_that_find_the_pool_busy_do_their_own_work() -> None:
     """8 Python threads share one pool: nobody waits for ever, everybody gets the same bits."""
     made = networks.tensors("squeezenet1_1")

@@ -293,7 +293,7 @@ void bind_layers(py::module_& m) {
            Released());
   py::class_<Classifier>(m, "Classifier")
       .def(py::init([](const KernelTable& t, const Tensor& w, const Tensor& b, int padding) {
-             require(padding >= 0, "padding must not be negative");
+             require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
              return std::make_unique<Classifier>(t, pack_sized(t, w, b, 1), padding);
            }),
            py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0, Released())
