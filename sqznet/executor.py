@@ -17,7 +17,7 @@ from sqznet import _kernels, graph
 from sqznet.errors import WeightsError
 from sqznet.weights.checkpoint import RawTensor
 
-PackedLayer = _kernels.Conv | _kernels.Fire | _kernels.Classifier
+PackedLayer = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
 
 # Workspaces kept for reuse: one per size and caller is the common case, and a stray size or a
 # burst of callers must not hold memory for ever.
@@ -158,7 +158,7 @@ class Executor:
         self, program: _Program, name: str, x: _Value, shape: tuple[int, int, int]
     ) -> _Value:
         layer, (n, h, w, _) = self._layers[name], x.shape
-        scratch = program.value(1, 1, 1, max(1, layer.scratch(n, h, w)))
+        scratch = program.value(1, 1, 1, max(1, layer.scratch(n, h, w, self.pool.threads)))
         y = program.value(n, *shape)
         program.step(partial(layer, self.pool), x, scratch, y)
         return y
@@ -195,7 +195,10 @@ def _pack(
         return unpacked(f"{name}.weight"), unpacked(f"{name}.bias")
 
     if isinstance(layer, graph.Conv):
-        return [(layer.name, _kernels.Conv(table, *pair(layer.name), stride=layer.stride))]
+        weight, bias = pair(layer.name)
+        if (layer.kernel, layer.stride) == (7, 2):
+            return [(layer.name, _kernels.Stem(table, weight, bias))]
+        return [(layer.name, _kernels.Conv(table, weight, bias, stride=layer.stride))]
     if isinstance(layer, graph.Classifier):
         classifier = _kernels.Classifier(table, *pair(layer.name), padding=layer.padding)
         return [(layer.name, classifier)]

@@ -19,7 +19,7 @@ from sqznet import _kernels
 from .guarded import CANARY_BITS, Guarded
 
 Array = Any
-Layer = _kernels.Conv | _kernels.Fire | _kernels.Classifier
+Layer = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
 
 # --- Error budgets ---------------------------------------------------------------------------
 #
@@ -34,12 +34,14 @@ Layer = _kernels.Conv | _kernels.Fire | _kernels.Classifier
 # Winograd's algorithm rounds relative to the largest values of a whole tile, not of the one
 # output, and its transforms add and subtract: there the magnitude is that of the tile
 # (`tile_magnitude`), and the factor before u was measured over all kinds of values, 1 to 64
-# channels and every instruction set, and doubled. At most 48 u was seen for tiles of 5 x 5.
+# channels and every instruction set, and doubled. At most 48 u was seen for tiles of 5 x 5, and
+# 60 u for the stem's tiles of 4 x 4 with filters of 4 x 4.
 
 UNIT_ROUNDOFF = 2.0**-24
 SMALLEST_DENORMAL = 2.0**-149
 SPREAD = 2.0
-WINOGRAD_GROWTH = {2: 16.0, 3: 64.0, 4: 64.0, 5: 96.0, 6: 96.0}  # by tile
+STEM = "stem"
+WINOGRAD_GROWTH = {2: 16.0, 3: 64.0, 4: 64.0, 5: 96.0, 6: 96.0, STEM: 128.0}  # by tile
 
 
 def budget(terms: int, magnitude: Array) -> Array:
@@ -47,7 +49,7 @@ def budget(terms: int, magnitude: Array) -> Array:
     return (terms + 2) * (UNIT_ROUNDOFF * magnitude + SMALLEST_DENORMAL)
 
 
-def winograd_budget(tile: int, terms: int, magnitude: Array) -> Array:
+def winograd_budget(tile: int | str, terms: int, magnitude: Array) -> Array:
     """The same for F(tile x tile, 3 x 3), `magnitude` being the tile's."""
     growth = WINOGRAD_GROWTH[tile]
     return growth * (UNIT_ROUNDOFF * magnitude + (terms + 2) * SMALLEST_DENORMAL)
@@ -187,7 +189,7 @@ def weights(array: Array, at_end: bool = True) -> _kernels.Tensor:
 def run_layer(layer: Layer, threads: int, x: Map, y: Map, at_end: bool = True) -> None:
     """One call, with exactly as much scratch as the layer asks for, full of canaries."""
     n, h, w, _ = x.tensor.shape
-    scratch = Guarded(max(1, layer.scratch(n, h, w)), at_end)
+    scratch = Guarded(max(1, layer.scratch(n, h, w, threads)), at_end)
     tensor = _kernels.Tensor.over(scratch.array, (1, 1, 1, scratch.array.size))
     layer(POOLS[threads], x.tensor, tensor, y.tensor)
     scratch.check()

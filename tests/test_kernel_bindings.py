@@ -193,7 +193,7 @@ WRONG_CALLS: dict[str, Callable[[], object]] = {
     "fire with too little scratch": lambda: fire()(
         POOL,
         Tensor((1, 5, 5, 8)),
-        Tensor((1, 1, 1, fire().scratch(1, 5, 5) - 1)),
+        Tensor((1, 1, 1, fire().scratch(1, 5, 5, POOL.threads) - 1)),
         Tensor((1, 5, 5, 8)),
     ),
     "fire with scratch in a strided view": lambda: fire()(

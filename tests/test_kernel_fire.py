@@ -124,7 +124,7 @@ def test_the_padding_is_zero_however_often_the_memory_was_used(
     x = cases.values(1, (2, 4, 5, 5))
     packed = [cases.weights(a) for pair in pairs(2, 4, 3, 8, 8, cases.DENSE) for a in pair]
     layer = _kernels.Fire(table, *packed)
-    scratch = _kernels.Tensor((1, 1, 1, layer.scratch(2, 5, 5)))
+    scratch = _kernels.Tensor((1, 1, 1, layer.scratch(2, 5, 5, 2)))
     results = set()
     for rubbish in (0.0, 1e30, np.nan):
         np.asarray(scratch)[:] = rubbish

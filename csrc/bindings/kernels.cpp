@@ -13,7 +13,6 @@
 #include "core/cpu.h"
 #include "core/dispatch.h"
 #include "core/layers.h"
-#include "sqz/winograd.h"
 
 namespace py = pybind11;
 
@@ -145,12 +144,11 @@ Packed pack_sized(const KernelTable& table, const Tensor& weight, const Tensor& 
   return pack(table, weight, bias);
 }
 
-Packed pack_winograd_checked(const KernelTable& table, const Tensor& weight, const Tensor& bias,
-                             int tile) {
+Packed pack_winograd_3x3(const KernelTable& table, const Tensor& weight, const Tensor& bias) {
   const View& w = weight.view;
   require_weights(weight, bias);
   require(w.w == 3 && w.c == 3, "the kernel must be 3 x 3");
-  return pack_winograd(w.data, bias.view.data, w.n, w.h, tile, table.conv_nr);
+  return pack_winograd(w.data, bias.view.data, w.n, w.h, 3, table.conv_nr);
 }
 
 void require_size(const View& v, int n, int h, int w, int c, const char* name) {
@@ -161,12 +159,19 @@ void require_size(const View& v, int n, int h, int w, int c, const char* name) {
 
 // Scratch of at least the size that the layer asks for; its contents are of no interest.
 template <typename Layer>
-float* scratch_for(const Layer& layer, const View& x, const Tensor& scratch) {
+float* scratch_for(const Layer& layer, const ThreadPool& pool, const View& x,
+                   const Tensor& scratch) {
   const View& v = scratch.view;
-  require(scratch.is_contiguous() &&
-              static_cast<std::size_t>(v.n) * v.image >= layer.scratch(x.n, x.h, x.w),
-          "scratch is smaller than the layer's scratch(n, h, w)");
+  require(scratch.is_contiguous() && static_cast<std::size_t>(v.n) * v.image >=
+                                         layer.scratch(x.n, x.h, x.w, pool.threads()),
+          "scratch is smaller than the layer's scratch(n, h, w, threads)");
   return v.data;
+}
+
+template <typename Layer>
+std::size_t scratch_of(const Layer& layer, int n, int h, int w, int threads) {
+  require(n > 0 && h > 0 && w > 0 && threads > 0, "sizes and threads must be positive");
+  return layer.scratch(n, h, w, threads);
 }
 
 void run_conv(const Conv& conv, ThreadPool& pool, const Tensor& x, const Tensor& scratch,
@@ -177,7 +182,15 @@ void run_conv(const Conv& conv, ThreadPool& pool, const Tensor& x, const Tensor&
   require(p.kw == 1 || x.view.pixel == x.view.c, "x's pixels must be adjacent");
   require_size(y.view, x.view.n, conv.output_size(x.view.h, p.kh), conv.output_size(x.view.w, p.kw),
                p.out, "y");
-  conv.run(pool, x.view, scratch_for(conv, x.view, scratch), y.view);
+  conv.run(pool, x.view, scratch_for(conv, pool, x.view, scratch), y.view);
+}
+
+void run_stem(const Stem& stem, ThreadPool& pool, const Tensor& x, const Tensor& scratch,
+              const Tensor& y) {
+  const View& v = x.view;
+  require_size(v, v.n, v.h, v.w, stem.inputs(), "x");
+  require_size(y.view, v.n, Stem::output_size(v.h), Stem::output_size(v.w), stem.outputs(), "y");
+  stem.run(pool, v, scratch_for(stem, pool, v, scratch), y.view);
 }
 
 void run_fire(const Fire& fire, ThreadPool& pool, const Tensor& x, const Tensor& scratch,
@@ -185,7 +198,7 @@ void run_fire(const Fire& fire, ThreadPool& pool, const Tensor& x, const Tensor&
   const View& v = x.view;
   require_size(v, v.n, v.h, v.w, fire.squeeze().packed().in, "x");
   require_size(y.view, v.n, v.h, v.w, fire.expand1().packed().out + fire.expand3().out, "y");
-  fire.run(pool, v, scratch_for(fire, v, scratch), y.view);
+  fire.run(pool, v, scratch_for(fire, pool, v, scratch), y.view);
 }
 
 void run_classifier(const Classifier& classifier, ThreadPool& pool, const Tensor& x,
@@ -194,7 +207,7 @@ void run_classifier(const Classifier& classifier, ThreadPool& pool, const Tensor
   require_size(v, v.n, v.h, v.w, classifier.packed().in, "x");
   require_size(logits.view, v.n, 1, 1, classifier.packed().out, "logits");
   require(logits.is_contiguous(), "logits must be contiguous");
-  classifier.run(pool, v, scratch_for(classifier, v, scratch), logits.view.data);
+  classifier.run(pool, v, scratch_for(classifier, pool, v, scratch), logits.view.data);
 }
 
 void run_max_pool(const KernelTable& table, ThreadPool& pool, const Tensor& x, const Tensor& y,
@@ -272,23 +285,36 @@ void bind_layers(py::module_& m) {
                }),
            py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
            py::arg("relu") = true, Released())
-      .def("scratch", &Conv::scratch, py::arg("n"), py::arg("h"), py::arg("w"))
+      .def("scratch", &scratch_of<Conv>, py::arg("n"), py::arg("h"), py::arg("w"),
+           py::arg("threads"))
       .def("__call__", &run_conv, py::arg("pool"), py::arg("x"), py::arg("scratch"), py::arg("y"),
+           Released());
+  py::class_<Stem>(m, "Stem")
+      .def(py::init([](const KernelTable& t, const Tensor& w, const Tensor& b) {
+             require_weights(w, b);
+             require(w.view.w == 7 && w.view.c == 7, "the kernel must be 7 x 7");
+             return std::make_unique<Stem>(t, w.view.data, b.view.data, w.view.n, w.view.h);
+           }),
+           py::arg("table"), py::arg("weight"), py::arg("bias"), Released())
+      .def("scratch", &scratch_of<Stem>, py::arg("n"), py::arg("h"), py::arg("w"),
+           py::arg("threads"))
+      .def("__call__", &run_stem, py::arg("pool"), py::arg("x"), py::arg("scratch"), py::arg("y"),
            Released());
   py::class_<Fire>(m, "Fire")
       .def(py::init([](const KernelTable& t, const Tensor& ws, const Tensor& bs, const Tensor& w1,
                        const Tensor& b1, const Tensor& w3, const Tensor& b3, int tile) {
              require(w1.view.h == ws.view.n && w3.view.h == ws.view.n,
                      "both expands read the squeeze's channels");
-             require(tile >= winograd::kMinTile && tile <= winograd::kMaxTile,
-                     "tile must be from 2 to 6");
+             require(tile == 0 || (tile >= Winograd::kMinTile && tile <= Winograd::kMaxTile),
+                     "tile must be from 2 to 6, or 0");
              return std::make_unique<Fire>(t, pack_sized(t, ws, bs, 1), pack_sized(t, w1, b1, 1),
-                                           pack_winograd_checked(t, w3, b3, tile), tile);
+                                           pack_winograd_3x3(t, w3, b3), tile);
            }),
            py::arg("table"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
            py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
-           py::arg("expand3x3_bias"), py::arg("tile") = 5, Released())
-      .def("scratch", &Fire::scratch, py::arg("n"), py::arg("h"), py::arg("w"))
+           py::arg("expand3x3_bias"), py::arg("tile") = 0, Released())
+      .def("scratch", &scratch_of<Fire>, py::arg("n"), py::arg("h"), py::arg("w"),
+           py::arg("threads"))
       .def("__call__", &run_fire, py::arg("pool"), py::arg("x"), py::arg("squeezed"), py::arg("y"),
            Released());
   py::class_<Classifier>(m, "Classifier")
@@ -297,7 +323,8 @@ void bind_layers(py::module_& m) {
              return std::make_unique<Classifier>(t, pack_sized(t, w, b, 1), padding);
            }),
            py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0, Released())
-      .def("scratch", &Classifier::scratch, py::arg("n"), py::arg("h"), py::arg("w"))
+      .def("scratch", &scratch_of<Classifier>, py::arg("n"), py::arg("h"), py::arg("w"),
+           py::arg("threads"))
       .def("__call__", &run_classifier, py::arg("pool"), py::arg("x"), py::arg("scratch"),
            py::arg("logits"), Released());
   m.def("max_pool", &run_max_pool, py::arg("table"), py::arg("pool"), py::arg("x"), py::arg("y"),

@@ -1,7 +1,9 @@
 #include "core/layers.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
+#include <vector>
 
 namespace sqz {
 
@@ -54,61 +56,131 @@ ConvArgs Conv::args(const View& x, const View& y) const {
   return {x, y, packed_.weight.data(), packed_.bias.data(), packed_.kh, packed_.kw, stride_, relu_};
 }
 
-std::size_t Conv::scratch(int, int, int) const { return 0; }
-
 void Conv::run(ThreadPool& pool, const View& x, float*, const View& y) const {
   const ConvArgs a = args(x, y);
   pool.run(table_.conv_items(a),
-           [&](std::int64_t begin, std::int64_t end) { table_.conv_f32(a, begin, end); });
+           [&](std::int64_t begin, std::int64_t end, int) { table_.conv_f32(a, begin, end); });
 }
+
+// --- Stem --------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr int kPhases = 4;  // the pixels of a 2 x 2 square
+
+int halved(int size) { return (size + 1) / 2; }
+
+// A 7x7 kernel of stride 2 is a 4x4 kernel of stride 1 over squares of 2 x 2 pixels, whose last
+// row and column of taps are zero for the lower and the right pixels.
+std::vector<float> strideless(const float* weight, int out, int in) {
+  std::vector<float> w(static_cast<std::size_t>(out) * kPhases * in * 16);
+  for (int o = 0; o < out; ++o)
+    for (int c = 0; c < in; ++c)
+      for (int ky = 0; ky < 7; ++ky)
+        for (int kx = 0; kx < 7; ++kx) {
+          const std::size_t phase = ky % 2 * 2 + kx % 2, channel = phase * in + c;
+          w[((static_cast<std::size_t>(o) * kPhases * in + channel) * 4 + ky / 2) * 4 + kx / 2] =
+              weight[((static_cast<std::size_t>(o) * in + c) * 7 + ky) * 7 + kx];
+        }
+  return w;
+}
+
+// Row `y` of squares: pixels (2y, 2x), (2y, 2x + 1), (2y + 1, 2x), (2y + 1, 2x + 1) side by side;
+// zero past the edge.
+void gather_squares(const View& x, const View& squares, std::ptrdiff_t n, std::ptrdiff_t y) {
+  const std::size_t half = 2 * x.c;  // floats of the upper or the lower two pixels
+  const bool adjacent = x.pixel == x.c;
+  for (int lower = 0; lower < 2; ++lower) {
+    const std::ptrdiff_t row = 2 * y + lower;
+    const float* from = x.data + n * x.image + row * x.row;
+    float* to = squares.data + n * squares.image + y * squares.row + lower * half;
+    for (int column = 0; column < 2 * squares.w; column += 2, to += 2 * half) {
+      const int inside = row < x.h ? std::min(2, x.w - column) : 0;
+      if (adjacent && inside == 2) {
+        std::memcpy(to, from + column * x.c, half * sizeof(float));
+        continue;
+      }
+      std::fill_n(to, half, 0.0f);
+      for (int i = 0; i < inside; ++i)
+        std::copy_n(from + (column + i) * x.pixel, x.c, to + i * x.c);
+    }
+  }
+}
+
+}  // namespace
+
+Stem::Stem(const KernelTable& table, const float* weight, const float* bias, int out, int in)
+    : winograd_(table,
+                pack_winograd(strideless(weight, out, in).data(), bias, out, kPhases * in, 4,
+                              table.conv_nr),
+                4) {}
+
+std::size_t Stem::scratch(int n, int h, int w, int threads) const {
+  return square_floats(n, h, w) + winograd_.scratch(n, output_size(h), output_size(w), threads);
+}
+
+std::size_t Stem::square_floats(int n, int h, int w) const {
+  const std::size_t floats =
+      static_cast<std::size_t>(n) * halved(h) * halved(w) * winograd_.packed().in;
+  return (floats + 15) / 16 * 16;
+}
+
+void Stem::run(ThreadPool& pool, const View& x, float* scratch, const View& y) const {
+  const View squares =
+      contiguous_view(scratch, x.n, halved(x.h), halved(x.w), winograd_.packed().in);
+  pool.run(static_cast<std::int64_t>(x.n) * squares.h,
+           [&](std::int64_t begin, std::int64_t end, int) {
+             for (std::int64_t i = begin; i < end; ++i)
+               gather_squares(x, squares, i / squares.h, i % squares.h);
+           });
+  const WinogradArgs a = winograd_.args(squares, y, scratch + square_floats(x.n, x.h, x.w));
+  pool.run(winograd_.input_items(a),
+           [&](std::int64_t begin, std::int64_t end, int) { winograd_.input(a, begin, end); });
+  winograd_.output(pool, a);
+}
+
+// --- Fire --------------------------------------------------------------------------------------
 
 Fire::Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile)
     : table_(table),
       squeeze_(table, std::move(squeeze), 1, true),
       expand1_(table, std::move(expand1), 1, true),
-      expand3_(std::move(expand3)),
-      tile_(tile) {}
+      expand3_(table, std::move(expand3), tile) {}
 
-// The squeezed map with a border of one pixel for the 3x3 expand's padding, then the tiles of
-// the 3x3 expand in Winograd's domain.
-std::size_t Fire::scratch(int n, int h, int w) const {
-  const std::size_t tiles =
-      static_cast<std::size_t>(n) * ((h + tile_ - 1) / tile_) * ((w + tile_ - 1) / tile_);
-  const std::size_t mr = table_.conv_mr, points = (tile_ + 2) * (tile_ + 2);
-  return squeezed_floats(n, h, w) + (tiles + mr - 1) / mr * mr * points * expand3_.in;
+// The squeezed map with a border of one pixel for the 3x3 expand's padding, then what the 3x3
+// expand needs.
+std::size_t Fire::scratch(int n, int h, int w, int threads) const {
+  return squeezed_floats(n, h, w) + expand3_.scratch(n, h, w, threads);
 }
 
 std::size_t Fire::squeezed_floats(int n, int h, int w) const {
-  const std::size_t floats = static_cast<std::size_t>(n) * (h + 2) * (w + 2) * expand3_.in;
+  const std::size_t floats =
+      static_cast<std::size_t>(n) * (h + 2) * (w + 2) * squeeze_.packed().out;
   return (floats + 15) / 16 * 16;
 }
 
 void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y) const {
-  const View squeezed = contiguous_view(scratch, x.n, x.h + 2, x.w + 2, expand3_.in);
+  const View squeezed = contiguous_view(scratch, x.n, x.h + 2, x.w + 2, squeeze_.packed().out);
   const View map = inside(squeezed, 1);
   clear_border(squeezed);
   const ConvArgs a0 = squeeze_.args(x, map);
   pool.run(table_.squeeze_items(a0),
-           [&](std::int64_t begin, std::int64_t end) { table_.squeeze_f32(a0, begin, end); });
+           [&](std::int64_t begin, std::int64_t end, int) { table_.squeeze_f32(a0, begin, end); });
   const int split = expand1_.packed().out;
   const ConvArgs a1 = expand1_.args(map, channel_slice(y, 0, split));
-  const WinogradArgs a3{squeezed,
-                        channel_slice(y, split, expand3_.out),
-                        expand3_.weight.data(),
-                        expand3_.bias.data(),
-                        scratch + squeezed_floats(x.n, x.h, x.w),
-                        tile_};
+  const WinogradArgs a3 = expand3_.args(squeezed, channel_slice(y, split, expand3_.packed().out),
+                                        scratch + squeezed_floats(x.n, x.h, x.w));
   // The 1x1 expand and the 3x3 expand's input transform both read the squeezed map only: one
   // loop over the items of both spares the pool a stop in between.
-  const std::int64_t n1 = table_.conv_items(a1), n3 = table_.winograd_input_items(a3);
-  pool.run(n1 + n3, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t n1 = table_.conv_items(a1), n3 = expand3_.input_items(a3);
+  pool.run(n1 + n3, [&](std::int64_t begin, std::int64_t end, int) {
     if (begin < n1) table_.conv_f32(a1, begin, std::min(end, n1));
-    if (end > n1) table_.winograd_input_f32(a3, std::max(begin, n1) - n1, end - n1);
+    if (end > n1) expand3_.input(a3, std::max(begin, n1) - n1, end - n1);
   });
-  pool.run(table_.winograd_output_items(a3), [&](std::int64_t begin, std::int64_t end) {
-    table_.winograd_output_f32(a3, begin, end);
-  });
+  expand3_.output(pool, a3);
 }
+
+// --- Classifier and the rest -------------------------------------------------------------------
 
 ClassifierArgs Classifier::args(const View& x, float* scratch, float* logits) const {
   const int border = (x.h + 2 * padding_) * (x.w + 2 * padding_) - x.h * x.w;
@@ -121,30 +193,31 @@ ClassifierArgs Classifier::args(const View& x, float* scratch, float* logits) co
           reinterpret_cast<std::int32_t*>(scratch)};
 }
 
-std::size_t Classifier::scratch(int n, int h, int w) const {
+std::size_t Classifier::scratch(int n, int h, int w, int) const {
   const View x = contiguous_view(nullptr, n, h, w, packed_.in);
   return static_cast<std::size_t>(table_.classifier_lists(args(x, nullptr, nullptr)));
 }
 
 void Classifier::run(ThreadPool& pool, const View& x, float* scratch, float* logits) const {
   const ClassifierArgs a = args(x, scratch, logits);
-  pool.run(table_.classifier_list_items(a), [&](std::int64_t begin, std::int64_t end) {
+  pool.run(table_.classifier_list_items(a), [&](std::int64_t begin, std::int64_t end, int) {
     table_.classifier_list_f32(a, begin, end);
   });
-  pool.run(table_.classifier_items(a),
-           [&](std::int64_t begin, std::int64_t end) { table_.classifier_f32(a, begin, end); });
+  pool.run(table_.classifier_items(a), [&](std::int64_t begin, std::int64_t end, int) {
+    table_.classifier_f32(a, begin, end);
+  });
 }
 
 void max_pool(const KernelTable& table, ThreadPool& pool, const View& x, const View& y) {
   const MaxPoolArgs a{x, y};
   pool.run(table.maxpool_items(a),
-           [&](std::int64_t begin, std::int64_t end) { table.maxpool_f32(a, begin, end); });
+           [&](std::int64_t begin, std::int64_t end, int) { table.maxpool_f32(a, begin, end); });
 }
 
 void add(const KernelTable& table, ThreadPool& pool, const View& a, const View& b, const View& y) {
   const AddArgs args{a, b, y};
   pool.run(table.add_items(args),
-           [&](std::int64_t begin, std::int64_t end) { table.add_f32(args, begin, end); });
+           [&](std::int64_t begin, std::int64_t end, int) { table.add_f32(args, begin, end); });
 }
 
 }  // namespace sqz

@@ -1,9 +1,11 @@
 // The layers of a SqueezeNet: packed weights and how a pool runs them through a kernel table.
-// Shapes are checked where Python hands them in (bindings); here they are preconditions.
+// Shapes are checked where Python hands them in (bindings); here they are preconditions. Each
+// says how many floats of scratch memory a run over n maps of h x w on some threads needs.
 #pragma once
 
 #include "core/pack.h"
 #include "core/threadpool.h"
+#include "core/winograd.h"
 #include "sqz/kernels.h"
 
 namespace sqz {
@@ -31,8 +33,7 @@ class Conv {
     return size < kernel ? 0 : (size - kernel) / stride_ + 1;
   }
   ConvArgs args(const View& x, const View& y) const;
-  // Floats of scratch memory that a run over n maps of h x w needs.
-  std::size_t scratch(int n, int h, int w) const;
+  std::size_t scratch(int, int, int, int) const { return 0; }
   void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
 
  private:
@@ -42,18 +43,36 @@ class Conv {
   bool relu_;
 };
 
+// The 7x7 stem of stride 2, with ReLU: 20 % of SqueezeNet 1.0's work as a dense convolution, and a
+// quarter of that by Winograd's algorithm, once the stride is turned into channels.
+class Stem {
+ public:
+  // `weight` is out x in x 7 x 7.
+  Stem(const KernelTable& table, const float* weight, const float* bias, int out, int in);
+
+  int inputs() const { return winograd_.packed().in / 4; }
+  int outputs() const { return winograd_.packed().out; }
+  static int output_size(int size) { return size < 7 ? 0 : (size - 7) / 2 + 1; }
+  std::size_t scratch(int n, int h, int w, int threads) const;
+  void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
+
+ private:
+  std::size_t square_floats(int n, int h, int w) const;
+
+  Winograd winograd_;
+};
+
 // Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output. The 3x3
-// runs by Winograd's algorithm with this output tile; its weights are packed for it.
+// runs by Winograd's algorithm; `tile` is 0 for the best one for each size.
 class Fire {
  public:
   Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
 
   const Conv& squeeze() const { return squeeze_; }
   const Conv& expand1() const { return expand1_; }
-  const Packed& expand3() const { return expand3_; }
+  const Packed& expand3() const { return expand3_.packed(); }
 
-  // Floats of scratch memory that a run over n maps of h x w needs.
-  std::size_t scratch(int n, int h, int w) const;
+  std::size_t scratch(int n, int h, int w, int threads) const;
   void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
 
  private:
@@ -61,8 +80,7 @@ class Fire {
 
   const KernelTable& table_;
   Conv squeeze_, expand1_;
-  Packed expand3_;
-  int tile_;
+  Winograd expand3_;
 };
 
 // 1x1 convolution, ReLU and global average; `padding` is the 1x1 convolution's own.
@@ -72,8 +90,7 @@ class Classifier {
       : table_(table), packed_(std::move(packed)), padding_(padding) {}
 
   const Packed& packed() const { return packed_; }
-  // Floats of scratch memory that a run over n maps of h x w needs.
-  std::size_t scratch(int n, int h, int w) const;
+  std::size_t scratch(int n, int h, int w, int threads) const;
   // logits: x.n rows of packed().out floats.
   void run(ThreadPool& pool, const View& x, float* scratch, float* logits) const;
 

@@ -14,8 +14,7 @@ struct Packed {
 // `weight` is out x in x kh x kw, `bias` is out; float32.
 Packed pack_conv(const float* weight, const float* bias, int out, int in, int kh, int kw, int nr);
 
-// The same for a 3x3 kernel under Winograd's F(tile x tile, 3 x 3): the weight becomes
-// [ceil(out / nr)][point][ci][nr], computed in float64.
-Packed pack_winograd(const float* weight, const float* bias, int out, int in, int tile, int nr);
+// The same for Winograd's algorithm: the weight becomes [ceil(out / nr)][ci][ky][kx][nr].
+Packed pack_winograd(const float* weight, const float* bias, int out, int in, int taps, int nr);
 
 }  // namespace sqz

@@ -111,7 +111,7 @@ struct ThreadPool::Crew {
       Share& share = shares[(self + i) % n];
       while (share.next.load(std::memory_order_relaxed) < share.end) {
         const std::int64_t begin = share.next.fetch_add(piece, std::memory_order_relaxed);
-        if (begin < share.end) function(body, begin, std::min(begin + piece, share.end));
+        if (begin < share.end) function(body, begin, std::min(begin + piece, share.end), self);
       }
     }
   }
@@ -185,7 +185,7 @@ void ThreadPool::run_erased(std::int64_t items, Function function, const void* b
     crew_->loop(items, function, body);
     busy_.store(false);
   } else {
-    function(body, 0, items);
+    function(body, 0, items, 0);
   }
 }
 

@@ -18,22 +18,22 @@ class ThreadPool {
 
   int threads() const { return threads_; }
 
-  // Calls body(begin, end) over pieces of [0, items), on several threads at once, and returns
+  // Calls body(begin, end, thread) over pieces of [0, items), on several threads at once, and returns
   // when all are done. A caller that finds the pool busy with another caller's loop does its
   // own alone, so nobody waits; so does the child of a fork until it has started threads of its
-  // own. `body` must not throw.
+  // own. `thread`, below threads(), is each running thread's own. `body` must not throw.
   template <typename Body>
   void run(std::int64_t items, const Body& body) {
     run_erased(
         items,
-        [](const void* b, std::int64_t begin, std::int64_t end) {
-          (*static_cast<const Body*>(b))(begin, end);
+        [](const void* b, std::int64_t begin, std::int64_t end, int thread) {
+          (*static_cast<const Body*>(b))(begin, end, thread);
         },
         &body);
   }
 
  private:
-  using Function = void (*)(const void*, std::int64_t, std::int64_t);
+  using Function = void (*)(const void*, std::int64_t, std::int64_t, int);
   void run_erased(std::int64_t items, Function function, const void* body);
 
   struct Crew;

@@ -25,7 +25,7 @@ void squeeze_f32(const ConvArgs&, int64_t, int64_t);
 int64_t winograd_input_items(const WinogradArgs&);
 void winograd_input_f32(const WinogradArgs&, int64_t, int64_t);
 int64_t winograd_output_items(const WinogradArgs&);
-void winograd_output_f32(const WinogradArgs&, int64_t, int64_t);
+void winograd_output_f32(const WinogradArgs&, int64_t, int64_t, float*);
 int64_t classifier_lists(const ClassifierArgs&);
 int64_t classifier_list_items(const ClassifierArgs&);
 void classifier_list_f32(const ClassifierArgs&, int64_t, int64_t);

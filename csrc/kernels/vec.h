@@ -6,7 +6,8 @@
 // Each vec_<isa>.h gives
 //   kLanes                     floats in a register
 //   kConvMr, kConvNv           pixels x registers of one convolution tile
-//   Vec                        kLanes floats: zero, broadcast, load, store, prefetch,
+//   Vec                        kLanes floats: zero, broadcast, load, store, load_n and store_n (the
+//                              first n < kLanes floats, the rest zero or left alone), prefetch,
 //                              add, sub, mul, div, max,
 //                              fma(a, b, c) = a * b + c, fnma(a, b, c) = c - a * b, round_even,
 //                              pow2 (2^n for integral n),
@@ -57,19 +58,6 @@ namespace sqz {
 namespace SQZ_ISA {
 
 inline constexpr int kConvNr = kConvNv * kLanes;
-
-// The first n of kLanes floats, for channel counts that are not a multiple of the register.
-SQZ_INLINE Vec load_n(const float* p, int n) {
-  float t[kLanes] = {};
-  for (int i = 0; i < n; ++i) t[i] = p[i];
-  return load(t);
-}
-
-SQZ_INLINE void store_n(float* p, Vec v, int n) {
-  float t[kLanes];
-  store(t, v);
-  for (int i = 0; i < n; ++i) p[i] = t[i];
-}
 
 }  // namespace SQZ_ISA
 }  // namespace sqz

@@ -20,6 +20,10 @@ SQZ_INLINE Vec zero() { return 0.0f; }
 SQZ_INLINE Vec broadcast(float x) { return x; }
 SQZ_INLINE Vec load(const float* p) { return *p; }
 SQZ_INLINE void store(float* p, Vec v) { *p = v; }
+SQZ_INLINE Vec load_n(const float* p, int n) { return n > 0 ? *p : 0.0f; }
+SQZ_INLINE void store_n(float* p, Vec v, int n) {
+  if (n > 0) *p = v;
+}
 SQZ_INLINE void prefetch(const float*) {}
 SQZ_INLINE Vec add(Vec a, Vec b) { return a + b; }
 SQZ_INLINE Vec sub(Vec a, Vec b) { return a - b; }

@@ -1,107 +1,18 @@
-// 3x3 convolution with padding 1, bias and ReLU by Winograd's F(m x m, 3 x 3): the expand 3x3.
+// Stride-1 convolution, bias and ReLU by Winograd's F(m x m, r x r): the expand 3x3, and the 7x7
+// stem, whose stride of 2 is taken away beforehand.
 //
-// Two kernels. The first takes every tile of (m + 2)^2 input pixels to its (m + 2)^2 points,
-// registers running over channels. The second multiplies, point by point, tiles x squeeze by
-// squeeze x expand, and transforms the products of kConvMr tiles and kConvNr channels back while
-// they are in the first cache: the product map, which is as large as the output times
-// ((m + 2) / m)^2, is never in memory. Tiles of 5 x 5 need 49 / 225 of the multiplications and
-// divide SqueezeNet's 55 x 55 maps evenly.
-#include "sqz/winograd.h"
-
-#include "vec.h"
+// Two kernels. The first takes every tile of side x side input pixels (side = m + r - 1) to its
+// side^2 points, registers running over channels. The second takes one block of kConvNr output
+// channels at a time: it transforms the block's filters, multiplies, point by point, tiles x
+// input channels by input channels x kConvNr, and transforms the products of kConvMr tiles back
+// while they are in the first cache. The product map is never in memory, and neither are the
+// transformed filters: they are 49 / 9 times as large as the filters, and to fetch them takes
+// longer than to make them again.
+#include "winograd_transform.h"
 
 namespace sqz {
 namespace SQZ_ISA {
 namespace {
-
-// One-dimensional transforms for a tile of kTile outputs. `even` and `odd` name the terms that
-// a pair +p, -p adds and subtracts.
-template <int kTile>
-struct Transform {
-  static constexpr int kPairs = winograd::pairs(kTile);
-  static constexpr int kZero = winograd::has_zero(kTile);
-  static constexpr int kSide = winograd::side(kTile);
-
-  static constexpr double square(int pair) {
-    return winograd::kPairPoints[pair] * winograd::kPairPoints[pair];
-  }
-
-  // Coefficient of t^power in the product of (t - p^2) over all pairs but `skip`.
-  static constexpr double coefficient(int power, int skip) {
-    double c[kPairs + 1] = {1.0};
-    int degree = 0;
-    for (int i = 0; i < kPairs; ++i) {
-      if (i == skip) continue;
-      for (int k = ++degree; k > 0; --k) c[k] = c[k - 1] - square(i) * c[k];
-      c[0] *= -square(i);
-    }
-    return power <= degree ? c[power] : 0.0;
-  }
-
-  template <int kSkip>
-  SQZ_INLINE Vec polynomial(const Vec* d) {
-    constexpr int kDegree = kSkip < kPairs ? kPairs - 1 : kPairs;
-    Vec sum = d[2 * kDegree];  // every product of (t - p^2) is monic
-    if constexpr (kDegree >= 1) {
-      constexpr float c = static_cast<float>(coefficient(kDegree - 1, kSkip));
-      sum = fma(broadcast(c), d[2 * kDegree - 2], sum);
-    }
-    if constexpr (kDegree >= 2) {
-      constexpr float c = static_cast<float>(coefficient(kDegree - 2, kSkip));
-      sum = fma(broadcast(c), d[2 * kDegree - 4], sum);
-    }
-    if constexpr (kDegree >= 3) {
-      constexpr float c = static_cast<float>(coefficient(kDegree - 3, kSkip));
-      sum = fma(broadcast(c), d[2 * kDegree - 6], sum);
-    }
-    return sum;
-  }
-
-  template <int kPair>
-  SQZ_INLINE void input_pair(const Vec* d, Vec* out) {
-    const Vec even = polynomial<kPair>(d + kZero + 1);
-    const Vec odd = polynomial<kPair>(d + kZero);
-    const Vec p = broadcast(static_cast<float>(winograd::kPairPoints[kPair]));
-    out[kZero + 2 * kPair] = fma(p, odd, even);
-    out[kZero + 2 * kPair + 1] = fnma(p, odd, even);
-  }
-
-  // kSide input samples to kSide points.
-  SQZ_INLINE void input(const Vec* d, Vec* out) {
-    if constexpr (kZero) out[0] = polynomial<kPairs>(d);
-    input_pair<0>(d, out);
-    if constexpr (kPairs > 1) input_pair<1>(d, out);
-    if constexpr (kPairs > 2) input_pair<2>(d, out);
-    out[kSide - 1] = polynomial<kPairs>(d + kZero);
-  }
-
-  template <int kPair>
-  static constexpr float power(int exponent) {
-    double p = 1.0;
-    for (int i = 0; i < exponent; ++i) p *= winograd::kPairPoints[kPair];
-    return static_cast<float>(p);
-  }
-
-  // kSide points to kTile output samples.
-  SQZ_INLINE void output(const Vec* m, Vec* out) {
-    Vec sum[kPairs], difference[kPairs];
-    SQZ_UNROLL
-    for (int i = 0; i < kPairs; ++i) {
-      sum[i] = add(m[kZero + 2 * i], m[kZero + 2 * i + 1]);
-      difference[i] = sub(m[kZero + 2 * i], m[kZero + 2 * i + 1]);
-    }
-    SQZ_UNROLL
-    for (int o = 0; o < kTile; ++o) {
-      const Vec* half = o % 2 ? difference : sum;
-      Vec y = half[0];  // the first point is 1, whose powers are 1
-      if constexpr (kPairs > 1) y = fma(broadcast(power<1>(o)), half[1], y);
-      if constexpr (kPairs > 2) y = fma(broadcast(power<2>(o)), half[2], y);
-      if (kZero && o == 0) y = add(y, m[0]);
-      if (o == kTile - 1) y = add(y, m[kSide - 1]);
-      out[o] = y;
-    }
-  }
-};
 
 struct TileGrid {
   int rows, columns;
@@ -114,16 +25,19 @@ TileGrid grid_of(const WinogradArgs& a) {
 }
 
 // Points lie as [block of kConvMr tiles][point][tile][channel].
-template <int kTile>
-SQZ_INLINE float* points_of(const WinogradArgs& a, int64_t block) {
-  constexpr int kPoints = Transform<kTile>::kSide * Transform<kTile>::kSide;
-  return a.points + block * (kPoints * kConvMr) * a.x.c;
+SQZ_INLINE ptrdiff_t point_stride(int width, int channels) {
+  return static_cast<ptrdiff_t>(width) * channels + winograd::kPointPadding;
 }
 
-template <int kTile>
+SQZ_INLINE float* points_of(const WinogradArgs& a, int64_t block) {
+  const int side = a.tile + a.taps - 1;
+  return a.points + block * (side * side) * point_stride(kConvMr, a.x.c);
+}
+
+template <int kSide, int kTaps>
 void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
-  using T = Transform<kTile>;
-  constexpr int kSide = T::kSide;
+  using T = Transform<kSide, kTaps>;
+  constexpr int kTile = T::kTile;
   const int64_t n = tile / (static_cast<int64_t>(grid.rows) * grid.columns);
   const int ty = static_cast<int>(tile / grid.columns % grid.rows) * kTile;
   const int tx = static_cast<int>(tile % grid.columns) * kTile;
@@ -131,10 +45,13 @@ void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
   // A tile may hang over the lower and right edge: there it reads zeros.
   const int rows = a.x.h - ty < kSide ? a.x.h - ty : kSide;
   const int columns = a.x.w - tx < kSide ? a.x.w - tx : kSide;
-  float* out = points_of<kTile>(a, tile / kConvMr) + tile % kConvMr * a.x.c;
-  const ptrdiff_t next_point = static_cast<ptrdiff_t>(kConvMr) * a.x.c;
-  for (int c = 0; c < a.x.c; c += kLanes) {
-    const int left = a.x.c - c < kLanes ? a.x.c - c : kLanes;
+  float* out = points_of(a, tile / kConvMr) + tile % kConvMr * a.x.c;
+  const ptrdiff_t next_point = point_stride(kConvMr, a.x.c);
+  // The last register may overlap the one before it; only fewer channels than a register has
+  // need partial loads.
+  const int left = a.x.c < kLanes ? a.x.c : kLanes;
+  for (int first = 0; first < a.x.c; first += kLanes) {
+    const int c = first + left <= a.x.c ? first : a.x.c - left;
     Vec half[kSide][kSide];  // transformed along the columns: [column][point]
     for (int j = 0; j < kSide; ++j) {
       Vec d[kSide];
@@ -190,7 +107,8 @@ SQZ_INLINE void multiply(const float* points, const float* u, int channels, floa
         for (int v = 0; v < kConvNv; ++v) acc[m][v] = fma(xv, w[v], acc[m][v]);
       }
     }
-    points += kConvMr * row;
+    points += point_stride(kConvMr, channels);
+    u += winograd::kPointPadding;
     SQZ_UNROLL
     for (int m = 0; m < kTiles; ++m) {
       SQZ_UNROLL
@@ -218,11 +136,11 @@ void multiply_block(int tiles, const float* points, const float* u, int channels
   multiply<1, kPoints>(points, u, channels, products);
 }
 
-template <int kTile>
+template <int kSide, int kTaps>
 void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
                       const float* products, int first_channel) {
-  using T = Transform<kTile>;
-  constexpr int kSide = T::kSide;
+  using T = Transform<kSide, kTaps>;
+  constexpr int kTile = T::kTile;
   const int64_t n = tile / (static_cast<int64_t>(grid.rows) * grid.columns);
   const int ty = static_cast<int>(tile / grid.columns % grid.rows) * kTile;
   const int tx = static_cast<int>(tile % grid.columns) * kTile;
@@ -260,26 +178,74 @@ void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
   }
 }
 
+// u[point][ci][kConvNr] of one block of output channels, from w[ci][ky][kx][kConvNr].
+template <int kSide, int kTaps>
+void transform_filters(const float* w, int channels, float* u) {
+  using T = Transform<kSide, kTaps>;
+  const ptrdiff_t next_point = point_stride(kConvNr, channels);
+  for (int c = 0; c < channels; ++c, w += kTaps * kTaps * kConvNr, u += kConvNr) {
+    for (int v = 0; v < kConvNv; ++v) {
+      Vec half[kTaps][kSide];  // [column][point]
+      for (int j = 0; j < kTaps; ++j) {
+        Vec g[kTaps];
+        SQZ_UNROLL
+        for (int i = 0; i < kTaps; ++i) g[i] = load(w + (i * kTaps + j) * kConvNr + v * kLanes);
+        T::filter(g, half[j]);
+      }
+      for (int i = 0; i < kSide; ++i) {
+        Vec g[kTaps], out[kSide];
+        SQZ_UNROLL
+        for (int j = 0; j < kTaps; ++j) g[j] = half[j][i];
+        T::filter(g, out);
+        SQZ_UNROLL
+        for (int j = 0; j < kSide; ++j)
+          store(u + (i * kSide + j) * next_point + v * kLanes, out[j]);
+      }
+    }
+  }
+}
+
 int64_t tile_blocks(const TileGrid& grid) { return (grid.tiles + kConvMr - 1) / kConvMr; }
 
-template <int kTile>
-void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end) {
-  constexpr int kPoints = Transform<kTile>::kSide * Transform<kTile>::kSide;
+// Tile blocks of one item: enough to make the filters' transform cheap beside the products.
+constexpr int64_t kItemBlocks = 8;
+
+int64_t items_per_channel_block(const TileGrid& grid) {
+  return (tile_blocks(grid) + kItemBlocks - 1) / kItemBlocks;
+}
+
+template <int kSide, int kTaps>
+void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {
+  constexpr int kPoints = Transform<kSide, kTaps>::kPoints;
   alignas(64) float products[kConvMr * kPoints * kConvNr];
   const TileGrid grid = grid_of(a);
-  const int64_t blocks = tile_blocks(grid);
+  const int64_t blocks = tile_blocks(grid), per_channel = items_per_channel_block(grid);
+  int transformed = -1;
   for (int64_t item = begin; item < end; ++item) {
-    // Tiles change fastest: one block of transformed weights serves them all from cache.
-    const int64_t block = item % blocks;
-    const int channel = static_cast<int>(item / blocks) * kConvNr;
-    const int64_t first = block * kConvMr;
-    const int tiles = static_cast<int>(grid.tiles - first < kConvMr ? grid.tiles - first : kConvMr);
-    multiply_block<kPoints>(tiles, points_of<kTile>(a, block),
-                            a.u + static_cast<ptrdiff_t>(channel) * kPoints * a.x.c, a.x.c,
-                            products);
-    for (int t = 0; t < tiles; ++t)
-      untransform_tile<kTile>(a, grid, first + t, products + t * kPoints * kConvNr, channel);
+    const int channel = static_cast<int>(item / per_channel) * kConvNr;
+    if (channel != transformed) {
+      transform_filters<kSide, kTaps>(a.w + static_cast<ptrdiff_t>(channel) * kTaps * kTaps * a.x.c,
+                                      a.x.c, u);
+      transformed = channel;
+    }
+    const int64_t first_block = item % per_channel * kItemBlocks;
+    for (int64_t b = first_block; b < first_block + kItemBlocks && b < blocks; ++b) {
+      const int64_t first = b * kConvMr;
+      const int tiles =
+          static_cast<int>(grid.tiles - first < kConvMr ? grid.tiles - first : kConvMr);
+      multiply_block<kPoints>(tiles, points_of(a, b), u, a.x.c, products);
+      for (int t = 0; t < tiles; ++t) {
+        untransform_tile<kSide, kTaps>(a, grid, first + t, products + t * kPoints * kConvNr,
+                                       channel);
+      }
+    }
   }
+}
+
+template <int kSide, int kTaps>
+void transform_tiles(const WinogradArgs& a, int64_t begin, int64_t end) {
+  const TileGrid grid = grid_of(a);
+  for (int64_t tile = begin; tile < end; ++tile) transform_tile<kSide, kTaps>(a, grid, tile);
 }
 
 }  // namespace
@@ -287,44 +253,38 @@ void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end) {
 int64_t winograd_input_items(const WinogradArgs& a) { return grid_of(a).tiles; }
 
 void winograd_input_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
-  const TileGrid grid = grid_of(a);
-  for (int64_t tile = begin; tile < end; ++tile) {
-    switch (a.tile) {
-      case 2:
-        transform_tile<2>(a, grid, tile);
-        break;
-      case 3:
-        transform_tile<3>(a, grid, tile);
-        break;
-      case 4:
-        transform_tile<4>(a, grid, tile);
-        break;
-      case 5:
-        transform_tile<5>(a, grid, tile);
-        break;
-      default:
-        transform_tile<6>(a, grid, tile);
-        break;
-    }
+  if (a.taps == 4) return transform_tiles<7, 4>(a, begin, end);
+  switch (a.tile) {
+    case 2:
+      return transform_tiles<4, 3>(a, begin, end);
+    case 3:
+      return transform_tiles<5, 3>(a, begin, end);
+    case 4:
+      return transform_tiles<6, 3>(a, begin, end);
+    case 5:
+      return transform_tiles<7, 3>(a, begin, end);
+    default:
+      return transform_tiles<8, 3>(a, begin, end);
   }
 }
 
 int64_t winograd_output_items(const WinogradArgs& a) {
-  return tile_blocks(grid_of(a)) * ((a.y.c + kConvNr - 1) / kConvNr);
+  return items_per_channel_block(grid_of(a)) * ((a.y.c + kConvNr - 1) / kConvNr);
 }
 
-void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
+void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {
+  if (a.taps == 4) return products_and_output<7, 4>(a, begin, end, u);
   switch (a.tile) {
     case 2:
-      return products_and_output<2>(a, begin, end);
+      return products_and_output<4, 3>(a, begin, end, u);
     case 3:
-      return products_and_output<3>(a, begin, end);
+      return products_and_output<5, 3>(a, begin, end, u);
     case 4:
-      return products_and_output<4>(a, begin, end);
+      return products_and_output<6, 3>(a, begin, end, u);
     case 5:
-      return products_and_output<5>(a, begin, end);
+      return products_and_output<7, 3>(a, begin, end, u);
     default:
-      return products_and_output<6>(a, begin, end);
+      return products_and_output<8, 3>(a, begin, end, u);
   }
 }
 

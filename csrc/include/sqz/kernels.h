@@ -29,15 +29,17 @@ struct ConvArgs {
   bool relu;
 };
 
-// y = relu(conv3x3(x without its border of one zero pixel, padding 1) + b), see sqz/winograd.h.
-// `points` is scratch for ceil(tiles / conv_mr) * conv_mr * (tile + 2)^2 * x.c floats; `u` holds
-// the transformed weights as [block][point][ci][nr].
+// y = relu(conv(x, w) + b), stride 1, without padding (a padded one is given a view that includes
+// the border), by Winograd's algorithm with tiles of tile x tile outputs. `taps` is the filter's
+// height and width: 3, with tiles from 2 to 6, or 4, with tiles of 4. With side = tile + taps - 1,
+// `points` is scratch for ceil(tiles / conv_mr) * side^2 * (conv_mr * x.c + kPointPadding) floats.
+// Weights are packed as [block][ci][ky][kx][nr].
 struct WinogradArgs {
   View x, y;
-  const float* u;
+  const float* w;
   const float* b;
   float* points;
-  int tile;
+  int taps, tile;
 };
 
 // logits[n][o] = (sum over pixels of relu(x . w[o] + b[o]) + border * relu(b[o])) / (h*w + border)
@@ -121,7 +123,8 @@ struct KernelTable {
   int64_t (*winograd_input_items)(const WinogradArgs&);
   void (*winograd_input_f32)(const WinogradArgs&, int64_t begin, int64_t end);
   int64_t (*winograd_output_items)(const WinogradArgs&);
-  void (*winograd_output_f32)(const WinogradArgs&, int64_t begin, int64_t end);
+  // `u` is scratch of each thread's own, for side^2 * (x.c * conv_nr + kPointPadding) floats.
+  void (*winograd_output_f32)(const WinogradArgs&, int64_t begin, int64_t end, float* u);
   // First all of classifier_list, then all of classifier.
   int64_t (*classifier_lists)(const ClassifierArgs&);
   int64_t (*classifier_list_items)(const ClassifierArgs&);

@@ -1,0 +1,62 @@
+#include "core/winograd.h"
+
+#include "sqz/winograd.h"
+
+namespace sqz {
+namespace {
+
+std::size_t whole_lines(std::size_t floats) { return (floats + 15) / 16 * 16; }
+
+std::int64_t tiles_of(int n, int h, int w, int tile) {
+  return static_cast<std::int64_t>(n) * ((h + tile - 1) / tile) * ((w + tile - 1) / tile);
+}
+
+std::size_t points_of(int tile, int taps) {
+  const std::size_t side = tile + taps - 1;
+  return side * side;
+}
+
+}  // namespace
+
+int Winograd::tile(int h, int w) const {
+  if (tile_ != 0) return tile_;
+  if (packed_.kh != 3) return 4;
+  // Every tile costs its points, and to transform the filters costs as much as some four tiles.
+  int best = 4;
+  std::int64_t least = 0;
+  for (int tile = 4; tile <= kMaxTile; ++tile) {
+    const std::int64_t cost =
+        static_cast<std::int64_t>(points_of(tile, 3)) * (tiles_of(1, h, w, tile) + 4);
+    if (least == 0 || cost < least) least = cost, best = tile;
+  }
+  return best;
+}
+
+std::size_t Winograd::point_floats(int n, int h, int w) const {
+  const std::size_t tiles = tiles_of(n, h, w, tile(h, w)), mr = table_.conv_mr;
+  return whole_lines((tiles + mr - 1) / mr * points_of(tile(h, w), packed_.kh) *
+                     (mr * packed_.in + winograd::kPointPadding));
+}
+
+std::size_t Winograd::filter_floats(int tile) const {
+  const std::size_t each = static_cast<std::size_t>(packed_.in) * table_.conv_nr;
+  return whole_lines(points_of(tile, packed_.kh) * (each + winograd::kPointPadding));
+}
+
+std::size_t Winograd::scratch(int n, int h, int w, int threads) const {
+  return point_floats(n, h, w) + filter_floats(tile(h, w)) * threads;
+}
+
+WinogradArgs Winograd::args(const View& x, const View& y, float* scratch) const {
+  return {x, y, packed_.weight.data(), packed_.bias.data(), scratch, packed_.kh, tile(y.h, y.w)};
+}
+
+void Winograd::output(ThreadPool& pool, const WinogradArgs& a) const {
+  float* filters = a.points + point_floats(a.y.n, a.y.h, a.y.w);
+  const std::size_t each = filter_floats(a.tile);
+  pool.run(table_.winograd_output_items(a), [&](std::int64_t begin, std::int64_t end, int thread) {
+    table_.winograd_output_f32(a, begin, end, filters + thread * each);
+  });
+}
+
+}  // namespace sqz

@@ -1,0 +1,43 @@
+// A stride-1 convolution by Winograd's algorithm: the tile for a size, and the scratch memory.
+#pragma once
+
+#include "core/pack.h"
+#include "core/threadpool.h"
+#include "sqz/kernels.h"
+
+namespace sqz {
+
+class Winograd {
+ public:
+  static constexpr int kMinTile = 2, kMaxTile = 6;
+
+  // `packed` comes from pack_winograd. `tile` is the outputs' tile side, 0 to choose for each size.
+  Winograd(const KernelTable& table, Packed packed, int tile)
+      : table_(table), packed_(std::move(packed)), tile_(tile) {}
+
+  const Packed& packed() const { return packed_; }
+
+  // The tile side for outputs of h x w. It does not depend on the batch, so that an image's
+  // numbers do not either.
+  int tile(int h, int w) const;
+  // Floats of scratch memory for n outputs of h x w on this many threads.
+  std::size_t scratch(int n, int h, int w, int threads) const;
+
+  // `x` includes the border of a padded convolution. First all of input(), then output().
+  WinogradArgs args(const View& x, const View& y, float* scratch) const;
+  std::int64_t input_items(const WinogradArgs& a) const { return table_.winograd_input_items(a); }
+  void input(const WinogradArgs& a, std::int64_t begin, std::int64_t end) const {
+    table_.winograd_input_f32(a, begin, end);
+  }
+  void output(ThreadPool& pool, const WinogradArgs& a) const;
+
+ private:
+  std::size_t point_floats(int n, int h, int w) const;
+  std::size_t filter_floats(int tile) const;
+
+  const KernelTable& table_;
+  Packed packed_;
+  int tile_;
+};
+
+}  // namespace sqz
