@@ -1,7 +1,6 @@
 #include "core/convert.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -60,26 +59,46 @@ void to_float32(const unsigned char* source, Dtype dtype, std::size_t count, flo
   }
 }
 
+namespace {
+
+// The bits of |value|: larger than those of any finite number where it is NaN or infinite. The
+// largest of many is an integer reduction, which compilers vectorise.
+std::uint32_t magnitude_bits(const void* value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, value, sizeof bits);
+  return bits & 0x7fffffffu;
+}
+
+bool is_finite(std::uint32_t largest_bits) { return largest_bits < 0x7f800000u; }
+
+}  // namespace
+
 bool all_finite(const float* values, std::size_t count) {
-  bool finite = true;
-  for (std::size_t i = 0; i < count; ++i) finite &= std::isfinite(values[i]);
-  return finite;
+  std::uint32_t largest = 0;
+  for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, magnitude_bits(values + i));
+  return is_finite(largest);
 }
 
 bool import_nchw(const unsigned char* source, const std::ptrdiff_t strides[4], const View& y) {
-  bool finite = true;
+  std::uint32_t largest = 0;
   for (std::ptrdiff_t n = 0; n < y.n; ++n)
     for (std::ptrdiff_t h = 0; h < y.h; ++h)
       for (std::ptrdiff_t c = 0; c < y.c; ++c) {
         const unsigned char* from = source + n * strides[0] + c * strides[1] + h * strides[2];
         float* to = y.data + n * y.image + h * y.row + c;
-        for (std::ptrdiff_t w = 0; w < y.w; ++w) {
-          const float value = read<float>(from + w * strides[3]);
-          finite &= std::isfinite(value);
-          to[w * y.pixel] = value;
+        if (strides[3] == sizeof(float)) {
+          for (std::ptrdiff_t w = 0; w < y.w; ++w)
+            largest = std::max(largest, magnitude_bits(from + w * sizeof(float)));
+          for (std::ptrdiff_t w = 0; w < y.w; ++w)
+            to[w * y.pixel] = read<float>(from + w * sizeof(float));
+        } else {
+          for (std::ptrdiff_t w = 0; w < y.w; ++w) {
+            largest = std::max(largest, magnitude_bits(from + w * strides[3]));
+            to[w * y.pixel] = read<float>(from + w * strides[3]);
+          }
         }
       }
-  return finite;
+  return is_finite(largest);
 }
 
 void export_nchw(const View& x, float* out) {

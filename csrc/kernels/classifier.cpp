@@ -59,9 +59,19 @@ int64_t tiles_per_image(const ClassifierArgs& a) {
   return (static_cast<int64_t>(a.x.h) * a.x.w + kSparseMr - 1) / kSparseMr;
 }
 
-// A tile's list: its length, then its channels.
-int32_t* list_of(const ClassifierArgs& a, int64_t tile) {
-  return a.lists + tile * (1 + a.x.c + kLanes);
+// A tile's list: its length, its channels, and their values, kSparseMr for each channel. All
+// blocks of classes walk the lists, so it pays to put the values side by side.
+struct List {
+  int32_t* count;
+  int32_t* channels;
+  float* values;
+};
+
+int64_t list_size(const ClassifierArgs& a) { return 1 + kLanes + (1 + kSparseMr) * a.x.c; }
+
+List list_of(const ClassifierArgs& a, int64_t tile) {
+  int32_t* start = a.lists + tile * list_size(a);
+  return {start, start + 1, reinterpret_cast<float*>(start + 1 + a.x.c + kLanes)};
 }
 
 void add_sparse(const ClassifierArgs& a, int64_t n, Block* block) {
@@ -71,18 +81,21 @@ void add_sparse(const ClassifierArgs& a, int64_t n, Block* block) {
   const int64_t share = a.x.c * kConvNr / tiles_per_image(a) + 1;
   for (int64_t i = 0; i < tiles_per_image(a); ++i) {
     for (int64_t f = i * share; f < (i + 1) * share; f += 16) prefetch(next + f);
-    const SparseTile t = sparse_tile_at(a.x, n, i * kSparseMr);
-    const int32_t* list = list_of(a, n * tiles_per_image(a) + i);
+    const List list = list_of(a, n * tiles_per_image(a) + i);
+    const auto value = [&](int entry, ptrdiff_t, int pixel) {
+      return list.values[entry * kSparseMr + pixel];
+    };
     Vec acc[kSparseMr][kConvNv];
     SQZ_UNROLL
     for (int m = 0; m < kSparseMr; ++m) {
       SQZ_UNROLL
       for (int v = 0; v < kConvNv; ++v) acc[m][v] = block->bias[v];
     }
-    multiply_list(t, list + 1, list[0], block->w, acc);
+    multiply_list(list.channels, *list.count, value, block->w, acc);
+    const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w - i * kSparseMr;
     SQZ_UNROLL
     for (int m = 0; m < kSparseMr; ++m) {
-      if (m >= t.pixels) break;
+      if (m >= pixels) break;
       SQZ_UNROLL
       for (int v = 0; v < kConvNv; ++v) {
         block->sum[v] = add(block->sum[v], max(acc[m][v], zero()));
@@ -96,7 +109,7 @@ int blocks(const ClassifierArgs& a) { return (a.classes + kConvNr - 1) / kConvNr
 }  // namespace
 
 int64_t classifier_lists(const ClassifierArgs& a) {
-  return a.x.n * tiles_per_image(a) * (1 + a.x.c + kLanes);
+  return a.x.n * tiles_per_image(a) * list_size(a);
 }
 
 int64_t classifier_list_items(const ClassifierArgs& a) { return a.x.n * tiles_per_image(a); }
@@ -104,8 +117,11 @@ int64_t classifier_list_items(const ClassifierArgs& a) { return a.x.n * tiles_pe
 void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const int64_t n = i / tiles_per_image(a), first = i % tiles_per_image(a) * kSparseMr;
-    int32_t* list = list_of(a, i);
-    list[0] = list_channels(sparse_tile_at(a.x, n, first), a.x.c, list + 1);
+    const SparseTile t = sparse_tile_at(a.x, n, first);
+    const List list = list_of(a, i);
+    *list.count = list_channels(t, a.x.c, list.channels);
+    for (int e = 0; e < *list.count; ++e)
+      for (int m = 0; m < kSparseMr; ++m) list.values[e * kSparseMr + m] = t.x[m][list.channels[e]];
   }
 }
 
@@ -126,7 +142,7 @@ void classifier_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
     }
     int64_t entries = 0;
     for (int64_t t = 0; t < tiles_per_image(a); ++t)
-      entries += list_of(a, n * tiles_per_image(a) + t)[0];
+      entries += *list_of(a, n * tiles_per_image(a) + t).count;
     const float all = static_cast<float>(tiles_per_image(a) * a.x.c);
     if (static_cast<float>(entries) > kDenseFrom * all)
       add_dense(a, a.x.data + n * a.x.image, &block);

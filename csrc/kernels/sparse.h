@@ -48,9 +48,10 @@ SQZ_INLINE int list_channels(const SparseTile& t, int channels, int32_t* list) {
 }
 
 // acc[pixel][v] += sum over the list of x[pixel][channel] * w[channel][v], for one block of
-// output channels. Several entries at a time keep enough sums in flight to hide the multiplier's
-// latency.
-SQZ_INLINE void multiply_list(const SparseTile& t, const int32_t* list, int count, const float* w,
+// output channels; value(entry, channel, pixel) reads x. Several entries at a time keep enough
+// sums in flight to hide the multiplier's latency.
+template <typename Value>
+SQZ_INLINE void multiply_list(const int32_t* list, int count, const Value& value, const float* w,
                               Vec (*acc)[kConvNv]) {
   constexpr int kSums = kSparseMr * kConvNv;
   constexpr int kChains = kSums >= 8 ? 1 : kSums >= 4 ? 2 : 4;
@@ -70,7 +71,7 @@ SQZ_INLINE void multiply_list(const SparseTile& t, const int32_t* list, int coun
     for (int v = 0; v < kConvNv; ++v) wv[v] = load(w + c * kConvNr + v * kLanes);
     SQZ_UNROLL
     for (int m = 0; m < kSparseMr; ++m) {
-      const Vec xv = broadcast(t.x[m][c]);
+      const Vec xv = broadcast(value(entry, c, m));
       SQZ_UNROLL
       for (int v = 0; v < kConvNv; ++v) to[m][v] = fma(xv, wv[v], to[m][v]);
     }

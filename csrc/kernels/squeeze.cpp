@@ -35,7 +35,8 @@ void block_of_channels(const ConvArgs& a, const SparseTile& t, const int32_t* li
     SQZ_UNROLL
     for (int v = 0; v < kConvNv; ++v) acc[m][v] = load(bias + v * kLanes);
   }
-  multiply_list(t, list, count, a.w + static_cast<ptrdiff_t>(block) * a.x.c * kConvNr, acc);
+  const auto value = [&](int, ptrdiff_t channel, int pixel) { return t.x[pixel][channel]; };
+  multiply_list(list, count, value, a.w + static_cast<ptrdiff_t>(block) * a.x.c * kConvNr, acc);
   SQZ_UNROLL
   for (int m = 0; m < kSparseMr; ++m) {
     if (m >= t.pixels) break;

@@ -15,7 +15,7 @@ inline constexpr int kConvNv = 2;
 // Pixels that share a list of channels, and the share of channels on it from which the dense 1x1
 // kernels are the quicker ones.
 inline constexpr int kSparseMr = 3;
-inline constexpr float kDenseFrom = 0.8f;
+inline constexpr float kDenseFrom = 0.85f;
 
 using Vec = __m256;
 using VecI = __m256i;
