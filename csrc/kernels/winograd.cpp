@@ -14,14 +14,20 @@ namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
+// Tiles are multiplied in blocks of at most kConvMr. Blocks are of nearly equal size: a last one
+// of one or two tiles would leave the multipliers waiting for each other's sums.
 struct TileGrid {
   int rows, columns;
-  int64_t tiles;
+  int64_t tiles, blocks;
+
+  int64_t first_tile(int64_t block) const { return block * tiles / blocks; }
+  int64_t block_of(int64_t tile) const { return ((tile + 1) * blocks - 1) / tiles; }
 };
 
 TileGrid grid_of(const WinogradArgs& a) {
   const int rows = (a.y.h + a.tile - 1) / a.tile, columns = (a.y.w + a.tile - 1) / a.tile;
-  return {rows, columns, static_cast<int64_t>(a.y.n) * rows * columns};
+  const int64_t tiles = static_cast<int64_t>(a.y.n) * rows * columns;
+  return {rows, columns, tiles, (tiles + kConvMr - 1) / kConvMr};
 }
 
 // Points lie as [block of kConvMr tiles][point][tile][channel].
@@ -45,7 +51,8 @@ void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
   // A tile may hang over the lower and right edge: there it reads zeros.
   const int rows = a.x.h - ty < kSide ? a.x.h - ty : kSide;
   const int columns = a.x.w - tx < kSide ? a.x.w - tx : kSide;
-  float* out = points_of(a, tile / kConvMr) + tile % kConvMr * a.x.c;
+  const int64_t block = grid.block_of(tile);
+  float* out = points_of(a, block) + (tile - grid.first_tile(block)) * a.x.c;
   const ptrdiff_t next_point = point_stride(kConvMr, a.x.c);
   // The last register may overlap the one before it; only fewer channels than a register has
   // need partial loads.
@@ -205,13 +212,11 @@ void transform_filters(const float* w, int channels, float* u) {
   }
 }
 
-int64_t tile_blocks(const TileGrid& grid) { return (grid.tiles + kConvMr - 1) / kConvMr; }
-
 // Tile blocks of one item: enough to make the filters' transform cheap beside the products.
 constexpr int64_t kItemBlocks = 8;
 
 int64_t items_per_channel_block(const TileGrid& grid) {
-  return (tile_blocks(grid) + kItemBlocks - 1) / kItemBlocks;
+  return (grid.blocks + kItemBlocks - 1) / kItemBlocks;
 }
 
 template <int kSide, int kTaps>
@@ -219,7 +224,7 @@ void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, floa
   constexpr int kPoints = Transform<kSide, kTaps>::kPoints;
   alignas(64) float products[kConvMr * kPoints * kConvNr];
   const TileGrid grid = grid_of(a);
-  const int64_t blocks = tile_blocks(grid), per_channel = items_per_channel_block(grid);
+  const int64_t per_channel = items_per_channel_block(grid);
   int transformed = -1;
   for (int64_t item = begin; item < end; ++item) {
     const int channel = static_cast<int>(item / per_channel) * kConvNr;
@@ -229,10 +234,9 @@ void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, floa
       transformed = channel;
     }
     const int64_t first_block = item % per_channel * kItemBlocks;
-    for (int64_t b = first_block; b < first_block + kItemBlocks && b < blocks; ++b) {
-      const int64_t first = b * kConvMr;
-      const int tiles =
-          static_cast<int>(grid.tiles - first < kConvMr ? grid.tiles - first : kConvMr);
+    for (int64_t b = first_block; b < first_block + kItemBlocks && b < grid.blocks; ++b) {
+      const int64_t first = grid.first_tile(b);
+      const int tiles = static_cast<int>(grid.first_tile(b + 1) - first);
       multiply_block<kPoints>(tiles, points_of(a, b), u, a.x.c, products);
       for (int t = 0; t < tiles; ++t) {
         untransform_tile<kSide, kTaps>(a, grid, first + t, products + t * kPoints * kConvNr,
