@@ -191,6 +191,9 @@ void transform_filters(const float* w, int channels, float* u) {
   using T = Transform<kSide, kTaps>;
   const ptrdiff_t next_point = point_stride(kConvNr, channels);
   for (int c = 0; c < channels; ++c, w += kTaps * kTaps * kConvNr, u += kConvNr) {
+    // The filters of one image's pass are read once: they come from afar.
+    for (int line = 0; line < kTaps * kTaps * kConvNr; line += 16)
+      prefetch(w + 8 * kTaps * kTaps * kConvNr + line);
     for (int v = 0; v < kConvNv; ++v) {
       Vec half[kTaps][kSide];  // [column][point]
       for (int j = 0; j < kTaps; ++j) {
