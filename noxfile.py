@@ -148,6 +148,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def report(session: nox.Session) -> None:
+    """All measurements, the tables and plots in docs/ and the README's; on an idle machine."""
+    session.install(f"{ROOT}[bench]")
+    session.run("python", "-m", "benchmarks.report_all", *session.posargs)
+
+
+@nox.session
 def weights(session: nox.Session) -> None:
     """Make the bundled weights again from their source and check that they come out the same."""
     session.install(*requirements())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from benchmarks.engines import OURS
 from benchmarks.results import CaseResult
 
-_BUSY = 0.1  # cores; above it a run says so
+BUSY = 0.1  # cores; above it a run says so
+UNFAIR = "* other programs kept the cores busy: not a fair run"
 
 
 def machine(facts: Mapping[str, str]) -> str:
@@ -28,7 +29,7 @@ def case(result: CaseResult) -> str:
         line = f"  {engine.engine:<14}{engine.median:>9.2f}{min(engine.samples):>9.2f}"
         lines.append(line + (f"{engine.peak_mb or 0:>9.0f}" if memory else ""))
     lines += [f"  {e.engine:<14} not timed: {e.skipped}" for e in result.engines if e.skipped]
-    if _mark(result):
+    if mark(result):
         lines.append(
             f"  NOT A FAIR RUN: other programs kept {result.others:.1f} cores busy meanwhile"
         )
@@ -39,29 +40,35 @@ def summary(results: Sequence[CaseResult]) -> str:
     """Every case on a line: sqznet, its best rival, the ratio of their medians, the slower one."""
     header = ("case", OURS, "best rival", "", "ratio", "slower")
     rows = [header, *(_row(r) for r in results)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    right = (1, 3, 4)
-    lines = []
-    for row in rows:
-        cells = [
-            c.rjust(w) if i in right else c.ljust(w)
-            for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(1, "-" * max(map(len, lines)))
-    if any(map(_mark, results)):
-        lines.append("* other programs kept the cores busy: not a fair run")
+    lines = table(rows, right=(1, 3, 4)).split("\n")
+    if any(map(mark, results)):
+        lines.append(UNFAIR)
     return "\n".join(lines)
 
 
-def _mark(result: CaseResult) -> str:
-    return "*" if (result.others or 0) > _BUSY else ""
+def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """Rows in columns, the first being the heading; columns in `right` end flush."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join(lines)
+
+
+def mark(result: CaseResult) -> str:
+    """An asterisk after the name of a case that had no quiet machine."""
+    return "*" if (result.others or 0) > BUSY else ""
 
 
 def _row(result: CaseResult) -> tuple[str, ...]:
     ours, rival, ratio = result.ours, result.best_rival, result.ratio
     return (
-        result.case.name + _mark(result),
+        result.case.name + mark(result),
         f"{ours.median:.2f} ms" if ours else "-",
         rival.engine if rival else "-",
         f"{rival.median:.2f} ms" if rival else "-",

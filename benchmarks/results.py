@@ -36,6 +36,12 @@ class EngineResult:
                 out[name] = getattr(self, name)
         return out
 
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> EngineResult:
+        """What `to_dict` wrote."""
+        kept = {name: record.get(name) for name in ("skipped", "error", "peak_mb")}
+        return cls(record["engine"], list(record.get("samples_ms", ())), **kept)
+
 
 @dataclass
 class CaseResult:
@@ -96,3 +102,14 @@ class CaseResult:
             "others_cores": self.others,
         }
         return out | {name: value for name, value in extra.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> CaseResult:
+        """What `to_dict` wrote."""
+        fields = (record[name] for name in ("case", "kind", "variant", "batch", "threads"))
+        return cls(
+            Case(*fields),
+            [EngineResult.from_dict(engine) for engine in record["engines"]],
+            record.get("skipped"),
+            record.get("others_cores"),
+        )
