@@ -74,6 +74,11 @@ def _parser() -> _Parser:
     classify.add_argument(
         "--model", metavar="FILE", help="weights to use (default: the bundled SqueezeNet 1.1)"
     )
+    classify.add_argument(
+        "--fast-decode",
+        action="store_true",
+        help="scale large JPEG files down while decoding: quicker, scores change a little",
+    )
 
     commands.add_parser(
         "info",
@@ -127,7 +132,9 @@ def _classify(args: argparse.Namespace) -> int:
     separator = ""
     for path in args.paths:
         try:
-            predictions = model.classify(path, top=min(args.top, model.num_classes))
+            predictions = model.classify(
+                path, top=min(args.top, model.num_classes), fast_decode=args.fast_decode
+            )
         except (sqznet.SqznetError, OSError) as error:
             _complain(error, path)
             status = EXIT_UNREADABLE

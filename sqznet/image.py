@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     )
 else:
     Source = Any
+
+#: From a photo's upright (height, width) to the (height, width) below which it must not be decoded.
+Needed = Callable[[int, int], tuple[int, int]]
 
 #: Photos with more pixels, or with a longer side, are refused before they are decoded: about
 #: 0.7 GB of memory. Pillow's own limit for an error is the same.
@@ -93,12 +97,14 @@ class Pixels:
     channels: int
 
 
-def decode(source: Source) -> Pixels:
+def decode(source: Source, needed: Needed | None = None) -> Pixels:
     """Read an image, turned upright by its EXIF orientation.
 
     source: a path; bytes that hold an image file; a binary file object, read from where it stands
         and left open; a PIL image (its current frame); or a uint8 array H x W, H x W x 1,
         H x W x 3 (RGB) or H x W x 4 (RGBA) with any strides.
+    needed: lets the decoder of a JPEG file scale it down to a half, a quarter or an eighth, as far
+        as both sides stay as long as this says. Ignored for anything else.
 
     Raises ImageError, naming the image, what was found and what was expected. A truncated file
     gives no partial image.
@@ -108,13 +114,13 @@ def decode(source: Source) -> Pixels:
         result: Pixels = guarded(_from_pil, source, describe(source))
         return result
     if isinstance(source, (str, os.PathLike)):
-        return _from_path(source)
+        return _from_path(source, needed)
     if isinstance(source, (bytes, bytearray)) or (
         isinstance(source, memoryview) and source.ndim == 1
     ):
-        return _from_stream(BytesIO(source), memoryview(source).nbytes, describe(source))
+        return _from_stream(BytesIO(source), memoryview(source).nbytes, needed, describe(source))
     if hasattr(source, "read"):
-        return _from_file_object(source)
+        return _from_file_object(source, needed)
     return _from_array(source)
 
 
@@ -137,13 +143,13 @@ def describe(source: Any) -> str:
 # --- Files -------------------------------------------------------------------------------------
 
 
-def _from_path(path: str | os.PathLike[str] | os.PathLike[bytes]) -> Pixels:
+def _from_path(path: str | os.PathLike[str] | os.PathLike[bytes], needed: Needed | None) -> Pixels:
     name = describe(path)
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             if stat.S_ISREG(status.st_mode):
-                return _from_stream(file, status.st_size, name)
+                return _from_stream(file, status.st_size, needed, name)
             data = _read_all(file, name)
     except OSError as error:
         raise ImageError(f"{name}: {_os_reason(error)}") from None
@@ -151,13 +157,13 @@ def _from_path(path: str | os.PathLike[str] | os.PathLike[bytes]) -> Pixels:
         raise
     except ValueError as error:  # a NUL in the name
         raise ImageError(f"{name}: {error}") from None
-    return _from_stream(BytesIO(data), len(data), name)
+    return _from_stream(BytesIO(data), len(data), needed, name)
 
 
-def _from_file_object(file: Any) -> Pixels:
+def _from_file_object(file: Any, needed: Needed | None) -> Pixels:
     name = describe(file)
     data = guarded(_read_all, file, name)
-    return _from_stream(BytesIO(data), len(data), name)
+    return _from_stream(BytesIO(data), len(data), needed, name)
 
 
 def _read_all(file: Any, name: str) -> bytes:
@@ -185,14 +191,14 @@ def _os_reason(error: OSError) -> str:
     return reason(error)
 
 
-def _from_stream(file: BinaryIO, size: int, name: str) -> Pixels:
+def _from_stream(file: BinaryIO, size: int, needed: Needed | None, name: str) -> Pixels:
     if size == 0:
         raise ImageError(f"{name}: an empty file, expected an image")
-    result: Pixels = guarded(_decode_stream, file, size, name)
+    result: Pixels = guarded(_decode_stream, file, size, needed, name)
     return result
 
 
-def _decode_stream(file: BinaryIO, size: int, name: str) -> Pixels:
+def _decode_stream(file: BinaryIO, size: int, needed: Needed | None, name: str) -> Pixels:
     image = _open(file, name)
     try:
         width, height = image.size
@@ -202,9 +208,21 @@ def _decode_stream(file: BinaryIO, size: int, name: str) -> Pixels:
                 f"{name}: {width} x {height} pixels in {size} bytes, "
                 "a truncated file or a decompression bomb"
             )
+        if needed is not None and image.format == "JPEG":
+            _draft(image, needed)
         return _from_pil(image, name)
     finally:
         image.close()
+
+
+def _draft(image: Image, needed: Needed) -> None:
+    """Have a JPEG file decoded smaller, if both sides stay as long as needed."""
+    width, height = image.size
+    if _orientation(image) >= 5:  # it will lie on its side
+        least_w, least_h = needed(width, height)
+    else:
+        least_h, least_w = needed(height, width)
+    image.draft(None, (least_w, least_h))  # None keeps the mode
 
 
 def _open(file: BinaryIO, name: str) -> Image:
@@ -260,14 +278,20 @@ def _check_size(width: int, height: int, name: str) -> None:
         )
 
 
-def _upright(image: Image) -> Image:
-    if hasattr(image, "tag_v2"):  # Pillow turns a TIFF when it loads it, and 9.4 keeps the tag
-        return image
+def _orientation(image: Image) -> int:
+    """1 to 8; 1 is upright, from 5 on width and height are swapped."""
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # a damaged tag says nothing about the pixels
+        return 1
+    return int(orientation) if orientation in range(2, 9) else 1
+
+
+def _upright(image: Image) -> Image:
+    if hasattr(image, "tag_v2"):  # Pillow turns a TIFF when it loads it, and 9.4 keeps the tag
         return image
-    if orientation not in range(2, 9):
+    orientation = _orientation(image)
+    if orientation == 1:
         return image
     from PIL.Image import Transpose
 

@@ -14,10 +14,10 @@ from .guarded import Guarded
 RUNNABLE = [name for name, _, runnable, _ in _kernels.isa_entries() if runnable]
 
 
-def resized(pixels: Any, size: tuple[int, int], out: Any, isa: str) -> None:
+def resized(pixels: Any, size: tuple[int, int], out: Any, isa: str, reverse: bool = False) -> None:
     height, width, channels = pixels.shape
     _pixels.resize_normalize(
-        pixels, height, width, channels, *size, 0, 0, out, (0, 0, 0), (1, 1, 1), False,
+        pixels, height, width, channels, *size, 0, 0, out, (0, 0, 0), (1, 1, 1), reverse,
         _kernels.table_named(isa).capsule(),
     )  # fmt: skip
 
@@ -42,6 +42,24 @@ def test_photo_and_output_between_guard_pages(isa: str, channels: int, at_end: b
         expected = np.empty((1, out_h, out_w, 3), np.float32)
         resized(pixels.copy(), (out_h, out_w), expected, "scalar")
         np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("isa", RUNNABLE)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_every_number_of_taps_and_of_samples(isa: str, channels: int, reverse: bool) -> None:
+    """Widths round four samples and round a block of them, from one tap to many."""
+    random = np.random.default_rng(channels)
+    widths = [(w, int(w * s)) for w in (1, 3, 4, 5, 8, 11) for s in (1, 2.3, *range(1, 12), 17, 40)]
+    widths += [(w, int(w * s)) for w in (255, 256, 257, 259, 260, 261, 515) for s in (0.6, 2.2, 9)]
+    widths += [(13, 9000), (9, 9300)]
+    for out_w, width in widths:
+        photo = random.integers(0, 2, (9, max(width, 1), channels)) * 255
+        photo[:, ::3] = random.integers(0, 256, photo[:, ::3].shape)
+        outs = [np.empty((1, 7, out_w, 3), np.float32) for _ in range(2)]
+        for out, name in zip(outs, (isa, "scalar"), strict=True):
+            resized(photo.astype(np.uint8), (7, out_w), out, name, reverse)
+        np.testing.assert_array_equal(outs[0], outs[1])
 
 
 @pytest.mark.parametrize("isa", RUNNABLE)

@@ -6,10 +6,11 @@
 // that what lies between them stays in the first-level cache. Where the columns have to go first,
 // they write bytes, and normalising is a columns pass with one tap.
 //
-// Rows: a register holds kLanes / 4 adjacent source pixels as int32 (r, g, b, anything), is
-// multiplied by as many coefficients and added up over the taps. Four rows go at once, because
-// they share the coefficients and because four sums are rounded and packed at the price of one.
-// A grey row instead holds kLanes taps of one output sample.
+// Rows: a register holds one output sample of two rows, as int32 (r, g, b, nothing). Coefficients
+// are cut in two, because products of 16-bit words come added up in pairs: of two adjacent taps.
+// Four rows go at once, since they share the coefficients, and four samples, since their sums are
+// rounded, packed and stored at the price of one. A grey row instead holds kLanes taps of one
+// output sample.
 // Columns: a register holds kLanes adjacent bytes of a row; three registers repeat the channel
 // pattern, so mean and scale stay in registers.
 #include "vec.h"
@@ -27,10 +28,10 @@ uint8_t rounded(int32_t sum) {
   return static_cast<uint8_t>(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-// Output samples [x, out_w) of one row, reading nothing but the pixels of their taps.
-void finish_row(const ResizeRowsArgs& a, const uint8_t* row, uint8_t* out, int x) {
+// Output samples [x, end) of one row, reading nothing but the pixels of their taps.
+void finish_row(const ResizeRowsArgs& a, const uint8_t* row, uint8_t* out, int x, int end) {
   const int step = a.channels, green = step == 1 ? 0 : 1, blue = step == 1 ? 0 : 2;
-  for (out += 3 * x; x < a.out_w; ++x, out += 3) {
+  for (out += 3 * x; x < end; ++x, out += 3) {
     const uint8_t* p = row + static_cast<ptrdiff_t>(a.taps.first[x]) * step;
     const int32_t* k = a.taps.coeff + static_cast<ptrdiff_t>(x) * a.taps.taps;
     int32_t r = kHalf, g = kHalf, b = kHalf;
@@ -47,13 +48,15 @@ void finish_row(const ResizeRowsArgs& a, const uint8_t* row, uint8_t* out, int x
 
 #if !defined(SQZ_ISA_SCALAR)
 
-constexpr int kPixels = kLanes / 4;  // in a register
+constexpr int kTaps = 4;     // in a register, of each row
+constexpr int kBlock = 256;  // samples whose coefficients are cut at a time, at most
+constexpr int kCut = 8192;   // coefficients of these samples, at most
 
-// How many output samples of this row can be computed with loads of `width` bytes, the last of
-// which begins at pixel `reach` of a sample's taps or at its last tap, whichever lies further.
-int safe_samples(const ResizeRowsArgs& a, const uint8_t* row, int reach, int width) {
+// How many of the first x output samples of this row can be computed with loads of `width` bytes,
+// the last of which begins at pixel `reach` of a sample's taps or at its last tap, whichever lies
+// further.
+int safe_samples(const ResizeRowsArgs& a, const uint8_t* row, int x, int reach, int width) {
   const ptrdiff_t readable = a.src + a.src_bytes - row - width;
-  int x = a.out_w;
   for (; x > 0; --x) {
     const int last = a.taps.count[x - 1] - 1;
     const ptrdiff_t begin =
@@ -63,60 +66,126 @@ int safe_samples(const ResizeRowsArgs& a, const uint8_t* row, int reach, int wid
   return x;
 }
 
-// Blocks registers cover every output sample's taps, whose spare coefficients are zero: without a
-// loop over taps there is no branch to guess wrongly. 0: as many as each sample has.
-template <int Channels, int Blocks>
-void four_rows(const ResizeRowsArgs& a, const uint8_t* src, const ptrdiff_t* src_row, uint8_t* dst,
-               const ptrdiff_t* dst_row, int samples) {
-  // Only the first pixel of each register starts at one half: they are added up at the end.
-  const int32_t start[kLanes] = {kHalf, kHalf, kHalf, kHalf};
-  const VecI half = load_i(start);
-  // Copies, because the compiler must take any store of bytes for a change of what it came from.
+// Adds taps t to t + 3, or t and t + 1, of two rows; k as split_8 gives it.
+template <int Channels>
+SQZ_INLINE void add_taps(const uint8_t* p, const uint8_t* q, const int32_t* k, bool both,
+                         VecI* high, VecI* low) {
+  const VecI rows = load_two_rows(p, q);
+  VecI pixels = pixel_pair<Channels, 0>(rows);
+  *high = add_i(*high, mul_pairs(pixels, broadcast_i(k[0])));
+  *low = add_i(*low, mul_pairs(pixels, broadcast_i(k[2])));
+  if (!both) return;
+  pixels = pixel_pair<Channels, 1>(rows);
+  *high = add_i(*high, mul_pairs(pixels, broadcast_i(k[1])));
+  *low = add_i(*low, mul_pairs(pixels, broadcast_i(k[3])));
+}
+
+struct FourRows {
+  const uint8_t* src;
+  uint8_t* dst;
+  ptrdiff_t src_row[kRows], dst_row[kRows];
+};
+
+// Four samples of four rows. `cut` holds `stride` coefficients a sample, cut in two. Pairs cover
+// the widest sample's taps. Most samples have as many or one less, so that only the last pair may
+// be skipped: a branch that is mostly guessed, as the pattern is short and the same for all rows.
+// Pairs = 0: any number.
+template <int Channels, int Pairs>
+SQZ_INLINE void four_samples(const FourRows& r, const int32_t* first, const int32_t* count,
+                             const int32_t* cut, ptrdiff_t stride, uint8_t* dst, bool reverse,
+                             bool spill) {
+  const VecI half = broadcast_i(kHalf);
+  VecI s[2][4];
+  SQZ_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const uint8_t* p = r.src + static_cast<ptrdiff_t>(first[i]) * Channels;
+    const uint8_t* const ends[4] = {p, p + r.src_row[1], p + r.src_row[2], p + r.src_row[3]};
+    const int32_t* k = cut + i * stride;
+    VecI high[2] = {broadcast_i(0), broadcast_i(0)}, low[2] = {half, half};
+    if constexpr (Pairs == 0) {
+      for (int t = 0; t < count[i]; t += kTaps) {
+        for (int j = 0; j < 2; ++j)
+          add_taps<Channels>(ends[2 * j] + t * Channels, ends[2 * j + 1] + t * Channels, k + t,
+                             true, &high[j], &low[j]);
+      }
+    }
+    SQZ_UNROLL
+    for (int t = 0; t < 2 * Pairs; t += kTaps) {
+      const int left = 2 * Pairs - t;
+      if (t > 0 && left == 2 && count[i] <= t) break;
+      const bool both = left > kTaps || (left == kTaps && count[i] > t + 2);
+      SQZ_UNROLL
+      for (int j = 0; j < 2; ++j)
+        add_taps<Channels>(ends[2 * j] + t * Channels, ends[2 * j + 1] + t * Channels, k + t, both,
+                           &high[j], &low[j]);
+    }
+    for (int j = 0; j < 2; ++j) s[j][i] = join_halves(high[j], low[j]);
+  }
+  store_4_pixels<kBits>(dst, dst + r.dst_row[1], s[0], reverse, spill);
+  store_4_pixels<kBits>(dst + r.dst_row[2], dst + r.dst_row[3], s[1], reverse, spill);
+}
+
+// Samples [begin, end), four or more; where they are no multiple of four, some are done twice.
+template <int Channels, int Pairs>
+void four_rows(const ResizeRowsArgs& a, const FourRows& r, const int32_t* cut, ptrdiff_t stride,
+               int begin, int end) {
   const int32_t* const first = a.taps.first;
   const int32_t* const count = a.taps.count;
-  const ptrdiff_t taps = a.taps.taps, row1 = src_row[1], row2 = src_row[2], row3 = src_row[3];
-  const ptrdiff_t out_row[kRows] = {0, dst_row[1], dst_row[2], dst_row[3]};
   const bool reverse = a.reverse;
-  const int32_t* k = a.taps.coeff;
-  for (int x = 0; x < samples; ++x, k += taps, dst += 3) {
-    const uint8_t* p = src + static_cast<ptrdiff_t>(first[x]) * Channels;
-    VecI s0 = half, s1 = half, s2 = half, s3 = half;
-    const int blocks = Blocks ? Blocks : (count[x] + kPixels - 1) / kPixels;
-    SQZ_UNROLL
-    for (int i = 0; i < blocks; ++i, p += kPixels * Channels) {
-      const VecI c = load_each4(k + i * kPixels);
-      s0 = add_i(s0, mul_i(load_pixels<Channels>(p), c));
-      s1 = add_i(s1, mul_i(load_pixels<Channels>(p + row1), c));
-      s2 = add_i(s2, mul_i(load_pixels<Channels>(p + row2), c));
-      s3 = add_i(s3, mul_i(load_pixels<Channels>(p + row3), c));
-    }
-    store_4_rows<kBits>(dst, out_row, s0, s1, s2, s3, reverse);
-  }
+  int x = begin;
+  for (; x + 4 < end; x += 4)
+    four_samples<Channels, Pairs>(r, first + x, count + x, cut + (x - begin) * stride, stride,
+                                  r.dst + 3 * static_cast<ptrdiff_t>(x), reverse, true);
+  x = end - 4;
+  four_samples<Channels, Pairs>(r, first + x, count + x, cut + (x - begin) * stride, stride,
+                                r.dst + 3 * static_cast<ptrdiff_t>(x), reverse, false);
 }
 
 template <int Channels>
 void colour_rows(const ResizeRowsArgs& a, int begin, int end) {
-  const int blocks = (a.taps.most + kPixels - 1) / kPixels;
-  const auto rows = blocks == 1   ? four_rows<Channels, 1>
-                    : blocks == 2 ? four_rows<Channels, 2>
-                    : blocks == 3 ? four_rows<Channels, 3>
-                    : blocks == 4 ? four_rows<Channels, 4>
-                                  : four_rows<Channels, 0>;
-  for (int y = begin; y < end; y += kRows) {
-    // Rows past the end are the last one again: the same bytes are written twice.
-    ptrdiff_t src_row[kRows], dst_row[kRows];
-    for (int i = 0; i < kRows; ++i) {
-      const ptrdiff_t ahead = y + i < end ? i : end - 1 - y;
-      src_row[i] = ahead * a.src_row;
-      dst_row[i] = ahead * a.dst_row;
+  const int pairs = (a.taps.most + 1) / 2;
+  const int reach = (a.taps.most - 1) / kTaps * kTaps;  // the last register's first tap
+  const auto rows = pairs == 1   ? four_rows<Channels, 1>
+                    : pairs == 2 ? four_rows<Channels, 2>
+                    : pairs == 3 ? four_rows<Channels, 3>
+                    : pairs == 4 ? four_rows<Channels, 4>
+                    : pairs == 5 ? four_rows<Channels, 5>
+                    : pairs == 6 ? four_rows<Channels, 6>
+                    : pairs == 7 ? four_rows<Channels, 7>
+                    : pairs == 8 ? four_rows<Channels, 8>
+                                 : four_rows<Channels, 0>;
+  int32_t cut[kCut];
+  const int stride = (a.taps.most + 2 * kTaps - 1) / (2 * kTaps) * (2 * kTaps);
+  const int room = kCut / stride & ~3, block = room < kBlock ? room : kBlock;
+  if (block < 8) {  // photos shrunk hundreds of times
+    for (int y = begin; y < end; ++y)
+      finish_row(a, a.src + y * a.src_row, a.dst + y * a.dst_row, 0, a.out_w);
+    return;
+  }
+  for (int x = 0; x < a.out_w;) {
+    // Fewer than four samples are no block of their own.
+    const int left = a.out_w - x, size = left < block + 4 && left > block ? block - 4 : block;
+    const int stop = left < size ? a.out_w : x + size;
+    const int32_t* coeff = a.taps.coeff + static_cast<ptrdiff_t>(x) * a.taps.taps;
+    for (int i = 0; i < stop - x; ++i)
+      for (int t = 0; t < stride; t += 2 * kTaps)
+        split_8(cut + i * stride + t, coeff + static_cast<ptrdiff_t>(i) * a.taps.taps + t);
+    for (int y = begin; y < end; y += kRows) {
+      // Rows past the end are the last one again: the same bytes are written twice.
+      FourRows r = {a.src + y * a.src_row, a.dst + y * a.dst_row, {}, {}};
+      for (int i = 0; i < kRows; ++i) {
+        const ptrdiff_t ahead = y + i < end ? i : end - 1 - y;
+        r.src_row[i] = ahead * a.src_row;
+        r.dst_row[i] = ahead * a.dst_row;
+      }
+      int safe = safe_samples(a, r.src + r.src_row[kRows - 1], stop, reach, kPixelBytes);
+      if (safe - x < 4) safe = x;
+      if (safe > x) rows(a, r, cut, stride, x, safe);
+      if (safe == stop) continue;
+      for (int i = 0; i < kRows; ++i)
+        finish_row(a, r.src + r.src_row[i], r.dst + r.dst_row[i], safe, stop);
     }
-    const uint8_t* src = a.src + y * a.src_row;
-    uint8_t* dst = a.dst + y * a.dst_row;
-    const int samples =
-        safe_samples(a, src + src_row[kRows - 1], (blocks - 1) * kPixels, kPixelBytes);
-    rows(a, src, src_row, dst, dst_row, samples);
-    if (samples == a.out_w) continue;
-    for (int i = 0; i < kRows; ++i) finish_row(a, src + src_row[i], dst + dst_row[i], samples);
+    x = stop;
   }
 }
 
@@ -135,9 +204,9 @@ void grey_rows(const ResizeRowsArgs& a, int begin, int end) {
   for (int y = begin; y < end; ++y) {
     const uint8_t* row = a.src + y * a.src_row;
     uint8_t* out = a.dst + y * a.dst_row;
-    const int samples = safe_samples(a, row, 0, kLanes);
+    const int samples = safe_samples(a, row, a.out_w, 0, kLanes);
     grey_row(a, row, out, samples);
-    finish_row(a, row, out, samples);
+    finish_row(a, row, out, samples, a.out_w);
   }
 }
 
@@ -235,7 +304,8 @@ void columns_to_floats(const ResizeColumnsArgs& a, int begin, int end) {
 
 void resize_rows_u8(const ResizeRowsArgs& a, int begin, int end) {
 #if defined(SQZ_ISA_SCALAR)
-  for (int y = begin; y < end; ++y) finish_row(a, a.src + y * a.src_row, a.dst + y * a.dst_row, 0);
+  for (int y = begin; y < end; ++y)
+    finish_row(a, a.src + y * a.src_row, a.dst + y * a.dst_row, 0, a.out_w);
 #else
   if (a.channels == 1)
     grey_rows(a, begin, end);

@@ -17,12 +17,16 @@
 //   VecI                       kLanes int32: broadcast_i, load_i, load_u8 (widens kLanes bytes),
 //                              mul_i, add_i, shift_right_i<n> (arithmetic), clamp_u8, store_u8,
 //                              to_float, reduce_add_i; sums wrap around
-// Sets with kLanes >= 4 see a VecI also as kLanes / 4 pixels of 4 channels:
-//                              load_pixels<3 or 4> (bytes of adjacent pixels; reads kPixelBytes),
-//                              load_each4 (kLanes / 4 int32, each for the 4 channels of a pixel),
-//                              store_4_rows<n>(p, row, a, b, c, d, reverse): for each of four
-//                              VecI the sum of its pixels >> n, clamped, as r, g, b, junk or
-//                              b, g, r, junk: 4 bytes at p, p + row[1], p + row[2], p + row[3]
+// Sets with kLanes = 8 see a VecI also as two rows of one pixel, 4 int32 channels each:
+//                              load_two_rows (kPixelBytes at each of two places), pixel_pair
+//                              <3 or 4 bytes a pixel, i> (of those, pixels 2i and 2i + 1 of both
+//                              rows, as pairs of 16-bit words by channel), mul_pairs (sums of two
+//                              products of words), split_8 (8 coefficients -> the words' upper
+//                              parts for taps 0-3, lower parts for 0-3, then both for 4-7),
+//                              join_halves (of sums over the two parts),
+//                              store_4_pixels<n>(p, q, sums, reverse, spill): four sums >> n,
+//                              clamped, as 12 bytes r, g, b, r, ... or b, g, r, ... at p and q,
+//                              and, if spill, 4 bytes of junk
 #pragma once
 
 #include <stddef.h>

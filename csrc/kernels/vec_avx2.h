@@ -15,7 +15,7 @@ inline constexpr int kConvNv = 2;
 // Pixels that share a list of channels, and the share of channels on it from which the dense 1x1
 // kernels are the quicker ones.
 inline constexpr int kSparseMr = 3;
-inline constexpr float kDenseFrom = 0.85f;
+inline constexpr float kDenseFrom = 0.9f;
 
 using Vec = __m256;
 using VecI = __m256i;
@@ -103,40 +103,48 @@ SQZ_INLINE int32_t reduce_add_i(VecI a) {
   return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
-inline constexpr int kPixelBytes = 8;
-template <int Channels>
-SQZ_INLINE VecI load_pixels(const uint8_t* p) {
-  if constexpr (Channels == 4) return load_u8(p);
-  const __m128i spread = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-  return _mm256_cvtepu8_epi32(_mm_shuffle_epi8(bytes, spread));
+inline constexpr int kPixelBytes = 16;
+// Words: coefficients of 22 bits cut into 11 and 11, so that products of pairs are exact.
+SQZ_INLINE void split_8(int32_t* dst, const int32_t* coeff) {
+  const VecI c = load_i(coeff);
+  const VecI high = _mm256_srli_epi32(c, 11), low = _mm256_and_si256(c, _mm256_set1_epi32(2047));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst), _mm256_packus_epi32(high, low));
 }
-SQZ_INLINE VecI load_each4(const int32_t* p) {
-  const __m128i pair = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-  return _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(pair),
-                                     _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
+SQZ_INLINE VecI load_two_rows(const uint8_t* p, const uint8_t* q) {
+  return _mm256_inserti128_si256(
+      _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(q)), 1);
 }
-// Both pixels of a added up in the lower half, those of b in the upper.
-SQZ_INLINE VecI add_halves(VecI a, VecI b) {
-  return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
-                          _mm256_permute2x128_si256(a, b, 0x31));
+template <int Channels, int Pair>
+SQZ_INLINE VecI pixel_pair(VecI rows) {
+  constexpr int p = 2 * Pair * Channels, q = p + Channels;
+  return _mm256_shuffle_epi8(
+      rows, _mm256_broadcastsi128_si256(_mm_setr_epi8(p, -1, q, -1, p + 1, -1, q + 1, -1, p + 2, -1,
+                                                      q + 2, -1, -1, -1, -1, -1)));
+}
+SQZ_INLINE VecI mul_pairs(VecI a, VecI b) { return _mm256_madd_epi16(a, b); }
+SQZ_INLINE VecI join_halves(VecI high, VecI low) {
+  return _mm256_add_epi32(_mm256_slli_epi32(high, 11), low);
 }
 template <int N>
-SQZ_INLINE void store_4_rows(uint8_t* p, const ptrdiff_t* row, VecI a, VecI b, VecI c, VecI d,
-                             bool reverse) {
-  const VecI ab = _mm256_srai_epi32(add_halves(a, b), N);
-  const VecI cd = _mm256_srai_epi32(add_halves(c, d), N);
-  const VecI words = _mm256_packs_epi32(ab, cd);  // a, c | b, d
-  VecI bytes = _mm256_packus_epi16(words, words);
-  if (reverse) {
-    bytes = _mm256_shuffle_epi8(
-        bytes, _mm256_setr_epi8(2, 1, 0, 3, 6, 5, 4, 7, -1, -1, -1, -1, -1, -1, -1, -1,  //
-                                2, 1, 0, 3, 6, 5, 4, 7, -1, -1, -1, -1, -1, -1, -1, -1));
+SQZ_INLINE void store_4_pixels(uint8_t* p, uint8_t* q, const VecI* s, bool reverse, bool spill) {
+  const VecI ab = _mm256_packs_epi32(_mm256_srai_epi32(s[0], N), _mm256_srai_epi32(s[1], N));
+  const VecI cd = _mm256_packs_epi32(_mm256_srai_epi32(s[2], N), _mm256_srai_epi32(s[3], N));
+  const __m128i rgb = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+  const __m128i bgr = _mm_setr_epi8(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1);
+  const VecI bytes = _mm256_shuffle_epi8(_mm256_packus_epi16(ab, cd),
+                                         _mm256_broadcastsi128_si256(reverse ? bgr : rgb));
+  const __m128i first = _mm256_castsi256_si128(bytes), second = _mm256_extracti128_si256(bytes, 1);
+  if (spill) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), first);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(q), second);
+  } else {
+    const int32_t last[2] = {_mm_extract_epi32(first, 2), _mm_extract_epi32(second, 2)};
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), first);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(q), second);
+    memcpy(p + 8, &last[0], 4);
+    memcpy(q + 8, &last[1], 4);
   }
-  const __m128i ac = _mm256_castsi256_si128(bytes), bd = _mm256_extracti128_si256(bytes, 1);
-  const int32_t out[4] = {_mm_cvtsi128_si32(ac), _mm_cvtsi128_si32(bd), _mm_extract_epi32(ac, 1),
-                          _mm_extract_epi32(bd, 1)};
-  for (int i = 0; i < 4; ++i) memcpy(p + row[i], &out[i], 4);
 }
 
 }  // namespace SQZ_ISA

@@ -16,7 +16,7 @@ inline constexpr int kConvNv = 1;
 // Pixels that share a list of channels, and the share of channels on it from which the dense 1x1
 // kernels are the quicker ones.
 inline constexpr int kSparseMr = 4;
-inline constexpr float kDenseFrom = 0.85f;
+inline constexpr float kDenseFrom = 0.9f;
 
 using Vec = __m512;
 
