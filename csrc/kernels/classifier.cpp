@@ -7,6 +7,7 @@
 // Where too few channels are zero, kConvMr pixels at a time are multiplied densely instead. The
 // order of summation depends neither on the number of threads nor on who works on what.
 #include "sparse.h"
+#include "tile.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -32,18 +33,7 @@ void add_dense(const ClassifierArgs& a, const float* image, Block* block) {
       SQZ_UNROLL
       for (int v = 0; v < kConvNv; ++v) acc[m][v] = block->bias[v];
     }
-    const float* wk = block->w;
-    for (int k = 0; k < a.x.c; ++k, wk += kConvNr) {
-      Vec wv[kConvNv];
-      SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) wv[v] = load(wk + v * kLanes);
-      SQZ_UNROLL
-      for (int m = 0; m < kConvMr; ++m) {
-        const Vec xv = broadcast(x[m][k]);
-        SQZ_UNROLL
-        for (int v = 0; v < kConvNv; ++v) acc[m][v] = fma(xv, wv[v], acc[m][v]);
-      }
-    }
+    multiply_tile<kConvMr>(x, a.x.c, block->w, acc);
     SQZ_UNROLL
     for (int m = 0; m < kConvMr; ++m) {
       if (m >= tile) break;

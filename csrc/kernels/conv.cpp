@@ -5,7 +5,7 @@
 // address. One item is a tile of kConvMr output pixels; for each block of kConvNr output
 // channels the tile's accumulators stay in registers over the whole sum. A run of items walks
 // the pixels inside the channel blocks, so that a block's weights stay in the first cache.
-#include "vec.h"
+#include "tile.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -52,17 +52,8 @@ SQZ_INLINE void multiply(const ConvArgs& a, const Tile& t, const float* w, const
     const float* x[kConvMr];
     SQZ_UNROLL
     for (int m = 0; m < kConvMr; ++m) x[m] = t.x[m] + ky * a.x.row;
-    for (ptrdiff_t k = 0; k < run; ++k, w += kConvNr) {
-      Vec wv[kConvNv];
-      SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) wv[v] = load(w + v * kLanes);
-      SQZ_UNROLL
-      for (int m = 0; m < kConvMr; ++m) {
-        const Vec xv = broadcast(x[m][k]);
-        SQZ_UNROLL
-        for (int v = 0; v < kConvNv; ++v) acc[m][v] = fma(xv, wv[v], acc[m][v]);
-      }
-    }
+    multiply_tile<kConvMr>(x, run, w, acc);
+    w += run * kConvNr;
   }
   SQZ_UNROLL
   for (int m = 0; m < kConvMr; ++m) {

@@ -8,6 +8,7 @@
 // while they are in the first cache. The product map is never in memory, and neither are the
 // transformed filters: they are 49 / 9 times as large as the filters, and to fetch them takes
 // longer than to make them again.
+#include "tile.h"
 #include "winograd_transform.h"
 
 namespace sqz {
@@ -103,19 +104,9 @@ SQZ_INLINE void multiply(const float* points, const float* u, int channels, floa
     const float* x[kTiles];
     SQZ_UNROLL
     for (int m = 0; m < kTiles; ++m) x[m] = points + m * row;
-    for (ptrdiff_t k = 0; k < row; ++k, u += kConvNr) {
-      Vec w[kConvNv];
-      SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) w[v] = load(u + v * kLanes);
-      SQZ_UNROLL
-      for (int m = 0; m < kTiles; ++m) {
-        const Vec xv = broadcast(x[m][k]);
-        SQZ_UNROLL
-        for (int v = 0; v < kConvNv; ++v) acc[m][v] = fma(xv, w[v], acc[m][v]);
-      }
-    }
+    multiply_tile<kTiles>(x, row, u, acc);
     points += point_stride(kConvMr, channels);
-    u += winograd::kPointPadding;
+    u += point_stride(kConvNr, channels);
     SQZ_UNROLL
     for (int m = 0; m < kTiles; ++m) {
       SQZ_UNROLL
