@@ -19,9 +19,10 @@ from sqznet.weights.checkpoint import RawTensor
 
 PackedLayer = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
 
-# Workspaces kept for reuse: one per size and caller is the common case, and a stray size or a
-# burst of callers must not hold memory for ever.
-KEPT_WORKSPACES = 4
+# Workspaces kept for reuse, whatever their sizes: enough for several callers of one model, but a
+# stray size or a burst of callers must not hold memory for ever.
+KEPT_WORKSPACES = 8
+KEPT_BYTES = 64 << 20
 
 
 @dataclass(eq=False)
@@ -115,26 +116,26 @@ class Executor:
             for part in network.layers
             for name, layer in _pack(part, tensors, table, origin)
         }
-        self._idle: dict[tuple[int, int, int], list[Workspace]] = {}
+        self._idle: list[Workspace] = []  # the one used last at the end
         self._lock = Lock()
         _EXECUTORS.add(self)
 
     def acquire(self, n: int, height: int, width: int) -> Workspace:
         """A workspace that nobody else uses, until it is given to ``release``."""
         with self._lock:
-            idle = self._idle.get((n, height, width))
-            if idle:
-                return idle.pop()
+            for i in reversed(range(len(self._idle))):
+                if self._idle[i].input.shape[:3] == (n, height, width):
+                    return self._idle.pop(i)
         return self._plan(n, height, width)
 
     def release(self, workspace: Workspace) -> None:
-        n, height, width, _ = workspace.input.shape
         with self._lock:
-            # The size used last goes to the end, the oldest is dropped.
-            idle = self._idle.pop((n, height, width), [])
-            self._idle[n, height, width] = [*idle, workspace][:KEPT_WORKSPACES]
-            while len(self._idle) > KEPT_WORKSPACES:
-                del self._idle[next(iter(self._idle))]
+            self._idle.append(workspace)
+            while len(self._idle) > 1 and (
+                len(self._idle) > KEPT_WORKSPACES
+                or sum(kept.nbytes for kept in self._idle) > KEPT_BYTES
+            ):
+                del self._idle[0]
 
     def _plan(self, n: int, height: int, width: int) -> Workspace:
         program = _Program()

@@ -15,7 +15,7 @@ from hypothesis import given
 import sqznet
 from sqznet import _kernels, graph, reference
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.executor import KEPT_WORKSPACES, Executor, _Program
+from sqznet.executor import KEPT_WORKSPACES, _Program
 from sqznet.graph import Classifier, MaxPool
 
 from . import networks
@@ -118,10 +118,6 @@ def test_many_callers_get_the_numbers_of_one(pool_threads: int) -> None:
     assert not failures
 
 
-def kept(ready: Executor) -> int:
-    return sum(len(group) for group in ready._idle.values())
-
-
 def test_workspaces_are_reused_and_bounded() -> None:
     made = networks.tensors("squeezenet1_1")
     ready = networks.executor(networks.network(made), made)
@@ -133,11 +129,21 @@ def test_workspaces_are_reused_and_bounded() -> None:
     held = [ready.acquire(1, 40, 40) for _ in range(3 * KEPT_WORKSPACES)]
     for workspace in (first, second, *held):
         ready.release(workspace)
-    assert kept(ready) <= KEPT_WORKSPACES
+    assert len(ready._idle) == KEPT_WORKSPACES
     for side in range(17, 60):
         ready.release(ready.acquire(1, side, side))
-    assert len(ready._idle) <= KEPT_WORKSPACES
-    assert kept(ready) <= KEPT_WORKSPACES**2
+        assert len(ready._idle) <= KEPT_WORKSPACES
+        assert ready._idle[-1].input.shape == (1, side, side, 3)
+
+
+def test_large_workspaces_are_not_hoarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = networks.tensors("squeezenet1_1")
+    ready = networks.executor(networks.network(made), made)
+    small, large = ready.acquire(1, 40, 40), ready.acquire(1, 80, 80)
+    monkeypatch.setattr("sqznet.executor.KEPT_BYTES", large.nbytes)
+    ready.release(small)
+    ready.release(large)
+    assert ready._idle == [large]  # the last one stays, however large it is
 
 
 def test_running_allocates_nothing() -> None:
