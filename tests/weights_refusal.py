@@ -11,6 +11,8 @@ import pytest
 from sqznet import weights
 from sqznet.errors import WeightsError
 
+from .isolated import is_sanitized
+
 
 def assert_refused(folder: Path, content: bytes, match: str | None = None) -> str:
     """Reading the content raises WeightsError naming the file, quickly and in little memory."""
@@ -28,6 +30,8 @@ def assert_refused(folder: Path, content: bytes, match: str | None = None) -> st
     assert len(str(caught.value)) < 600
     # What only the last resort catches lacks a check of its own.
     assert "while reading it" not in str(caught.value)
-    assert time.process_time() - started < 5
+    # AddressSanitizer and its slow malloc take several times as long over a hundred thousand
+    # objects; there the test is about memory.
+    assert time.process_time() - started < (60 if is_sanitized() else 5)
     assert peak < 120e6
     return str(caught.value)
