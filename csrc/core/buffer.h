@@ -8,6 +8,9 @@
 
 namespace sqz {
 
+// `floats` rounded up to whole cache lines, so that what follows starts on one.
+inline std::size_t whole_lines(std::size_t floats) { return (floats + 15) / 16 * 16; }
+
 class Buffer {
  public:
   Buffer() = default;

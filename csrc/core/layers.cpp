@@ -122,7 +122,7 @@ std::size_t Stem::scratch(int n, int h, int w, int threads) const {
 std::size_t Stem::square_floats(int n, int h, int w) const {
   const std::size_t floats =
       static_cast<std::size_t>(n) * halved(h) * halved(w) * winograd_.packed().in;
-  return (floats + 15) / 16 * 16;
+  return whole_lines(floats);
 }
 
 void Stem::run(ThreadPool& pool, const View& x, float* scratch, const View& y) const {
@@ -156,7 +156,7 @@ std::size_t Fire::scratch(int n, int h, int w, int threads) const {
 std::size_t Fire::squeezed_floats(int n, int h, int w) const {
   const std::size_t floats =
       static_cast<std::size_t>(n) * (h + 2) * (w + 2) * squeeze_.packed().out;
-  return (floats + 15) / 16 * 16;
+  return whole_lines(floats);
 }
 
 void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y) const {

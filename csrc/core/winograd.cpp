@@ -5,8 +5,6 @@
 namespace sqz {
 namespace {
 
-std::size_t whole_lines(std::size_t floats) { return (floats + 15) / 16 * 16; }
-
 std::int64_t tiles_of(int n, int h, int w, int tile) {
   return static_cast<std::int64_t>(n) * ((h + tile - 1) / tile) * ((w + tile - 1) / tile);
 }
