@@ -122,6 +122,22 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Wiring:
+    """What the tensors of a SqueezeNet leave open, and where its sources differ.
+
+    conv1_padding, conv10_padding: zero pixels around the input of that convolution.
+    ceil_mode: whether a pool's last, clipped window counts.
+    softmax: whether the file's own network ends in a softmax; nothing here depends on it, for
+        logits are what goes into it.
+    """
+
+    conv1_padding: int = 0
+    conv10_padding: int = 0
+    ceil_mode: bool = True
+    softmax: bool = False
+
+
+@dataclass(frozen=True)
 class Topology:
     """What fixes a variant: the stem's kernel and which positions hold fires and pools."""
 

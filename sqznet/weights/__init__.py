@@ -7,7 +7,7 @@ import os
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.weights import safetensors
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
-from sqznet.weights.mapped import map_file, shown_path
+from sqznet.weights.mapped import WeightsFile, open_file
 
 __all__ = ["Checkpoint", "RawTensor", "bundled", "imagenet_labels", "read"]
 
@@ -35,9 +35,10 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     ever executed. It should not be overwritten in place while the Checkpoint is in use.
     Raises WeightsError, naming the file, whatever is wrong with it.
     """
-    name = shown_path(path)
+    file = open_file(path)
+    name = file.name
     try:
-        return _read_view(name, map_file(path))
+        return _read_file(file)
     except SqznetError as error:
         raise WeightsError(f"{name}: {error}") from None
     except Exception as error:  # hostile bytes may find a gap in any parser
@@ -64,13 +65,14 @@ def imagenet_labels() -> tuple[str, ...]:
     return labels
 
 
-def _read_view(name: str, view: memoryview) -> Checkpoint:
+def _read_file(file: WeightsFile) -> Checkpoint:
+    view = file.view
     if safetensors.looks_like(view):
-        return safetensors.read(name, view)
+        return safetensors.read(file)
     from sqznet.weights import torch  # brings zipfile along, which the bundled weights do without
 
     if torch.looks_like(view):
-        return torch.read(name, view)
+        return torch.read(file)
     start = bytes(view[:32])
     kind = next((kind for magic, kind in _OTHER_KINDS if start.startswith(magic)), None)
     found = f"is {kind}" if kind else f"begins with {start[:16]!r}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqznet.errors import WeightsError
+from sqznet.graph import Wiring
 from sqznet.preprocessing import Preprocessing
 
 #: Bytes per element of the element types that weights may have.
@@ -59,12 +60,17 @@ class Checkpoint:
     """The content of one weights file.
 
     path: the file, as error messages show it.
-    format: "safetensors" or "torch".
+    format: "safetensors", "torch", "onnx", "caffe", "keras", "ncnn", "deep-compression", "npz".
     tensors: by torchvision's names ("features.0.weight", ...); convolutions are OIHW.
     metadata: what the file says of itself; empty where the format has no place for it.
     variant: "squeezenet1_1" and the like if the file says so, else None.
     preprocessing: how a photo becomes the network's input.
     labels: one name a class if the file carries them, else None.
+    wiring: padding, pooling and softmax, from the file where it says so, else its format's default.
+    reasons: why, by what was chosen: "variant", "conv1_padding", "conv10_padding", "ceil_mode",
+        "softmax", "preprocessing"; a phrase such as "the file's layer conv10" or "the default for
+        torch files".
+    warnings: what its user should know: that it is not what its name says, and the like.
     """
 
     path: str
@@ -74,6 +80,9 @@ class Checkpoint:
     variant: str | None
     preprocessing: Preprocessing
     labels: tuple[str, ...] | None
+    wiring: Wiring = field(default_factory=Wiring)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def element_count(shape: tuple[int, ...]) -> int:

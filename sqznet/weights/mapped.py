@@ -5,8 +5,40 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+from dataclasses import dataclass
 
 from sqznet.errors import WeightsError, printable
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file to read weights from.
+
+    path: as the file system knows it.
+    name: as messages show it.
+    view: its bytes, mapped: read-only, format "B".
+    """
+
+    path: str
+    name: str
+    view: memoryview
+
+    def beside(self, name: str) -> WeightsFile | None:
+        """The file called `name` in the same folder, None if there is none.
+
+        Raises WeightsError, naming that file, if it is there but cannot be read.
+        """
+        path = os.path.join(os.path.dirname(self.path), name)
+        return open_file(path) if os.path.lexists(path) else None
+
+
+def open_file(path: str | os.PathLike[str]) -> WeightsFile:
+    """Map a file. Raises WeightsError, naming it, if that cannot be done."""
+    name = shown_path(path)
+    try:
+        return WeightsFile(os.fsdecode(path), name, map_file(path))
+    except WeightsError as error:
+        raise WeightsError(f"{name}: {error}") from None
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:

@@ -22,6 +22,7 @@ from sqznet.weights.checkpoint import (
     plain_names,
     shown,
 )
+from sqznet.weights.mapped import WeightsFile
 
 _FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 _ITEM_SIZES = {
@@ -45,12 +46,13 @@ def looks_like(view: memoryview) -> bool:
     return bytes(view[_LENGTH_BYTES : _LENGTH_BYTES + 1]) == b"{"
 
 
-def read(path: str, view: memoryview) -> Checkpoint:
-    """Read a mapped safetensors file; `path` is only shown.
+def read(file: WeightsFile) -> Checkpoint:
+    """Read a safetensors file.
 
     A file without a "preprocessing" entry in its metadata gets torchvision's.
     Raises WeightsError (without the path) if anything in the file is not as it should be.
     """
+    view = file.view
     length = int.from_bytes(view[:_LENGTH_BYTES], "little")
     available = view.nbytes - _LENGTH_BYTES
     if length > available:
@@ -68,7 +70,7 @@ def read(path: str, view: memoryview) -> Checkpoint:
     metadata = _metadata(header.pop("__metadata__", {}))
     tensors = _tensors(header, view[_LENGTH_BYTES + length :])
     return Checkpoint(
-        path=path,
+        path=file.name,
         format="safetensors",
         tensors=plain_names(tensors),
         metadata=metadata,

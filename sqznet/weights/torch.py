@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 from sqznet.errors import WeightsError
 from sqznet.preprocessing import PRESETS
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, is_ignored, plain_names, shown
+from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.torch_objects import (
     Storage,
     Tensor,
@@ -46,12 +47,13 @@ def looks_like(view: memoryview) -> bool:
     return bytes(view[:4]) == _ZIP_MAGIC or bytes(view[:1]) == _PICKLE_MAGIC
 
 
-def read(path: str, view: memoryview) -> Checkpoint:
-    """Read a mapped .pth file; `path` is only shown.
+def read(file: WeightsFile) -> Checkpoint:
+    """Read a .pth file.
 
     The file says nothing of preprocessing or labels, so it gets torchvision's preprocessing.
     Raises WeightsError (without the path) if anything in the file is not as it should be.
     """
+    view = file.view
     if bytes(view[:4]) == _ZIP_MAGIC:
         content, find_storage = _open_zip(view)
     else:
@@ -59,7 +61,7 @@ def read(path: str, view: memoryview) -> Checkpoint:
     state = _state_dict(content)
     tensors = _raw_tensors(state, find_storage, view.nbytes)
     return Checkpoint(
-        path=path,
+        path=file.name,
         format="torch",
         tensors=plain_names(tensors),
         metadata={},
