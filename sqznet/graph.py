@@ -21,15 +21,17 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Conv:
-    """The stem: a convolution without padding, then ReLU."""
+    """The stem: a convolution, then ReLU. ``padding``: zero pixels on each side of its input."""
 
     name: str
     channels: int
     kernel: int
     stride: int = 2
+    padding: int = 0
 
     def output_size(self, size: int) -> int:
-        return 0 if size < self.kernel else (size - self.kernel) // self.stride + 1
+        padded = size + 2 * self.padding
+        return 0 if size < 1 or padded < self.kernel else (padded - self.kernel) // self.stride + 1
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,22 @@ class Network:
         assert isinstance(last, Classifier)
         return last.classes
 
+    @property
+    def layer_names(self) -> dict[str, str]:
+        """The tensors' name of each layer, by the papers' own: "conv1", "fire2", ..., "fire9"."""
+        named = [layer for layer in self.layers if isinstance(layer, Conv | Fire)]
+        return {
+            "conv1" if isinstance(layer, Conv) else f"fire{i + 1}": layer.name
+            for i, layer in enumerate(named)
+        }
+
+    @property
+    def padding(self) -> int:
+        """Zero pixels that the first layer wants on each side of the network's input."""
+        first = self.layers[0]
+        assert isinstance(first, Conv)
+        return first.padding
+
     def shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
         """(height, width, channels) after every layer, for an input of height x width pixels.
 
@@ -125,7 +143,7 @@ class Network:
 class Wiring:
     """What the tensors of a SqueezeNet leave open, and where its sources differ.
 
-    conv1_padding, conv10_padding: zero pixels around the input of that convolution.
+    conv1_padding, conv10_padding: zero pixels around the input of that convolution, 0 to 3.
     ceil_mode: whether a pool's last, clipped window counts.
     softmax: whether the file's own network ends in a softmax; nothing here depends on it, for
         logits are what goes into it.
@@ -157,14 +175,21 @@ BYPASSES = {"": None, "_simple_bypass": "simple", "_complex_bypass": "complex"}
 VARIANTS = tuple(base + suffix for base in TOPOLOGIES for suffix in BYPASSES)
 
 
+# Half of the largest kernel, 7x7: more would only add rows that see nothing of the photo.
+MAX_PADDING = 3
+
+
 def network_for(
-    shapes: Mapping[str, Shape], variant: str | None = None, origin: str = "the tensors"
+    shapes: Mapping[str, Shape],
+    variant: str | None = None,
+    origin: str = "the tensors",
+    wiring: Wiring = Wiring(),
 ) -> Network:
-    """The network that tensors of these names and shapes (OIHW) belong to.
+    """The network that tensors of these names and shapes (OIHW) belong to, wired as told.
 
     ``variant`` is one of ``VARIANTS``; it is needed only for a simple bypass, which adds no
     tensors, and is otherwise checked against them. Raises WeightsError, naming ``origin``, where
-    the tensors are not those of a SqueezeNet or not of that variant.
+    the tensors are not those of a SqueezeNet or not of that variant, or the wiring is impossible.
     """
     if variant is not None and variant not in VARIANTS:
         raise WeightsError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
@@ -176,7 +201,8 @@ def network_for(
         raise WeightsError(f"{origin} holds a {found}, not a {variant}")
     if variant == base + "_simple_bypass" and has_bypass_tensors:
         raise WeightsError(f"{origin} holds a {found}, not a {variant}")
-    network = Network(variant, tuple(_layers(shapes, base, variant, origin)))
+    _check_wiring(wiring, origin)
+    network = Network(variant, tuple(_layers(shapes, base, variant, origin, wiring)))
     _check(shapes, network, origin)
     return network
 
@@ -201,7 +227,18 @@ def _base_variant(shapes: Mapping[str, Shape], origin: str) -> str:
     )
 
 
-def _layers(shapes: Mapping[str, Shape], base: str, variant: str, origin: str) -> list[Layer]:
+def _check_wiring(wiring: Wiring, origin: str) -> None:
+    for name in ("conv1_padding", "conv10_padding"):
+        padding = getattr(wiring, name)
+        if type(padding) is not int or not 0 <= padding <= MAX_PADDING:
+            raise WeightsError(f"{origin}: {name} is {padding!r}, expected 0 to {MAX_PADDING}")
+    if not isinstance(wiring.ceil_mode, bool):
+        raise WeightsError(f"{origin}: ceil_mode is {wiring.ceil_mode!r}, expected True or False")
+
+
+def _layers(
+    shapes: Mapping[str, Shape], base: str, variant: str, origin: str, wiring: Wiring
+) -> list[Layer]:
     def out_channels(name: str) -> int:
         shape = shapes.get(f"{name}.weight", ())
         if len(shape) != 4 or min(shape) < 1:
@@ -216,10 +253,16 @@ def _layers(shapes: Mapping[str, Shape], base: str, variant: str, origin: str) -
 
     topology = TOPOLOGIES[base]
     bypass = BYPASSES[variant.removeprefix(base)]
-    layers: list[Layer] = [Conv("features.0", out_channels("features.0"), topology.kernel)]
+    stem = Conv(
+        "features.0",
+        out_channels("features.0"),
+        topology.kernel,
+        padding=wiring.conv1_padding,
+    )
+    layers: list[Layer] = [stem]
     for position in sorted(topology.fires + topology.pools):
         if position in topology.pools:
-            layers.append(MaxPool())
+            layers.append(MaxPool(wiring.ceil_mode))
             continue
         name = f"features.{position}"
         kind = bypass
@@ -231,7 +274,8 @@ def _layers(shapes: Mapping[str, Shape], base: str, variant: str, origin: str) -
             out_channels(f"{name}.{part}") for part in ("squeeze", "expand1x1", "expand3x3")
         )
         layers.append(Fire(name, squeeze, e1, e3, kind))
-    layers.append(Classifier("classifier.1", out_channels("classifier.1")))
+    classes = out_channels("classifier.1")
+    layers.append(Classifier("classifier.1", classes, wiring.conv10_padding))
     return layers
 
 

@@ -62,14 +62,23 @@ def softmax(logits: Any) -> Array:
 
 def forward(network: graph.Network, tensors: Mapping[str, Any], x: Any) -> Array:
     """Logits (N, classes) of a whole network for preprocessed input (N, 3, H, W)."""
+    last = network.layers[-1]
+    assert isinstance(last, graph.Classifier)
+    return layer_outputs(network, tensors, x)[last.name]
+
+
+def layer_outputs(network: graph.Network, tensors: Mapping[str, Any], x: Any) -> dict[str, Array]:
+    """What every layer but the pools gives, by its name: (N, C, H, W), at the end (N, classes)."""
 
     def pair(name: str) -> tuple[Any, Any]:
         return tensors[f"{name}.weight"], tensors[f"{name}.bias"]
 
+    outputs: dict[str, Array] = {}
     x = np.asarray(x, np.float64)
     for layer in network.layers:
         if isinstance(layer, graph.Conv):
-            x = relu(conv2d(x, *pair(layer.name), stride=layer.stride))
+            weight, bias = pair(layer.name)
+            x = relu(conv2d(x, weight, bias, layer.stride, layer.padding))
         elif isinstance(layer, graph.MaxPool):
             x = max_pool(x, layer.ceil_mode)
         elif isinstance(layer, graph.Classifier):
@@ -83,4 +92,6 @@ def forward(network: graph.Network, tensors: Mapping[str, Any], x: Any) -> Array
             elif layer.bypass == "complex":
                 y = y + conv2d(x, *pair(f"{layer.name}.bypass"))
             x = y
-    return np.asarray(x)
+        if not isinstance(layer, graph.MaxPool):
+            outputs[layer.name] = np.asarray(x)
+    return outputs

@@ -53,8 +53,11 @@ def tensors(
     return made
 
 
-def network(made: Mapping[str, Array], variant: str | None = None) -> graph.Network:
-    return graph.network_for({name: array.shape for name, array in made.items()}, variant)
+def network(
+    made: Mapping[str, Array], variant: str | None = None, wiring: graph.Wiring | None = None
+) -> graph.Network:
+    shapes = {name: array.shape for name, array in made.items()}
+    return graph.network_for(shapes, variant, wiring=wiring or graph.Wiring())
 
 
 def raw(made: Mapping[str, Array]) -> dict[str, RawTensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,8 +14,7 @@ from hypothesis import given
 import sqznet
 from sqznet import _kernels, graph, reference
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.executor import KEPT_WORKSPACES, _Program
-from sqznet.graph import Classifier, MaxPool
+from sqznet.executor import KEPT_WORKSPACES, Program
 
 from . import networks
 from .kernel_cases import examples
@@ -27,18 +25,6 @@ BASES = ("squeezenet1_0", "squeezenet1_1")
 # Of the largest logit: float32 rounding through ten layers, whose results may cancel in a network
 # of few channels. Anything structural is off by whole percents.
 TOLERANCE = 1e-4
-
-
-def changed(network: graph.Network, ceil_mode: bool, padding: int) -> graph.Network:
-    layers = tuple(
-        MaxPool(ceil_mode)
-        if isinstance(layer, MaxPool)
-        else replace(layer, padding=padding)
-        if isinstance(layer, Classifier)
-        else layer
-        for layer in network.layers
-    )
-    return replace(network, layers=layers)
 
 
 def assert_near(found: Array, expected: Array) -> None:
@@ -58,8 +44,12 @@ def test_against_the_reference(
     classes = data.draw(st.sampled_from((1, 2, 7, 20)))
     made = networks.tensors(base, classes, bypass, seed=data.draw(st.integers(0, 1000)))
     variant = f"{base}_{bypass}_bypass" if bypass else base
-    network = networks.network(made, variant)
-    network = changed(network, data.draw(st.booleans()), data.draw(st.integers(0, 1)))
+    wiring = graph.Wiring(
+        conv1_padding=data.draw(st.integers(0, 3)),
+        conv10_padding=data.draw(st.integers(0, 1)),
+        ceil_mode=data.draw(st.booleans()),
+    )
+    network = networks.network(made, variant, wiring)
     least = network.minimum_size
     side = st.integers(least, least + 40)
     x = networks.inputs(1, data.draw(st.integers(1, 5)), data.draw(side), data.draw(side))
@@ -164,10 +154,30 @@ def test_running_allocates_nothing() -> None:
         tracemalloc.stop()
 
 
-def test_nothing_is_left_of_the_input_before() -> None:
+@pytest.mark.parametrize("conv1_padding", [0, 3])
+@pytest.mark.parametrize("base", BASES)
+def test_every_image_of_a_batch_has_its_border(
+    table: _kernels.KernelTable, base: str, conv1_padding: int
+) -> None:
+    """Against a network without padding that is fed the zeros as part of its input."""
+    made = networks.tensors(base)
+    x = networks.inputs(6, 4, 41, 56)
+    grown = np.pad(x, ((0, 0), (0, 0), *[(conv1_padding, conv1_padding)] * 2))
+    wired = networks.network(made, wiring=graph.Wiring(conv1_padding=conv1_padding))
+    padded = networks.executor(wired, made, table.isa, threads=2)
+    plain = networks.executor(networks.network(made), made, table.isa, threads=2)
+    assert networks.run(padded, x).tobytes() == networks.run(plain, grown).tobytes()
+    workspace = padded.acquire(4, 41, 56)
+    assert workspace.input.shape == (4, 41, 56, 3)
+    assert workspace.image(3).shape == (1, 41, 56, 3)
+
+
+@pytest.mark.parametrize("conv1_padding", [0, 2])
+def test_nothing_is_left_of_the_input_before(conv1_padding: int) -> None:
     """The same memory, first full of a huge input: borders and scratch must be made anew."""
     made = networks.tensors("squeezenet1_0", bypass="simple")
-    network = networks.network(made, "squeezenet1_0_simple_bypass")
+    wiring = graph.Wiring(conv1_padding=conv1_padding)
+    network = networks.network(made, "squeezenet1_0_simple_bypass", wiring)
     ready = networks.executor(network, made)
     x = networks.inputs(4, 2, 53, 47)
     expected = networks.run(ready, x).tobytes()
@@ -188,9 +198,9 @@ def test_weights_that_are_not_finite(name: str, value: float) -> None:
 
 
 @st.composite
-def programs(draw: st.DrawFn) -> _Program:
+def programs(draw: st.DrawFn) -> Program:
     """Steps over values that come into being at any time and live any while."""
-    program = _Program()
+    program = Program()
     values = [program.value(1, 1, 1, draw(st.integers(1, 200)))]
     for _ in range(draw(st.integers(1, 12))):
         fresh = [
@@ -205,7 +215,7 @@ def programs(draw: st.DrawFn) -> _Program:
 
 @given(program=programs())
 @examples(300)
-def test_no_value_overlaps_another_live_one(program: _Program) -> None:
+def test_no_value_overlaps_another_live_one(program: Program) -> None:
     size = program.allocate()
     for value in program.values:
         assert value.offset >= 0

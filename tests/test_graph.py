@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import prod
 
 import pytest
 
 from sqznet import graph
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.graph import Classifier, Fire, MaxPool, Network
+from sqznet.graph import Classifier, Conv, Fire, MaxPool, Network, Wiring
 
 FIRES = [(16, 64, 64)] * 2 + [(32, 128, 128)] * 2 + [(48, 192, 192)] * 2 + [(64, 256, 256)] * 2
 STEMS = {"squeezenet1_0": (96, 7), "squeezenet1_1": (64, 3)}
@@ -87,13 +86,6 @@ def fire(layer: graph.Layer) -> bool:
     return isinstance(layer, Fire)
 
 
-def with_pools(network: Network, ceil_mode: bool) -> Network:
-    layers = tuple(
-        MaxPool(ceil_mode) if isinstance(layer, MaxPool) else layer for layer in network.layers
-    )
-    return replace(network, layers=layers)
-
-
 @pytest.mark.parametrize(
     ("base", "side", "ceil_mode", "last"),
     [  # known differences between frameworks
@@ -104,27 +96,58 @@ def with_pools(network: Network, ceil_mode: bool) -> Network:
     ],
 )
 def test_pools_decide_the_last_map(base: str, side: int, ceil_mode: bool, last: int) -> None:
-    network = with_pools(graph.network_for(published(base)), ceil_mode)
+    network = graph.network_for(published(base), wiring=Wiring(ceil_mode=ceil_mode))
     assert network.shapes(side, side)[-2][:2] == (last, last)
 
 
 @pytest.mark.parametrize(
-    ("base", "ceil_mode", "minimum"),
+    ("base", "wiring", "minimum"),
     [  # with ceil pools torchvision's own docstrings and checks say 17 and 21
-        ("squeezenet1_1", True, 17),
-        ("squeezenet1_0", True, 21),
-        ("squeezenet1_1", False, 31),
-        ("squeezenet1_0", False, 35),
+        ("squeezenet1_1", Wiring(), 17),
+        ("squeezenet1_0", Wiring(), 21),
+        ("squeezenet1_1", Wiring(ceil_mode=False), 31),
+        ("squeezenet1_0", Wiring(ceil_mode=False), 35),
+        ("squeezenet1_1", Wiring(conv1_padding=1), 15),
+        ("squeezenet1_0", Wiring(conv1_padding=3, ceil_mode=False), 29),
+        ("squeezenet1_1", Wiring(conv10_padding=1), 17),
     ],
 )
-def test_minimum_size(base: str, ceil_mode: bool, minimum: int) -> None:
-    network = with_pools(graph.network_for(published(base)), ceil_mode)
+def test_minimum_size(base: str, wiring: Wiring, minimum: int) -> None:
+    network = graph.network_for(published(base), wiring=wiring)
     smallest = next(side for side in range(100) if works(network, side))
     assert network.minimum_size == smallest == minimum
     for height, width in [(minimum - 1, 500), (500, minimum - 1), (0, 0), (1, 1), (-5, 224)]:
         with pytest.raises(SqznetError, match=f"{height}x{width} .*smallest side is {minimum}"):
             network.shapes(height, width)
     assert network.shapes(minimum, 500)[-1] == (1, 1, 1000)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_the_wiring_reaches_the_layers(base: str) -> None:
+    network = graph.network_for(published(base), wiring=Wiring(2, 1, False, True))
+    first, last = network.layers[0], network.layers[-1]
+    assert isinstance(first, Conv)
+    assert isinstance(last, Classifier)
+    assert (first.padding, last.padding, network.padding) == (2, 1, 2)
+    assert {layer.ceil_mode for layer in network.layers if isinstance(layer, MaxPool)} == {False}
+    kernel = STEMS[base][1]
+    assert network.shapes(224, 220)[0][:2] == ((228 - kernel) // 2 + 1, (224 - kernel) // 2 + 1)
+
+
+@pytest.mark.parametrize(
+    ("wiring", "named"),
+    [
+        (Wiring(conv1_padding=-1), "conv1_padding is -1, expected 0 to 3"),
+        (Wiring(conv1_padding=4), "conv1_padding is 4"),
+        (Wiring(conv10_padding=10**9), "conv10_padding is 1000000000"),
+        (Wiring(conv10_padding=1.0), "conv10_padding is 1.0"),  # type: ignore[arg-type]
+        (Wiring(conv1_padding=True), "conv1_padding is True"),
+        (Wiring(ceil_mode=1), "ceil_mode is 1, expected True or False"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_wiring_that_cannot_be(wiring: Wiring, named: str) -> None:
+    with pytest.raises(WeightsError, match=f"some.file: {named}"):
+        graph.network_for(published("squeezenet1_1"), None, "some.file", wiring)
 
 
 def works(network: Network, side: int) -> bool:

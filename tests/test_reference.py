@@ -86,8 +86,16 @@ def test_softmax() -> None:
     np.testing.assert_allclose(reference.softmax(logits), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("bypass", ["", "simple", "complex"])
-def test_forward_follows_the_layers(bypass: str) -> None:
+@pytest.mark.parametrize(
+    ("bypass", "wiring"),
+    [
+        ("", graph.Wiring()),
+        ("simple", graph.Wiring()),
+        ("complex", graph.Wiring()),
+        ("", graph.Wiring(conv1_padding=2, conv10_padding=1, ceil_mode=False)),
+    ],
+)
+def test_forward_follows_the_layers(bypass: str, wiring: graph.Wiring) -> None:
     """Written out for 1.1, step by step, with the bypasses where the papers draw them."""
     made = networks.tensors("squeezenet1_1", bypass=bypass)
     variant = f"squeezenet1_1_{bypass}_bypass" if bypass else "squeezenet1_1"
@@ -109,13 +117,15 @@ def test_forward_follows_the_layers(bypass: str) -> None:
     def keep(y: Array) -> Array:
         return y if bypass else np.zeros(1)
 
-    y = reference.relu(reference.conv2d(x, *pair("features.0"), stride=2))
+    weight, bias = pair("features.0")
+    y = reference.relu(reference.conv2d(x, weight, bias, 2, wiring.conv1_padding))
     for changing, keeping, pooled in ((3, 4, True), (6, 7, True), (9, 10, False), (11, 12, False)):
-        y = reference.max_pool(y, True) if pooled or changing == 9 else y
+        y = reference.max_pool(y, wiring.ceil_mode) if pooled or changing == 9 else y
         y = fire(changing, y) + project(changing, y)
         y = fire(keeping, y) + keep(y)
-    expected = reference.classifier(y, *pair("classifier.1"))
-    network = networks.network(made, variant)
+    weight, bias = pair("classifier.1")
+    expected = reference.classifier(y, weight, bias, wiring.conv10_padding)
+    network = networks.network(made, variant, wiring)
     assert network.variant == variant
     np.testing.assert_allclose(reference.forward(network, made, x), expected, rtol=1e-12)
 
