@@ -7,12 +7,11 @@ end of its bytes; "__metadata__" maps strings to strings), then the tensors' byt
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqznet.errors import SqznetError, WeightsError
-from sqznet.preprocessing import PRESETS, Preprocessing
+from sqznet.errors import WeightsError
+from sqznet.weights import metadata
 from sqznet.weights.checkpoint import (
     MAX_DIMENSIONS,
     Checkpoint,
@@ -37,9 +36,6 @@ _LENGTH_BYTES = 8
 # bytes of its text, hence a limit below the format's own 100 MB.
 _MAX_HEADER = 4 << 20
 
-# 2**63 has 19 digits; a longer number cannot be a size.
-_MAX_DIGITS = 19
-
 
 def looks_like(view: memoryview) -> bool:
     """Whether the bytes begin as a safetensors file does: a length, then a JSON object."""
@@ -49,7 +45,7 @@ def looks_like(view: memoryview) -> bool:
 def read(file: WeightsFile) -> Checkpoint:
     """Read a safetensors file.
 
-    A file without a "preprocessing" entry in its metadata gets torchvision's.
+    What its metadata does not say (see `sqznet.weights.metadata`) is as torchvision has it.
     Raises WeightsError (without the path) if anything in the file is not as it should be.
     """
     view = file.view
@@ -64,19 +60,24 @@ def read(file: WeightsFile) -> Checkpoint:
         raise WeightsError(
             f"the safetensors header has {length} bytes, expected {_MAX_HEADER} at most"
         )
-    header = _parse_json(bytes(view[_LENGTH_BYTES : _LENGTH_BYTES + length]), "header")
+    header = metadata.parse_json(bytes(view[_LENGTH_BYTES : _LENGTH_BYTES + length]), "header")
     if not isinstance(header, dict):
         raise WeightsError("the safetensors header is no JSON object")
-    metadata = _metadata(header.pop("__metadata__", {}))
+    entries = metadata.as_strings(
+        header.pop("__metadata__", {}), '"__metadata__" in the safetensors header'
+    )
+    description = metadata.parse(entries, "safetensors")
     tensors = _tensors(header, view[_LENGTH_BYTES + length :])
     return Checkpoint(
         path=file.name,
         format="safetensors",
         tensors=plain_names(tensors),
-        metadata=metadata,
-        variant=metadata.get("variant"),
-        preprocessing=_preprocessing(metadata),
-        labels=_labels(metadata),
+        metadata=entries,
+        variant=description.variant,
+        preprocessing=description.preprocessing,
+        labels=description.labels,
+        wiring=description.wiring,
+        reasons=description.reasons,
     )
 
 
@@ -136,68 +137,3 @@ def _check_cover(ranges: list[tuple[int, int, str]], size: int) -> None:
         position = end
     if position != size:
         raise WeightsError(f"{size - position} bytes at the end belong to no tensor")
-
-
-def _metadata(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise WeightsError('"__metadata__" in the safetensors header must map strings to strings')
-    return value
-
-
-def _preprocessing(metadata: Mapping[str, str]) -> Preprocessing:
-    text = metadata.get("preprocessing")
-    if text is None:
-        return PRESETS["torchvision"]
-    value = _parse_json(text.encode(), "preprocessing")
-    if not isinstance(value, dict):
-        raise WeightsError('"preprocessing" in the metadata is no JSON object')
-    try:
-        return Preprocessing.from_dict(value)
-    except (SqznetError, TypeError, KeyError, OverflowError) as error:
-        raise WeightsError(f'"preprocessing" in the metadata: {error}') from None
-
-
-def _labels(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    text = metadata.get("labels")
-    if text is None:
-        return None
-    value = _parse_json(text.encode(), "labels")
-    if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
-        raise WeightsError('"labels" in the metadata is no JSON list of strings')
-    return tuple(value)
-
-
-def _parse_json(text: bytes, what: str) -> object:
-    """Strict JSON: UTF-8, no key twice, no NaN or Infinity, no endless numbers."""
-    try:
-        return json.loads(
-            text.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_int=_parse_int,
-        )
-    except WeightsError as error:
-        raise WeightsError(f"{what}: {error}") from None
-    except RecursionError:
-        raise WeightsError(f"{what}: JSON nested too deeply") from None
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        raise WeightsError(f"{what}: not valid JSON ({error})") from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise WeightsError(f"the key {shown(key)} occurs twice")
-        result[key] = value
-    return result
-
-
-def _refuse_constant(text: str) -> object:
-    raise WeightsError(f"the number {text} is not allowed")
-
-
-def _parse_int(text: str) -> int:
-    if len(text.lstrip("-")) > _MAX_DIGITS:
-        raise WeightsError(f"a number of {len(text)} digits")
-    return int(text)

@@ -8,13 +8,11 @@ order, then for each storage its number of elements (64-bit little-endian) and i
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
-from typing import IO, Any, cast
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from sqznet.errors import WeightsError
-from sqznet.preprocessing import PRESETS
+from sqznet.weights import archive, metadata
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, is_ignored, plain_names, shown
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.torch_objects import (
@@ -27,13 +25,13 @@ from sqznet.weights.torch_objects import (
 )
 from sqznet.weights.unpickle import MAX_PICKLE, load
 
-_ZIP_MAGIC = b"PK\x03\x04"
 _PICKLE_MAGIC = b"\x80"
 _LEGACY_NUMBER = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 
-_LOCAL_HEADER = 30  # bytes of a zip entry's own header before its name and its extra field
-_MAX_ENTRIES = 10_000
+#: What sqznet notes beside the tensors, where torch looks for nothing: JSON from string to string.
+METADATA_ENTRY = "extra/sqznet.json"
+_MAX_METADATA = 4 << 20
 
 # Where training scripts put the state_dict beside other things.
 _NESTED_KEYS = ("state_dict", "model_state_dict", "model")
@@ -44,30 +42,34 @@ FindStorage = Callable[[Storage], memoryview]
 
 def looks_like(view: memoryview) -> bool:
     """Whether the bytes begin as one of the two formats does."""
-    return bytes(view[:4]) == _ZIP_MAGIC or bytes(view[:1]) == _PICKLE_MAGIC
+    return bytes(view[:4]) == archive.ZIP_MAGIC or bytes(view[:1]) == _PICKLE_MAGIC
 
 
 def read(file: WeightsFile) -> Checkpoint:
     """Read a .pth file.
 
-    The file says nothing of preprocessing or labels, so it gets torchvision's preprocessing.
+    Only what sqznet wrote says how it is to be fed; any other gets torchvision's preprocessing.
     Raises WeightsError (without the path) if anything in the file is not as it should be.
     """
     view = file.view
-    if bytes(view[:4]) == _ZIP_MAGIC:
-        content, find_storage = _open_zip(view)
+    entries: Mapping[str, str] = {}
+    if bytes(view[:4]) == archive.ZIP_MAGIC:
+        content, find_storage, entries = _open_zip(view)
     else:
         content, find_storage = _open_legacy(view)
+    description = metadata.parse(entries, "torch")
     state = _state_dict(content)
     tensors = _raw_tensors(state, find_storage, view.nbytes)
     return Checkpoint(
         path=file.name,
         format="torch",
         tensors=plain_names(tensors),
-        metadata={},
-        variant=_variant(content),
-        preprocessing=PRESETS["torchvision"],
-        labels=None,
+        metadata=entries,
+        variant=description.variant or _variant(content),
+        preprocessing=description.preprocessing,
+        labels=description.labels,
+        wiring=description.wiring,
+        reasons=description.reasons,
     )
 
 
@@ -111,23 +113,23 @@ def _raw_tensors(
     return tensors
 
 
-def _open_zip(view: memoryview) -> tuple[object, FindStorage]:
-    try:
-        # A mapping reads and seeks as a file does.
-        with zipfile.ZipFile(cast("IO[bytes]", view.obj)) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError) as error:
-        raise WeightsError(f"a damaged zip archive, or one cut short ({error})") from None
-    by_name = _checked_entries(entries)
+def _open_zip(view: memoryview) -> tuple[object, FindStorage, dict[str, str]]:
+    by_name = archive.entries(view)
     folder = _folder(by_name)
 
-    pickled = by_name[folder + "data.pkl"]
-    if pickled.file_size > MAX_PICKLE:
-        raise WeightsError(f"its data.pkl has {pickled.file_size} bytes, expected {MAX_PICKLE}")
-    order = by_name.get(folder + "byteorder")
-    if order is not None and bytes(_entry_data(view, order)[:16]) != b"little":
+    def data(name: str, limit: int) -> memoryview:
+        entry = by_name[folder + name]
+        if entry.file_size > limit:
+            raise WeightsError(f"its {name} has {entry.file_size} bytes, expected {limit} at most")
+        return archive.stored(view, entry, _ADVICE)
+
+    if folder + "byteorder" in by_name and bytes(data("byteorder", 16)) != b"little":
         raise WeightsError("it was saved on a big-endian machine; expected little-endian")
-    content, _ = load(_entry_data(view, pickled), 0, find_global, storage_from_id)
+    content, _ = load(data("data.pkl", MAX_PICKLE), 0, find_global, storage_from_id)
+    entries: dict[str, str] = {}
+    if folder + METADATA_ENTRY in by_name:
+        text = bytes(data(METADATA_ENTRY, _MAX_METADATA))
+        entries = metadata.as_strings(metadata.parse_json(text, METADATA_ENTRY), METADATA_ENTRY)
 
     checked: dict[str, memoryview] = {}
 
@@ -136,27 +138,13 @@ def _open_zip(view: memoryview) -> tuple[object, FindStorage]:
             entry = by_name.get(f"{folder}data/{storage.key}")
             if entry is None:
                 raise WeightsError(f"its archive has no storage {shown(storage.key)}")
-            checked[storage.key] = _entry_data(view, entry)
+            checked[storage.key] = archive.stored(view, entry, _ADVICE)
         return _sized(storage, checked[storage.key])
 
-    return content, find_storage
+    return content, find_storage, entries
 
 
-def _checked_entries(entries: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
-    if len(entries) > _MAX_ENTRIES:
-        raise WeightsError(f"its archive has {len(entries)} entries, too many for a SqueezeNet")
-    by_name: dict[str, zipfile.ZipInfo] = {}
-    for entry in entries:
-        name = entry.filename
-        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-            raise WeightsError(f"its archive has an entry {shown(name)} that leads outside it")
-        if name in by_name:
-            raise WeightsError(f"its archive has the entry {shown(name)} twice")
-        by_name[name] = entry
-    return by_name
-
-
-def _folder(names: Mapping[str, zipfile.ZipInfo]) -> str:
+def _folder(names: Collection[str]) -> str:
     """The one folder that everything in the archive is in, with its slash."""
     folders = {name.split("/", 1)[0] + "/" for name in names}
     if len(folders) != 1 or folders.copy().pop() + "data.pkl" not in names:
@@ -168,31 +156,6 @@ def _folder(names: Mapping[str, zipfile.ZipInfo]) -> str:
             "load it with torch.jit.load and save its state_dict() with torch.save"
         )
     return folder
-
-
-def _entry_data(view: memoryview, entry: zipfile.ZipInfo) -> memoryview:
-    """An entry's bytes within the mapping, once they match its checksum."""
-    name = shown(entry.filename)
-    if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-        raise WeightsError(f"its entry {name} is compressed or encrypted; {_ADVICE}")
-    header = view[entry.header_offset : entry.header_offset + _LOCAL_HEADER]
-    if header.nbytes < _LOCAL_HEADER or bytes(header[:4]) != _ZIP_MAGIC:
-        raise WeightsError(f"its entry {name} is not where the archive's index says")
-    begin = (
-        entry.header_offset
-        + _LOCAL_HEADER
-        + int.from_bytes(header[26:28], "little")  # of the name
-        + int.from_bytes(header[28:30], "little")  # of the extra field
-    )
-    data = view[begin : begin + entry.file_size]
-    if data.nbytes != entry.file_size or entry.compress_size != entry.file_size:
-        raise WeightsError(
-            f"its entry {name} should have {entry.file_size} bytes, found {data.nbytes}"
-        )
-    # Zero stands for none: torch.serialization.set_crc32_options(False) leaves them out.
-    if entry.CRC and zlib.crc32(data) != entry.CRC:
-        raise WeightsError(f"its entry {name} is damaged: the checksum does not match")
-    return data
 
 
 def _open_legacy(view: memoryview) -> tuple[object, FindStorage]:

@@ -1,0 +1,120 @@
+"""Reads zip archives out of mapped bytes; torch's and NumPy's files are ones."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from typing import IO, cast
+
+from sqznet.errors import WeightsError
+from sqznet.weights.checkpoint import shown
+
+#: How an archive begins that holds anything.
+ZIP_MAGIC = b"PK\x03\x04"
+
+_LOCAL_HEADER = 30  # bytes of an entry's own header before its name and its extra field
+_MAX_ENTRIES = 10_000
+
+# No run of deflated bytes expands further (https://zlib.net/zlib_tech.html).
+_MAX_EXPANSION = 1032
+
+
+def first_name(view: memoryview) -> bytes:
+    """The name of the entry that the bytes begin with, b"" if they begin otherwise."""
+    if bytes(view[:4]) != ZIP_MAGIC:
+        return b""
+    length = int.from_bytes(view[26:28], "little")
+    return bytes(view[_LOCAL_HEADER : _LOCAL_HEADER + length])
+
+
+def entries(view: memoryview) -> dict[str, zipfile.ZipInfo]:
+    """Every entry by its name, for the view of a whole mapped file.
+
+    Raises WeightsError if the index is damaged, names an entry twice or one outside the archive.
+    """
+    try:
+        # A mapping reads and seeks as a file does.
+        with zipfile.ZipFile(cast("IO[bytes]", view.obj)) as archive:
+            listed = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError) as error:
+        raise WeightsError(f"a damaged zip archive, or one cut short ({error})") from None
+    if len(listed) > _MAX_ENTRIES:
+        raise WeightsError(f"its archive has {len(listed)} entries, too many for a SqueezeNet")
+    by_name: dict[str, zipfile.ZipInfo] = {}
+    for entry in listed:
+        name = entry.filename
+        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+            raise WeightsError(f"its archive has an entry {shown(name)} that leads outside it")
+        if name in by_name:
+            raise WeightsError(f"its archive has the entry {shown(name)} twice")
+        by_name[name] = entry
+    return by_name
+
+
+def stored(view: memoryview, entry: zipfile.ZipInfo, advice: str) -> memoryview:
+    """The bytes of an entry that is not compressed, within the mapping.
+
+    Raises WeightsError if it is compressed, saying `advice`, or does not match its checksum.
+    """
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise WeightsError(f"its entry {shown(entry.filename)} is compressed; {advice}")
+    data = _as_stored(view, entry)
+    if data.nbytes != entry.file_size:
+        raise WeightsError(
+            f"its entry {shown(entry.filename)} should have {entry.file_size} bytes, "
+            f"found {data.nbytes}"
+        )
+    _check_sum(entry, data)
+    return data
+
+
+def expanded(view: memoryview, entry: zipfile.ZipInfo, limit: int) -> memoryview:
+    """The bytes of a deflated entry: a copy, of its stated size, which is `limit` bytes at most.
+
+    Raises WeightsError if it is longer or shorter than stated or does not match its checksum.
+    """
+    name = shown(entry.filename)
+    if entry.compress_type != zipfile.ZIP_DEFLATED:
+        raise WeightsError(f"its entry {name} is compressed in a way other than deflate")
+    data = _as_stored(view, entry)
+    if entry.file_size > min(limit, data.nbytes * _MAX_EXPANSION):
+        raise WeightsError(
+            f"its entry {name} of {data.nbytes} bytes would expand to {entry.file_size}, "
+            "far too much for a SqueezeNet"
+        )
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        # One byte more than stated, so that too long shows; zlib takes 0 for no limit.
+        result = inflater.decompress(data, entry.file_size + 1)
+    except zlib.error as error:
+        raise WeightsError(f"its entry {name} is damaged ({error})") from None
+    if len(result) != entry.file_size or not inflater.eof:
+        raise WeightsError(f"its entry {name} should expand to {entry.file_size} bytes; it doesn't")
+    expanded = memoryview(result)
+    _check_sum(entry, expanded)
+    return expanded
+
+
+def _as_stored(view: memoryview, entry: zipfile.ZipInfo) -> memoryview:
+    """An entry's bytes as they lie in the file, fewer where the file ends before them."""
+    name = shown(entry.filename)
+    if entry.flag_bits & 1:
+        raise WeightsError(f"its entry {name} is encrypted")
+    header = view[entry.header_offset : entry.header_offset + _LOCAL_HEADER]
+    if header.nbytes < _LOCAL_HEADER or bytes(header[:4]) != ZIP_MAGIC:
+        raise WeightsError(f"its entry {name} is not where the archive's index says")
+    begin = (
+        entry.header_offset
+        + _LOCAL_HEADER
+        + int.from_bytes(header[26:28], "little")  # of the name
+        + int.from_bytes(header[28:30], "little")  # of the extra field
+    )
+    return view[begin : begin + entry.compress_size]
+
+
+def _check_sum(entry: zipfile.ZipInfo, data: memoryview) -> None:
+    # Zero stands for none: torch.serialization.set_crc32_options(False) leaves them out.
+    if entry.CRC and zlib.crc32(data) != entry.CRC:
+        raise WeightsError(
+            f"its entry {shown(entry.filename)} is damaged: the checksum does not match"
+        )

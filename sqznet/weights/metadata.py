@@ -1,0 +1,178 @@
+"""What a weights file says of itself in entries that sqznet defines, one JSON text an entry.
+
+"variant": the network's name, plain text; "preprocessing": the fields of `Preprocessing`;
+"labels": a list of one name a class; "wiring": the fields of `Wiring`. Each may be left out. A
+safetensors file holds them in its "__metadata__"; the other formats that `sqznet.convert` writes
+hold the same in a place of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqznet.errors import SqznetError, WeightsError
+from sqznet.graph import MAX_PADDING, Wiring
+from sqznet.preprocessing import PRESETS, Preprocessing
+from sqznet.weights.checkpoint import shown
+
+#: The entries that sqznet defines; a file may hold others of its own.
+KEYS = ("variant", "preprocessing", "labels", "wiring")
+
+#: What stands before those keys in a format whose metadata are everybody's: ONNX.
+PREFIX = "sqznet."
+
+# 2**63 has 19 digits; a longer number cannot be a size.
+_MAX_DIGITS = 19
+
+_STATED = "the file's metadata"
+
+
+@dataclass(frozen=True)
+class Description:
+    """The entries' values, and why each is what it is; see `Checkpoint` for their meaning."""
+
+    variant: str | None
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] | None
+    wiring: Wiring
+    reasons: Mapping[str, str]
+
+
+def parse(metadata: Mapping[str, str], format_name: str) -> Description:
+    """The description that a file of this format holds, torchvision's ways where it says nothing.
+
+    Raises WeightsError if an entry that sqznet defines is not as it should be.
+    """
+    default = f"the default for {format_name} files"
+    wiring = _object(metadata, "wiring")
+    stated = {name: _STATED for name in ("variant", "preprocessing", "labels") if name in metadata}
+    return Description(
+        variant=metadata.get("variant"),
+        preprocessing=_preprocessing(metadata),
+        labels=_labels(metadata),
+        wiring=_wiring(wiring),
+        reasons={"preprocessing": default}
+        | {name: _STATED if name in wiring else default for name in asdict(Wiring())}
+        | stated,
+    )
+
+
+def dump(
+    variant: str, preprocessing: Preprocessing, labels: tuple[str, ...] | None, wiring: Wiring
+) -> dict[str, str]:
+    """The entries that `parse` gives the same values for; ASCII, one spelling only."""
+    entries = {
+        "variant": variant,
+        "preprocessing": compact(preprocessing.to_dict()),
+        "wiring": compact(asdict(wiring)),
+    }
+    return entries if labels is None else {**entries, "labels": compact(labels)}
+
+
+def compact(value: object) -> str:
+    """JSON in ASCII, without spaces and with sorted keys."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def as_strings(value: object, what: str) -> dict[str, str]:
+    """The value itself, if it maps strings to strings. Raises WeightsError, naming `what`."""
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise WeightsError(f"{what} must map strings to strings")
+    return value
+
+
+def _preprocessing(metadata: Mapping[str, str]) -> Preprocessing:
+    if "preprocessing" not in metadata:
+        return PRESETS["torchvision"]
+    try:
+        return Preprocessing.from_dict(_object(metadata, "preprocessing"))
+    except WeightsError:
+        raise
+    except (SqznetError, TypeError, KeyError, OverflowError) as error:
+        raise WeightsError(f'"preprocessing" in the metadata: {error}') from None
+
+
+def _wiring(values: Mapping[str, Any]) -> Wiring:
+    known = asdict(Wiring())
+    for name, value in values.items():
+        if name not in known:
+            raise WeightsError(
+                f'"wiring" in the metadata: unknown field {shown(name)}, '
+                f"expected {', '.join(known)}"
+            )
+        if type(value) is not type(known[name]):
+            expected = "true or false" if isinstance(known[name], bool) else "an integer"
+            raise WeightsError(
+                f'"wiring" in the metadata: {name} is {shown(value)}, expected {expected}'
+            )
+        if type(value) is int and not 0 <= value <= MAX_PADDING:
+            raise WeightsError(
+                f'"wiring" in the metadata: {name} is {shown(value)}, expected 0 to {MAX_PADDING}'
+            )
+    return Wiring(**values)
+
+
+def _labels(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+    text = metadata.get("labels")
+    if text is None:
+        return None
+    value = parse_json(_utf8(text, "labels"), "labels")
+    if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
+        raise WeightsError('"labels" in the metadata is no JSON list of strings')
+    return tuple(value)
+
+
+def _object(metadata: Mapping[str, str], key: str) -> dict[str, Any]:
+    value = parse_json(_utf8(metadata.get(key, "{}"), key), key)
+    if not isinstance(value, dict):
+        raise WeightsError(f'"{key}" in the metadata is no JSON object')
+    return value
+
+
+def _utf8(text: str, what: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # JSON can spell half a character
+        raise WeightsError(f"{what}: not valid Unicode") from None
+
+
+def parse_json(text: bytes, what: str) -> object:
+    """Strict JSON: UTF-8, no key twice, no NaN or Infinity, no endless numbers.
+
+    Raises WeightsError, naming `what`, for anything else.
+    """
+    try:
+        return json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_int=_parse_int,
+        )
+    except WeightsError as error:
+        raise WeightsError(f"{what}: {error}") from None
+    except RecursionError:
+        raise WeightsError(f"{what}: JSON nested too deeply") from None
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        raise WeightsError(f"{what}: not valid JSON ({error})") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise WeightsError(f"the key {shown(key)} occurs twice")
+        result[key] = value
+    return result
+
+
+def _refuse_constant(text: str) -> object:
+    raise WeightsError(f"the number {text} is not allowed")
+
+
+def _parse_int(text: str) -> int:
+    if len(text.lstrip("-")) > _MAX_DIGITS:
+        raise WeightsError(f"a number of {len(text)} digits")
+    return int(text)
