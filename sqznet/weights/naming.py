@@ -1,0 +1,46 @@
+"""Caffe's names for a SqueezeNet's layers, and torchvision's for the same.
+
+Caffe counts the fires from 2 to 9 (``fire2/squeeze1x1``), and Keras, ncnn and others copied that
+with a separator of their own. torchvision's names count pools too, so that the same fire has
+another position in 1.0 than in 1.1.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sqznet.graph import TOPOLOGIES
+
+_FIRST_FIRE = 2
+
+# Each of a fire's four convolutions: as Caffe's networks call it, as torchvision does.
+_PARTS = {
+    "squeeze1x1": "squeeze",
+    "expand1x1": "expand1x1",
+    "expand3x3": "expand3x3",
+    "bypass": "bypass",
+}
+_FIRE = re.compile(r"fire([2-9])[/_-](squeeze1x1|expand1x1|expand3x3|bypass)", re.ASCII)
+_BYPASS = re.compile(r"bypass[/_-](?:fire)?([2-9])", re.ASCII)
+_FIRST = "conv1"
+_LAST = ("conv10", "conv_final")
+
+
+def torchvision_name(layer: str, base: str) -> str | None:
+    """What torchvision calls a layer of Caffe's name, such as ``"features.3.squeeze"``.
+
+    ``base`` is a key of ``graph.TOPOLOGIES``. None if the name is no convolution of a SqueezeNet.
+    The parts of a name may be joined by ``/``, ``_`` or ``-``; the convolution of a complex bypass
+    around fire N is called ``fireN/bypass`` or ``bypass_fireN``.
+    """
+    if layer == _FIRST:
+        return "features.0"
+    if layer in _LAST:
+        return "classifier.1"
+    if found := _FIRE.fullmatch(layer):
+        number, part = int(found[1]), _PARTS[found[2]]
+    elif found := _BYPASS.fullmatch(layer):
+        number, part = int(found[1]), "bypass"
+    else:
+        return None
+    return f"features.{TOPOLOGIES[base].fires[number - _FIRST_FIRE]}.{part}"

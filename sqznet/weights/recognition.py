@@ -1,0 +1,316 @@
+"""Finds the SqueezeNet in a network that a file describes layer by layer.
+
+Caffe's and ncnn's files hold a whole network: layers that name what they read and what they write.
+It is followed from its output back to its input, and every layer must be where a SqueezeNet has
+it, so that nothing that changes the answer goes unnoticed. What the layers are called is of no
+importance: converters and users rename them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqznet.errors import WeightsError
+from sqznet.graph import SIMPLE_BYPASS, TOPOLOGIES, Wiring
+from sqznet.weights.checkpoint import shown
+
+INPUT = "an input"
+CONV = "a convolution"
+RELU = "a ReLU"
+MAX_POOL = "a max pool"
+AVERAGE = "a global average"
+CONCAT = "a concatenation"
+ADD = "an addition"
+SOFTMAX = "a softmax"
+#: Gives what it is given, such as a dropout or a split.
+SAME = "an identity"
+#: Changes the shape alone; harmless behind the global average.
+FLATTEN = "a change of shape"
+
+# The position that torchvision's names give to what follows the stem and its ReLU.
+_FIRST_POSITION = 2
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer in the terms of no framework.
+
+    kind: one of this module's constants.
+    inputs, outputs: names of what it reads and writes; a name may be written again.
+    channels, kernel, stride, padding: of a convolution; the last three of a max pool too.
+    relu: whether a convolution's result goes through a ReLU.
+    ceil_mode: whether a max pool's last, clipped window counts.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    channels: int = 0
+    kernel: int = 1
+    stride: int = 1
+    padding: int = 0
+    relu: bool = False
+    ceil_mode: bool = True
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A SqueezeNet found in layers.
+
+    names: torchvision's name by the convolution's own.
+    variant: one of `graph.VARIANTS`.
+    wiring: as the layers have it.
+    """
+
+    names: dict[str, str]
+    variant: str
+    wiring: Wiring
+
+    def reasons(self, whose: str) -> dict[str, str]:
+        """Why the wiring is what it is, for a Checkpoint; `whose` is "the file's" or the like."""
+        layer = {name: shown(own) for own, name in self.names.items()}
+        return {
+            "variant": f"{whose} layers",
+            "conv1_padding": f"{whose} layer {layer['features.0']}",
+            "conv10_padding": f"{whose} layer {layer['classifier.1']}",
+            "ceil_mode": f"{whose} pooling layers",
+            "softmax": f"{whose} last layer",
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Node:
+    """A layer with the nodes that it reads: itself and no equal."""
+
+    layer: Layer
+    kind: str
+    parents: tuple[_Node, ...] = ()
+
+    def parent(self) -> _Node:
+        return self.parents[0]
+
+    def __str__(self) -> str:
+        return f"layer {shown(self.layer.name)} is {self.kind}"
+
+
+@dataclass(frozen=True)
+class _Fire:
+    """The four convolutions of a fire; `bypass` is one, or None; `kind` as in `graph.Fire`."""
+
+    squeeze: _Node
+    expand1x1: _Node
+    expand3x3: _Node
+    kind: str | None = None
+    bypass: _Node | None = None
+
+
+def recognise(layers: Sequence[Layer]) -> Recognised:
+    """Find a SqueezeNet in layers that stand in the order in which they run.
+
+    Raises WeightsError, naming the layer, where they are anything but a SqueezeNet.
+    """
+    last, softmax = _output(_nodes(layers))
+    average = _expect(last, AVERAGE, "the network's end")
+    classifier = _expect(average.parent(), RELU, "what is averaged").parent()
+    classifier = _expect(classifier, CONV, "the classifier")
+    modules: list[_Fire | _Node] = []
+    node = classifier.parent()
+    while node.kind in (MAX_POOL, CONCAT, ADD):
+        if node.kind == MAX_POOL:
+            modules.append(_checked_pool(node))
+            node = node.parent()
+        else:
+            fire = _fire(node)
+            modules.append(fire)
+            node = fire.squeeze.parent()
+    stem = _expect(_expect(node, RELU, "what leads to the first module").parent(), CONV, "the stem")
+    _expect(stem.parent(), INPUT, "what the stem reads")
+    if (classifier.layer.kernel, classifier.layer.stride) != (1, 1):
+        raise WeightsError(
+            f"layer {shown(classifier.layer.name)} has {_geometry(classifier.layer)}, "
+            "expected a 1x1 kernel, stride 1"
+        )
+    return _recognised(stem, modules[::-1], classifier, softmax)
+
+
+def _recognised(
+    stem: _Node, modules: list[_Fire | _Node], classifier: _Node, softmax: bool
+) -> Recognised:
+    names: dict[str, str] = {}
+
+    def name(node: _Node, new: str) -> None:
+        if node.layer.name in names:
+            raise WeightsError(f"two layers are called {shown(node.layer.name)}")
+        names[node.layer.name] = new
+
+    name(stem, "features.0")
+    fires: dict[int, _Fire] = {}
+    pools: dict[int, _Node] = {}
+    for position, module in enumerate(modules, _FIRST_POSITION):
+        if isinstance(module, _Node):
+            pools[position] = module
+            continue
+        fires[position] = module
+        name(module.squeeze, f"features.{position}.squeeze")
+        name(module.expand1x1, f"features.{position}.expand1x1")
+        name(module.expand3x3, f"features.{position}.expand3x3")
+        if module.bypass:
+            name(module.bypass, f"features.{position}.bypass")
+    name(classifier, "classifier.1")
+    ceil_modes = {pool.layer.ceil_mode for pool in pools.values()}
+    if len(ceil_modes) > 1:
+        raise WeightsError("some of its pools count a last, clipped window and some do not")
+    return Recognised(
+        names,
+        _base(stem, tuple(fires), tuple(pools)) + _bypass([fire.kind for fire in fires.values()]),
+        Wiring(
+            conv1_padding=stem.layer.padding,
+            conv10_padding=classifier.layer.padding,
+            ceil_mode=ceil_modes.pop() if ceil_modes else True,
+            softmax=softmax,
+        ),
+    )
+
+
+def _base(stem: _Node, fires: tuple[int, ...], pools: tuple[int, ...]) -> str:
+    layer = stem.layer
+    for base, topology in TOPOLOGIES.items():
+        if (fires, pools, layer.kernel, layer.stride) == (
+            topology.fires,
+            topology.pools,
+            topology.kernel,
+            2,
+        ):
+            return base
+    raise WeightsError(
+        f"it is not a SqueezeNet 1.0 or 1.1: layer {shown(layer.name)} has {_geometry(layer)}, and "
+        f"{len(fires)} fire modules and {len(pools)} pools follow it in another order or number"
+    )
+
+
+def _bypass(kinds: list[str | None]) -> str:
+    """The variant's suffix for the bypasses of eight fires."""
+    simple = ["simple" if i in SIMPLE_BYPASS else None for i in range(len(kinds))]
+    known = {
+        "": [None] * len(kinds),
+        "_simple_bypass": simple,
+        "_complex_bypass": [kind or "complex" for kind in simple],
+    }
+    for suffix, expected in known.items():
+        if kinds == expected:
+            return suffix
+    found = ", ".join(f"fire{i} {kind or 'none'}" for i, kind in enumerate(kinds, 2))
+    raise WeightsError(
+        f"its bypasses are those of no known SqueezeNet: {found}; expected none, or simple ones "
+        "around fire3, 5, 7 and 9 with or without complex ones around the others"
+    )
+
+
+def _nodes(layers: Iterable[Layer]) -> list[_Node]:
+    """Each layer's node, linked to those that it reads; identities are left out."""
+    written: dict[str, _Node] = {}
+    nodes = []
+    for layer in layers:
+        for blob in layer.inputs:
+            if blob not in written:
+                raise WeightsError(
+                    f"layer {shown(layer.name)} reads {shown(blob)}, which no layer before it gives"
+                )
+        parents = tuple(written[blob] for blob in layer.inputs)
+        wanted = {INPUT: 0, CONCAT: 2, ADD: 2}.get(layer.kind, 1)
+        if len(parents) != wanted or not layer.outputs:
+            raise WeightsError(
+                f"layer {shown(layer.name)} reads {len(parents)} and gives {len(layer.outputs)} "
+                f"things, which {layer.kind} of a SqueezeNet does not"
+            )
+        if layer.kind == FLATTEN and parents[0].kind not in (AVERAGE, SOFTMAX):
+            raise WeightsError(
+                f"layer {shown(layer.name)} changes the shape before the global average"
+            )
+        if layer.kind in (SAME, FLATTEN):
+            node = parents[0]
+        else:
+            node = _Node(layer, layer.kind, parents)
+            nodes.append(node)
+        if layer.kind == CONV and layer.relu:
+            node = _Node(layer, RELU, (node,))
+            nodes.append(node)
+        written.update(dict.fromkeys(layer.outputs, node))
+    return nodes
+
+
+def _output(nodes: list[_Node]) -> tuple[_Node, bool]:
+    """The one result of the network before its softmax, and whether it has one."""
+    read = {id(parent) for node in nodes for parent in node.parents}
+    results: dict[int, _Node] = {}
+    softmax = False
+    for node in nodes:
+        if id(node) in read or node.kind == INPUT:
+            continue
+        if node.kind == SOFTMAX:
+            softmax = True
+            node = node.parent()
+        results[id(node)] = node
+    if len(results) != 1:
+        some = ", ".join(shown(node.layer.name) for node in list(results.values())[:3])
+        raise WeightsError(f"it has {len(results)} results ({some or 'none'}), expected one")
+    return results.popitem()[1], softmax
+
+
+def _fire(node: _Node) -> _Fire:
+    """The fire that ends in a concatenation, or in the addition of its bypass."""
+    if node.kind == CONCAT:
+        return _plain_fire(node)
+    for main, other in (node.parents, node.parents[::-1]):
+        if main.kind != CONCAT:
+            continue
+        fire = _plain_fire(main)
+        around = fire.squeeze.parent()
+        if other is around:
+            return _Fire(fire.squeeze, fire.expand1x1, fire.expand3x3, "simple")
+        if other.kind == CONV and other.parent() is around:
+            bypass = _convolution(other, 1)
+            return _Fire(fire.squeeze, fire.expand1x1, fire.expand3x3, "complex", bypass)
+    raise WeightsError(f"{node}, but adds no fire module's input to its output")
+
+
+def _plain_fire(node: _Node) -> _Fire:
+    one, three = (_expect(part, RELU, "half of a fire module").parent() for part in node.parents)
+    one, three = _convolution(one, 1), _convolution(three, 3)
+    if one.parent() is not three.parent():
+        raise WeightsError(f"{node} of two convolutions that do not read the same")
+    squeeze = _convolution(_expect(one.parent(), RELU, "what is expanded").parent(), 1)
+    return _Fire(squeeze, one, three)
+
+
+def _convolution(node: _Node, kernel: int) -> _Node:
+    """The node if it is a convolution of this kernel, stride 1, that keeps the size."""
+    layer = _expect(node, CONV, f"a {kernel}x{kernel} convolution").layer
+    if (layer.kernel, layer.stride, layer.padding) != (kernel, 1, kernel // 2):
+        raise WeightsError(
+            f"layer {shown(layer.name)} has {_geometry(layer)}, "
+            f"expected a {kernel}x{kernel} kernel, stride 1, padding {kernel // 2}"
+        )
+    return node
+
+
+def _checked_pool(node: _Node) -> _Node:
+    layer = node.layer
+    if (layer.kernel, layer.stride, layer.padding) != (3, 2, 0):
+        raise WeightsError(
+            f"layer {shown(layer.name)} has {_geometry(layer)}, "
+            "expected a 3x3 kernel, stride 2, padding 0"
+        )
+    return node
+
+
+def _geometry(layer: Layer) -> str:
+    return f"a {layer.kernel}x{layer.kernel} kernel, stride {layer.stride}, padding {layer.padding}"
+
+
+def _expect(node: _Node, kind: str, where: str) -> _Node:
+    if node.kind != kind:
+        raise WeightsError(f"{node}, expected {kind} as {where}")
+    return node
