@@ -1,0 +1,196 @@
+"""Reads an HDF5 file in a process of its own: hostile bytes can crash or stall HDF5's library.
+
+`sqznet.weights.keras` runs this file as a script, so that nothing else of sqznet is imported; its
+arguments are the HDF5 file's path and, as JSON, the folders to import from. The answer on stdout is
+the length of a JSON text as an unsigned 64-bit little-endian integer, that text, then the bytes of
+the float tensors that it lists, in order. The text is {"error": message} or
+{"attributes": {group: {name: text or list of texts}}, "tensors": [[path, dtype, shape], ...]};
+tensors of other element types are listed without bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+# What Keras says of itself, of its layers' order, and of a layer's weights and name.
+_ATTRIBUTES = (
+    "layer_names",
+    "weight_names",
+    "name",
+    "model_config",
+    "keras_version",
+    "backend",
+)
+
+# What a training run leaves beside the weights; it may be larger than they.
+_SKIPPED = ("optimizer_weights", "optimizer")
+
+_MAX_OBJECTS = 5000
+_MAX_TEXTS = 1000
+
+# A SqueezeNet of thirty thousand classes in float32.
+_MAX_BYTES = 64 << 20
+
+# Address space beyond a few times the file's size; the libraries' own code takes part of it.
+_ADDRESS_SPACE = 2 << 30
+
+# A sound file takes a hundredth of this; a damaged one may send the library round in circles.
+_CPU_SECONDS = 1.2
+
+
+class RefusedError(Exception):
+    """The file is readable, but holds what no Keras file of a SqueezeNet does."""
+
+
+def describe(path: str) -> tuple[dict[str, Any], list[bytes]]:
+    """The answer's JSON object and the tensors' bytes: little-endian, in C order.
+
+    Raises RefusedError, or whatever h5py raises for damage.
+    """
+    import h5py
+
+    attributes: dict[str, dict[str, Any]] = {}
+    tensors: list[tuple[str, str, tuple[int, ...]]] = []
+    chunks: list[bytes] = []
+    seen = set()
+    left = min(os.path.getsize(path), _MAX_BYTES)
+    with h5py.File(path, "r") as file:
+        waiting = [("", file["/"])]
+        while waiting:
+            name, item = waiting.pop()
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:  # a file can be its own grandchild
+                continue
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                attributes[name] = _attributes(item)
+                waiting += _children(name, item, _MAX_OBJECTS - len(seen) - len(waiting))
+            elif isinstance(item, h5py.Dataset):
+                dtype = _float_type(item)
+                tensors.append((name, dtype or str(item.dtype)[:40], item.shape or ()))
+                if dtype:
+                    chunks.append(_bytes(name, item, left))
+                    left -= len(chunks[-1])
+    return {"attributes": attributes, "tensors": tensors}, chunks
+
+
+def _children(name: str, group: Any, limit: int) -> list[tuple[str, Any]]:
+    import h5py
+
+    found: list[tuple[str, Any]] = []
+    for key in group:
+        if len(found) >= limit:
+            raise RefusedError("it holds too many objects for a SqueezeNet")
+        # A soft or external link may lead anywhere, even to another file.
+        if key not in _SKIPPED and isinstance(group.get(key, getlink=True), h5py.HardLink):
+            found.append((f"{name}/{key}" if name else key, group[key]))
+    return found
+
+
+def _attributes(group: Any) -> dict[str, Any]:
+    import h5py
+
+    found: dict[str, Any] = {}
+    for key in _ATTRIBUTES:
+        if key in group.attrs:
+            value = group.attrs[key]
+            if isinstance(value, h5py.Empty):
+                found[key] = []
+            elif getattr(value, "ndim", 0) == 0:
+                found[key] = _text(value)
+            elif value.size <= _MAX_TEXTS:
+                found[key] = [_text(item) for item in value.flat]
+    return found
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _float_type(item: Any) -> str | None:
+    kind, size = item.dtype.kind, item.dtype.itemsize
+    if kind == "f" and size in (2, 4, 8):
+        return f"float{8 * size}"
+    # Keras stores it as two opaque bytes.
+    if size == 2 and item.attrs.get("dtype") == "bfloat16":
+        return "bfloat16"
+    return None
+
+
+def _bytes(name: str, item: Any, left: int) -> bytes:
+    if item.is_virtual or item.external:
+        raise RefusedError(f"the data of {name[:60]!a} lie in another file")
+    if item.id.get_create_plist().get_nfilters():
+        raise RefusedError(
+            f"{name[:60]!a} is compressed, expected plain numbers "
+            "(h5repack -f NONE IN OUT writes them)"
+        )
+    size = item.dtype.itemsize
+    for side in item.shape or ():
+        size *= side
+    if size > left or len(item.shape or ()) > 8:
+        raise RefusedError(f"{name[:60]!a} has shape {str(item.shape)[:60]}, more than the file")
+    if size > item.id.get_storage_size():
+        raise RefusedError(f"{name[:60]!a} has shape {str(item.shape)[:60]}, but no data for it")
+    values = item[()]
+    if item.dtype.kind == "f":
+        values = values.astype(item.dtype.newbyteorder("<"), copy=False)
+    return bytes(values.tobytes())
+
+
+def limit_resources(path: str) -> None:
+    """End this process, rather than the machine's patience, where the file is hostile."""
+    try:
+        import resource
+        import signal
+    except ImportError:  # Windows; the caller's clock remains
+        return
+    limit = _ADDRESS_SPACE + 4 * os.path.getsize(path)
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if hard == resource.RLIM_INFINITY or hard > limit:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.setitimer(signal.ITIMER_PROF, _CPU_SECONDS)
+
+
+def answer(path: str) -> list[bytes]:
+    """What goes to stdout about a file; never raises."""
+    chunks: list[bytes] = []
+    try:
+        found, chunks = describe(path)
+    except RefusedError as error:
+        found = {"error": str(error)}
+    except Exception as error:
+        found = {"error": f"damaged: HDF5 cannot read it ({_reason(error)})"}
+    return [*_text_of(found), *chunks]
+
+
+def main(path: str, folders: str) -> None:
+    """Answer for one file, importing h5py from where the caller would."""
+    sys.path[:] = json.loads(folders)
+    try:
+        import h5py  # noqa: F401 - before the clock starts
+    except Exception as error:
+        chunks = _text_of({"error": f"HDF5 file, but h5py cannot be imported ({_reason(error)})"})
+    else:
+        limit_resources(path)
+        chunks = answer(path)
+    for chunk in chunks:
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.flush()
+
+
+def _text_of(found: dict[str, Any]) -> list[bytes]:
+    text = json.dumps(found).encode()
+    return [len(text).to_bytes(8, "little"), text]
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
