@@ -1,0 +1,45 @@
+"""`sqznet convert`: write a network into a weights file of another format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqznet
+from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE, complain
+from sqznet.conversion import convert
+from sqznet.errors import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sqznet.cli.common import Commands
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "convert",
+        help="write a network into a weights file of another format",
+        description=(
+            "Write the network of one weights file into another, with its labels and with how it "
+            "wants photos to be fed. The ending of OUT says the format: .safetensors, .npz, "
+            ".pth or .pt (for torch), .onnx."
+        ),
+    )
+    parser.add_argument("source", metavar="IN", help="the weights to convert, as for --model")
+    parser.add_argument("target", metavar="OUT", help="the file to write, replaced if it is there")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        done = convert(args.source, args.target)
+    except sqznet.WeightsError as error:
+        complain(error)
+        return EXIT_UNREADABLE
+    except sqznet.SqznetError as error:  # a name to write to that cannot be
+        complain(error)
+        return EXIT_USAGE
+    print(
+        f"{printable(done.path)}: {done.format}, {done.variant}, "
+        f"{done.parameters} parameters, {done.nbytes} bytes"
+    )
+    return EXIT_OK
