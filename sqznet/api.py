@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import operator
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from sqznet import _kernels, _pixels, cpu, graph, image, weights
-from sqznet.errors import SqznetError, WeightsError
+from sqznet.errors import SqznetError
 from sqznet.executor import Executor, Workspace
+from sqznet.labels import Labels
+from sqznet.labels import for_network as names_for
 from sqznet.preprocessing import Preprocessing, geometry, resolve
+from sqznet.source import Source, locate
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-BUNDLED = "squeezenet1_1"
 
 
 class Prediction(NamedTuple):
@@ -32,8 +33,8 @@ class Model:
     """A loaded SqueezeNet; ``load`` makes one. Any number of threads may use it at once.
 
     Attributes: ``num_classes``; ``labels``, a name for each class; ``variant``, such as
-    ``"squeezenet1_1"``; ``preprocessing``, how photos are fed to it; ``threads``; ``isa``, the
-    instruction set of its kernels.
+    ``"squeezenet1_1"``; ``wiring``, its padding and pooling; ``preprocessing``, how photos are fed
+    to it; ``threads``; ``isa``, the instruction set of its kernels.
     """
 
     def __init__(
@@ -44,19 +45,21 @@ class Model:
         isa: str | None = None,
         variant: str | None = None,
         preprocessing: Preprocessing | None = None,
-        labels: Iterable[str] | None = None,
+        labels: Labels | None = None,
+        wiring: graph.Wiring | None = None,
     ) -> None:
         table = cpu.kernel_table(isa)
         pool = _kernels.ThreadPool(cpu.thread_count(threads))
         shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
-        network = graph.network_for(shapes, variant or checkpoint.variant, checkpoint.path)
+        self.wiring = wiring or checkpoint.wiring
+        network = graph.network_for(
+            shapes, variant or checkpoint.variant, checkpoint.path, self.wiring
+        )
         self.preprocessing = preprocessing or checkpoint.preprocessing
         network.shapes(*self.preprocessing.size)
         self.variant = network.variant
         self.num_classes = network.num_classes
-        self.labels = _labels(
-            checkpoint.labels if labels is None else labels, network.num_classes, checkpoint.path
-        )
+        self.labels = names_for(labels, checkpoint.labels, network.num_classes, checkpoint.path)
         self.threads = pool.threads
         self.isa = table.isa
         self._table = table.capsule()
@@ -141,6 +144,37 @@ class Model:
                 self._executor.release(workspace)
         return y
 
+    def feature_maps(
+        self, images: Sequence[Any], layers: Sequence[str] = ("fire9",), fast_decode: bool = False
+    ) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+        """What these layers see in each image: float32 (H, W, C), after ReLU and any bypass.
+
+        ``images``: as for ``classify``, always several. ``layers``: of "conv1" and "fire2" to
+        "fire9". One dictionary an image, in their order, each the caller's own; besides the layers
+        it holds "logits", float32 (num_classes,). Raises ImageError, and SqznetError for an unknown
+        layer.
+        """
+        import numpy as np
+
+        known = self._executor.network.layer_names
+        if missing := [name for name in layers if name not in known]:
+            raise SqznetError(f"no layer {missing[0]!r}, expected one of {', '.join(known)}")
+        keep = tuple(known[name] for name in layers)
+        for start in range(0, len(images), self.threads):
+            group = images[start : start + self.threads]
+            decoded = [self._decode(source, fast_decode) for source in group]
+            workspace = self._executor.acquire(len(decoded), *self.preprocessing.size, keep)
+            try:
+                for i, pixels in enumerate(decoded):
+                    self._feed(pixels, workspace.image(i))
+                workspace.run()
+                kept = {name: np.array(workspace.kept[known[name]]) for name in layers}
+                logits = np.array(workspace.logits)[:, 0, 0]
+            finally:
+                self._executor.release(workspace)
+            for i in range(len(decoded)):
+                yield {name: kept[name][i] for name in layers} | {"logits": logits[i]}
+
     def _classify_group(self, decoded: Sequence[image.Pixels], top: int) -> list[list[Prediction]]:
         workspace = self._executor.acquire(len(decoded), *self.preprocessing.size)
         try:
@@ -207,30 +241,44 @@ def classify(images: Any, top: int = 5, fast_decode: bool = False) -> Any:
 
 
 def load(
-    source: str | os.PathLike[str] | None = None,
+    source: Source = None,
     *,
     threads: int | None = None,
     isa: str | None = None,
     variant: str | None = None,
     preprocessing: str | Preprocessing | Mapping[str, Any] | None = None,
-    labels: Iterable[str] | None = None,
+    labels: Labels | None = None,
+    conv1_padding: int | None = None,
+    conv10_padding: int | None = None,
+    ceil_mode: bool | None = None,
 ) -> Model:
     """Load a model.
 
-    ``source``: nothing or ``"squeezenet1_1"`` for the bundled SqueezeNet 1.1, else the path of a
-    torchvision-style ``.pth`` or of a ``.safetensors`` file.
+    ``source``: nothing or ``"squeezenet1_1"`` for the bundled SqueezeNet 1.1; the path of a weights
+    file; or a name to fetch one by, see ``sqznet.hub``: ``"torchvision/squeezenet1_1"`` and such,
+    ``"hf://owner/repository/file"``. A file may be torchvision's ``.pth`` (or any state_dict with
+    its names), ``.safetensors``, ``.npz``, ONNX, Caffe's ``.caffemodel``, Keras's ``.h5``, ncnn's
+    ``.param`` with its ``.bin``, or Deep Compression's ``.net``; its content decides which it is.
+    ``sqznet.identify`` says what is in it.
     ``threads``: from 1 up; default: SQZNET_THREADS, else the usable cores, at most 4.
     ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best that runs here.
     ``variant``: which SqueezeNet the file holds, where it cannot say so itself: a simple bypass.
     ``preprocessing``: a preset's name, a ``Preprocessing`` or its dict; default: the file's own,
-    torchvision's for a bare state dict.
-    ``labels``: a name for each class; default: the file's own, ImageNet's for 1000 classes.
+    else that of a known file with the same hash, else its format's.
+    ``labels``: a name for each class, or the path of a text or JSON file of them, see
+    ``sqznet.labels``; default: the file's own, ImageNet's for 1000 classes and for 1001.
+    ``conv1_padding``, ``conv10_padding`` (pixels), ``ceil_mode`` (of the pools): how the network is
+    wired; default: as the file says, else as its format's framework has it.
 
     Raises WeightsError, UnsupportedIsaError or SqznetError, saying what was found and expected.
     """
-    if source is None:
-        source = BUNDLED
-    checkpoint = weights.bundled() if source == BUNDLED else weights.read(source)
+    checkpoint = weights.read(locate(source))
+    given = {
+        "conv1_padding": conv1_padding,
+        "conv10_padding": conv10_padding,
+        "ceil_mode": ceil_mode,
+    }
+    changes: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     return Model(
         checkpoint,
         threads=threads,
@@ -238,6 +286,7 @@ def load(
         variant=variant,
         preprocessing=None if preprocessing is None else resolve(preprocessing),
         labels=labels,
+        wiring=replace(checkpoint.wiring, **changes),
     )
 
 
@@ -249,16 +298,3 @@ def _checked_top(top: int, classes: int) -> int:
     if count < 1:
         raise SqznetError(f"top must be a whole number from 1 up, not {top!r}")
     return min(count, classes)
-
-
-def _labels(labels: Iterable[str] | None, classes: int, origin: str) -> tuple[str, ...]:
-    if labels is None:
-        if classes == 1000:
-            return weights.imagenet_labels()
-        return tuple(f"class {i}" for i in range(classes))
-    names = () if isinstance(labels, str) or not isinstance(labels, Iterable) else tuple(labels)
-    if not names or not all(isinstance(name, str) for name in names):
-        raise SqznetError("labels must be a sequence of names, one for each class")
-    if len(names) != classes:
-        raise WeightsError(f"{origin} has {classes} classes, but there are {len(names)} labels")
-    return names

@@ -17,6 +17,7 @@ from sqznet.errors import SqznetError
 FITS = ("squash", "crop")
 CHANNEL_ORDERS = ("rgb", "bgr")
 ROUNDINGS = ("nearest", "torchvision")
+_OPTIONAL = ("rounding", "resize")
 
 #: The longest side that the network's input may have; anything longer is taken for a mistake.
 MAX_SIDE = 4096
@@ -27,11 +28,11 @@ _CROP_FROM, _CROP_TO = 256, 224
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize to `size`, then x = (v - mean) / std for every grey level v in 0..255.
+    """Resize, cut out `size`, then x = (v - mean) / std for every grey level v in 0..255.
 
     size: (height, width) in pixels, each 1..4096; an int n means (n, n).
-    fit: "squash" resizes the whole photo to `size`, whatever its shape; "crop" keeps its shape:
-        it is resized until it just covers 256/224 of `size`, whose centre is then cut out.
+    fit: "squash" resizes the whole photo to `resize`, whatever its shape; "crop" keeps its shape:
+        it is resized until it just covers `resize`. The centre of `size` is then cut out.
     channel_order: "rgb" or "bgr", the order of the network's three input channels.
     mean, std: three grey levels, in the order of `channel_order`; every std is
         1e-6 or more.
@@ -39,6 +40,8 @@ class Preprocessing:
     rounding: how a crop falls on whole pixels. "nearest" resizes the longer side to the nearest
         integer and rounds the crop's offsets down; "torchvision" cuts the longer side down and
         rounds the offsets to the nearest, ties to even, as its Resize and CenterCrop do.
+    resize: (height, width) in pixels, `size` or more, or an int as above; None stands for `size`
+        itself where the photo is squashed and 256/224 of it where it is cropped.
 
     The levels' defaults are torchvision's. Raises SqznetError, naming the field, on anything else.
     """
@@ -49,21 +52,34 @@ class Preprocessing:
     mean: tuple[float, float, float] = (255 * 0.485, 255 * 0.456, 255 * 0.406)
     std: tuple[float, float, float] = (255 * 0.229, 255 * 0.224, 255 * 0.225)
     rounding: str = "nearest"
+    resize: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__  # the dataclass is frozen
-        set_field(self, "size", _checked_size(self.size))
+        set_field(self, "size", _checked_size("size", self.size))
         _check_choice("fit", self.fit, FITS)
         _check_choice("channel_order", self.channel_order, CHANNEL_ORDERS)
         _check_choice("rounding", self.rounding, ROUNDINGS)
+        if self.resize is not None:
+            set_field(self, "resize", _checked_size("resize", self.resize, least=self.size))
         set_field(self, "mean", _checked_levels("mean", self.mean))
         set_field(self, "std", _checked_levels("std", self.std))
         if min(self.std) < 1e-6:
             raise SqznetError(f"preprocessing: std is {self.std}, expected 1e-6 or more")
 
+    @property
+    def resized(self) -> tuple[int, int]:
+        """(height, width) in pixels that photos are resized to or, where cropped, to cover."""
+        if self.resize is not None:
+            return self.resize
+        if self.fit == "squash":
+            return self.size
+        height, width = (round(side * _CROP_FROM / _CROP_TO) for side in self.size)
+        return height, width
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, strings and numbers, as JSON keeps them."""
-        return {
+        values = {
             "size": list(self.size),
             "fit": self.fit,
             "channel_order": self.channel_order,
@@ -71,10 +87,11 @@ class Preprocessing:
             "std": list(self.std),
             "rounding": self.rounding,
         }
+        return values if self.resize is None else {**values, "resize": list(self.resize)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """The inverse of `to_dict`; "rounding" may be left out.
+        """The inverse of `to_dict`; "rounding" and "resize" may be left out.
 
         Raises SqznetError if a field is missing, unknown or wrong.
         """
@@ -86,7 +103,7 @@ class Preprocessing:
                 raise SqznetError(
                     f"preprocessing: unknown field {_shown(name)}, expected {', '.join(names)}"
                 )
-        missing = [name for name in names if name not in values and name != "rounding"]
+        missing = [name for name in names if name not in (*values, *_OPTIONAL)]
         if missing:
             raise SqznetError(f"preprocessing: {', '.join(missing)} missing")
         return cls(**values)
@@ -114,20 +131,22 @@ def geometry(pre: Preprocessing, height: int, width: int) -> tuple[int, int, int
     The photo is resized to the first two; the network's input is the `pre.size` window whose
     upper left corner lies at (top, left).
 
-    The shorter side becomes 256/224 of the size's; where the size is not square, the photo is
-    resized, in its own shape, until it covers 256/224 of both sides.
+    A photo that keeps its shape is resized until it just covers both sides of `pre.resized`.
     """
-    target_h, target_w = pre.size
-    if pre.fit == "squash":
-        return target_h, target_w, 0, 0
-    cover_h = round(target_h * _CROP_FROM / _CROP_TO)
-    cover_w = round(target_w * _CROP_FROM / _CROP_TO)
+    (target_h, target_w), (cover_h, cover_w) = pre.size, pre.resized
     whole, half = (int, round) if pre.rounding == "torchvision" else (round, int)
-    if cover_h * width >= cover_w * height:
-        resized_h, resized_w = cover_h, whole(cover_h * width / height)
-    else:
-        resized_h, resized_w = whole(cover_w * height / width), cover_w
+    resized_h, resized_w = cover_h, cover_w
+    if pre.fit == "crop":
+        if cover_h * width >= cover_w * height:
+            resized_w = whole(cover_h * width / height)
+        else:
+            resized_h = whole(cover_w * height / width)
     return resized_h, resized_w, half((resized_h - target_h) / 2), half((resized_w - target_w) / 2)
+
+
+def preset_name(pre: Preprocessing) -> str | None:
+    """The name of the preset that this is, None for any other; the first of equal ones."""
+    return next((name for name, preset in PRESETS.items() if preset == pre), None)
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -137,13 +156,16 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         )
 
 
-def _checked_size(value: object) -> tuple[int, int]:
+def _checked_size(name: str, value: object, least: tuple[int, int] = (1, 1)) -> tuple[int, int]:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     sides = [_as_int(side) for side in pair]
-    if len(sides) != 2 or not all(1 <= side <= MAX_SIDE for side in sides):
+    if len(sides) != 2 or not all(
+        low <= side <= MAX_SIDE for low, side in zip(least, sides, strict=True)
+    ):
+        smallest = least[0] if least[0] == least[1] else f"{least[0]} x {least[1]}"
         raise SqznetError(
-            f"preprocessing: size is {_shown(value)}, "
-            f"expected (height, width) or one integer, 1 to {MAX_SIDE}"
+            f"preprocessing: {name} is {_shown(value)}, "
+            f"expected (height, width) or one integer, {smallest} to {MAX_SIDE}"
         )
     return sides[0], sides[1]
 
@@ -194,13 +216,21 @@ def _shown_scalar(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
+_CAFFE_MEAN = (104.0, 117.0, 123.0)
 _KERAS_MEAN = (103.939, 116.779, 123.68)
 _UNIT = (1.0, 1.0, 1.0)
 
-#: By the name of the framework whose weights expect it; "squash-bgr" is the bundled weights'.
+_SQUASH_BGR = Preprocessing((224, 224), "squash", "bgr", _KERAS_MEAN, _UNIT)
+
+#: By the name of the framework or collection whose weights expect it; "squash-bgr" is the bundled
+#: weights', and what Intel's quantisation script feeds the ONNX zoo's "1.0" files. Caffe's
+#: reference networks see photos that were stored at 256 x 256, whatever their shape, and the
+#: middle 227 x 227 of those.
 PRESETS: Mapping[str, Preprocessing] = {
     "torchvision": Preprocessing(rounding="torchvision"),
-    "caffe": Preprocessing((227, 227), "crop", "bgr", (104.0, 117.0, 123.0), _UNIT),
+    "caffe": Preprocessing((227, 227), "squash", "bgr", _CAFFE_MEAN, _UNIT, resize=(256, 256)),
     "keras": Preprocessing((227, 227), "squash", "bgr", _KERAS_MEAN, _UNIT),
-    "squash-bgr": Preprocessing((224, 224), "squash", "bgr", _KERAS_MEAN, _UNIT),
+    "ncnn": Preprocessing((227, 227), "squash", "bgr", _CAFFE_MEAN, _UNIT),
+    "squash-bgr": _SQUASH_BGR,
+    "onnx-zoo-1.0": _SQUASH_BGR,
 }

@@ -216,6 +216,8 @@ def test_a_file_name_that_is_not_text(tmp_path: Path, encoding: str) -> None:
         ("classify", "--isa", "z80", "x.jpg"),
         ("classify", "--colour", "x.jpg"),
         ("info", "x.jpg"),
+        ("identify",),
+        ("identify", "--xml", "x.pth"),
     ],
 )
 def test_wrong_usage_is_one_line_and_code_2(run: Run, args: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import _kernels, reference
+from sqznet import _kernels, graph, hub, reference
 from sqznet.preprocessing import PRESETS, Preprocessing
 
 from . import networks
@@ -106,9 +106,15 @@ def test_files_that_are_not_there(source: Any) -> None:
         {"preprocessing": 5},
         {"preprocessing": Preprocessing(size=(16, 224))},  # below the network's smallest side
         {"labels": ["one", "two"]},
-        {"labels": "letters"},  # seven of them, but no sequence of names
+        {"labels": "letters"},  # the path of a file that is not there
         {"labels": list(range(7))},
         {"labels": 7},
+        {"labels": Path("no/such/labels.txt")},
+        {"conv1_padding": -1},
+        {"conv1_padding": 4},
+        {"conv10_padding": "1"},
+        {"conv10_padding": True},
+        {"ceil_mode": 0},
         {"source": 5},
         {"source": b"\xff\xfe"},
         {"source": "with a \0 in it"},
@@ -167,6 +173,59 @@ def test_preprocessing_may_be_named_or_given(small: Path, given: Any) -> None:
     loaded = sqznet.load(small, preprocessing=given)
     assert loaded.preprocessing == PRESETS["caffe"]
     assert loaded.preprocess(networks.photo()).shape == (1, 3, 227, 227)
+
+
+@pytest.mark.parametrize("base", ["squeezenet1_0", "squeezenet1_1"])
+def test_the_wiring_may_be_given(tmp_path: Path, base: str) -> None:
+    made = networks.tensors(base)
+    path = networks.save(tmp_path / "w.safetensors", made)
+    assert sqznet.load(path).wiring == graph.Wiring()
+    loaded = sqznet.load(
+        path, conv1_padding=2, conv10_padding=1, ceil_mode=False, preprocessing="squash-bgr"
+    )
+    assert loaded.wiring == graph.Wiring(2, 1, False)
+    photos = [networks.photo(seed) for seed in range(3)]
+    x = np.concatenate([loaded.preprocess(photo) for photo in photos])
+    network = networks.network(made, wiring=loaded.wiring)
+    expected = reference.forward(network, made, x)
+    np.testing.assert_allclose(loaded.logits(x), expected, rtol=0, atol=1e-4 * expected.max())
+    # Photos are written between the borders of one buffer.
+    for best, logits in zip(loaded.classify(photos, top=1), expected, strict=True):
+        assert best[0].index == logits.argmax()
+        assert best[0].score == pytest.approx(reference.softmax(logits).max(), abs=1e-4)
+
+
+def test_what_the_file_says_of_its_wiring_counts(tmp_path: Path) -> None:
+    path = networks.save(
+        tmp_path / "w.safetensors",
+        networks.tensors(),
+        {"wiring": '{"conv10_padding": 1, "ceil_mode": false}'},
+    )
+    assert sqznet.load(path).wiring == graph.Wiring(conv10_padding=1, ceil_mode=False)
+    assert sqznet.load(path, ceil_mode=True).wiring == graph.Wiring(conv10_padding=1)
+
+
+def test_a_name_that_the_hub_knows_is_fetched(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(source: str) -> str:
+        assert source == "torchvision/squeezenet1_1"
+        return str(small)
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    assert sqznet.load("torchvision/squeezenet1_1").num_classes == 7
+    assert sqznet.identify("torchvision/squeezenet1_1").path == str(small)
+    assert sqznet.load(str(small)).num_classes == 7  # a path is none
+
+
+def test_labels_may_be_in_a_file(small: Path, tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("a\nb\nc\nd\ne\nf\ng\n")
+    for given in (path, str(path)):
+        assert sqznet.load(small, labels=given).labels == tuple("abcdefg")
+    path.write_text("a\nb\n")
+    with pytest.raises(
+        sqznet.WeightsError, match=r"has 7 classes, but there are 2 labels in .*txt"
+    ):
+        sqznet.load(small, labels=path)
 
 
 def test_labels_may_be_given(small: Path) -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 from sqznet import _kernels, _pixels
 from sqznet.errors import SqznetError
 from sqznet.image import Pixels, decode
-from sqznet.preprocessing import PRESETS, Preprocessing, geometry, resolve
+from sqznet.preprocessing import PRESETS, Preprocessing, geometry, preset_name, resolve
 
 RUNNABLE = [name for name, _, runnable, _ in _kernels.isa_entries() if runnable]
 
@@ -188,6 +188,34 @@ def test_crop_geometry(
     assert geometry(Preprocessing(size, "squash"), height, width) == (*size, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("pre", "height", "width", "expected"),
+    [
+        # Caffe stores photos at 256 x 256 and cuts out the middle 227 x 227, rounded down.
+        (PRESETS["caffe"], 480, 640, (256, 256, 14, 14)),
+        (PRESETS["ncnn"], 480, 640, (227, 227, 0, 0)),
+        (PRESETS["keras"], 480, 640, (227, 227, 0, 0)),
+        (Preprocessing(200, "crop", resize=240), 480, 640, (240, 320, 20, 60)),
+        (Preprocessing(200, "crop", resize=(240, 300)), 480, 480, (300, 300, 50, 50)),
+        (Preprocessing((2, 3), "squash", resize=(2, 9)), 1, 1, (2, 9, 0, 3)),
+    ],
+)
+def test_the_size_to_resize_to(
+    pre: Preprocessing, height: int, width: int, expected: tuple[int, ...]
+) -> None:
+    assert geometry(pre, height, width) == expected
+
+
+def test_equal_presets_have_the_first_ones_name() -> None:
+    assert [preset_name(PRESETS[name]) for name in ("torchvision", "caffe", "ncnn")] == [
+        "torchvision",
+        "caffe",
+        "ncnn",
+    ]
+    assert preset_name(PRESETS["onnx-zoo-1.0"]) == "squash-bgr"
+    assert preset_name(Preprocessing(size=225)) is None
+
+
 def test_torchvisions_rounding() -> None:
     pre = PRESETS["torchvision"]
     assert geometry(pre, 416, 500) == (256, 307, 16, 42)  # 307.7; 41.5 to the even 42
@@ -221,6 +249,7 @@ def test_sizes_of_other_integer_types() -> None:
         ("size", 0), ("size", True), ("size", (1,)), ("size", (1, 2, 3)), ("size", "224"),
         ("size", 1.5), ("size", 4097), ("size", 10**400), ("size", [[1], [2]]),
         ("size", None), ("size", np.zeros(2)), ("size", (-1, 224)),
+        ("resize", 0), ("resize", (226, 300)), ("resize", "256"), ("resize", 4097),
         ("fit", "stretch"), ("fit", None), ("fit", ["crop"]), ("fit", np.zeros(3)),
         ("channel_order", "gbr"), ("channel_order", 3), ("rounding", "up"), ("rounding", None),
         ("mean", (1, 2)), ("mean", "abc"), ("mean", (1, 2, float("nan"))), ("mean", (1, 2, 1e39)),

@@ -9,19 +9,20 @@ from sqznet.weights import safetensors
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile, open_file
 
-__all__ = ["Checkpoint", "RawTensor", "bundled", "imagenet_labels", "read"]
+__all__ = ["BUNDLED_PATH", "Checkpoint", "RawTensor", "bundled", "imagenet_labels", "read"]
 
 _DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
+BUNDLED_PATH = os.path.join(_DATA, "squeezenet1_1.safetensors")
 _LABEL_COUNT = 1000
+
+_KINDS = ".pth, .safetensors, .npz, .onnx, .caffemodel, .h5, .param or .net"
 
 # Files that people hand to a loader and that begin in a way of their own.
 _OTHER_KINDS = (
-    (b"\x89HDF", "an HDF5 file (Keras?)"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"\x89PNG", "a PNG image"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x1f\x8b", "a gzip archive"),
-    (b"7767517", "an ncnn description"),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"<", "a web page or XML (a download that failed?)"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file it points to"),
@@ -29,16 +30,22 @@ _OTHER_KINDS = (
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a weights file: safetensors, or torch.save's zip or legacy format.
+    """Read a weights file of any format that this package has a module for.
 
     The content decides which it is, not the name. The file is mapped, not copied; nothing in it is
-    ever executed. It should not be overwritten in place while the Checkpoint is in use.
+    ever executed. It should not be overwritten in place while the Checkpoint is in use. A published
+    file, known by its hash, gets the preprocessing it was trained with.
     Raises WeightsError, naming the file, whatever is wrong with it.
     """
     file = open_file(path)
     name = file.name
     try:
-        return _read_file(file)
+        checkpoint = _read_file(file)
+        if checkpoint.format == "safetensors":  # none is known by its hash
+            return checkpoint
+        from sqznet.weights import known
+
+        return known.with_preset(checkpoint, file.view)
     except SqznetError as error:
         raise WeightsError(f"{name}: {error}") from None
     except Exception as error:  # hostile bytes may find a gap in any parser
@@ -49,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
 
 def bundled() -> Checkpoint:
     """The SqueezeNet 1.1 that comes with the package: float16, with its labels, mapped."""
-    return read(os.path.join(_DATA, "squeezenet1_1.safetensors"))
+    return read(BUNDLED_PATH)
 
 
 def imagenet_labels() -> tuple[str, ...]:
@@ -67,13 +74,36 @@ def imagenet_labels() -> tuple[str, ...]:
 
 def _read_file(file: WeightsFile) -> Checkpoint:
     view = file.view
+    if file.path.endswith(".bin"):  # ncnn's weights, which no content tells apart
+        from sqznet.weights import ncnn
+
+        if ncnn.is_half_of_a_pair(file):
+            return ncnn.read(file)
     if safetensors.looks_like(view):
         return safetensors.read(file)
-    from sqznet.weights import torch  # brings zipfile along, which the bundled weights do without
+    from sqznet.weights import npz, torch  # bring zipfile, which the bundled weights do without
 
+    if npz.looks_like(view):
+        return npz.read(file)
     if torch.looks_like(view):
         return torch.read(file)
+    from sqznet.weights import keras
+
+    if keras.looks_like(view):
+        return keras.read(file)
+    from sqznet.weights import caffe, deep_compression, ncnn
+
+    if ncnn.looks_like(view):
+        return ncnn.read(file)
+    if deep_compression.looks_like(view):
+        return deep_compression.read(file)
+    if caffe.looks_like(view):
+        return caffe.read(file)
+    from sqznet.weights import onnx
+
+    if onnx.looks_like(view):
+        return onnx.read(file)
     start = bytes(view[:32])
     kind = next((kind for magic, kind in _OTHER_KINDS if start.startswith(magic)), None)
     found = f"is {kind}" if kind else f"begins with {start[:16]!r}"
-    raise WeightsError(f"{found}; expected a .safetensors or .pth weights file")
+    raise WeightsError(f"{found}; expected a weights file ({_KINDS})")

@@ -56,6 +56,20 @@ class RawTensor:
 
 
 @dataclass(frozen=True)
+class Quantization:
+    """A grid of numbers that a file rounds its activations to.
+
+    Each becomes scale * (n - zero_point), where n is the whole number nearest to it on that scale
+    (of two as near, the even one before zero_point is added), within low and high.
+    """
+
+    scale: float
+    zero_point: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """The content of one weights file.
 
@@ -68,9 +82,13 @@ class Checkpoint:
     labels: one name a class if the file carries them, else None.
     wiring: padding, pooling and softmax, from the file where it says so, else its format's default.
     reasons: why, by what was chosen: "variant", "conv1_padding", "conv10_padding", "ceil_mode",
-        "softmax", "preprocessing"; a phrase such as "the file's layer conv10" or "the default for
-        torch files".
+        "softmax", "preprocessing", "labels", "precision" (where the tensors are not as the file
+        has them); a phrase such as "the file's layer conv10" or "the default for torch files".
     warnings: what its user should know: that it is not what its name says, and the like.
+    activations: the grids that the file's network rounds its activations to, one after the other,
+        by place: "input", the name of a convolution (behind its ReLU), "features.N" (pool N),
+        "features.N.concat" and "features.N.add" (fire N's parts joined; its bypass added),
+        "average" (the logits). Nothing is rounded elsewhere, and nowhere in most files.
     """
 
     path: str
@@ -83,6 +101,7 @@ class Checkpoint:
     wiring: Wiring = field(default_factory=Wiring)
     reasons: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    activations: Mapping[str, tuple[Quantization, ...]] = field(default_factory=dict)
 
 
 def element_count(shape: tuple[int, ...]) -> int:

@@ -1,0 +1,96 @@
+"""What the subcommands share: exit codes, the parser, complaints, and loading a model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import sqznet
+from sqznet.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqznet import Model
+
+    Commands = argparse._SubParsersAction["Parser"]
+
+EXIT_OK = 0
+EXIT_UNREADABLE = 1
+EXIT_USAGE = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as every other error of this command is."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{printable(f'sqznet: {message}')} (see '{self.prog} --help')\n")
+
+
+def positive(text: str) -> int:
+    """The value of an option that counts something."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return value
+
+
+def complain(error: Exception, name: str | None = None) -> None:
+    """Print one line on stderr, `sqznet: NAME: reason`, naming the file once."""
+    reason = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    if name is not None:
+        shown = printable(name)
+        reason = f"{shown}: {reason.removeprefix(f'{shown}: ')}"
+    if sys.stderr is not None:
+        print(printable(f"sqznet: {' '.join(reason.split())}"), file=sys.stderr)
+
+
+def add_model_options(parser: Parser) -> None:
+    """The options that `load_model` reads."""
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        help="weights to use, a file or a name such as torchvision/squeezenet1_1 to fetch "
+        "(default: the bundled SqueezeNet 1.1)",
+    )
+    parser.add_argument(
+        "--labels", metavar="FILE", help="class names, as text or JSON (default: the weights' own)"
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="threads to use (default: see 'sqznet info')"
+    )
+    parser.add_argument(
+        "--isa", metavar="NAME", help="instruction set to use (default: see 'sqznet info')"
+    )
+
+
+def load_model(args: argparse.Namespace) -> Model | int:
+    """The model that the options ask for, or the exit code after saying why there is none."""
+    try:
+        return sqznet.load(args.model, threads=args.threads, isa=args.isa, labels=args.labels)
+    except sqznet.WeightsError as error:  # it names the file, be it weights or labels
+        complain(error)
+        return EXIT_UNREADABLE
+    except OSError as error:
+        complain(error, args.model)
+        return EXIT_UNREADABLE
+    except sqznet.SqznetError as error:  # an instruction set or a thread count
+        complain(error)
+        return EXIT_USAGE
+
+
+def print_table(rows: Iterable[tuple[str, str]]) -> None:
+    """Names and values in two aligned columns; the name of a row may be empty."""
+    rows = list(rows)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {printable(value)}")

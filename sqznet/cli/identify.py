@@ -1,0 +1,96 @@
+"""`sqznet identify`: what each weights file is, and why it is taken for that."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import sqznet
+from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, complain, print_table
+from sqznet.errors import printable
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from sqznet import Identity, Preprocessing
+    from sqznet.cli.common import Commands
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "identify",
+        help="say what each weights file is",
+        description="Say what each weights file is: its network, how it wants to be fed, and why.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="FILE", help="a weights file")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print a JSON object; for several files, a list of them",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    status = EXIT_OK
+    found: list[Identity] = []
+    for path in args.paths:
+        try:
+            identity = sqznet.identify(path)
+        except sqznet.WeightsError as error:  # it names the file
+            complain(error)
+            status = EXIT_UNREADABLE
+            continue
+        if not args.json:
+            print(("\n" if found else "") + printable(path))
+            print_table(rows(identity))
+        found.append(identity)
+    if args.json and found:
+        listed = [identity.to_dict() for identity in found]
+        print(json.dumps(listed if len(args.paths) > 1 else listed[0], indent=2))
+    return status
+
+
+def rows(identity: Identity) -> Iterator[tuple[str, str]]:
+    """The lines of one file: names and values."""
+
+    def because(value: object, field: str) -> str:
+        reason = identity.reasons.get(field)
+        return f"{value} ({reason})" if reason else f"{value}"
+
+    pooling = "ceil" if identity.ceil_mode else "floor"
+    softmax = "yes" if identity.softmax else "no"
+    yield "  format", f"{identity.format}, {identity.bytes:,} bytes"
+    yield "  network", because(identity.variant, "variant")
+    yield "  bypass", identity.bypass or "none"
+    yield "  parameters", f"{identity.parameters:,}"
+    yield "  classes", f"{identity.classes}"
+    yield "  labels", identity.labels
+    yield "  precision", because(identity.precision, "precision")
+    yield "  conv1 padding", because(identity.conv1_padding, "conv1_padding")
+    yield "  conv10 padding", because(identity.conv10_padding, "conv10_padding")
+    yield "  pooling", because(pooling, "ceil_mode")
+    yield "  softmax", because(softmax, "softmax")
+    yield "  preprocessing", because(identity.preset or "of its own", "preprocessing")
+    for line in _described(identity.preprocessing):
+        yield "", line
+    yield "  sha256", identity.sha256
+    yield "  known as", identity.known or "no known file"
+    for warning in identity.warnings:
+        yield "  warning", warning
+
+
+def _described(pre: Preprocessing) -> Iterator[str]:
+    """What is done to a photo, step by step."""
+
+    def pixels(size: tuple[int, int]) -> str:
+        return f"{size[0]} x {size[1]}"
+
+    resized = pre.resized
+    how = "resized, whatever its shape," if pre.fit == "squash" else "resized in its shape"
+    to = "to" if pre.fit == "squash" else "to cover"
+    cut = "" if resized == pre.size else f", its middle {pixels(pre.size)} cut out"
+    yield f"the photo {how} {to} {pixels(resized)}{cut}"
+    mean, std = (", ".join(f"{level:g}" for level in levels) for levels in (pre.mean, pre.std))
+    scaled = "" if set(pre.std) == {1.0} else f", divided by {std}"
+    yield f"{pre.channel_order.upper()}, 0 to 255, minus {mean}{scaled}"

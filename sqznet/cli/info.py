@@ -1,0 +1,71 @@
+"""`sqznet info`: what would be used on this machine, and why."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import sqznet
+from sqznet import cpu, weights
+from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE, complain, print_table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sqznet.cli.common import Commands
+
+
+def add_parser(commands: Commands) -> None:
+    commands.add_parser(
+        "info",
+        help="show the version, instruction set, threads and weights in use",
+        description="Show what sqznet would use on this machine, and why.",
+    )
+
+
+def run(_args: argparse.Namespace) -> int:
+    try:
+        machine = cpu.info()
+        checkpoint = weights.bundled()
+    except (sqznet.WeightsError, OSError) as error:
+        complain(error)
+        return EXIT_UNREADABLE
+    except sqznet.SqznetError as error:  # SQZNET_ISA or SQZNET_THREADS
+        complain(error)
+        return EXIT_USAGE
+    print_table(
+        [
+            ("version", sqznet.__version__),
+            ("instruction set", f"{machine['isa']}: {machine['reason']}"),
+            ("can run here", ", ".join(machine["available"])),
+            ("compiled in", ", ".join(machine["compiled"])),
+            (
+                "CPU features",
+                ", ".join(k for k, v in machine["features"].items() if v) or "none known",
+            ),
+            ("threads", f"{machine['threads']}: {machine['threads_reason']}"),
+            ("weights", f"{checkpoint.variant}, {len(checkpoint.labels or ())} classes"),
+            ("weights file", f"{checkpoint.path} ({_file_size(checkpoint.path)})"),
+            *_origins(checkpoint.metadata.get("provenance", "")),
+        ]
+    )
+    return EXIT_OK
+
+
+def _origins(provenance: str) -> list[tuple[str, str]]:
+    """Rows that say where the bundled weights come from: what the file's own record says."""
+    try:
+        record = json.loads(provenance)
+        return [
+            ("weights from", record["weights"]),
+            ("by way of", record["package"]),
+            ("class names from", record["labels"]),
+        ]
+    except (ValueError, TypeError, KeyError):
+        return [("weights from", provenance or "not recorded in the file")]
+
+
+def _file_size(path: str) -> str:
+    """The size of a file, in decimal megabytes as shops and download pages count them."""
+    return f"{os.path.getsize(path) / 1e6:.2f} MB"
