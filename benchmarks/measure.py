@@ -18,14 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import network
+from benchmarks import engines, network
 from benchmarks.cases import Case
 from benchmarks.machine import OthersMeter, cores
 from benchmarks.material import MissingError, find_photos, load_weights, network_input, some
 from benchmarks.results import CaseResult, EngineResult
 from benchmarks.worker import Worker, WorkerError
 
-TOLERANCE = 1e-3  # largest logit error / largest logit, against float64
 _CHECKED_PHOTOS = 10
 _LEAST_AGREEING = 7  # of those: resizing without antialiasing moves some top-1, not most
 _PHOTOS_A_TURN = 5
@@ -46,7 +45,7 @@ class Setup:
 
 def run(case: Case, setup: Setup) -> CaseResult:
     """Measure one case; what cannot run is in the result with its reason."""
-    results = [EngineResult(name) for name in setup.engines]
+    results = [EngineResult(name) for name in _engines(case, setup)]
     if case.threads > cores():
         reason = f"needs {case.threads} cores, {cores()} usable"
         return CaseResult(case, results, skipped=reason)
@@ -55,7 +54,8 @@ def run(case: Case, setup: Setup) -> CaseResult:
         photos = find_photos(setup.photos)
     except MissingError as error:
         return CaseResult(case, results, skipped=str(error))
-    kind = {"latency": _Latency, "jpeg": _Jpeg, "cold": _Cold}[case.kind](case, weights, photos)
+    kinds = {"latency": _Latency, "int8": _Latency, "jpeg": _Jpeg, "cold": _Cold}
+    kind = kinds[case.kind](case, weights, photos)
     meter = OthersMeter()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sqznet-bench-"))
@@ -75,6 +75,12 @@ def run(case: Case, setup: Setup) -> CaseResult:
                 if result.skipped is None:
                     _take(result, turn, number)
     return CaseResult(case, results, others=meter.cores())
+
+
+def _engines(case: Case, setup: Setup) -> list[str]:
+    if case.kind != "int8":
+        return list(setup.engines)
+    return [engines.INT8.get(n, n) for n in setup.engines if n == engines.OURS or n in engines.INT8]
 
 
 def _take(result: EngineResult, turn: Turn, number: int) -> None:
@@ -112,7 +118,7 @@ class _Latency(_Kind):
         worker.prepare(self.case.variant, self.weights, self.case.shape)
         logits = worker.logits(self.inputs)
         result.error = relative_error(logits, self.expected)
-        if not result.error <= TOLERANCE:
+        if not result.error <= engines.get(result.engine).tolerance:
             raise WorkerError(f"wrong answer: error {result.error:.1e} of the largest logit")
         batch = self.case.batch
         calls = 5 if batch == 1 else 2

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import pytest
 
 from benchmarks import cases, engines, network
+from benchmarks.engines.base import Engine
 from benchmarks.material import find_photos, network_input, some
-from benchmarks.measure import TOLERANCE, cold_start, relative_error
+from benchmarks.measure import cold_start, relative_error
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -57,7 +58,7 @@ def test_latency(
     worker, _ = start(name, case)
     inputs = network_input(some(find_photos(), case.batch))
     expected = network.forward(network.layers(case.variant), weights(case.variant), inputs)
-    assert relative_error(worker.logits(inputs), expected) <= TOLERANCE
+    assert relative_error(worker.logits(inputs), expected) <= Engine.tolerance
     rounds = 40 if case.batch == 1 else 5
     benchmark.group = case.title.replace("per image", "per batch")
     benchmark.pedantic(CLOCK.replay(worker.time(rounds)), rounds=rounds)

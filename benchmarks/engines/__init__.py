@@ -12,11 +12,14 @@ from benchmarks.engines.base import Engine
 OURS = "sqznet"
 RIVALS = ("onnxruntime", "ncnn", "openvino", "litert", "mnn", "opencv", "torch")
 NAMES = (OURS, *RIVALS)
+# Rivals that run 8-bit networks; sqznet stays fp32 against them.
+INT8 = {"onnxruntime": "onnxruntime_int8", "openvino": "openvino_int8"}
 
 
 def get(name: str) -> type[Engine]:
     """The adapter class; loading it does not import the engine itself."""
-    if name not in NAMES:
-        raise ValueError(f"unknown engine {name!r}; expected one of {', '.join(NAMES)}")
+    known = (*NAMES, *INT8.values())
+    if name not in known:
+        raise ValueError(f"unknown engine {name!r}; expected one of {', '.join(known)}")
     adapter: type[Engine] = import_module(f"benchmarks.engines.{name}").Adapter
     return adapter

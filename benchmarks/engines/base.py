@@ -25,6 +25,7 @@ class Engine:
 
     package = ""  # on PyPI
     module = ""  # what to import
+    tolerance = 1e-3  # largest logit error / largest logit, against float64
 
     @classmethod
     def available(cls) -> str | None:
