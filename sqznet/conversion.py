@@ -15,13 +15,16 @@ from sqznet.weights import metadata, writers
 from sqznet.weights.checkpoint import element_count
 from sqznet.weights.mapped import shown_path
 
+_NOT_ROUNDED = "unlike its source it rounds no activations; its answers differ a little"
+
 
 @dataclass(frozen=True)
 class Converted:
     """What `convert` wrote.
 
     path: the file; format: "safetensors", "npz", "torch" or "onnx"; variant: such as
-    "squeezenet1_1"; parameters: how many numbers its tensors have; nbytes: the file's size.
+    "squeezenet1_1"; parameters: how many numbers its tensors have; nbytes: the file's size;
+    warnings: what of the source it cannot hold.
     """
 
     path: str
@@ -29,6 +32,7 @@ class Converted:
     variant: str
     parameters: int
     nbytes: int
+    warnings: tuple[str, ...] = ()
 
 
 def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Converted:
@@ -41,7 +45,8 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
 
     Every tensor keeps its precision (bfloat16 becomes float32 in an .npz file, without loss).
     Variant, preprocessing, labels, padding and pooling go along, and so does whatever else the
-    source says of itself. An ONNX file's output are logits, so that it has no softmax.
+    source says of itself. An ONNX file's output are logits, so that it has no softmax. How an int8
+    file rounds its activations is left out, and a warning says so: its weights go along, exactly.
 
     Raises WeightsError if the source cannot be read or the target cannot be written, and
     SqznetError if the target's ending is none of these or it is the source itself.
@@ -81,6 +86,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         variant=network.variant,
         parameters=sum(element_count(shape) for shape in shapes.values()),
         nbytes=len(content),
+        warnings=(_NOT_ROUNDED,) if checkpoint.activations else (),
     )
 
 

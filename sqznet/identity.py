@@ -87,7 +87,7 @@ def identify(source: Source) -> Identity:
         variant=network.variant,
         bypass=graph.BYPASSES[network.variant.removeprefix(base)],
         parameters=sum(map(element_count, shapes.values())),
-        precision=", ".join(sorted({tensor.dtype for tensor in checkpoint.tensors.values()})),
+        precision=_precision(checkpoint),
         classes=network.num_classes,
         labels=names,
         conv1_padding=checkpoint.wiring.conv1_padding,
@@ -100,6 +100,14 @@ def identify(source: Source) -> Identity:
         reasons={"variant": "its tensors", **dict.fromkeys(stated, default), **checkpoint.reasons},
         warnings=(*checkpoint.warnings, *warnings),
     )
+
+
+def _precision(checkpoint: Checkpoint) -> str:
+    grids = [grid for roundings in checkpoint.activations.values() for grid in roundings]
+    if not grids:
+        return ", ".join(sorted({tensor.dtype for tensor in checkpoint.tensors.values()}))
+    is_int8 = max(grid.high - grid.low for grid in grids) < 256
+    return f"{'int8' if is_int8 else 'integer'} weights and activations"
 
 
 def _labels(checkpoint: Checkpoint, classes: int) -> tuple[str, list[str]]:

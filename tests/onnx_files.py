@@ -15,11 +15,14 @@ from . import networks
 
 Array = Any
 
-FLOAT, UINT8, INT8, INT32, INT64, FLOAT16, DOUBLE, BFLOAT16 = 1, 2, 3, 6, 7, 10, 11, 16
+FLOAT, UINT8, INT8, UINT16, INT16, INT32, INT64 = range(1, 8)
+FLOAT16, DOUBLE, BFLOAT16 = 10, 11, 16
 TYPES = {
     "float32": FLOAT,
     "uint8": UINT8,
     "int8": INT8,
+    "uint16": UINT16,
+    "int16": INT16,
     "int32": INT32,
     "int64": INT64,
     "float16": FLOAT16,
@@ -263,6 +266,55 @@ class Exporter:
             attributes = {"axis": 1} if op in ("Flatten", "Softmax") else {}
             x = self.node(op, [x], **attributes)
         return x
+
+
+@dataclass
+class Rounding(Exporter):
+    """Quantises whatever a layer takes or gives, as QDQ files do, to one grid of uint8.
+
+    scale, zero_point: of all activations; weights: whether they stand behind such nodes, too.
+    """
+
+    scale: Array = field(default_factory=lambda: np.float32(8))
+    zero_point: Array = field(default_factory=lambda: np.uint8(128))
+    weights: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # A scale and a zero point of each node's own, as quantisers write them.
+        self.grids = 0
+
+    def rounded(self, x: str, taken_scale: Array | None = None) -> str:
+        """`x` behind the two nodes; `taken_scale`: that of the second one, if not the same."""
+        self.grids += 1
+        number = self.grids
+        zero = self.constant(f"zero {number}", np.asarray(self.zero_point))
+        scale = self.constant(f"scale {number}", np.asarray(self.scale))
+        integers = super().node("QuantizeLinear", [x, scale, zero])
+        if taken_scale is not None:
+            scale = self.constant(f"taken scale {number}", taken_scale)
+        return super().node("DequantizeLinear", [integers, scale, zero])
+
+    def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
+        y = super().node(op, inputs, **attributes)
+        return y if op in ("Conv", "Flatten", "Softmax") else self.rounded(y)
+
+    def conv(self, name: str, x: str, relu: bool = True, **attributes: Any) -> str:
+        if x == self.input:
+            x = self.rounded(x)
+        y = super().conv(name, x, relu, **attributes)
+        return y if relu else self.rounded(y)
+
+    def parameters(self, name: str) -> list[str]:
+        weight, *bias = super().parameters(name)
+        if not self.weights:
+            return [weight, *bias]
+        grid = [
+            self.constant(f"{weight} scale", np.float32(0.05)),
+            self.constant(f"{weight} zero", np.int8(3)),
+        ]
+        integers = super().node("QuantizeLinear", [weight, *grid])
+        return [super().node("DequantizeLinear", [integers, *grid]), *bias]
 
 
 def small(**options: Any) -> bytes:

@@ -42,7 +42,7 @@ def positive(text: str) -> int:
     return value
 
 
-def complain(error: Exception, name: str | None = None) -> None:
+def complain(error: Exception | str, name: str | None = None) -> None:
     """Print one line on stderr, `sqznet: NAME: reason`, naming the file once."""
     reason = str(error)
     if isinstance(error, OSError) and error.strerror:

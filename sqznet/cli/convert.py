@@ -42,4 +42,6 @@ def run(args: argparse.Namespace) -> int:
         f"{printable(done.path)}: {done.format}, {done.variant}, "
         f"{done.parameters} parameters, {done.nbytes} bytes"
     )
+    for warning in done.warnings:
+        complain(f"warning: {warning}", done.path)
     return EXIT_OK

@@ -28,7 +28,11 @@ _FIRST_KEY = 0x08
 # The input of the ONNX zoo's files that came from Caffe 2, "SqueezeNet 1.0-*".
 _CAFFE2_INPUT = "data_0"
 
-_QUANTIZED_WARNING = "int8 weights were de-quantised to float32; activations are not quantised"
+_ROUNDED_WARNING = (
+    "int8 weights are kept as floats, exactly, and activations are rounded as the file says; "
+    "slower than a float file"
+)
+_DEQUANTIZED_WARNING = "int8 weights were de-quantised to float32"
 
 
 def looks_like(view: memoryview) -> bool:
@@ -40,7 +44,8 @@ def read(file: WeightsFile) -> Checkpoint:
     """Read an ONNX file: IR version 3 or newer, operator sets 7 to 28, floats or int8 (QDQ and
     QOperator). Tensors in other files are taken from the model's own folder.
 
-    Network, padding, pooling and softmax are read from the graph. Metadata whose keys begin with
+    Network, padding, pooling, softmax and how activations are rounded are read from the graph;
+    integers are de-quantised without loss. Metadata whose keys begin with
     "sqznet." (see `sqznet.weights.metadata`) say how photos are fed to it; without it, a graph
     like those that the ONNX zoo got from Caffe 2 is fed squashed BGR levels, any other as
     torchvision does, at the size of the graph's input.
@@ -68,8 +73,14 @@ def read(file: WeightsFile) -> Checkpoint:
     reasons = {**reasons, "variant": "the graph", "preprocessing": preprocessing_reason}
     if described.labels is not None:
         reasons["labels"] = "the file's metadata"
-    if constants.any_quantized:
+    activations = network.activations
+    warnings: tuple[str, ...] = ()
+    if activations:
+        reasons["precision"] = "de-quantised to float32"
+        warnings = (_ROUNDED_WARNING,)
+    elif constants.any_quantized:
         reasons["precision"] = "int8 in the file, de-quantised"
+        warnings = (_DEQUANTIZED_WARNING,)
     return Checkpoint(
         path=file.name,
         format="onnx",
@@ -80,7 +91,8 @@ def read(file: WeightsFile) -> Checkpoint:
         labels=described.labels,
         wiring=wiring,
         reasons=reasons,
-        warnings=(_QUANTIZED_WARNING,) if constants.any_quantized else (),
+        warnings=warnings,
+        activations=activations,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import RawTensor, element_count, shown
+from sqznet.weights.checkpoint import Quantization, RawTensor, element_count, shown
 from sqznet.weights.onnx_graph import Graph, Node
-from sqznet.weights.onnx_tensors import OnnxTensor, TensorData
+from sqznet.weights.onnx_tensors import OnnxTensor, TensorData, integer_bounds
 
 # Nodes that hand a constant on; a longer chain of them is a circle.
 _HANDED_ON = ("Identity", "Cast")
@@ -16,15 +16,23 @@ _MAX_CHAIN = 20
 _UINT8 = 2
 _MAX_AXES = 8
 
+# Of an activation's integers: float32 holds any of them exactly. And its largest number.
+_MAX_LEVELS = 1 << 16
+_FLOAT32_MAX = 3.4028234663852886e38
+
 
 @dataclass(frozen=True)
 class Quantized:
-    """An integer tensor and what makes floats of it."""
+    """An integer tensor and what makes floats of it.
+
+    bounds: of such integers, if the tensor is of floats that are to be rounded to them first.
+    """
 
     tensor: OnnxTensor
     scales: tuple[OnnxTensor, ...]
     zero_point: OnnxTensor | None
     axis: int
+    bounds: tuple[int, int] | None = None
 
 
 class Constants:
@@ -57,11 +65,11 @@ class Constants:
         return self._data.raw(_required(found, name, node))
 
     def dequantized(self, source: Quantized, *key: str) -> RawTensor:
-        """The floats of an integer tensor; `key` names it and its scales."""
+        """The floats that it stands for; `key` names it and its scales."""
         self.any_quantized = True
         if key not in self._converted:
             self._converted[key] = self._data.dequantized(
-                source.tensor, source.scales, source.zero_point, source.axis
+                source.tensor, source.scales, source.zero_point, source.axis, source.bounds
             )
         return self._converted[key]
 
@@ -76,26 +84,51 @@ class Constants:
             raise WeightsError(f"{tensor} of {node} is no short list of integers")
         return tuple(int(value) for value in self._data.numbers(tensor).reshape(-1))
 
-    def lowest(self, name: str, node: Node) -> bool:
-        """Whether a zero point is the lowest value of its type, so that nothing below 0 passes."""
-        if not name:
-            return node.integer("output_dtype", _UINT8) == _UINT8
-        return self.integers(name, node) == (self.required(name, node).lowest,)
+    def quantization(self, node: Node, index: int) -> Quantization:
+        """How a node rounds its activations, or takes them for rounded.
+
+        Its input `index` is their scale and the next one the zero point. Raises WeightsError if
+        these are no constants, or not one number each that an activation can have.
+        """
+        low, high = self._bounds(node, index + 1)
+        scale_tensor = self.required(node.input(index), node)
+        scale = self._number(scale_tensor, node)
+        zero_point = 0
+        if node.input(index + 1):
+            zero_point = int(self._number(self.required(node.input(index + 1), node), node))
+        if not (scale_tensor.is_float and 0 < scale * (high - low) <= _FLOAT32_MAX):
+            raise WeightsError(
+                f"{node} has the scale {shown(scale)}, expected a float above 0 of which "
+                f"{high - low} make no infinity"
+            )
+        return Quantization(scale, zero_point, low, high)
+
+    def _bounds(self, node: Node, index: int = 2) -> tuple[int, int]:
+        """Of the integers that a node gives or takes; its input `index` is their zero point."""
+        data_type = node.integer("output_dtype", 0) or _UINT8
+        if node.input(index):
+            data_type = self.required(node.input(index), node).data_type
+        bounds = integer_bounds(data_type)
+        if bounds is None or bounds[1] - bounds[0] >= _MAX_LEVELS:
+            raise WeightsError(
+                f"{node} is of ONNX's element type {shown(data_type)}, "
+                "expected integers of 8 or 16 bits"
+            )
+        return bounds
+
+    def _number(self, tensor: OnnxTensor, node: Node) -> float:
+        if element_count(tensor.shape) != 1:
+            raise WeightsError(
+                f"{tensor} of {node} has the shape {tensor.shape}, expected one number"
+            )
+        return float(self._data.numbers(tensor).reshape(-1)[0])
 
     def _find(self, name: str) -> OnnxTensor | Quantized | None:
         """The tensor that a value is made of, by any of the nodes that a weight may pass."""
-        for _ in range(_MAX_CHAIN):
-            tensor, node = self._stored(name)
-            if tensor is not None or node is None:
-                return tensor
-            if node.op == "DequantizeLinear":
-                quantized = self._dequantize(node)
-                if quantized is not None:
-                    return quantized
-            elif node.op != "QuantizeLinear":
-                return None
-            name = node.input(0)
-        return None
+        tensor, node = self._stored(name)
+        if tensor is None and node and node.op == "DequantizeLinear":
+            return self._dequantize(node)
+        return tensor
 
     def _stored(self, name: str) -> tuple[OnnxTensor | None, Node | None]:
         """The tensor that a value is, or else the node that computes it."""
@@ -114,15 +147,35 @@ class Constants:
         return None, node
 
     def _dequantize(self, node: Node) -> Quantized | None:
-        """What a DequantizeLinear node reads; None if that is no constant of the file."""
-        tensor = self.tensor(node.input(0))
+        """What a DequantizeLinear node reads; None if that is no constant of the file.
+
+        Tools that train a network for eight bits leave its weights as floats, behind a
+        QuantizeLinear node.
+        """
+        tensor, maker = self._stored(node.input(0))
+        bounds = None
+        if tensor is None and maker and maker.op == "QuantizeLinear":
+            tensor = self.tensor(maker.input(0))
+            bounds = self._bounds(maker)
+            if not all(self._agree(maker.input(i), node.input(i)) for i in (1, 2)):
+                raise WeightsError(f"{node} has other scales than {maker}, whose integers it takes")
         if tensor is None:
             return None
         if node.integer("block_size", 0):
             raise WeightsError(f"{node} has scales for blocks, expected one for each channel")
         zero_point = self.required(node.input(2), node) if node.input(2) else None
         scale = self.required(node.input(1), node)
-        return Quantized(tensor, (scale,), zero_point, node.integer("axis", 1))
+        return Quantized(tensor, (scale,), zero_point, node.integer("axis", 1), bounds)
+
+    def _agree(self, first: str, second: str) -> bool:
+        """Whether two values are the same constant, or both left out."""
+        pair = [self.tensor(name) for name in (first, second)]
+        arrays = [self._data.numbers(tensor) for tensor in pair if tensor is not None]
+        return first == second or (
+            len(arrays) == 2
+            and arrays[0].shape == arrays[1].shape
+            and bool((arrays[0] == arrays[1]).all())
+        )
 
 
 def _required(tensor: OnnxTensor | None, name: str, node: Node) -> OnnxTensor:

@@ -84,11 +84,14 @@ class OnnxTensor:
     def is_float(self) -> bool:
         return self.data_type in _FLOATS
 
-    @property
-    def lowest(self) -> int:
-        """The lowest value of an integer type."""
-        kind, size = _INTEGERS.get(self.data_type, ("", 0))
-        return -(1 << (8 * size - 1)) if kind.startswith("i") else 0
+
+def integer_bounds(data_type: int) -> tuple[int, int] | None:
+    """The lowest and highest value of one of ONNX's integer types; None for another type."""
+    if data_type not in _INTEGERS:
+        return None
+    kind, size = _INTEGERS[data_type]
+    bits = 8 * size
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if kind[0] == "i" else (0, (1 << bits) - 1)
 
 
 def parse_tensor(reader: MessageReader, message: memoryview) -> OnnxTensor:
@@ -168,26 +171,37 @@ class TensorData:
         scales: tuple[OnnxTensor, ...],
         zero_point: OnnxTensor | None,
         axis: int,
+        bounds: tuple[int, int] | None,
     ) -> RawTensor:
         """(tensor - zero_point) * scales, in float32.
 
+        With `bounds`, of a tensor of floats, which are first quantised to integers within them.
         Scales and zero point are one number each, or one for each index of `axis`. Raises
         WeightsError if they are something else or the tensor is not of integers.
         """
         import numpy as np
 
         size = tensor.item_size
-        if tensor.is_float:
+        if tensor.is_float and bounds is None:
             raise WeightsError(f"{tensor} is to be de-quantised, but holds floats")
+        for scale in scales:
+            if not scale.is_float:
+                raise WeightsError(f"{scale}, a scale, holds no floats")
         self._spend(element_count(tensor.shape) * max(4, size), tensor)
-        values = self.numbers(tensor).astype(np.float32)
-        if zero_point is not None:
-            values -= self._along(zero_point, values.shape, axis)
+        zero = np.float32(0)
         with np.errstate(all="ignore"):  # what overflows is refused with every other infinity
-            for scale in scales:
-                if not scale.is_float:
-                    raise WeightsError(f"{scale}, a scale, holds no floats")
-                values *= self._along(scale, values.shape, axis)
+            values = self.numbers(tensor).astype(np.float32)
+            factors = [self._along(scale, values.shape, axis) for scale in scales]
+            if zero_point is not None:
+                zero = self._along(zero_point, values.shape, axis)
+            if bounds is not None:
+                values /= factors[0]
+                np.rint(values, out=values)
+                values += zero
+                np.clip(values, *bounds, out=values)
+            values -= zero
+            for factor in factors:
+                values *= factor
         return RawTensor("float32", tensor.shape, values.reshape(-1).data.cast("B"))
 
     def zeros(self, count: int, what: str) -> RawTensor:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from sqznet.errors import WeightsError
 from sqznet.graph import MAX_PADDING, MaxPool, Wiring
 from sqznet.weights.checkpoint import shown
+from sqznet.weights.onnx_found import FoundConv, FoundFire, FoundNetwork
 from sqznet.weights.onnx_graph import Node
-from sqznet.weights.onnx_network import FoundConv, FoundFire, FoundNetwork
 
 Size = tuple[int, int]
 
