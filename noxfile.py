@@ -108,6 +108,14 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session
+def crosscheck(session: nox.Session) -> None:
+    """Weights files against the engines and libraries that they are made for."""
+    session.install(f"{ROOT}[test,crosscheck]")
+    files = [*ROOT.glob("tests/test_weights_*.py"), ROOT / "tests" / "test_convert.py"]
+    session.run("pytest", "-m", "slow or not slow", *map(str, sorted(files)))
+
+
+@nox.session
 def sanitize(session: nox.Session) -> None:
     """The tests on a build with AddressSanitizer and UBSan (needs g++)."""
     session.install(
@@ -130,8 +138,14 @@ def sanitize(session: nox.Session) -> None:
         **shared_environment(),
     }
     session.run("python", "-I", "-c", SANITIZED, env=environment)
-    session.run("pytest", *(session.posargs or ["tests"]), env=environment)
+    session.run("pytest", *(session.posargs or ["tests", *PURE_PYTHON]), env=environment)
 
+
+# Tests that bring no new bytes to the compiled modules, only time.
+PURE_PYTHON = [
+    f"--ignore-glob=*/tests/{name}"
+    for name in ("fuzz/*", "test_weights_*", "test_convert*", "test_hub*", "test_identify*")
+]
 
 SANITIZED = """
 import pathlib, sqznet._kernels, sqznet._pixels
