@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -204,6 +205,8 @@ def compile_commands(isa: str) -> dict[Path, list[str]]:
     calls = re.findall(rf"^ *sqz_add_isa\({isa}\b([^)]*)\)", text, re.MULTILINE)
     assert calls, f"CMakeLists.txt does not add {isa}"
     flags = [word for call in calls for word in call.split() if word.startswith("-m")]
+    if sys.maxsize > 2**32:  # -mfpu chooses NEON on 32-bit ARM, where it is not the baseline
+        flags = [word for word in flags if not word.startswith("-mfpu=")]
     left_out = re.findall(
         r'if\(NOT name STREQUAL "(\w+)"\).*\n *target_sources\([^ ]* PRIVATE (\S+)\)', text
     )

@@ -17,6 +17,11 @@ namespace avx512 {
 extern const KernelTable kTable;
 }
 #endif
+#if defined(SQZ_HAVE_NEON)
+namespace neon {
+extern const KernelTable kTable;
+}
+#endif
 
 namespace {
 
@@ -37,10 +42,16 @@ std::vector<Candidate> candidates() {
 #else
   const KernelTable* avx512_table = nullptr;
 #endif
+#if defined(SQZ_HAVE_NEON)
+  const KernelTable* neon_table = &neon::kTable;
+#else
+  const KernelTable* neon_table = nullptr;
+#endif
   return {
       {{"avx512", avx512_table != nullptr, f.avx512 && f.avx2 && f.fma, "AVX-512 F, BW, DQ and VL"},
        avx512_table},
       {{"avx2", avx2_table != nullptr, f.avx2 && f.fma, "AVX2 and FMA"}, avx2_table},
+      {{"neon", neon_table != nullptr, f.neon, "NEON, on ARMv7 with VFPv4"}, neon_table},
       {{"scalar", true, true, "nothing"}, &scalar::kTable},
   };
 }

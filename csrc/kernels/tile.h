@@ -3,6 +3,10 @@
 
 #include "vec.h"
 
+#if defined(SQZ_ISA_NEON)
+#include "tile_neon.h"
+#else
+
 namespace sqz {
 namespace SQZ_ISA {
 
@@ -25,3 +29,5 @@ SQZ_INLINE void multiply_tile(const float* const* x, ptrdiff_t depth, const floa
 
 }  // namespace SQZ_ISA
 }  // namespace sqz
+
+#endif

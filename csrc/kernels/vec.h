@@ -48,12 +48,21 @@
 #define SQZ_UNROLL
 #endif
 
+// For loops whose values fit into 32 registers, but not into 16.
+#if defined(SQZ_ISA_NEON) && (defined(__aarch64__) || defined(_M_ARM64))
+#define SQZ_UNROLL_WIDE SQZ_UNROLL
+#else
+#define SQZ_UNROLL_WIDE
+#endif
+
 #if defined(SQZ_ISA_SCALAR)
 #include "vec_scalar.h"
 #elif defined(SQZ_ISA_AVX2)
 #include "vec_avx2.h"
 #elif defined(SQZ_ISA_AVX512)
 #include "vec_avx512.h"
+#elif defined(SQZ_ISA_NEON)
+#include "vec_neon.h"
 #else
 #error "compile this file for one instruction set: SQZ_ISA_SCALAR, SQZ_ISA_AVX2, ..."
 #endif

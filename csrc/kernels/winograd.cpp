@@ -124,8 +124,10 @@ void multiply_block(int tiles, const float* points, const float* u, int channels
     if (tiles == 8) return multiply<8, kPoints>(points, u, channels, products);
     if (tiles == 7) return multiply<7, kPoints>(points, u, channels, products);
   }
-  if constexpr (kConvMr > 4) {
+  if constexpr (kConvMr > 5) {
     if (tiles == 6) return multiply<6, kPoints>(points, u, channels, products);
+  }
+  if constexpr (kConvMr > 4) {
     if (tiles == 5) return multiply<5, kPoints>(points, u, channels, products);
   }
   if (tiles == 4) return multiply<4, kPoints>(points, u, channels, products);
@@ -187,12 +189,14 @@ void transform_filters(const float* w, int channels, float* u) {
       prefetch(w + 8 * kTaps * kTaps * kConvNr + line);
     for (int v = 0; v < kConvNv; ++v) {
       Vec half[kTaps][kSide];  // [column][point]
+      SQZ_UNROLL_WIDE
       for (int j = 0; j < kTaps; ++j) {
         Vec g[kTaps];
         SQZ_UNROLL
         for (int i = 0; i < kTaps; ++i) g[i] = load(w + (i * kTaps + j) * kConvNr + v * kLanes);
         T::filter(g, half[j]);
       }
+      SQZ_UNROLL_WIDE
       for (int i = 0; i < kSide; ++i) {
         Vec g[kTaps], out[kSide];
         SQZ_UNROLL
