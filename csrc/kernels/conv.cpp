@@ -55,12 +55,23 @@ SQZ_INLINE void multiply(const ConvArgs& a, const Tile& t, const float* w, const
     multiply_tile<kConvMr>(x, run, w, acc);
     w += run * kConvNr;
   }
+  if (a.relu) {
+    SQZ_UNROLL
+    for (int m = 0; m < kConvMr; ++m) {
+      SQZ_UNROLL
+      for (int v = 0; v < kConvNv; ++v) acc[m][v] = max(acc[m][v], zero());
+    }
+  }
   SQZ_UNROLL
   for (int m = 0; m < kConvMr; ++m) {
+    if (m >= t.pixels) break;
+    if (channels >= kConvNr) {
+      SQZ_UNROLL
+      for (int v = 0; v < kConvNv; ++v) store(t.y[m] + v * kLanes, acc[m][v]);
+      continue;
+    }
     SQZ_UNROLL
     for (int v = 0; v < kConvNv; ++v) {
-      if (a.relu) acc[m][v] = max(acc[m][v], zero());
-      if (m >= t.pixels) continue;
       const int left = channels - v * kLanes;
       if (left >= kLanes)
         store(t.y[m] + v * kLanes, acc[m][v]);

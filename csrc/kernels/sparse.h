@@ -66,9 +66,10 @@ SQZ_INLINE void multiply_list(const int32_t* list, int count, const Value& value
   }
   const auto step = [&](int entry, Vec(*to)[kConvNv]) {
     const ptrdiff_t c = list[entry];
+    const float* row = as_one_address(w + c * kConvNr);
     Vec wv[kConvNv];
     SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) wv[v] = load(w + c * kConvNr + v * kLanes);
+    for (int v = 0; v < kConvNv; ++v) wv[v] = load(row + v * kLanes);
     SQZ_UNROLL
     for (int m = 0; m < kSparseMr; ++m) {
       const Vec xv = broadcast(value(entry, c, m));
@@ -77,6 +78,7 @@ SQZ_INLINE void multiply_list(const int32_t* list, int count, const Value& value
     }
   };
   int e = 0;
+  SQZ_UNROLL_TWICE
   for (; e + kChains <= count; e += kChains) {
     SQZ_UNROLL
     for (int i = 0; i < kChains; ++i) step(e + i, sum[i]);

@@ -13,7 +13,8 @@ void conv_f32(const ConvArgs&, int64_t, int64_t);
 
 namespace {
 
-constexpr int kTiles = 12, kGroup = kTiles * kSparseMr, kDenseTiles = kGroup / kConvMr;
+constexpr int kTiles = kConvMr == 5 ? 10 : 12;
+constexpr int kGroup = kTiles * kSparseMr, kDenseTiles = kGroup / kConvMr;
 static_assert(kDenseTiles * kConvMr == kGroup, "a group is a whole number of dense tiles, too");
 
 // Lists of more channels would not fit on the stack: such layers, which no SqueezeNet has, go

@@ -55,6 +55,13 @@
 #define SQZ_UNROLL_WIDE
 #endif
 
+// For loops whose bookkeeping is a good part of them where instructions have few operands.
+#if defined(SQZ_ISA_NEON) && defined(__GNUC__) && !defined(__clang__)
+#define SQZ_UNROLL_TWICE _Pragma("GCC unroll 2")
+#else
+#define SQZ_UNROLL_TWICE
+#endif
+
 #if defined(SQZ_ISA_SCALAR)
 #include "vec_scalar.h"
 #elif defined(SQZ_ISA_AVX2)
@@ -71,6 +78,14 @@ namespace sqz {
 namespace SQZ_ISA {
 
 inline constexpr int kConvNr = kConvNv * kLanes;
+
+// `p`, but computed once and not again with every offset to it.
+SQZ_INLINE const float* as_one_address(const float* p) {
+#if defined(SQZ_ISA_NEON) && !defined(_MSC_VER)
+  __asm__("" : "+r"(p));
+#endif
+  return p;
+}
 
 }  // namespace SQZ_ISA
 }  // namespace sqz

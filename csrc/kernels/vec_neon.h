@@ -10,15 +10,14 @@ namespace SQZ_ISA {
 
 inline constexpr int kLanes = 4;
 #if defined(__aarch64__) || defined(_M_ARM64)
-// 4 pixels x 4 registers: 16 accumulators, 4 weights, and 4 registers with 4 channels of each
-// pixel, of which the multiplications pick a lane: 12 loads for 64 multiplications. A fifth pixel
-// fits, but then the compiler runs out of registers to load ahead.
-inline constexpr int kConvMr = 4;
+// 5 pixels x 4 registers: 20 accumulators, 4 weights, and 5 registers with 4 channels of each
+// pixel, of which the multiplications pick a lane: 13 loads for 80 multiplications.
+inline constexpr int kConvMr = 5;
 inline constexpr int kConvNv = 4;
 // Pixels that share a list of channels, and the share of channels on it from which the dense 1x1
 // kernels are the quicker ones.
-inline constexpr int kSparseMr = 3;
-inline constexpr float kDenseFrom = 0.9f;
+inline constexpr int kSparseMr = 4;
+inline constexpr float kDenseFrom = 0.95f;
 #else
 // 4 pixels x 2 registers: 8 accumulators, 2 weights and 4 registers of pixels.
 inline constexpr int kConvMr = 4;
