@@ -154,6 +154,30 @@ for module in (sqznet._kernels, sqznet._pixels):
 """
 
 
+@nox.session(venv_backend="none")
+def wheel_aarch64(session: nox.Session) -> None:
+    """The wheel for 64-bit ARM boards, cross-built on Debian 12 for x86-64 (docs/arm.md)."""
+    session.run("scripts/cross.sh", "aarch64", external=True)
+
+
+@nox.session(venv_backend="none")
+def wheel_armv7l(session: nox.Session) -> None:
+    """The wheel for 32-bit ARM boards, likewise."""
+    session.run("scripts/cross.sh", "armv7l", external=True)
+
+
+@nox.session(venv_backend="none")
+def emulate(session: nox.Session) -> None:
+    """The tests on both of these wheels under emulation; arguments after -- go to pytest."""
+    for arch, cpu in (
+        ("aarch64", "cortex-a53"),
+        ("aarch64", "max,sme=off"),
+        ("armv7l", "cortex-a7"),
+    ):
+        command = ["scripts/emulate.sh", arch, cpu, *session.posargs]
+        session.run(*command, external=True, env=shared_environment())
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """sqznet against the other engines; arguments after -- go to the comparison."""

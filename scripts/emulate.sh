@@ -10,8 +10,5 @@ fi
 python=$PWD/build/cross/$1/python/bin/python3
 export QEMU_CPU=$2
 shift 2
-# Not from the source folder, which has no compiled modules and would be found first.
-tests=$PWD/tests
-arguments=("$@")
-cd "$(dirname "$python")"
-exec "$python" -m pytest -p no:cacheprovider "${arguments[@]:-$tests}"
+# -P: not from the source folder, which has no compiled modules and would be found first.
+exec "$python" -P -m pytest -p no:cacheprovider "${@:-tests}"
