@@ -1,0 +1,113 @@
+"""Instructions that one image costs on AArch64, sqznet and ncnn, counted under emulation.
+
+`scripts/cross.sh aarch64` comes first; then `python -m benchmarks.instructions` prints the table.
+Both engines run the same weights on the same photo with one thread on an emulated Cortex-A72, and
+what is counted is a third inference less the first: half the difference between runs of three and
+of one, so that loading and packing drop out. Instructions are no time: a count says nothing about
+caches and memory, and little about a core that runs several at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import network
+from benchmarks.engines import get
+from benchmarks.engines.base import SIZE, read_with_pillow
+from benchmarks.material import ROOT, MissingError, find_photos, load_weights
+
+ENGINES = ("sqznet", "ncnn")
+PYTHON = "3.11"  # of the target, see scripts/cross.sh
+_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
+_CROSS = ROOT / "build" / "cross" / "aarch64"
+_RIVALS = _CROSS / "rivals"
+
+
+class Counter:
+    """Runs Python scripts in the emulated Python and counts what they execute."""
+
+    def __init__(self, folder: Path, cpu: str) -> None:
+        self._folder = folder
+        self._plugin = folder / "count.so"
+        self._environment = {**os.environ, "QEMU_CPU": cpu, "PYTHONHASHSEED": "0"}
+        source = Path(__file__).with_name("count_plugin.c")
+        flags = ["-O2", "-fPIC", "-shared"]
+        subprocess.run(["gcc", *flags, str(source), "-o", str(self._plugin)], check=True)
+
+    def run(self, module: str, *arguments: str) -> int:
+        """Instructions executed by `python -m module arguments`."""
+        sysroot, counts = _CROSS / "sysroot", self._folder / "counts"
+        site = _CROSS / "python" / "lib" / f"python{PYTHON}" / "site-packages"
+        path = os.pathsep.join(map(str, (site, _RIVALS, ROOT)))
+        qemu = ["qemu-aarch64", "-L", str(sysroot), "-plugin", f"{self._plugin},out={counts}"]
+        python = [str(sysroot / "usr" / "bin" / f"python{PYTHON}"), "-s", "-m", module]
+        environment = {**self._environment, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        # Not from the source folder, whose package has no compiled modules.
+        subprocess.run([*qemu, *python, *arguments], env=environment, cwd=self._folder, check=True)
+        lines = counts.read_text(encoding="ascii").splitlines()
+        return sum(int(line.split()[1]) for line in lines)
+
+
+def fetch_rivals() -> None:
+    """The AArch64 wheels of the other engines, unpacked from PyPI."""
+    if (_RIVALS / "ncnn").is_dir():
+        return
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--only-binary=:all:"]
+    command += ["--target", str(_RIVALS), "--python-version", PYTHON]
+    for platform in _PLATFORMS:
+        command += ["--platform", platform]
+    subprocess.run([*command, "ncnn"], check=True)
+
+
+def count(
+    counter: Counter, engine: str, variant: str, photo: Path, folder: Path
+) -> tuple[int, int]:
+    """Instructions of one inference, and the class that the engine found."""
+    source, target = folder / "input.npy", folder / "logits.npy"
+    np.save(source, read_with_pillow(str(photo)))
+    home = folder / f"{engine}-{variant}"
+    home.mkdir()
+    plan, weights = network.layers(variant), load_weights(variant)
+    model = get(engine).write(plan, weights, (1, SIZE, SIZE), home)
+    arguments = (engine, model, str(source), str(target))
+    once, thrice = (counter.run("benchmarks.counted_child", *arguments, n) for n in ("1", "3"))
+    return (thrice - once) // 2, int(np.load(target).argmax())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--photo", type=Path, help="a JPEG; the first of the usual ones")
+    parser.add_argument("--cpu", default="cortex-a72", help="as qemu names it")
+    options = parser.parse_args()
+    if not (_CROSS / "python").is_dir():
+        raise SystemExit("no wheel for AArch64: run scripts/cross.sh aarch64 first")
+    photo: Path = options.photo or find_photos()[0]
+    fetch_rivals()
+    print(f"Millions of instructions an image, one thread, {options.cpu}, {photo.name}")
+    print(f"{'':16}" + "".join(f"{engine:>10}" for engine in ENGINES) + f"{'ratio':>10}")
+    with tempfile.TemporaryDirectory(prefix="sqznet-") as name:
+        counter = Counter(Path(name), options.cpu)
+        for variant in ("1.1", "1.0"):
+            folder = Path(name) / variant
+            folder.mkdir()
+            try:
+                found = [count(counter, engine, variant, photo, folder) for engine in ENGINES]
+            except MissingError as error:
+                print(f"SqueezeNet {variant}  {error}")
+                continue
+            (ours, label), (theirs, other) = found
+            if label != other:
+                raise SystemExit(f"the engines disagree on {photo}: classes {label} and {other}")
+            columns = "".join(f"{value / 1e6:10.1f}" for value, _ in found)
+            print(f"SqueezeNet {variant}  {columns}{ours / theirs:10.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
