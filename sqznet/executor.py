@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
@@ -124,6 +125,10 @@ class Layers(Protocol):
         """
         ...
 
+    def on(self, pool: _kernels.ThreadPool) -> Layers:
+        """The same packed weights, for another thread pool."""
+        ...
+
 
 class FloatLayers:
     """Layers as they are: each a kernel, and one more for a bypass."""
@@ -156,6 +161,11 @@ class FloatLayers:
             program.step(partial(_kernels.add, self._table, self._pool), x, y, y)
         return y
 
+    def on(self, pool: _kernels.ThreadPool) -> FloatLayers:
+        other = copy(self)
+        other._pool = pool
+        return other
+
     def _step(self, program: Program, name: str, x: Value, shape: tuple[int, int, int]) -> Value:
         layer, (n, h, w, _) = self._packed[name], x.shape
         scratch = program.value(1, 1, 1, max(1, layer.scratch(n, h, w, self._pool.threads)))
@@ -184,10 +194,20 @@ class Executor:
         self.network = network
         self.table = table
         self.pool = pool
-        self._layers = layers(network, partial(_parameters, tensors, origin), table, pool)
+        self._layers: Layers = layers(network, partial(_parameters, tensors, origin), table, pool)
         self._idle: list[Workspace] = []  # the one used last at the end
         self._lock = Lock()
         _EXECUTORS.add(self)
+
+    def alone(self) -> Executor:
+        """The same packed weights for callers that are threads enough: each runs by itself."""
+        other = copy(self)
+        other.pool = _kernels.ThreadPool(1)
+        other._layers = self._layers.on(other.pool)
+        other._idle = []
+        other._lock = Lock()
+        _EXECUTORS.add(other)
+        return other
 
     def acquire(self, n: int, height: int, width: int, keep: tuple[str, ...] = ()) -> Workspace:
         """A workspace that nobody else uses, until it is given to ``release``.

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqznet.errors import SqznetError, WeightsError
+from sqznet.errors import SqznetError, WeightsError, printable
 
 Shape = tuple[int, ...]
 
@@ -178,6 +178,8 @@ VARIANTS = tuple(base + suffix for base in TOPOLOGIES for suffix in BYPASSES)
 # Half of the largest kernel, 7x7: more would only add rows that see nothing of the photo.
 MAX_PADDING = 3
 
+_MAX_SHOWN = 60  # characters of a name that a file may have chosen
+
 
 def network_for(
     shapes: Mapping[str, Shape],
@@ -192,7 +194,9 @@ def network_for(
     the tensors are not those of a SqueezeNet or not of that variant, or the wiring is impossible.
     """
     if variant is not None and variant not in VARIANTS:
-        raise WeightsError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
+        raise WeightsError(
+            f"unknown variant '{_shown(str(variant))}'; known: {', '.join(VARIANTS)}"
+        )
     base = _base_variant(shapes, origin)
     has_bypass_tensors = any(".bypass." in name for name in shapes)
     found = base + ("_complex_bypass" if has_bypass_tensors else "")
@@ -220,7 +224,7 @@ def _base_variant(shapes: Mapping[str, Shape], origin: str) -> str:
     for base, topology in TOPOLOGIES.items():
         if fires == set(topology.fires):
             return base
-    some = ", ".join(sorted(shapes)[:3]) or "nothing"
+    some = ", ".join(map(_shown, sorted(shapes)[:3])) or "nothing"
     raise WeightsError(
         f"{origin} is not a SqueezeNet 1.0 or 1.1: it holds {len(shapes)} tensors ({some}, ...) "
         f"with fire modules at {sorted(fires) or 'no position'}"
@@ -313,7 +317,7 @@ def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
                 f"expected {shape} for {network.variant}"
             )
     if extra := sorted(set(shapes) - set(expected)):
-        raise WeightsError(f"{origin}: {extra[0]} does not belong to a {network.variant}")
+        raise WeightsError(f"{origin}: {_shown(extra[0])} does not belong to a {network.variant}")
     channels = 3
     for layer in network.layers:
         if isinstance(layer, Fire) and layer.bypass == "simple" and layer.channels != channels:
@@ -323,6 +327,11 @@ def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
             )
         if isinstance(layer, Conv | Fire):
             channels = layer.channels
+
+
+def _shown(name: str) -> str:
+    """A name from a file as messages show it: short, on one line."""
+    return printable(name if len(name) <= _MAX_SHOWN else name[:_MAX_SHOWN] + "...")
 
 
 def _shape_text(shapes: Mapping[str, Shape], name: str) -> str:

@@ -51,7 +51,7 @@ FILES = {
 
 
 def is_remote(source: object) -> bool:
-    """Whether `fetch` is for this: a known name, one that looks like it, or ``hf://...``.
+    """Whether `fetch` is for this, be it to say that it is unknown: a name or a URL, no path.
 
     A path to a file that exists is none, unless it is a known name; ``./`` before it helps.
     """
@@ -60,7 +60,8 @@ def is_remote(source: object) -> bool:
     if source in FILES or source.startswith(_HUGGING_FACE):
         return True
     collections = {name.partition("/")[0] for name in FILES}
-    return source.partition("/")[0] in collections and not os.path.lexists(source)
+    is_name = source.isidentifier() or source.partition("/")[0] in collections
+    return (is_name or "://" in source) and not os.path.lexists(source)
 
 
 def fetch(source: str) -> str:
@@ -75,8 +76,8 @@ def fetch(source: str) -> str:
         return _from_hugging_face(source)
     if source not in FILES:
         raise WeightsError(
-            f"{printable(source)}: unknown, expected the path of a file or one of "
-            f"{', '.join(FILES)}"
+            f"{printable(source)}: no such file, and no name that is known; expected the path of "
+            f"a file or one of {', '.join(FILES)}"
         )
     remote = FILES[source]
     path = os.path.join(cache_folder(), source.partition("/")[0], remote.file_name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,8 @@ from sqznet.weights import recognition
 from sqznet.weights.recognition import Layer
 
 from . import layer_lists, networks
+from .onnx_files import entry as field
+from .onnx_files import varint
 
 Array = Any
 
@@ -26,24 +27,6 @@ TYPES = {
     recognition.SOFTMAX: ("Softmax", 20),
     recognition.SAME: ("Dropout", 6),
 }
-
-
-def varint(value: int) -> bytes:
-    data = bytearray()
-    while value > 0x7F:
-        data.append(value & 0x7F | 0x80)
-        value >>= 7
-    data.append(value)
-    return bytes(data)
-
-
-def field(number: int, value: int | bytes | str | float) -> bytes:
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    if isinstance(value, float):
-        return varint(number << 3 | 5) + struct.pack("<f", value)
-    data = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(data)) + data
 
 
 def message(fields: Iterable[tuple[int, int | bytes | str | float]]) -> bytes:

@@ -199,6 +199,20 @@ def test_a_variant_that_the_tensors_are_not(complex_bypass: bool, variant: str) 
         graph.network_for(published("squeezenet1_1", complex_bypass), variant, "some.file")
 
 
+@pytest.mark.parametrize("name", ["a\n\x1b[31m", "b" * 1_000_000])
+def test_names_in_messages_are_short_and_printable(name: str) -> None:
+    complete = published("squeezenet1_1", False)
+    for shapes, variant in (
+        ({name: (1,)}, None),
+        (complete | {name: (1,)}, None),
+        (complete, name),
+    ):
+        with pytest.raises(WeightsError) as caught:
+            graph.network_for(shapes, variant)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 600
+
+
 @pytest.mark.parametrize("base", BASES)
 def test_every_tensor_is_needed_and_its_shape_checked(base: str) -> None:
     complete = published(base, complex_bypass=True)

@@ -16,13 +16,14 @@ from sqznet.weights import known
 from .isolated import run_script
 
 
-@pytest.mark.parametrize("name", [*hub.FILES, "hf://a/b/c.onnx", "torchvision/squeezenet9_9"])
+@pytest.mark.parametrize("name", [*hub.FILES, "hf://a/b/c.onnx", "torchvision/squeezenet9_9",
+                                  "squeezenet1_0", "https://a/b.pth"])  # fmt: skip
 def test_remote_names(name: str) -> None:
     assert hub.is_remote(name)
 
 
 @pytest.mark.parametrize(
-    "name", [None, Path("torchvision/squeezenet1_1"), "a.pth", "./torchvision/x", "squeezenet1_1"]
+    "name", [None, Path("torchvision/squeezenet1_1"), "a.pth", "./torchvision/x", "./resnet"]
 )
 def test_what_is_no_remote_name(name: object) -> None:
     assert not hub.is_remote(name)
@@ -39,7 +40,9 @@ def test_a_file_in_a_folder_called_like_a_collection(
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(WeightsError, match=r"squeezenet9_9: unknown.*torchvision/squeezenet1_0"):
+    with pytest.raises(
+        WeightsError, match=r"squeezenet9_9: no such file.*torchvision/squeezenet1_0"
+    ):
         hub.fetch("torchvision/squeezenet9_9")
 
 

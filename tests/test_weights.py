@@ -172,10 +172,30 @@ def test_state_dict_within_a_training_checkpoint(tmp_path: Path, key: str) -> No
     assert checkpoint.variant == "squeezenet1_0"
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "model."])
 def test_prefixes_of_wrappers_are_dropped(tmp_path: Path, prefix: str) -> None:
     specs = {prefix + name: spec for name, spec in files.TENSORS.items()}
     assert_small(read_bytes(tmp_path, files.zip_file(*files.parts(specs))))
+
+
+def test_names_that_do_not_share_a_prefix_stay(tmp_path: Path) -> None:
+    specs = {"model.features.0.weight": files.TENSORS["features.0.weight"]}
+    specs["criterion.weight"] = files.TENSORS["features.0.bias"]
+    found = read_bytes(tmp_path, files.zip_file(*files.parts(specs)))
+    assert set(found.tensors) == set(specs)
+
+
+def test_what_training_scripts_keep_beside_the_weights(tmp_path: Path) -> None:
+    """torchvision's own script keeps its options, others their best score as NumPy's."""
+    state, storages = files.parts(files.TENSORS)
+    options = files.Raw(files.name("argparse", "Namespace").opcodes + b")\x81")
+    options = files.Raw(options.opcodes + files.opcodes({"lr": 1, "arch": "squeezenet1_1"}) + b"b")
+    dtype = files.Raw(files.call("numpy", "dtype", "f8").opcodes + files.opcodes((3, "<")) + b"b")
+    text = files.call("_codecs", "encode", "score", "latin1")
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+        score = files.call(module, "scalar", dtype, text)
+        content = {"args": options, "best": score, "state_dict": state}
+        assert_small(read_bytes(tmp_path, files.zip_file(content, storages)))
 
 
 def test_counters_are_left_out(tmp_path: Path) -> None:

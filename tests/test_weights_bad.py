@@ -44,6 +44,7 @@ def one_tensor(**changes: Any) -> bytes:
         (b"\xff\xd8\xff\xe0" + bytes(99), "JPEG"),
         (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        (b'name: "SqueezeNet"\nlayer {}\n', "prototxt"),
         (bytes(4096), "begins with"),
     ],
 )
@@ -54,6 +55,15 @@ def test_other_files(tmp_path: Path, content: bytes, match: str) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"absent\.pth.*No such file"):
         weights.read(tmp_path / "absent.pth")
+
+
+def test_a_file_far_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "large.h5"
+    with path.open("wb") as file:
+        file.write(b"\x89HDF")
+        file.truncate(3 << 30)
+    with pytest.raises(WeightsError, match=r"large\.h5: has 3221225472 bytes, far more than any"):
+        weights.read(path)
 
 
 def test_directory(tmp_path: Path) -> None:

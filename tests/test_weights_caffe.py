@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from sqznet.weights.recognition import Layer
 
 from . import caffe_files, layer_lists, networks
 from .caffe_files import field, float_array, message
-from .weights_damage import attempt, damaged
 from .weights_refusal import assert_refused
 
 Array = Any
@@ -298,13 +296,3 @@ def test_hostile_blobs(tmp_path: Path, blob: bytes, match: str) -> None:
 def test_two_layers_of_one_name(tmp_path: Path) -> None:
     content = caffe_files.small_bare()
     assert_refused(tmp_path, content + one_blob(SHAPE), "two layers with weights are called")
-
-
-@pytest.mark.parametrize("make", [caffe_files.small, caffe_files.small_bare], ids=["full", "bare"])
-def test_damaged_files(tmp_path: Path, make: Callable[[], bytes]) -> None:
-    path = tmp_path / "weights"
-    sound = 0
-    for content in damaged(make(), 500):
-        path.write_bytes(content)
-        sound += attempt(path) is not None
-    assert 0 < sound < 500

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,38 +14,8 @@ from sqznet import weights
 from sqznet.graph import Wiring, expected_shapes, network_for
 
 from .caffe_files import float_array
-from .weights_damage import attempt, damaged
+from .deep_compression_files import deep_file
 from .weights_refusal import assert_refused
-
-FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
-
-
-def sizes() -> list[tuple[int, int]]:
-    """(weights, biases) of the 26 convolutions, from the paper's table."""
-    found, channels = [(96 * 3 * 49, 96)], 96
-    for squeeze, expand in FIRES:
-        found += [(squeeze * channels, squeeze), (expand * squeeze, expand)]
-        found.append((expand * squeeze * 9, expand))
-        channels = 2 * expand
-    return [*found, (1000 * channels, 1000)]
-
-
-def deep_file(kept: Mapping[int, list[tuple[int, int]]], default: int = 1) -> bytes:
-    """A file whose layers keep (zeros before, code) pairs; `default` codes in the others.
-
-    The value of code n is n / 4 - 1, of code 0 zero; biases count up from 0.5.
-    """
-    table = np.arange(256, dtype="<f4") / 4 - 1
-    table[0] = 0
-    counts, body = [], b""
-    for i, (_, biases) in enumerate(sizes()):
-        pairs = kept.get(i, [(0, 1 + j % 255) for j in range(default)])
-        counts.append(len(pairs))
-        body += table.tobytes() + (np.arange(biases, dtype="<f4") + np.float32(0.5)).tobytes()
-        body += bytes(code for _, code in pairs)
-        gaps = [gap for gap, _ in pairs] + [0] * (len(pairs) % 2)
-        body += bytes(low | high << 4 for low, high in zip(gaps[::2], gaps[1::2], strict=True))
-    return struct.pack("<26I", *counts) + body
 
 
 def test_the_real_file_equals_the_decoded_weights(shared: Path) -> None:
@@ -119,12 +88,3 @@ def test_a_gap_beyond_the_layer(tmp_path: Path) -> None:
 def test_counts_that_no_layer_has_are_another_format(tmp_path: Path) -> None:
     content = struct.pack("<I", 96 * 3 * 49 + 1) + deep_file({})[4:]
     assert_refused(tmp_path, content, "begins with")
-
-
-def test_damaged_files(tmp_path: Path) -> None:
-    path = tmp_path / "weights"
-    sound = 0
-    for content in damaged(deep_file({}, default=40), 1000, head=1500):
-        path.write_bytes(content)
-        sound += attempt(path) is not None
-    assert 0 < sound < 1000

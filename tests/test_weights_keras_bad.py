@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,13 +18,11 @@ from . import keras_files as files
 from . import networks
 from .isolated import run_script
 from .keras_files import assert_holds, read_here, refused, refused_here
-from .weights_damage import attempt, damaged
 from .weights_refusal import assert_refused
 
 h5py: Any = pytest.importorskip("h5py", reason="h5py (the extra keras) reads these files")
 
 BASE = "squeezenet1_1"
-VERSIONS = ("earliest", "latest")
 
 
 def edited(path: Path, change: Callable[[Any], object]) -> Path:
@@ -207,65 +204,6 @@ def test_answers_that_are_wrong(header: object) -> None:
 def test_files_cut_short(tmp_path: Path, length: int) -> None:
     content = edited(tmp_path / "a.h5", lambda file: None).read_bytes()[:length]
     assert_refused(tmp_path, content, "HDF5|damaged")
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_damaged_files(tmp_path: Path, version: str) -> None:
-    made = networks.tensors()
-    path = tmp_path / "a.h5"
-    files.layer_names_file(path, files.layers(made, BASE), files.model_config(), libver=version)
-    for content in damaged(path.read_bytes(), 10):
-        path.write_bytes(content)
-        attempt(path)
-
-
-# Damage upon damage in one process, which may die of it: what it did last stands in a file.
-LOOP = """
-import sys
-from pathlib import Path
-from sqznet.errors import WeightsError
-from sqznet.weights import keras, keras_child, keras_content
-
-folder, first = Path(sys.argv[1]), int(sys.argv[2])
-for i in range(first, 500):
-    path = folder / f"{i}.h5"
-    (folder / "last").write_text(str(i))
-    keras_child.limit_resources(str(path))
-    chunks = b"".join(keras_child.answer(str(path)))
-    assert len(chunks) < path.stat().st_size + (8 << 20)
-    try:
-        keras.interpret("a", keras_content.parse_answer(chunks))
-    except WeightsError as error:
-        assert len(str(error)) < 600
-(folder / "last").write_text("500")
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("layout", ["layer_names", "vars"])
-def test_much_damage(tmp_path: Path, version: str, layout: str) -> None:
-    given = files.layers(networks.tensors(), BASE)
-    path = tmp_path / "a.h5"
-    if layout == "vars":
-        files.vars_file(path, files.automatic(given), libver=version)
-    else:
-        files.layer_names_file(path, given, files.model_config(), libver=version)
-    for i, content in enumerate(damaged(path.read_bytes(), 500)):
-        (tmp_path / f"{i}.h5").write_bytes(content)
-    first = deaths = 0
-    while first < 500:
-        command = [sys.executable, "-c", LOOP, str(tmp_path), str(first)]
-        result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
-        first = int((tmp_path / "last").read_text())
-        if result.returncode == 0:
-            break
-        # Python's own errors would be a fault of the reader; only the library may die.
-        assert result.returncode < 0, result.stderr
-        deaths += 1
-        attempt(tmp_path / f"{first}.h5")
-        first += 1
-    assert deaths < 50
 
 
 def test_the_child_imports_nothing_of_sqznet() -> None:

@@ -12,7 +12,6 @@ from sqznet.errors import WeightsError
 from sqznet.graph import Wiring
 
 from . import caffe_files, layer_lists, networks
-from .weights_damage import attempt, damaged
 
 
 @pytest.mark.parametrize("name", ["net.prototxt", "deploy.prototxt"])
@@ -118,13 +117,3 @@ def test_texts_that_are_damaged(tmp_path: Path, harm: Callable[[Path], None], ma
     harm(description)
     with pytest.raises(WeightsError, match=match):
         weights.read(path)
-
-
-def test_damaged_texts(tmp_path: Path) -> None:
-    path, description = described(tmp_path)
-    text = description.read_bytes()
-    sound = 0
-    for content in damaged(text, 400):
-        description.write_bytes(content)
-        sound += attempt(path) is not None
-    assert 0 < sound < 400

@@ -9,7 +9,15 @@ from sqznet.weights import safetensors
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile, open_file
 
-__all__ = ["BUNDLED_PATH", "Checkpoint", "RawTensor", "bundled", "imagenet_labels", "read"]
+__all__ = [
+    "BUNDLED_PATH",
+    "Checkpoint",
+    "RawTensor",
+    "bundled",
+    "imagenet_labels",
+    "is_recognizer",
+    "read",
+]
 
 _DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 BUNDLED_PATH = os.path.join(_DATA, "squeezenet1_1.safetensors")
@@ -25,6 +33,7 @@ _OTHER_KINDS = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"<", "a web page or XML (a download that failed?)"),
+    (b"name:", "text like a .prototxt, which describes a network without its weights"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file it points to"),
 )
 
@@ -52,6 +61,14 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         raise WeightsError(
             f"{name}: damaged, or not a weights file ({type(error).__name__} while reading it)"
         ) from error
+
+
+def is_recognizer(path: str | os.PathLike[str]) -> bool:
+    """Whether it is a file that `Recognizer.save` wrote; what cannot be read is none."""
+    try:
+        return safetensors.is_recognizer(open_file(path).view)
+    except WeightsError:
+        return False
 
 
 def bundled() -> Checkpoint:
@@ -106,4 +123,6 @@ def _read_file(file: WeightsFile) -> Checkpoint:
     start = bytes(view[:32])
     kind = next((kind for magic, kind in _OTHER_KINDS if start.startswith(magic)), None)
     found = f"is {kind}" if kind else f"begins with {start[:16]!r}"
+    if file.path.endswith(".bin"):
+        found += ", and ncnn's .param file is not beside it"
     raise WeightsError(f"{found}; expected a weights file ({_KINDS})")

@@ -15,8 +15,8 @@ FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "fl
 #: More dimensions than any layer has; a longer shape is damage.
 MAX_DIMENSIONS = 8
 
-# What wrappers put before every name: torch.nn.DataParallel, torch.compile, either in the other.
-_WRAPPER_PREFIXES = ("module.", "_orig_mod.", "module.")
+# The tensor that every SqueezeNet has and that shows what stands before its names.
+_FIRST_TENSOR = "features.0.weight"
 
 # Counters that batch-norm layers keep; they take no part in inference.
 _COUNTER_SUFFIX = "num_batches_tracked"
@@ -130,9 +130,9 @@ def is_ignored(name: str) -> bool:
 
 
 def plain_names(tensors: Mapping[str, RawTensor]) -> dict[str, RawTensor]:
-    """The same tensors without the prefix that a wrapper module put before every name."""
-    plain = dict(tensors)
-    for prefix in _WRAPPER_PREFIXES:
-        if all(name.startswith(prefix) for name in plain):
-            plain = {name[len(prefix) :]: tensor for name, tensor in plain.items()}
-    return plain
+    """The same tensors without what wrappers put before every name: "module.", "model." etc."""
+    first = next((name for name in tensors if name.endswith(f".{_FIRST_TENSOR}")), "")
+    prefix = first.removesuffix(_FIRST_TENSOR)
+    if not all(name.startswith(prefix) for name in tensors):
+        return dict(tensors)
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items()}

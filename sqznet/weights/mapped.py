@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from sqznet.errors import WeightsError, printable
 
+#: Fifty times a SqueezeNet; to hash more, or to search it, would take seconds.
+MAX_BYTES = 1 << 28
+
 
 @dataclass(frozen=True)
 class WeightsFile:
@@ -55,7 +58,8 @@ def map_file(path: str | os.PathLike[str]) -> memoryview:
     """The bytes of a regular file as a read-only view (format "B") of a mapping.
 
     The mapping lives as long as the view or any slice of it.
-    Raises WeightsError if the file is missing, empty, unreadable or no regular file.
+    Raises WeightsError if the file is missing, empty, unreadable, no regular file, or larger than
+    `MAX_BYTES`.
     """
     try:
         # Looked at before it is opened: opening a pipe would wait for its other end.
@@ -65,8 +69,13 @@ def map_file(path: str | os.PathLike[str]) -> memoryview:
         if not stat.S_ISREG(mode):
             raise WeightsError("is no regular file, expected a weights file")
         with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
+            size = os.fstat(file.fileno()).st_size
+            if size == 0:
                 raise WeightsError("the file is empty")
+            if size > MAX_BYTES:
+                raise WeightsError(
+                    f"has {size} bytes, far more than any SqueezeNet; expected {MAX_BYTES} at most"
+                )
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except WeightsError:
         raise

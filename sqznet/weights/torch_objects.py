@@ -218,6 +218,11 @@ def _counter(counts: object = None) -> object:
     return counts
 
 
+def _beside_the_weights(*_: object) -> dict[str, Any]:
+    """What training scripts keep beside the weights, their options and scores: made empty."""
+    return {}
+
+
 def _size(dimensions: object = ()) -> object:
     if not _is_sizes(dimensions):
         raise WeightsError("its pickle describes a shape that makes no sense")
@@ -239,4 +244,14 @@ _FUNCTIONS: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "torch.Size": _size,
+    **dict.fromkeys(
+        (
+            "argparse.Namespace",
+            "numpy.dtype",
+            "numpy.core.multiarray.scalar",
+            "numpy._core.multiarray.scalar",
+            "_codecs.encode",
+        ),
+        _beside_the_weights,
+    ),
 }

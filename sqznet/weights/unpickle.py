@@ -186,7 +186,8 @@ def _reduce(machine: _Machine) -> None:
 
 
 def _build(machine: _Machine) -> None:
-    # The state that torch sets on a state_dict holds module versions only; it is not needed.
+    # A state_dict's state holds module versions only, and a training script's options do not
+    # matter; neither is needed.
     machine.stack.pop()
     if not isinstance(machine.stack[-1], dict):
         raise WeightsError("its pickle sets attributes of something that is no state_dict")
@@ -266,6 +267,7 @@ _OPERATIONS: dict[int, Callable[[_Machine], object]] = {
     ord("c"): _global,
     0x93: _stack_global,
     ord("R"): _reduce,
+    0x81: _reduce,  # NEWOBJ: what is called is a class
     ord("b"): _build,
     ord("Q"): lambda m: m.push(m.persistent_load(m.stack.pop())),  # BINPERSID
 }

@@ -1,0 +1,106 @@
+"""Feeds bytes to the readers and sees that they keep what they promise, whatever the bytes.
+
+A short run of each target, always the same, belongs to the tests; `-m slow` names the long ones.
+SQZNET_FUZZ_EXAMPLES=N makes it N examples a target, others in every run.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from sqznet import graph, weights
+from sqznet.errors import SqznetError, WeightsError
+from sqznet.weights import Checkpoint, RawTensor
+from sqznet.weights.checkpoint import FLOAT_SIZES, element_count
+from sqznet.weights.mapped import WeightsFile
+
+from ..weights_refusal import check_message, limited
+
+_ASKED = int(os.environ.get("SQZNET_FUZZ_EXAMPLES", "0"))
+_SHORT, _LONG = 60, 1000
+
+#: How many examples a target tries.
+every_length = pytest.mark.parametrize(
+    "examples",
+    [pytest.param(_ASKED, id="asked")]
+    if _ASKED
+    else [pytest.param(_SHORT, id="short"), pytest.param(_LONG, id="long", marks=pytest.mark.slow)],
+)
+
+
+def fuzz(target: Callable[[Any], object], given_by: st.SearchStrategy[Any], examples: int) -> None:
+    """Call the target with so many examples of a strategy; a failure shows the smallest found."""
+    run = settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=not _ASKED,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    run(given(given_by)(target))()
+
+
+@dataclass(frozen=True)
+class HeldFile(WeightsFile):
+    """A weights file that lies in memory, as its neighbours do."""
+
+    neighbours: Mapping[str, bytes] = field(default_factory=dict)
+
+    def beside(self, name: str) -> WeightsFile | None:
+        return held(name, self.neighbours[name]) if self.neighbours.get(name) else None
+
+
+def held(name: str, content: bytes, neighbours: Mapping[str, bytes] | None = None) -> HeldFile:
+    """The file of this name and content, which is not empty."""
+    mapped = mmap.mmap(-1, len(content))
+    mapped[:] = content
+    return HeldFile(name, name, memoryview(mapped).toreadonly(), neighbours or {})
+
+
+def attempt(
+    content: bytes, name: str = "weights", neighbours: Mapping[str, bytes] | None = None
+) -> Checkpoint | None:
+    """The Checkpoint, its promises checked; None if the file was refused as it should be.
+
+    Any other error than WeightsError, which `weights.read` would contain, gets through.
+    """
+    if not content:
+        return None
+    file = held(name, content, neighbours)
+    try:
+        with limited():
+            checkpoint = weights._read_file(file)
+    except WeightsError as error:
+        check_message(str(error))
+        return None
+    check_promises(checkpoint)
+    return checkpoint
+
+
+def check_promises(checkpoint: Checkpoint) -> None:
+    """What `Checkpoint` says of its fields; and that it is a network, or is no network clearly."""
+    for name, tensor in checkpoint.tensors.items():
+        assert isinstance(name, str)
+        assert isinstance(tensor, RawTensor)
+        assert tensor.data.nbytes == element_count(tensor.shape) * FLOAT_SIZES[tensor.dtype]
+        assert tensor.data.contiguous
+        assert tensor.data.format == "B"
+        assert len(bytes(tensor.data)) == tensor.data.nbytes
+    for padding in (checkpoint.wiring.conv1_padding, checkpoint.wiring.conv10_padding):
+        assert type(padding) is int
+        assert 0 <= padding <= graph.MAX_PADDING
+    shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+    try:
+        network = graph.network_for(shapes, checkpoint.variant, "weights", checkpoint.wiring)
+        network.shapes(*checkpoint.preprocessing.size)
+    except SqznetError as error:
+        check_message(str(error))

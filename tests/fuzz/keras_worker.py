@@ -1,0 +1,48 @@
+"""Reads damaged HDF5 files, one forked process each, for HDF5's library may die of them.
+
+Started as a script: a line on stdin is the path of a file; the answer is a line on stdout with the
+process's exit status, negative if a signal ended it: 0 for a network, 1 for one refused, 2 for an
+error that no reader should raise, which stderr shows.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import h5py  # noqa: F401 - once, before the forks
+import numpy  # noqa: F401
+
+from sqznet.errors import WeightsError
+from sqznet.weights import keras, keras_child, keras_content
+
+
+def status(path: str) -> int:
+    keras_child.limit_resources(path)
+    message = ""
+    try:
+        answer = b"".join(keras_child.answer(path))
+        assert len(answer) < os.path.getsize(path) + (8 << 20)
+        keras.interpret(path, keras_content.parse_answer(answer))
+    except WeightsError as error:
+        message = str(error)
+    assert len(message) < 600
+    assert message.isprintable()
+    return 1 if message else 0
+
+
+def main() -> None:
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(status(line.rstrip("\n")))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(2)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
