@@ -19,6 +19,23 @@ def resize_normalize(
     table_capsule: object,
 ) -> None: ...
 
+class Yuv420:
+    height: int
+    width: int
+    def __init__(
+        self,
+        luma: Any,
+        u: Any,
+        v: Any,
+        height: int,
+        width: int,
+        luma_row: int,
+        chroma_row: int,
+        chroma_step: int,
+        matrix: Sequence[float],
+    ) -> None: ...
+    def to_rgb(self, out: Any) -> None: ...
+
 class ArrowPixels:
     def __init__(self, capsules: tuple[object, object], count: int, channels: int) -> None: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...

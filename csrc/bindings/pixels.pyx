@@ -2,7 +2,7 @@
 """From a decoded photo to the network's input: resize, crop and normalise in one pass."""
 
 from cpython.buffer cimport (
-    PyBUF_FORMAT, PyBUF_STRIDED_RO, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_FillInfo,
+    PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDED_RO, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_FillInfo,
     PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -55,6 +55,7 @@ cdef enum:
 
 
 include "taps.pxi"
+include "yuv.pxi"
 
 # --- The pass ---------------------------------------------------------------------------------
 
@@ -62,14 +63,18 @@ cdef struct Photo:
     const uint8_t* data
     int height, width, channels
     ptrdiff_t row, pixel, channel  # bytes, of any sign
+    Chroma chroma  # `data` is luma where this is there; `channels` are those of RGBX
 
 
 cdef void pack_rows(const Photo* p, int row, int rows, int column, int columns,
                     uint8_t* dst) noexcept nogil:
-    """Copy a window of a photo with any strides to adjacent pixels."""
+    """Copy a window of a photo with any strides, or YUV, to adjacent pixels."""
     cdef const uint8_t* line
     cdef const uint8_t* src
     cdef int y, x, c
+    if p.chroma.u != NULL:
+        pack_yuv_rows(p.data, p.row, &p.chroma, row, rows, column, columns, dst)
+        return
     for y in range(row, row + rows):
         line = p.data + y * p.row
         for x in range(column, column + columns):
@@ -80,7 +85,7 @@ cdef void pack_rows(const Photo* p, int row, int rows, int column, int columns,
 
 
 cdef bint is_adjacent(const Photo* p) noexcept nogil:
-    return (p.channel == 1 and p.pixel == p.channels
+    return (p.chroma.u == NULL and p.channel == 1 and p.pixel == p.channels
             and p.row >= <ptrdiff_t>p.width * p.channels)
 
 
@@ -264,6 +269,7 @@ cdef int fill_photo(Photo* photo, const Py_buffer* buffer, int height, int width
     cdef int i
     if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE) or channels not in (1, 3, 4):
         raise ValueError(f"photos of {height} x {width} x {channels} are not supported")
+    photo.chroma.u = NULL
     photo.data = <const uint8_t*>buffer.buf
     photo.height, photo.width, photo.channels = height, width, channels
     photo.row, photo.pixel, photo.channel = <ptrdiff_t>width * channels, channels, 1
@@ -289,6 +295,16 @@ cdef int fill_photo(Photo* photo, const Py_buffer* buffer, int height, int width
     return 0
 
 
+cdef int fill_yuv(Photo* photo, Yuv420 frame, int height, int width, int channels) except -1:
+    if (height, width, channels) != (frame.height, frame.width, 3):
+        raise ValueError("the frame is not one of height x width x channels")
+    photo.data, photo.row = <const uint8_t*>frame._luma.buf, frame.luma_row
+    photo.height, photo.width, photo.channels = height, width, 4
+    photo.pixel, photo.channel = 1, 1
+    photo.chroma = frame.chroma
+    return 0
+
+
 cdef int fill_output(ResizeColumnsArgs* columns, const Py_buffer* out) except -1:
     """Checks that out is float32, 1 x H x W x 3, with adjacent pixels. Returns H."""
     if out.ndim != 4 or out.shape[0] != 1 or out.shape[3] != 3:
@@ -310,7 +326,8 @@ def resize_normalize(pixels, int height, int width, int channels, int resized_h,
                      int top, int left, out, mean, std, bint reverse, table_capsule):
     """Write the network's input for one photo into `out`.
 
-    pixels: a uint8 buffer of height x width x channels (any strides), or flat and contiguous;
+    pixels: a uint8 buffer of height x width x channels (any strides), or flat and contiguous, or
+        a Yuv420, which is converted to RGB on the way;
         channels 1 is grey, 3 is RGB, 4 is RGB and a byte that is ignored; sides up to 65535.
     resized_h, resized_w, top, left: the photo is resized to the first two (Pillow's BILINEAR,
         the same grey levels), and the window of out's size at (top, left) is taken.
@@ -329,9 +346,14 @@ def resize_normalize(pixels, int height, int width, int channels, int resized_h,
     for i in range(3):
         columns.mean[i] = mean[i]
         columns.scale[i] = 1.0 / <double>std[i]
-    PyObject_GetBuffer(pixels, &source, PyBUF_STRIDED_RO)
+    cdef bint is_yuv = isinstance(pixels, Yuv420)
+    if is_yuv:
+        fill_yuv(&photo, pixels, height, width, channels)
+    else:
+        PyObject_GetBuffer(pixels, &source, PyBUF_STRIDED_RO)
     try:
-        fill_photo(&photo, &source, height, width, channels)
+        if not is_yuv:
+            fill_photo(&photo, &source, height, width, channels)
         PyObject_GetBuffer(out, &target, PyBUF_STRIDES | PyBUF_WRITABLE | PyBUF_FORMAT)
         try:
             out_h = fill_output(&columns, &target)
@@ -346,7 +368,8 @@ def resize_normalize(pixels, int height, int width, int channels, int resized_h,
         finally:
             PyBuffer_Release(&target)
     finally:
-        PyBuffer_Release(&source)
+        if not is_yuv:
+            PyBuffer_Release(&source)
 
 
 include "arrow.pxi"

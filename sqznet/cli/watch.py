@@ -1,0 +1,213 @@
+"""`sqznet watch`: name what a camera, a video or a folder shows, as it comes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import sqznet
+from sqznet.cli.common import (
+    EXIT_OK,
+    EXIT_UNREADABLE,
+    EXIT_USAGE,
+    add_model_options,
+    complain,
+    load_model,
+    positive,
+)
+from sqznet.errors import printable
+
+if TYPE_CHECKING:
+    from sqznet import Sighting
+    from sqznet.cli.common import Commands, Parser
+
+# Puts one sighting before the reader.
+Show = Callable[["Sighting"], None]
+
+
+def add_parser(commands: Commands) -> None:
+    parser: Parser = commands.add_parser(
+        "watch",
+        help="name what a camera, a video or a folder shows, as it comes",
+        description="Name what a camera, a video or a folder shows, as it comes. Ctrl-C ends it.",
+    )
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a camera's number, a video file, an rtsp:// or http:// address, or a folder, of "
+        "which each picture is taken that is written to it from now on",
+    )
+    parser.add_argument(
+        "--fps", type=_rate, metavar="N", help="frames to look at in a second, at most"
+    )
+    parser.add_argument(
+        "--every",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="of a file or a folder, take every N-th (default: all)",
+    )
+    parser.add_argument(
+        "--top", type=positive, default=5, metavar="N", help="classes to show (default: 5)"
+    )
+    parser.add_argument(
+        "--smoothing",
+        type=_seconds,
+        default=0.5,
+        metavar="SECONDS",
+        help="time over which scores are averaged, 0 for none (default: 0.5)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "jsonl"),
+        default="text",
+        help="text: a live view, or where output is no terminal a line for each new label; "
+        "jsonl: a JSON object for each frame (default: text)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write the frames with their labels as a video: .mp4, .mov, .mkv or .avi",
+    )
+    add_model_options(parser, taught=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    model = load_model(args)
+    if isinstance(model, int):
+        return model
+    source = int(args.source) if args.source.isascii() and args.source.isdigit() else args.source
+    try:
+        sightings = sqznet.watch(
+            source,
+            model=model,
+            fps=args.fps,
+            every=args.every,
+            top=args.top,
+            smoothing=args.smoothing,
+            notice=complain,
+        )
+    except sqznet.SqznetError as error:
+        complain(error)
+        return EXIT_UNREADABLE
+    if isinstance(source, str) and os.path.isdir(source):
+        complain(f"waiting for new pictures in {source}")
+    try:
+        return _watch(sightings, args)
+    except OSError as error:
+        if error.filename is None:  # it is standard output that failed
+            raise
+        complain(error, args.output)
+        return EXIT_UNREADABLE
+
+
+def _watch(sightings: Generator[Sighting, None, None], args: argparse.Namespace) -> int:
+    with ExitStack() as ends:
+        ends.callback(sightings.close)
+        takers: list[Show] = []
+        if args.output is not None:
+            from sqznet.watching.annotate import AnnotatedVideo
+
+            try:
+                takers.append(ends.enter_context(AnnotatedVideo(args.output)).add)
+            except sqznet.SqznetError as error:
+                complain(error)
+                return EXIT_USAGE
+        takers.append(ends.enter_context(_shown(args)))
+        try:
+            for sighting in sightings:
+                for take in takers:
+                    take(sighting)
+        except sqznet.SqznetError as error:  # after the frames that could be read
+            ends.close()  # so that the live view is done before a line goes below it
+            complain(error)
+            return EXIT_UNREADABLE
+    return EXIT_OK
+
+
+@contextmanager
+def _shown(args: argparse.Namespace) -> Iterator[Show]:
+    """What shows a sighting in the way that was asked for."""
+    if args.format == "jsonl":
+        yield _print_json
+        return
+    if sys.stdout is not None and sys.stdout.isatty():
+        try:
+            from sqznet.watching.terminal import View
+        except ImportError:  # no rich: lines will do
+            pass
+        else:
+            with View(args.source) as view:
+                yield view.show
+            return
+    yield _Lines().show
+
+
+def _print_json(sighting: Sighting) -> None:
+    fields = {
+        "time": round(sighting.time, 4),
+        "label": sighting.shown.label,
+        "score": round(sighting.shown.score, 6),
+        "predictions": [
+            {"label": p.label, "score": round(p.score, 6), "index": p.index}
+            for p in sighting.predictions
+        ],
+        "latency_ms": round(1000 * sighting.latency, 2),
+        "dropped": sighting.dropped,
+    }
+    if sighting.path is not None:
+        fields["path"] = sighting.path
+    print(json.dumps(fields), flush=True)
+
+
+class _Lines:
+    """A line whenever the shown label changes, and for each file of a folder."""
+
+    def __init__(self) -> None:
+        self._shown: int | None = None
+
+    def show(self, sighting: Sighting) -> None:
+        shown = sighting.shown
+        if shown.index != self._shown or sighting.path is not None:
+            self._shown = shown.index
+            path = "" if sighting.path is None else f"  {sighting.path}"
+            line = f"{clock(sighting.time)}  {100 * shown.score:6.2f} %  {shown.label}{path}"
+            print(printable(line), flush=True)
+
+
+def clock(seconds: float) -> str:
+    """Minutes, seconds and tenths, with hours where there are any."""
+    tenths = math.floor(10 * seconds + 0.5)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    return f"{f'{hours}:' if hours else ''}{minutes:02}:{tenths / 10:04.1f}"
+
+
+def _rate(text: str) -> float:
+    value = _number(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = _number(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
+    return value
+
+
+def _number(text: str) -> float:
+    """A finite number, or one that no comparison holds for."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan

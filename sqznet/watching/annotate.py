@@ -1,0 +1,155 @@
+"""Frames with what was seen in them written below, and the video of such frames."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from sqznet.errors import SqznetError, printable
+from sqznet.painting import elided, length, write
+from sqznet.watching.video import pyav
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from sqznet.watching.loop import Sighting
+
+#: FFmpeg's name of the format of each suffix that a video may have.
+CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
+
+# Ticks of a second that frames are timed in. MPEG-4's oldest profile takes at most 65535.
+_TICKS = 10_000
+_BAR = "#ffb000"
+
+
+def annotated(sighting: Sighting) -> npt.NDArray[np.uint8]:
+    """The frame as uint8 (H, W, 3) with the shown label, its score and a bar of it at the foot."""
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    picture = Image.fromarray(sighting.picture.to_rgb())
+    width, height = picture.size
+    size = max(9, min(width // 18, height // 12))
+    margin, foot = size // 2, height - 2 * size - size // 4
+    draw = ImageDraw.Draw(picture, "RGBA")
+    draw.rectangle((0, foot, width, height), (0, 0, 0, 150))
+    score = f"{100 * sighting.shown.score:.0f} %"
+    right = width - margin - length(score, size)
+    label = elided(sighting.shown.label, size, right - 2 * margin)
+    write(draw, (margin, foot + size // 4), label, size, "white")
+    write(draw, (right, foot + size // 4), score, size, "white")
+    thick = max(2, size // 6)
+    bar = (margin, height - margin - thick, width - margin, height - margin)
+    draw.rectangle(bar, (255, 255, 255, 60))
+    filled = bar[0] + round((bar[2] - bar[0]) * min(1.0, sighting.shown.score))
+    draw.rectangle((bar[0], bar[1], filled, bar[3]), _BAR)
+    return np.asarray(picture)
+
+
+class AnnotatedVideo:
+    """A video that is written beside its place and moved there once it is complete.
+
+    path: ends in one of `CONTAINERS`; what is there is replaced. All frames get the size of the
+    first, made even. As a context manager it completes the video however the block ends, unless
+    writing itself failed or no frame came: then nothing is left behind. Raises SqznetError for
+    another name or without PyAV, OSError, with `path` as its file, if it cannot be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._av = pyav()
+        suffix = os.path.splitext(path)[1].lower()
+        if suffix not in CONTAINERS:
+            raise SqznetError(
+                f"{printable(path)}: expected a name that ends in {', '.join(CONTAINERS)}"
+            )
+        self._path = path
+        folder, name = os.path.split(os.path.abspath(path))
+        try:
+            number, self._part = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+        except OSError as error:
+            raise self._named(error) from None
+        self._file = os.fdopen(number, "w+b")
+        self._output: Any = self._av.open(self._file, "w", format=CONTAINERS[suffix])
+        self._stream: Any = None
+        self._last = -1
+        self._failed = False
+
+    def __enter__(self) -> AnnotatedVideo:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._failed or self._stream is None:
+            self._discard()
+        else:
+            self._complete()
+
+    def add(self, sighting: Sighting) -> None:
+        """Write one frame, at its own time. Raises OSError, of a full disk for instance."""
+        try:
+            self._write(annotated(sighting), sighting.time)
+        except (self._av.FFmpegError, OSError) as error:
+            self._failed = True
+            raise self._named(error) from None
+
+    def _write(self, rgb: npt.NDArray[np.uint8], time: float) -> None:
+        if self._stream is None:
+            self._stream = self._new_stream(*rgb.shape[:2])
+        frame = self._av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        frame = frame.reformat(self._stream.width, self._stream.height, "yuv420p")
+        self._last = frame.pts = max(self._last + 1, round(time * _TICKS))
+        frame.time_base = Fraction(1, _TICKS)
+        self._output.mux(self._stream.encode(frame))
+
+    def _new_stream(self, height: int, width: int) -> Any:
+        known = self._av.codecs_available
+        codec = "libx264" if "libx264" in known else "mpeg4"
+        stream = self._output.add_stream(codec, rate=25)
+        stream.height, stream.width = max(2, height // 2 * 2), max(2, width // 2 * 2)
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, _TICKS)
+        if codec == "libx264":
+            stream.options = {"crf": "21", "preset": "veryfast"}
+        else:
+            stream.bit_rate = 4_000_000
+        return stream
+
+    def _complete(self) -> None:
+        try:
+            self._output.mux(self._stream.encode(None))
+            self._output.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(self._part, 0o666 & ~umask)  # mkstemp's files are the owner's alone
+            os.replace(self._part, self._path)
+        except (self._av.FFmpegError, OSError) as error:
+            self._discard()
+            raise self._named(error) from None
+        except BaseException:
+            self._discard()
+            raise
+
+    def _discard(self) -> None:
+        # What failed once may fail again while it is closed, and has been reported.
+        for close in (self._output.close, self._file.close):
+            with suppress(OSError, self._av.FFmpegError):
+                close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._part)
+
+    def _named(self, error: Any) -> OSError:
+        """The error as one that says which file is meant."""
+        return OSError(error.errno, error.strerror or str(error), self._path)

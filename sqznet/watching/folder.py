@@ -1,0 +1,96 @@
+"""A folder that pictures are written to: each new one, once it is complete."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator
+from typing import NamedTuple
+
+from sqznet.errors import ImageError, SqznetError, printable
+from sqznet.frame import Frame
+from sqznet.image import decode
+from sqznet.watching.shot import Notice, Shot, now
+
+# Seconds between two looks. A file whose size and time are the same in both is complete.
+POLL = 0.5
+
+SUFFIXES = frozenset(
+    (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+
+
+class _Version(NamedTuple):
+    """What tells a file from the same file, written further or anew."""
+
+    changed: int
+    size: int
+
+
+class FolderSource:
+    """The pictures written to a folder from now on, in the order of their times.
+
+    The files already there are passed over, unless they are written anew. What is not a picture,
+    or vanishes before it was read, is passed over too; a damaged picture costs one notice. Only the
+    files that are there now are remembered. Raises SqznetError if the folder cannot be read.
+    """
+
+    live = False
+    timed = False
+
+    def __init__(self, path: str, notice: Notice) -> None:
+        self.name = printable(path)
+        self._path, self._notice = path, notice
+        self._done = self._look()
+
+    def shots(self) -> Generator[Shot, None, None]:
+        began, growing = now(), dict[str, _Version]()
+        gone = False
+        while True:
+            time.sleep(POLL)
+            try:
+                found = self._look()
+            except SqznetError as error:
+                if not gone:
+                    self._notice(f"{error}, waiting for it")
+                gone = True
+                continue
+            gone = False
+            fresh = {name: v for name, v in found.items() if self._done.get(name) != v}
+            self._done = {name: v for name, v in found.items() if name not in fresh}
+            complete = [
+                (version, name)
+                for name, version in fresh.items()
+                if version.size and growing.get(name) == version
+            ]
+            growing = fresh
+            for version, name in sorted(complete):
+                self._done[name] = version
+                shot = self._shot(name, began)
+                if shot is not None:
+                    yield shot
+
+    def _look(self) -> dict[str, _Version]:
+        found = {}
+        try:
+            with os.scandir(self._path) as entries:
+                for entry in entries:
+                    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+                        continue
+                    try:
+                        status = entry.stat()
+                    except OSError:  # deleted since it was listed
+                        continue
+                    found[entry.name] = _Version(status.st_mtime_ns, status.st_size)
+        except OSError as error:
+            raise SqznetError(f"{self.name}: {error.strerror or error}") from None
+        return found
+
+    def _shot(self, name: str, began: float) -> Shot | None:
+        path, arrived = os.path.join(self._path, name), now()
+        try:
+            return Shot(Frame.of(decode(path)), arrived - began, arrived, path)
+        except ImageError as error:
+            if os.path.exists(path):
+                self._notice(str(error))
+            return None

@@ -1,0 +1,93 @@
+"""Reads a live source in the background and keeps its newest frame alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from threading import Condition, Event, Thread
+
+from sqznet.watching.shot import LostError, Notice, Shot, Source, now
+
+# Seconds before a lost source is tried again, doubled each time; it is back for good, and the next
+# loss worth a word, after it has run for STEADY.
+FIRST_DELAY, LONGEST_DELAY, STEADY = 0.5, 30.0, 2.0
+
+
+class Newest:
+    """The newest frames of a source, as many as its reader has time for.
+
+    However slow the reader is, at most one frame waits: a frame that nobody took gives way to the
+    next. Iterating starts the reading; `close` ends it.
+    """
+
+    def __init__(self, source: Source, notice: Notice) -> None:
+        self._source, self._notice = source, notice
+        self._changed = Condition()
+        self._waiting: Shot | None = None
+        self._dropped = 0
+        self._ended = False
+        self._failure: BaseException | None = None
+        self._stop = Event()
+        self._thread = Thread(target=self._read, name=f"sqznet {source.name}", daemon=True)
+
+    def __iter__(self) -> Iterator[tuple[Shot, int]]:
+        """Frames, and how many were dropped since the one before.
+
+        Raises whatever ended the source, after the last frame.
+        """
+        self._thread.start()
+        while True:
+            with self._changed:
+                while self._waiting is None and not self._ended:
+                    self._changed.wait()
+                shot, self._waiting = self._waiting, None
+                dropped, self._dropped = self._dropped, 0
+            if shot is None:
+                break
+            yield shot, dropped
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Stop reading. A source that is stuck in a read of its own is left to it."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1.0)
+
+    def _read(self) -> None:
+        try:
+            self._read_until_ended()
+        except BaseException as error:
+            self._failure = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def _read_until_ended(self) -> None:
+        began, lost, delay = now(), None, FIRST_DELAY
+        while not self._stop.is_set():
+            first: float | None = None
+            try:
+                with closing(self._source.shots()) as shots:
+                    for shot in shots:
+                        first = first or shot.arrived
+                        if lost is not None and shot.arrived - first >= STEADY:
+                            away = f"{first - lost:.0f} s"
+                            self._notice(f"{self._source.name}: back after {away}")
+                            lost, delay = None, FIRST_DELAY
+                        self._put(shot._replace(time=shot.arrived - began))
+                        if self._stop.is_set():
+                            return
+                return
+            except LostError as error:
+                if lost is None:
+                    lost = now()
+                    self._notice(f"{self._source.name}: lost ({error}), trying again")
+            self._stop.wait(delay)
+            delay = min(2 * delay, LONGEST_DELAY)
+
+    def _put(self, shot: Shot) -> None:
+        with self._changed:
+            self._dropped += self._waiting is not None
+            self._waiting = shot
+            self._changed.notify()
