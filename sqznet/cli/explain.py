@@ -1,0 +1,103 @@
+"""`sqznet explain`: a picture of why a photo is called what it is called."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+import sqznet
+from sqznet.cli.common import (
+    EXIT_OK,
+    EXIT_UNREADABLE,
+    EXIT_USAGE,
+    add_model_options,
+    complain,
+    load_weights,
+    positive,
+)
+from sqznet.errors import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sqznet import Model
+    from sqznet.cli.common import Commands
+
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "explain",
+        help="draw what in a photo speaks for a class",
+        description="Write a picture: the photo under the heat of a class, a box around the "
+        "hottest part, and the scores of the likeliest classes beside it.",
+    )
+    parser.add_argument("photo", metavar="PHOTO", help="an image file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help=f"the picture to write, replaced if it is there ({', '.join(_FORMATS)})",
+    )
+    parser.add_argument(
+        "--label",
+        metavar="NAME",
+        help="the class to look for, by name or index (default: the likeliest)",
+    )
+    parser.add_argument(
+        "--top", type=positive, default=5, metavar="N", help="classes with a bar (default: 5)"
+    )
+    add_model_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    ending = os.path.splitext(args.output)[1]
+    if ending.lower() not in _FORMATS:
+        found = f"ends in {ending}" if ending else "has no ending"
+        complain(f"{found}, expected one of {', '.join(_FORMATS)}", args.output)
+        return EXIT_USAGE
+    if _is_same_file(args.photo, args.output):
+        complain("is the photo itself, expected another name to write to", args.output)
+        return EXIT_USAGE
+    model = load_weights(args)
+    if isinstance(model, int):
+        return model
+    return _explain(model, args, _FORMATS[ending.lower()])
+
+
+def _explain(model: Model, args: argparse.Namespace, form: str) -> int:
+    from sqznet.conversion import write_file
+    from sqznet.explain import draw
+
+    label = args.label
+    if label is not None and label not in model.labels and label.isascii() and label.isdigit():
+        label = int(label[:9])
+    try:
+        picture, box = draw(model, args.photo, label, args.top)
+    except (sqznet.ImageError, OSError) as error:
+        complain(error, args.photo)
+        return EXIT_UNREADABLE
+    except sqznet.SqznetError as error:  # a label or a number of bars
+        complain(error)
+        return EXIT_USAGE
+    content = io.BytesIO()
+    picture.save(content, form, quality=92)
+    try:
+        write_file(args.output, content.getvalue())
+    except (OSError, ValueError) as error:
+        complain(f"cannot be written: {getattr(error, 'strerror', None) or error}", args.output)
+        return EXIT_UNREADABLE
+    where = "no box" if box is None else f"columns {box.x0} to {box.x1}, rows {box.y0} to {box.y1}"
+    named = "" if box is None else f"{printable(box.label)} {100 * box.score:.2f} %, "
+    print(f"{printable(args.output)}: {named}{where}")
+    return EXIT_OK
+
+
+def _is_same_file(photo: str, output: str) -> bool:
+    try:
+        return os.path.samefile(photo, output)
+    except (OSError, ValueError):  # one of them is not there, or no path
+        return False
