@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -13,12 +15,16 @@ from sqznet.errors import SqznetError
 from sqznet.executor import Executor, Workspace
 from sqznet.labels import Labels
 from sqznet.labels import for_network as names_for
+from sqznet.notebook import Predictions
 from sqznet.preprocessing import Preprocessing, geometry, resolve
 from sqznet.source import Source, locate
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from sqznet.batch import FileResult
+    from sqznet.heatmap import Box, HeatMap
 
 
 class Prediction(NamedTuple):
@@ -63,7 +69,8 @@ class Model:
         self.threads = pool.threads
         self.isa = table.isa
         self._table = table.capsule()
-        self._executor = Executor(network, checkpoint.tensors, table, pool, checkpoint.path)
+        self._checkpoint = checkpoint
+        self._executor = _executor(checkpoint, network, table, pool)
 
     def __repr__(self) -> str:
         return (
@@ -175,6 +182,70 @@ class Model:
             for i in range(len(decoded)):
                 yield {name: kept[name][i] for name in layers} | {"logits": logits[i]}
 
+    def classify_files(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        top: int = 5,
+        fast_decode: bool = False,
+    ) -> Iterator[FileResult]:
+        """A result (path, predictions, error) for each of many photos, in their order.
+
+        ``paths``: files, folders (searched through) and patterns, one or several, see
+        ``sqznet.sources``. ``threads`` photos are worked on at a time, a few ahead of the caller;
+        memory stays flat however many there are. What cannot be read has no predictions and an
+        ImageError, else ``error`` is None. ``top`` and ``fast_decode``: as for ``classify``.
+        """
+        from sqznet.batch import find_and_classify
+
+        return find_and_classify(self, paths, _checked_top(top, self.num_classes), fast_decode)
+
+    async def aclassify(
+        self, image: Any, top: int = 5, fast_decode: bool = False
+    ) -> list[Prediction]:
+        """``classify`` one image without holding up the event loop.
+
+        Any number of tasks may share the model: at most ``threads`` of them are worked on at a
+        time, the others wait. A task that is cancelled while it waits costs nothing more.
+        """
+        from sqznet.aio import classify
+
+        return await classify(self, image, _checked_top(top, self.num_classes), fast_decode)
+
+    def embed(
+        self, images: Any, normalize: bool = False, fast_decode: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """A vector for each image, float32 (N, 512): what fire9 sees, averaged over the photo.
+
+        ``images``: one image (N = 1) or a list or tuple of them, as for ``classify``. ``normalize``
+        gives the vectors the length 1, so that their dot product is how alike the photos are.
+        """
+        from sqznet.embedding import embed
+
+        return embed(self, images, normalize, fast_decode)
+
+    def heatmap(self, image: Any, label: str | int | None = None) -> HeatMap:
+        """Where in a photo a class shows: a float32 array (H, W) in the upright photo's own size.
+
+        1 is the place that speaks most for the class, 0 where nothing does, and where the network
+        did not look because the photo was cropped. ``label``: a class's name or its index; default:
+        the likeliest. A notebook shows the array as heat over the photo.
+        Raises ImageError, and SqznetError for an unknown label.
+        """
+        from sqznet.heatmap import Evidence
+
+        evidence = Evidence(self, image)
+        return evidence.heatmap(evidence.index(label))
+
+    def localize(self, image: Any, top: int = 1) -> list[Box]:
+        """A box (x0, y0, x1, y1, label, score) for each of the ``top`` likeliest classes, in pixels
+        of the upright photo: around the largest part of the class's heat map that is 0.25 or more.
+
+        Best first; a class that nothing speaks for has no box. Raises ImageError.
+        """
+        from sqznet.heatmap import boxes
+
+        return boxes(self, image, _checked_top(top, self.num_classes))
+
     def _classify_group(self, decoded: Sequence[image.Pixels], top: int) -> list[list[Prediction]]:
         workspace = self._executor.acquire(len(decoded), *self.preprocessing.size)
         try:
@@ -207,15 +278,29 @@ class Model:
             x,
             pre.mean,
             pre.std,
-            pre.channel_order == "bgr",
+            (pre.channel_order == "bgr") != pixels.bgr,
             self._table,
         )
 
     def _predictions(self, workspace: Workspace, row: int, top: int) -> list[Prediction]:
-        return [
+        return Predictions(
             Prediction(self.labels[index], score, index)
             for index, score in workspace.logits.top_k(row, top)
-        ]
+        )
+
+
+def _executor(
+    checkpoint: weights.Checkpoint,
+    network: graph.Network,
+    table: _kernels.KernelTable,
+    pool: _kernels.ThreadPool,
+) -> Executor:
+    prepare = partial(Executor, network, checkpoint.tensors, table, pool, checkpoint.path)
+    if not checkpoint.activations:
+        return prepare()
+    from sqznet.quantized import RoundedLayers
+
+    return prepare(partial(RoundedLayers, checkpoint.activations))
 
 
 _default: Model | None = None
@@ -251,6 +336,7 @@ def load(
     conv1_padding: int | None = None,
     conv10_padding: int | None = None,
     ceil_mode: bool | None = None,
+    backbone: Source = None,
 ) -> Model:
     """Load a model.
 
@@ -270,9 +356,20 @@ def load(
     ``conv1_padding``, ``conv10_padding`` (pixels), ``ceil_mode`` (of the pools): how the network is
     wired; default: as the file says, else as its format's framework has it.
 
+    A file that `Recognizer.save` wrote gives that Recognizer (typed code had better call its
+    ``load``); ``backbone``: what it was taught on, if not the bundled SqueezeNet 1.1.
+
     Raises WeightsError, UnsupportedIsaError or SqznetError, saying what was found and expected.
     """
-    checkpoint = weights.read(locate(source))
+    path = locate(source)
+    if weights.is_recognizer(path):
+        from sqznet.learning.recognizer import load_as_model
+
+        stated = (variant, preprocessing, labels, conv1_padding, conv10_padding, ceil_mode)
+        return load_as_model(path, backbone, threads, isa, stated)
+    if backbone is not None:
+        raise SqznetError(f"{image.describe(path)} is no recognizer, so it has no backbone")
+    checkpoint = weights.read(path)
     given = {
         "conv1_padding": conv1_padding,
         "conv10_padding": conv10_padding,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         | BinaryIO
         | Image
         | npt.NDArray[np.uint8]
+        | "Pixels"
     )
 else:
     Source = Any
@@ -87,14 +88,16 @@ class Pixels:
     """A decoded photo.
 
     data: uint8 behind the buffer protocol: height x width x channels with any strides (height x
-        width for grey), or the same bytes flat and contiguous.
+        width for grey), or the same bytes flat and contiguous; or a Yuv420, of 3 channels.
     channels: 1 is grey, 3 is RGB, 4 is RGB and a byte to ignore.
+    bgr: the colours come in the order blue, green, red.
     """
 
     data: Any
     height: int
     width: int
     channels: int
+    bgr: bool = False
 
 
 def decode(source: Source, needed: Needed | None = None) -> Pixels:
@@ -102,15 +105,18 @@ def decode(source: Source, needed: Needed | None = None) -> Pixels:
 
     source: a path; bytes that hold an image file; a binary file object, read from where it stands
         and left open; a PIL image (its current frame); or a uint8 array H x W, H x W x 1,
-        H x W x 3 (RGB) or H x W x 4 (RGBA) with any strides.
+        H x W x 3 (RGB) or H x W x 4 (RGBA) with any strides; or a `sqznet.Frame`.
     needed: lets the decoder of a JPEG file scale it down to a half, a quarter or an eighth, as far
         as both sides stay as long as this says. Ignored for anything else.
 
     Raises ImageError, naming the image, what was found and what was expected. A truncated file
     gives no partial image.
     """
-    pil = sys.modules.get("PIL.Image")
-    if pil is not None and isinstance(source, pil.Image):
+    if isinstance(source, Pixels):
+        return source
+    # Another thread may be importing it just now: then there is the module, but not yet the class.
+    pil_image = getattr(sys.modules.get("PIL.Image"), "Image", None)
+    if pil_image is not None and isinstance(source, pil_image):
         result: Pixels = guarded(_from_pil, source, describe(source))
         return result
     if isinstance(source, (str, os.PathLike)):

@@ -343,3 +343,14 @@ def test_classifying_a_file_never_imports_numpy(tmp_path: Path) -> None:
     )
     code, _, err = spawn(tmp_path, sys.executable, "-c", program, COFFEE)
     assert (code, err) == (0, "")
+
+
+def test_preprocessing_by_name(run: Run) -> None:
+    _, usual, _ = run("classify", COFFEE)
+    assert run("classify", "--preprocessing", "squash-bgr", COFFEE) == (0, usual, "")
+    code, other, err = run("classify", "--preprocessing", "torchvision", COFFEE)
+    assert (code, err) == (0, "")
+    assert other != usual
+    code, out, err = run("classify", "--preprocessing", "sepia", COFFEE)
+    assert (code, out) == (2, "")
+    assert "'sepia' is unknown, expected one of torchvision, caffe" in err

@@ -22,7 +22,18 @@ from sqznet.cli.common import EXIT_UNREADABLE, Parser, complain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-COMMANDS = ("classify", "convert", "identify", "info")
+COMMANDS = (
+    "classify",
+    "convert",
+    "embed",
+    "evaluate",
+    "explain",
+    "identify",
+    "info",
+    "learn",
+    "similar",
+    "watch",
+)
 EXIT_INTERRUPTED = 128 + 2  # what a shell reports after SIGINT
 EXIT_BROKEN_PIPE = 128 + 13  # and after SIGPIPE
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-import sqznet
+from sqznet.batch import classify_files
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
+    EXIT_USAGE,
     add_model_options,
     complain,
     load_model,
     positive,
 )
-from sqznet.errors import printable
+from sqznet.cli.output import FORMATS, Output, ResultFile, chosen_format, on_stdout
+from sqznet.cli.progress import progress
+from sqznet.errors import SqznetError
+from sqznet.sources import ENDINGS, Found, expand, read_list
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator
 
-    from sqznet import Prediction
+    from sqznet import Model
     from sqznet.cli.common import Commands
 
 
@@ -28,12 +35,34 @@ def add_parser(commands: Commands) -> None:
         "classify",
         help="name what is in each photo",
         description="Name what is in each photo, the likeliest class first.",
+        epilog="Folders are searched with all folders below them; hidden ones are left out.",
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="an image file")
+    add_paths(parser)
     parser.add_argument(
         "--top", type=positive, default=5, metavar="N", help="classes to print (default: 5)"
     )
-    add_model_options(parser)
+    parser.add_argument(
+        "--min-score",
+        type=_score,
+        default=0.0,
+        metavar="S",
+        help="leave out classes that score less, of 0 to 1",
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, help="default: what FILE ends in, else a table for people"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: stdout)")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with FILE: do what is not in it yet"
+    )
+    add_model_options(parser, taught=True)
+    parser.add_argument(
+        "--batch",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="photos that each thread hands to the network at once (default: 1)",
+    )
     parser.add_argument(
         "--fast-decode",
         action="store_true",
@@ -41,34 +70,137 @@ def add_parser(commands: Commands) -> None:
     )
 
 
+def add_paths(parser: argparse.ArgumentParser) -> None:
+    """The arguments that `photos` reads."""
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a photo, a folder, a pattern such as 'photos/**/*.jpg', or - for a list on stdin",
+    )
+
+
+def photos(paths: list[str], output: str | None) -> list[Found]:
+    """The photos that the arguments name; the output and its part file are none."""
+    outputs = [output, f"{output}.part"] if output else []
+    return list(expand(_with_lists(paths), outputs))
+
+
+def nothing_found(found: list[Found]) -> int:
+    """Say why there is nothing to do; returns the exit code."""
+    for photo in found:
+        if photo.error is not None:
+            complain(photo.error, photo.path)
+    if not found:
+        complain("no photos: the list is empty, or names nothing but the output")
+    return EXIT_UNREADABLE
+
+
 def run(args: argparse.Namespace) -> int:
+    try:
+        format_name = chosen_format(args.format, args.output)
+        _check_output(args, format_name)
+    except SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
     model = load_model(args)
     if isinstance(model, int):
         return model
+    found = photos(args.paths, args.output)
+    if not any(photo.error is None for photo in found):
+        return nothing_found(found)  # and the output stays as it is
+    try:
+        if args.output is None:
+            return _classify(model, found, on_stdout(format_name), args)
+        return _to_file(model, found, format_name, args)
+    except SqznetError as error:  # a missing library, or a file that cannot be gone on with
+        complain(error)
+        return EXIT_UNREADABLE
+
+
+def _to_file(model: Model, found: list[Found], format_name: str, args: argparse.Namespace) -> int:
+    file: ResultFile | None = None
+    try:
+        file = ResultFile(args.output, format_name, args.resume)
+        if file.done:
+            found = _not_done(found, file)
+        return _classify(model, found, file, args)
+    except KeyboardInterrupt:
+        if file is None:
+            raise
+        file.finish()
+        complain("interrupted: the photos done so far are in it; --resume goes on", args.output)
+        raise
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror or error}"
+        if file is not None and (kept := file.kept()):
+            reason += f"; the photos done so far are in {kept}, and --resume goes on"
+        complain(reason, args.output)
+        return EXIT_UNREADABLE
+
+
+def _classify(model: Model, found: list[Found], output: Output, args: argparse.Namespace) -> int:
     status = EXIT_OK
-    separator = ""
-    for path in args.paths:
+    # Answers that run over a terminal show how far it is themselves.
+    wanted = args.output is not None or sys.stdout is None or not sys.stdout.isatty()
+    results = classify_files(model, found, args.top, args.fast_decode, args.batch)
+    with progress(len(found), wanted) as bar, closing(results):
         try:
-            predictions = model.classify(
-                path, top=min(args.top, model.num_classes), fast_decode=args.fast_decode
-            )
-        except (sqznet.SqznetError, OSError) as error:
-            complain(error, path)
-            status = EXIT_UNREADABLE
-            continue
-        print(f"{separator}{printable(path)}")
-        for line in format_predictions(predictions):
-            print(line)
-        separator = "\n"
+            for path, predictions, error in results:
+                if error is not None:
+                    bar.clear()
+                    complain(error, path)
+                    status = EXIT_UNREADABLE
+                else:
+                    output.write(path, [p for p in predictions if p.score >= args.min_score])
+                bar.advance()
+        except KeyboardInterrupt:
+            if args.output is None:
+                output.finish()
+            raise
+    output.finish()
     return status
 
 
-def format_predictions(predictions: Sequence[Prediction]) -> Iterable[str]:
-    """One aligned line a prediction: rank, label, score in percent."""
-    rank_width = len(str(len(predictions)))
-    label_width = max((len(p.label) for p in predictions), default=0)
-    for rank, prediction in enumerate(predictions, start=1):
-        yield (
-            f"  {rank:>{rank_width}}  {prediction.label:<{label_width}}"
-            f"  {100 * prediction.score:6.2f} %"
-        )
+def _not_done(found: list[Found], file: ResultFile) -> list[Found]:
+    from sqznet.cli.records import stored_path
+
+    left = []
+    for photo in found:
+        name = stored_path(photo.path)
+        if photo.error is None and file.done[name]:
+            file.done[name] -= 1
+        else:
+            left.append(photo)
+    return left
+
+
+def _with_lists(paths: list[str]) -> Iterator[str]:
+    for path in paths:
+        if path != "-":
+            yield path
+        elif sys.stdin is not None:
+            yield from read_list(sys.stdin.buffer)
+
+
+def _check_output(args: argparse.Namespace, format_name: str) -> None:
+    if args.output is None:
+        if args.resume:
+            raise SqznetError("--resume needs the file to go on with: name it with -o")
+        if format_name == "parquet":
+            raise SqznetError("Parquet is no text for a terminal: name a file with -o")
+        return
+    if os.path.splitext(args.output)[1].lower() in ENDINGS:
+        raise SqznetError(f"{args.output} has the name of a photo, which would be replaced")
+    if args.resume and format_name == "table":
+        raise SqznetError("--resume needs a file of csv, json, jsonl or parquet, not a table")
+
+
+def _score(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a score from 0 to 1, got {text!r}")
+    return value

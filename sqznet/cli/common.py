@@ -54,8 +54,8 @@ def complain(error: Exception | str, name: str | None = None) -> None:
         print(printable(f"sqznet: {' '.join(reason.split())}"), file=sys.stderr)
 
 
-def add_model_options(parser: Parser) -> None:
-    """The options that `load_model` reads."""
+def add_model_options(parser: Parser, taught: bool = False) -> None:
+    """The options that `load_model` reads; `taught`: of a command that takes a recognizer, too."""
     parser.add_argument(
         "--model",
         metavar="FILE",
@@ -66,6 +66,23 @@ def add_model_options(parser: Parser) -> None:
         "--labels", metavar="FILE", help="class names, as text or JSON (default: the weights' own)"
     )
     parser.add_argument(
+        "--preprocessing",
+        metavar="NAME",
+        help="how photos are fed to it: torchvision, caffe, keras, ... (default: see 'sqznet "
+        "identify')",
+    )
+    if taught:
+        parser.add_argument(
+            "--backbone",
+            metavar="FILE",
+            help="what a model of 'sqznet learn' was taught on (default: the bundled one)",
+        )
+    add_engine_options(parser)
+
+
+def add_engine_options(parser: Parser) -> None:
+    """The options that say what a network runs on."""
+    parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads to use (default: see 'sqznet info')"
     )
     parser.add_argument(
@@ -75,8 +92,9 @@ def add_model_options(parser: Parser) -> None:
 
 def load_model(args: argparse.Namespace) -> Model | int:
     """The model that the options ask for, or the exit code after saying why there is none."""
+    options = {name: getattr(args, name, None) for name in ("labels", "preprocessing", "backbone")}
     try:
-        return sqznet.load(args.model, threads=args.threads, isa=args.isa, labels=args.labels)
+        return sqznet.load(args.model, threads=args.threads, isa=args.isa, **options)
     except sqznet.WeightsError as error:  # it names the file, be it weights or labels
         complain(error)
         return EXIT_UNREADABLE
@@ -86,6 +104,15 @@ def load_model(args: argparse.Namespace) -> Model | int:
     except sqznet.SqznetError as error:  # an instruction set or a thread count
         complain(error)
         return EXIT_USAGE
+
+
+def load_weights(args: argparse.Namespace) -> Model | int:
+    """The same for a command that has no use for a recognizer."""
+    model = load_model(args)
+    if isinstance(model, (int, sqznet.Model)):
+        return model
+    complain("is a recognizer, expected a weights file", args.model)
+    return EXIT_UNREADABLE
 
 
 def print_table(rows: Iterable[tuple[str, str]]) -> None:

@@ -1,0 +1,228 @@
+"""Many photos: read and classified on several threads at once, answered in their order.
+
+Every thread takes a photo all the way, from the file to its labels, alone. So all cores are busy
+while some wait for the disk, and none waits for another within a photo; Pillow and the kernels
+release the GIL. A few photos a thread are under way at any time, so memory does not grow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from copy import copy
+from functools import partial
+from itertools import chain, islice
+from threading import Event, Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from sqznet.api import Model
+from sqznet.errors import ImageError, SqznetError
+from sqznet.sources import Found, expand
+
+if TYPE_CHECKING:
+    from sqznet.api import Prediction
+    from sqznet.learning.recognizer import Recognizer
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+# Jobs begun ahead of the one that is waited for, a thread: enough for one slow photo among many.
+_AHEAD = 4
+
+# Seconds that the end of the work waits for photos that are under way.
+_PATIENCE = 5.0
+
+
+class FileResult(NamedTuple):
+    """One file's answer: its path; the predictions, best first; and the error if it gave none."""
+
+    path: str
+    predictions: list[Prediction]
+    error: SqznetError | None
+
+
+def alone(model: Model) -> Model:
+    """The same model on the same packed weights, of which every caller uses one thread: its own."""
+    from sqznet.api import Model
+
+    if not isinstance(model, Model):  # a Recognizer, which sqznet.load may give instead
+        return model.alone()
+    other = copy(model)
+    other._executor = model._executor.alone()
+    other.threads = 1
+    return other
+
+
+def classify_files(
+    model: Model | Recognizer,
+    paths: Iterable[Found],
+    top: int,
+    fast_decode: bool = False,
+    batch: int = 1,
+) -> Generator[FileResult, None, None]:
+    """One result a path, in their order; see ``Model.classify_files``.
+
+    ``batch``: photos that a thread hands to the network at once; a recognizer takes them singly.
+    """
+    groups = _grouped(paths, batch)
+    first = list(islice(groups, 2))
+    if len(first) < 2:  # nothing to share out: all threads work on it together
+        threads = 1
+    else:
+        threads = model.threads
+        model = alone(model) if isinstance(model, Model) else model.alone()
+    work = (
+        partial(_classify_group, model, top, fast_decode)
+        if isinstance(model, Model)
+        else partial(_recognize_group, model, top, fast_decode)
+    )
+    with closing(in_order(work, chain(first, groups), threads)) as answers:
+        for results in answers:
+            yield from results
+
+
+def find_and_classify(
+    model: Model,
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    top: int,
+    fast_decode: bool,
+) -> Iterator[FileResult]:
+    """The same for files, folders and patterns."""
+    named = [paths] if isinstance(paths, str | os.PathLike) else paths
+    return classify_files(model, expand(named), top, fast_decode)
+
+
+def in_order(
+    work: Callable[[Item], Answer], items: Iterable[Item], threads: int
+) -> Generator[Answer, None, None]:
+    """``work(item)`` of each item, in their order, done on several threads ahead of the caller.
+
+    What ``work`` raises is raised when its turn comes. Closing the iterator ends what is under way
+    and begins nothing more. With one thread, the caller's own does the work.
+    """
+    if threads == 1:
+        yield from map(work, items)
+        return
+    from queue import SimpleQueue  # a single photo has no need of it
+
+    queue: SimpleQueue[_Job[Item, Answer] | None] = SimpleQueue()
+    stopped = Event()
+
+    def serve() -> None:
+        while (job := queue.get()) is not None:
+            if not stopped.is_set():
+                job.run(work)
+
+    crew: list[Thread] = []
+    under_way: deque[_Job[Item, Answer]] = deque()
+    try:
+        for item in items:
+            if len(crew) < threads:
+                crew.append(Thread(target=serve, name="sqznet-photos", daemon=True))
+                crew[-1].start()
+            under_way.append(_Job(item))
+            queue.put(under_way[-1])
+            if len(under_way) > _AHEAD * threads:
+                yield under_way.popleft().answer()
+        while under_way:
+            yield under_way.popleft().answer()
+    finally:
+        stopped.set()
+        for _ in crew:
+            queue.put(None)
+        _wait_for(crew)
+
+
+class _Job(Generic[Item, Answer]):
+    """One item on its way to its answer."""
+
+    def __init__(self, item: Item) -> None:
+        self._item = item
+        self._done = Event()
+        self._answer: list[Answer] = []
+        self._error: BaseException | None = None
+
+    def run(self, work: Callable[[Item], Answer]) -> None:
+        try:
+            self._answer.append(work(self._item))
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._done.set()
+
+    def answer(self) -> Answer:
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._answer[0]
+
+
+def _wait_for(crew: Iterable[Thread]) -> None:
+    """Let threads end what they do, unless they wait for a pipe or a disk that does not answer."""
+    deadline = monotonic() + _PATIENCE
+    for thread in crew:
+        if thread.ident is not None:  # it did start
+            thread.join(max(0.0, deadline - monotonic()))
+
+
+def _grouped(paths: Iterable[Found], size: int) -> Iterator[list[Found]]:
+    left = iter(paths)
+    while group := list(islice(left, size)):
+        yield group
+
+
+def _classify_group(
+    model: Model, top: int, fast_decode: bool, group: Sequence[Found]
+) -> list[FileResult]:
+    from sqznet import _kernels
+    from sqznet.api import Model
+
+    if not isinstance(model, Model):  # a Recognizer
+        return [_classified(model, found, top, fast_decode) for found in group]
+    executor, top = model._executor, min(top, model.num_classes)
+    workspace = executor.acquire(len(group), *model.preprocessing.size)
+    try:
+        errors: list[SqznetError | None] = [found.error for found in group]
+        for row, found in enumerate(group):
+            if errors[row] is None:
+                try:
+                    model._feed(model._decode(found.path, fast_decode), workspace.image(row))
+                except SqznetError as error:
+                    errors[row] = error
+        if any(error is None for error in errors):
+            workspace.run()
+            _kernels.softmax(executor.table, workspace.logits, workspace.logits)
+        return [
+            FileResult(found.path, [], error)
+            if error is not None
+            else FileResult(found.path, model._predictions(workspace, row, top), None)
+            for row, (found, error) in enumerate(zip(group, errors, strict=True))
+        ]
+    finally:
+        executor.release(workspace)
+
+
+def _classified(model: Model | Recognizer, found: Found, top: int, fast_decode: bool) -> FileResult:
+    try:
+        if found.error is None:
+            return FileResult(found.path, model.classify(found.path, top, fast_decode), None)
+        return FileResult(found.path, [], found.error)
+    except SqznetError as error:
+        return FileResult(found.path, [], error)
+
+
+def _recognize_group(
+    recognizer: Recognizer, top: int, fast_decode: bool, group: Sequence[Found]
+) -> list[FileResult]:
+    def result(found: Found) -> FileResult:
+        if found.error is not None:
+            return FileResult(found.path, [], found.error)
+        try:
+            return FileResult(found.path, recognizer.classify(found.path, top, fast_decode), None)
+        except ImageError as error:
+            return FileResult(found.path, [], error)
+
+    return [result(found) for found in group]

@@ -1,0 +1,115 @@
+"""`sqznet embed`: a vector for each photo, to compare and to cluster them by."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from sqznet.cli.classify import add_paths, nothing_found, photos
+from sqznet.cli.common import (
+    EXIT_OK,
+    EXIT_UNREADABLE,
+    EXIT_USAGE,
+    add_model_options,
+    complain,
+    load_weights,
+)
+from sqznet.cli.progress import progress
+from sqznet.errors import SqznetError, printable
+from sqznet.vectors import ENDINGS, VectorFile, is_vector_file, parquet_library, save
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sqznet import Model
+    from sqznet.cli.common import Commands
+    from sqznet.source import Source
+    from sqznet.sources import Found
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "embed",
+        help="write a vector for each photo",
+        description="Write a vector of 512 numbers for each photo; like photos have like vectors.",
+    )
+    add_paths(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help=f"the file to write, its name ending in {' or '.join(ENDINGS)}",
+    )
+    parser.add_argument(
+        "--normalize", action="store_true", help="scale each vector to the length 1"
+    )
+    add_model_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        _check_output(args.output)
+    except SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
+    model = load_weights(args)
+    if isinstance(model, int):
+        return model
+    found = photos(args.paths, args.output)
+    if not any(photo.error is None for photo in found):
+        return nothing_found(found)
+    content, status = collect(model, args.model, found)
+    if not content.paths:
+        return status
+    if args.normalize:
+        from sqznet.embedding import normalized
+
+        content = VectorFile(content.paths, normalized(content.vectors), content.weights)
+    try:
+        save(content, args.output)
+    except OSError as error:
+        complain(f"cannot be written: {error.strerror or error}", args.output)
+        return EXIT_UNREADABLE
+    return status
+
+
+def collect(model: Model, source: Source, found: list[Found]) -> tuple[VectorFile, int]:
+    """The vectors of all photos that can be read, and the exit code."""
+    import numpy as np
+
+    from sqznet.embedding import LENGTH, embed_files
+
+    status = EXIT_OK
+    paths: list[str] = []
+    vectors = np.empty((len(found), LENGTH), np.float32)
+    with progress(len(found)) as bar, closing(embed_files(model, found)) as results:
+        for path, vector, error in results:
+            if error is None:
+                vectors[len(paths)] = vector
+                paths.append(path)
+            else:
+                bar.clear()
+                complain(error, path)
+                status = EXIT_UNREADABLE
+            bar.advance()
+    return VectorFile(paths, vectors[: len(paths)], weights_hash(source)), status
+
+
+def weights_hash(source: Source) -> str:
+    """The sha256 of the weights file that ``--model`` stands for, in hex."""
+    from sqznet.source import locate
+    from sqznet.weights.known import sha256
+    from sqznet.weights.mapped import map_file
+
+    return sha256(map_file(locate(source)))
+
+
+def _check_output(path: str) -> None:
+    if not is_vector_file(path):
+        raise SqznetError(
+            f"{printable(path)}: no format has this ending, expected {' or '.join(ENDINGS)}"
+        )
+    if os.path.splitext(path)[1].lower() == ".parquet":
+        parquet_library()

@@ -1,0 +1,113 @@
+"""A bar on stderr that says how far long work is, how fast it goes and when it will be done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+# Seconds: short work shows no bar, and a bar is not drawn more often than eyes can follow.
+_DELAY = 1.0
+_INTERVAL = 0.2
+_WIDTH = 30
+
+
+class Progress(Protocol):
+    def advance(self) -> None:
+        """One more is done."""
+        ...
+
+    def clear(self) -> None:
+        """Take the bar away, so that a line can be printed; the next `advance` brings it back."""
+        ...
+
+
+class Silent:
+    def advance(self) -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
+
+
+class Drawn:
+    """What both kinds of bar share: when to draw."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+        self.began = time.monotonic()
+        self._next = self.began + _DELAY
+
+    def advance(self) -> None:
+        self.done += 1
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _INTERVAL
+            self.draw(now - self.began)
+
+    def draw(self, seconds: float) -> None:
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class Plain(Drawn):
+    """Without rich."""
+
+    def draw(self, seconds: float) -> None:
+        filled = _WIDTH * self.done // self.total
+        bar = "#" * filled + "-" * (_WIDTH - filled)
+        print(f"\r[{bar}] {figures(self, seconds)}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class Rich(Drawn):
+    """With rich's bar and colours."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress_bar import ProgressBar
+
+        super().__init__(total)
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Any = ProgressBar(total=total, width=_WIDTH)
+
+    def draw(self, seconds: float) -> None:
+        self._bar.update(self.done)
+        self.clear()
+        self._console.print(self._bar, end="")
+        self._console.print(f" {figures(self, seconds)}", end="", soft_wrap=True)
+        sys.stderr.flush()
+
+
+def figures(bar: Drawn, seconds: float) -> str:
+    """Such as ``120/250  48.0 %  310.2/s  0:03 left``."""
+    rate = bar.done / max(seconds, 1e-9)
+    left = duration((bar.total - bar.done) / rate)
+    share = 100 * bar.done / bar.total
+    return f"{bar.done}/{bar.total}  {share:.1f} %  {rate:.1f}/s  {left} left"
+
+
+def duration(seconds: float) -> str:
+    """Such as ``0:03`` or ``2:00:59``: minutes and seconds, with hours where there are any."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+@contextmanager
+def progress(total: int, wanted: bool = True) -> Iterator[Progress]:
+    """A bar for so many pieces of work, gone at the end; nothing where stderr is no terminal."""
+    bar: Progress = Silent()
+    if wanted and sys.stderr is not None and sys.stderr.isatty():
+        try:
+            bar = Rich(total)
+        except ImportError:
+            bar = Plain(total)
+    try:
+        yield bar
+    finally:
+        bar.clear()

@@ -1,0 +1,281 @@
+"""The formats of `sqznet classify`'s answers that programs read.
+
+csv and parquet: a row a prediction, with the columns path, rank, label, score and index; a photo
+without a prediction that scores enough has one row with nothing but its path. jsonl: an object a
+photo, {"path": ..., "predictions": [{"label": ..., "score": ..., "index": ...}, ...]}, a line each;
+json: a list of these. All text is UTF-8.
+
+Each photo goes out in one piece, so a file that ends early ends behind a photo, and every writer
+can go on with a file that one of its kind began.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from io import StringIO, TextIOWrapper
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from sqznet.errors import SqznetError, printable
+from sqznet.vectors import parquet_library
+
+if TYPE_CHECKING:
+    from sqznet import Prediction
+
+COLUMNS = ("path", "rank", "label", "score", "index")
+
+
+class Writer(Protocol):
+    """Writes photos' predictions in one format."""
+
+    def begin(self) -> None:
+        """Write what comes before the first photo."""
+        ...
+
+    def resume(self, earlier: BinaryIO) -> Iterator[str]:
+        """The paths of the photos that an earlier run wrote; afterwards, writing goes on there.
+
+        ``earlier``: the same file, opened for reading.
+        Raises SqznetError (without the file's name) if the file is none of this format.
+        """
+        ...
+
+    def write(self, path: str, predictions: Sequence[Prediction]) -> None: ...
+
+    def finish(self) -> None:
+        """Write what comes after the last photo."""
+        ...
+
+
+def stored_path(path: str) -> str:
+    """A path as text: bytes that are not UTF-8 as backslash escapes."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def rounded(score: float) -> float:
+    """To seven digits, which is what float32 scores have."""
+    return float(f"{score:.7g}")
+
+
+def write_all(file: BinaryIO, text: str) -> None:
+    """Hand a text over to the system, all of it; an unbuffered file may take a part at a time."""
+    data = memoryview(text.encode("utf-8", "backslashreplace"))
+    while data:
+        data = data[file.write(data) :]
+    file.flush()
+
+
+class CsvWriter:
+    """Comma-separated values, as RFC 4180 has them but for the line ends, which are Unix's."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def begin(self) -> None:
+        self._rows([COLUMNS])
+
+    def resume(self, earlier: BinaryIO) -> Iterator[str]:
+        try:
+            with TextIOWrapper(earlier, "utf-8", newline="") as text:
+                reader = csv.reader(text, strict=True)
+                header = next(reader, [])
+                if tuple(header) != COLUMNS:
+                    raise _other(f"the first line {_shown(','.join(header))}", ",".join(COLUMNS))
+                for row in reader:
+                    if len(row) != len(COLUMNS):
+                        raise _other(f"{len(row)} columns in line {reader.line_num}", len(COLUMNS))
+                    if row[1] in ("", "1"):
+                        yield row[0]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise _other(str(error), "csv") from None
+        _require_line_end(self._file)
+
+    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+        self._rows(_rows(path, predictions))
+
+    def finish(self) -> None:
+        pass
+
+    def _rows(self, rows: Sequence[Sequence[object]]) -> None:
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        write_all(self._file, text.getvalue())
+
+
+class JsonLinesWriter:
+    """An object a line."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def begin(self) -> None:
+        pass
+
+    def resume(self, earlier: BinaryIO) -> Iterator[str]:
+        for line in _lines(earlier):
+            yield _path_in(line)
+        _require_line_end(self._file)
+
+    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+        write_all(self._file, f"{_object(path, predictions)}\n")
+
+    def finish(self) -> None:
+        pass
+
+
+class JsonWriter:
+    """A list, with an object a line."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._before = "\n"
+
+    def begin(self) -> None:
+        write_all(self._file, "[")
+
+    def resume(self, earlier: BinaryIO) -> Iterator[str]:
+        end = 0
+        for number, line in enumerate(_lines(earlier)):
+            if number == 0:
+                if line != "[":
+                    raise _other(f"the first line {_shown(line)}", "[")
+            elif line == "]":
+                break
+            else:
+                yield _path_in(line.removesuffix(","))
+                self._before = ",\n"
+            end += len(line.encode()) + 1
+        if not end:
+            raise _other("an empty file", "[")
+        # Behind the last object, where its comma or the list's end may stand.
+        self._file.seek(end - 1)
+        self._file.truncate()
+
+    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+        write_all(self._file, f"{self._before}{_object(path, predictions)}")
+        self._before = ",\n"
+
+    def finish(self) -> None:
+        write_all(self._file, "\n]\n")
+
+
+class ParquetWriter:
+    """Columns; needs pyarrow. What it was given is complete in the file only after `finish`."""
+
+    # Photos in one group of rows.
+    GROUP = 2000
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._pa = pa = parquet_library()
+        kinds = (pa.string(), pa.int32(), pa.string(), pa.float32(), pa.int32())
+        self._schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
+        self._waiting: list[Sequence[object]] = []
+        self._photos = 0
+
+    def begin(self) -> None:
+        self._writer: Any = self._pa.parquet.ParquetWriter(self._file, self._schema)
+
+    def resume(self, earlier: BinaryIO) -> Iterator[str]:
+        try:
+            table = self._pa.parquet.ParquetFile(earlier).read()
+        except (self._pa.ArrowException, OSError) as error:
+            raise _other(str(error).splitlines()[0], "Parquet") from None
+        if not table.schema.equals(self._schema):
+            raise _other(f"the columns {', '.join(table.column_names)}", ", ".join(COLUMNS))
+        self._file.seek(0)
+        self._file.truncate()
+        self.begin()
+        if table.num_rows:
+            self._writer.write_table(table)
+        ranks = table.column("rank").to_pylist()
+        for path, rank in zip(table.column("path").to_pylist(), ranks, strict=True):
+            if rank in (None, 1):
+                yield path
+
+    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+        self._waiting += _rows(path, predictions)
+        self._photos += 1
+        if self._photos == self.GROUP:
+            self._flush()
+
+    def finish(self) -> None:
+        self._flush()
+        self._writer.close()
+        self._file.flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            columns = [list(column) for column in zip(*self._waiting, strict=True)]
+            columns[1:] = [[None if v == "" else v for v in column] for column in columns[1:]]
+            arrays = [
+                self._pa.array(column, field.type)
+                for column, field in zip(columns, self._schema, strict=True)
+            ]
+            self._writer.write_table(self._pa.Table.from_arrays(arrays, schema=self._schema))
+        self._waiting, self._photos = [], 0
+
+
+WRITERS: dict[str, type[CsvWriter | JsonWriter | JsonLinesWriter | ParquetWriter]] = {
+    "csv": CsvWriter,
+    "json": JsonWriter,
+    "jsonl": JsonLinesWriter,
+    "parquet": ParquetWriter,
+}
+
+
+def _rows(path: str, predictions: Sequence[Prediction]) -> list[Sequence[object]]:
+    name = stored_path(path)
+    if not predictions:
+        return [(name, "", "", "", "")]
+    return [
+        (name, rank, label, rounded(score), index)
+        for rank, (label, score, index) in enumerate(predictions, start=1)
+    ]
+
+
+def _object(path: str, predictions: Sequence[Prediction]) -> str:
+    listed = [
+        {"label": label, "score": rounded(score), "index": index}
+        for label, score, index in predictions
+    ]
+    photo = {"path": stored_path(path), "predictions": listed}
+    return json.dumps(photo, ensure_ascii=False)
+
+
+def _path_in(line: str) -> str:
+    try:
+        photo = json.loads(line)
+    except (ValueError, RecursionError):
+        photo = None
+    if not isinstance(photo, dict) or set(photo) != {"path", "predictions"}:
+        raise _other(f"the line {_shown(line)}", '{"path": ..., "predictions": ...}')
+    return str(photo["path"])
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    for line in file:
+        try:
+            yield line.decode("utf-8").removesuffix("\n")
+        except UnicodeDecodeError as error:
+            raise _other(str(error), "UTF-8") from None
+
+
+def _require_line_end(file: BinaryIO) -> None:
+    """Leave a file at its end, where the next line begins."""
+    if file.seek(0, 2):
+        file.seek(-1, 2)
+        if file.read(1) != b"\n":
+            raise _other("an unfinished last line", "a line end")
+
+
+def _shown(text: str) -> str:
+    return printable(text[:60] + ("..." if len(text) > 60 else "")) or "''"
+
+
+def _other(found: str, expected: object) -> SqznetError:
+    return SqznetError(
+        f"cannot go on with this file: found {found}, expected {expected}, as this command writes "
+        "it in this format"
+    )

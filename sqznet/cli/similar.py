@@ -1,0 +1,97 @@
+"""`sqznet similar`: the photos that are most like one photo."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from sqznet.cli.classify import nothing_found, photos
+from sqznet.cli.common import (
+    EXIT_OK,
+    EXIT_UNREADABLE,
+    add_model_options,
+    complain,
+    load_weights,
+    positive,
+)
+from sqznet.errors import SqznetError, printable
+from sqznet.vectors import VectorFile, is_vector_file, load
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sqznet import Model
+    from sqznet.cli.common import Commands
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "similar",
+        help="find the photos that are most like one photo",
+        description="Print the photos that are most like one photo: 1 is alike, 0 has nothing in "
+        "common. The photo itself is left out.",
+    )
+    parser.add_argument("query", metavar="QUERY", help="a photo")
+    parser.add_argument(
+        "place",
+        metavar="PLACE",
+        help="a folder or a pattern of photos, or a file of vectors from 'sqznet embed'",
+    )
+    parser.add_argument(
+        "--top", type=positive, default=10, metavar="N", help="photos to print (default: 10)"
+    )
+    add_model_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    model = load_weights(args)
+    if isinstance(model, int):
+        return model
+    try:
+        query = model.embed(args.query)
+    except SqznetError as error:
+        complain(error, args.query)
+        return EXIT_UNREADABLE
+    content, status = _candidates(model, args, query.shape[1])
+    if content is None:
+        return status
+    from sqznet.embedding import nearest
+
+    full = os.path.realpath(args.query)
+    ranked = nearest(query, content.vectors, len(content.paths))
+    others = [(at, how) for at, how in ranked if os.path.realpath(content.paths[at]) != full]
+    width = len(str(min(args.top, len(others))))
+    for rank, (at, likeness) in enumerate(others[: args.top], start=1):
+        print(f"  {rank:>{width}}  {likeness:6.4f}  {printable(content.paths[at])}")
+    if not others:
+        complain("no photos but the one to compare with", args.place)
+        return EXIT_UNREADABLE
+    return status
+
+
+def _candidates(
+    model: Model, args: argparse.Namespace, length: int
+) -> tuple[VectorFile | None, int]:
+    """The vectors to compare with, or nothing, and the exit code."""
+    from sqznet.cli.embed import collect, weights_hash
+
+    if not is_vector_file(args.place) or os.path.isdir(args.place):
+        found = photos([args.place], None)
+        if not any(photo.error is None for photo in found):
+            return None, nothing_found(found)
+        return collect(model, args.model, found)
+    try:
+        content = load(args.place)
+        if content.weights != weights_hash(args.model):
+            raise SqznetError(
+                f"its vectors come from the weights with the sha256 {printable(content.weights)}, "
+                f"expected {weights_hash(args.model)}: name those weights with --model"
+            )
+        if content.vectors.shape[1] != length:
+            raise SqznetError(
+                f"its vectors have {content.vectors.shape[1]} numbers, expected {length}"
+            )
+    except SqznetError as error:
+        complain(error, args.place)
+        return None, EXIT_UNREADABLE
+    return content, EXIT_OK
