@@ -64,13 +64,13 @@ def write(record: dict[str, Any], docs: Path, readme: Path) -> list[Path]:
     return [*(docs / name for name in pages), *paths, readme]
 
 
-def fill(text: str, block: str) -> str:
+def fill(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
     """`text` with `block` between the markers and everything else as it was."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"expected {BEGIN} and then {END}, once each")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{block.strip()}\n{END}{after}"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ValueError(f"expected {begin} and then {end}, once each")
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{block.strip()}\n{end}{after}"
 
 
 def readme_block(record: dict[str, Any], results: Sequence[CaseResult]) -> str:

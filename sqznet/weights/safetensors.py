@@ -7,7 +7,7 @@ end of its bytes; "__metadata__" maps strings to strings), then the tensors' byt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqznet.errors import WeightsError
@@ -36,6 +36,18 @@ _LENGTH_BYTES = 8
 # bytes of its text, hence a limit below the format's own 100 MB.
 _MAX_HEADER = 4 << 20
 
+#: What the metadata of a file that `sqznet.learning.storage` writes call it, under "_kind".
+RECOGNIZER = "sqznet recognizer"
+_RECOGNIZER_START = f'{{"__metadata__":{{"_kind":"{RECOGNIZER}"'.encode()
+
+_Header = Mapping[str, Any]
+
+
+def is_recognizer(view: memoryview) -> bool:
+    """Whether the file holds what `sqznet.learn` learnt, and no weights."""
+    start = view[_LENGTH_BYTES : _LENGTH_BYTES + len(_RECOGNIZER_START)]
+    return bytes(start) == _RECOGNIZER_START
+
 
 def looks_like(view: memoryview) -> bool:
     """Whether the bytes begin as a safetensors file does: a length, then a JSON object."""
@@ -48,7 +60,25 @@ def read(file: WeightsFile) -> Checkpoint:
     What its metadata does not say (see `sqznet.weights.metadata`) is as torchvision has it.
     Raises WeightsError (without the path) if anything in the file is not as it should be.
     """
-    view = file.view
+    if is_recognizer(file.view):
+        raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
+    stated, header, body = parse(file.view)
+    description = metadata.parse(stated, "safetensors")
+    return Checkpoint(
+        path=file.name,
+        format="safetensors",
+        tensors=plain_names(_tensors(header, body)),
+        metadata=stated,
+        variant=description.variant,
+        preprocessing=description.preprocessing,
+        labels=description.labels,
+        wiring=description.wiring,
+        reasons=description.reasons,
+    )
+
+
+def parse(view: memoryview) -> tuple[dict[str, str], _Header, memoryview]:
+    """The metadata; the header's other entries, for `entries` to check; the tensors' bytes."""
     length = int.from_bytes(view[:_LENGTH_BYTES], "little")
     available = view.nbytes - _LENGTH_BYTES
     if length > available:
@@ -63,26 +93,19 @@ def read(file: WeightsFile) -> Checkpoint:
     header = metadata.parse_json(bytes(view[_LENGTH_BYTES : _LENGTH_BYTES + length]), "header")
     if not isinstance(header, dict):
         raise WeightsError("the safetensors header is no JSON object")
-    entries = metadata.as_strings(
+    stated = metadata.as_strings(
         header.pop("__metadata__", {}), '"__metadata__" in the safetensors header'
     )
-    description = metadata.parse(entries, "safetensors")
-    tensors = _tensors(header, view[_LENGTH_BYTES + length :])
-    return Checkpoint(
-        path=file.name,
-        format="safetensors",
-        tensors=plain_names(tensors),
-        metadata=entries,
-        variant=description.variant,
-        preprocessing=description.preprocessing,
-        labels=description.labels,
-        wiring=description.wiring,
-        reasons=description.reasons,
-    )
+    return stated, header, view[_LENGTH_BYTES + length :]
 
 
-def _tensors(header: Mapping[str, Any], body: memoryview) -> dict[str, RawTensor]:
-    tensors: dict[str, RawTensor] = {}
+def entries(
+    header: _Header, body: memoryview
+) -> Iterator[tuple[str, str, tuple[int, ...], memoryview]]:
+    """Each tensor's name, element type as the format calls it, shape and bytes.
+
+    Raises WeightsError, at the latest at the end, if they are not as the format demands.
+    """
     ranges: list[tuple[int, int, str]] = []
     for name, entry in header.items():
         dtype, shape, begin, end = _entry(name, entry)
@@ -98,14 +121,20 @@ def _tensors(header: Mapping[str, Any], body: memoryview) -> dict[str, RawTensor
                 "the file was cut short"
             )
         ranges.append((begin, end, name))
+        yield name, dtype, shape, body[begin:end]
+    _check_cover(sorted(ranges), body.nbytes)
+
+
+def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor]:
+    tensors: dict[str, RawTensor] = {}
+    for name, dtype, shape, data in entries(header, body):
         if dtype in _FLOATS:
-            tensors[name] = RawTensor(_FLOATS[dtype], shape, body[begin:end])
+            tensors[name] = RawTensor(_FLOATS[dtype], shape, data)
         elif not is_ignored(name):
             raise WeightsError(
                 f"tensor {shown(name)} has element type {dtype}, "
                 f"expected one of {', '.join(_FLOATS)}"
             )
-    _check_cover(sorted(ranges), body.nbytes)
     return tensors
 
 

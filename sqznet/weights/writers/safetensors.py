@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqznet.graph import Network, expected_shapes
@@ -14,19 +15,32 @@ _ALIGNMENT = 8
 
 def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     """A safetensors file of every tensor in its own precision."""
-    header: dict[str, Any] = {"__metadata__": dict(checkpoint.metadata)}
+    tensors = {name: checkpoint.tensors[name] for name in expected_shapes(network)}
     # Wider elements first, so that each tensor begins at a multiple of its element's size.
-    names = sorted(
-        expected_shapes(network), key=lambda name: -FLOAT_SIZES[checkpoint.tensors[name].dtype]
+    names = sorted(tensors, key=lambda name: -FLOAT_SIZES[tensors[name].dtype])
+    return pack(
+        checkpoint.metadata,
+        (
+            (name, _DTYPES[tensors[name].dtype], tensors[name].shape, tensors[name].data)
+            for name in names
+        ),
     )
+
+
+def pack(
+    metadata: Mapping[str, str],
+    tensors: Iterable[tuple[str, str, tuple[int, ...], bytes | memoryview]],
+) -> bytes:
+    """A file of these tensors in this order: name, element type as the format calls it, shape and
+    bytes of each."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
     body = bytearray()
-    for name in names:
-        tensor = checkpoint.tensors[name]
+    for name, dtype, shape, data in tensors:
         begin = len(body)
-        body += tensor.data
+        body += data
         header[name] = {
-            "dtype": _DTYPES[tensor.dtype],
-            "shape": list(tensor.shape),
+            "dtype": dtype,
+            "shape": list(shape),
             "data_offsets": [begin, len(body)],
         }
     text = compact(header).encode("ascii")

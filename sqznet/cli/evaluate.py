@@ -1,0 +1,128 @@
+"""`sqznet evaluate`: how often a model is right about photos whose classes are known."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+from sqznet.cli.common import (
+    EXIT_OK,
+    EXIT_UNREADABLE,
+    EXIT_USAGE,
+    add_model_options,
+    complain,
+    load_model,
+)
+from sqznet.cli.progress import progress
+from sqznet.errors import SqznetError, printable
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from sqznet.batch import FileResult
+    from sqznet.cli.common import Commands
+    from sqznet.evaluation import Evaluation
+
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="count how often a model is right",
+        description="Classify photos whose classes are known: those in each sub-folder of DIR are "
+        "of the class that it is named for. What the model does not know should be 'unknown'.",
+    )
+    parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help=f"a picture of what is taken for what ({', '.join(_FORMATS)})",
+    )
+    add_model_options(parser, taught=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    from sqznet.evaluation import evaluate
+    from sqznet.learning.folder import classes_in
+
+    ending = os.path.splitext(args.output or "picture.png")[1]
+    if ending.lower() not in _FORMATS:
+        found = f"ends in {ending}" if ending else "has no ending"
+        complain(f"{found}, expected one of {', '.join(_FORMATS)}", args.output)
+        return EXIT_USAGE
+    model = load_model(args)
+    if isinstance(model, int):
+        return model
+    try:
+        classes = classes_in(args.folder, complain)
+        with progress(sum(map(len, classes.values()))) as bar:
+
+            def seen(result: FileResult) -> None:
+                if result.error is not None:
+                    bar.clear()
+                    complain(result.error, result.path)
+                bar.advance()
+
+            evaluation = evaluate(model, classes, seen)
+        for line in lines(evaluation):
+            print(line)
+        if args.output is not None:
+            _draw(evaluation, args.output, _FORMATS[ending.lower()])
+    except SqznetError as error:
+        complain(error)
+        return EXIT_UNREADABLE
+    return EXIT_UNREADABLE if evaluation.unreadable else EXIT_OK
+
+
+def lines(evaluation: Evaluation) -> Iterator[str]:
+    """The figures: all in all, then each class."""
+    asked = evaluation.asked
+    yield f"{evaluation.right} of {asked} right: {_percent(evaluation.right, asked)}"
+    found, strange = evaluation.found_unknown()
+    if strange:
+        share = _percent(found, strange)
+        yield f"{found} of {strange} photos of other things called unknown: {share}"
+    rows = [("class", "photos", "found", "right when named", "mostly taken for")]
+    for label, counter in evaluation.counts.items():
+        precision = evaluation.precision(label)
+        wrong = [(count, name) for name, count in counter.items() if name != label]
+        count, name = max(wrong, default=(0, ""), key=lambda item: item[0])
+        rows.append(
+            (
+                printable(label),
+                f"{counter.total()}",
+                f"{100 * evaluation.recall(label):.1f} %",
+                "-" if precision is None else f"{100 * precision:.1f} %",
+                f"{printable(name)} ({count})" if count else "",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    yield ""
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i in (0, 4) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _percent(count: int, total: int) -> str:
+    return f"{100 * count / max(total, 1):.1f} %"
+
+
+def _draw(evaluation: Evaluation, path: str, form: str) -> None:
+    from sqznet.confusion import draw
+    from sqznet.conversion import write_file
+
+    content = io.BytesIO()
+    draw(evaluation).save(content, form, quality=92)
+    try:
+        write_file(path, content.getvalue())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SqznetError(f"{printable(path)}: cannot be written: {reason}") from None
+    print(f"\n{printable(path)}: rows are what photos show, columns the answers")

@@ -1,0 +1,75 @@
+"""`sqznet learn`: teach classes of one's own by showing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import sqznet
+from sqznet.cli.common import (
+    EXIT_OK,
+    EXIT_UNREADABLE,
+    add_engine_options,
+    complain,
+    load_weights,
+)
+from sqznet.errors import ImageError, SqznetError, printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sqznet.cli.common import Commands
+
+_MIRROR = {"auto": None, "yes": True, "no": False}
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "learn",
+        help="teach classes of your own by showing photos of them",
+        description="Learn classes from photos: a sub-folder of DIR each, whose name is the label. "
+        "'sqznet classify --model FILE' then tells them apart, and says what is none of them.",
+    )
+    parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="the file to write, such as mugs.sqz, replaced if it is there",
+    )
+    parser.add_argument(
+        "--mirror",
+        choices=_MIRROR,
+        default="auto",
+        help="learn mirror images as well (default: if they look like their class)",
+    )
+    parser.add_argument(
+        "--model", metavar="FILE", help="the network that sees (default: the bundled one)"
+    )
+    add_engine_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    model = load_weights(args)
+    if isinstance(model, int):
+        return model
+    status = EXIT_OK
+
+    def report(message: str | ImageError) -> None:
+        nonlocal status
+        complain(message)
+        if isinstance(message, ImageError):
+            status = EXIT_UNREADABLE
+
+    try:
+        learnt = sqznet.learn(args.folder, model=model, mirror=_MIRROR[args.mirror], report=report)
+        learnt.save(args.output)
+    except (SqznetError, OSError) as error:
+        complain(error)
+        return EXIT_UNREADABLE
+    size = os.path.getsize(args.output) / 1e3
+    named = ", ".join(map(printable, learnt.labels[:5]))
+    more = f" and {learnt.num_classes - 5} more" if learnt.num_classes > 5 else ""
+    print(f"{printable(args.output)}: {learnt.num_images} images of {named}{more}, {size:.0f} kB")
+    return status

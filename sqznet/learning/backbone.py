@@ -1,0 +1,79 @@
+"""Which network a recognizer was taught on: another one sees differently, and is refused."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from sqznet.errors import SqznetError, WeightsError, printable
+from sqznet.graph import Wiring
+from sqznet.preprocessing import Preprocessing
+from sqznet.weights.metadata import compact
+
+if TYPE_CHECKING:
+    from sqznet.api import Model
+    from sqznet.weights import Checkpoint
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network and how photos are fed to it.
+
+    file: the name of its weights file, without folders. sha256: see `fingerprint`. variant,
+    preprocessing, wiring: as the Model has them.
+    """
+
+    file: str
+    sha256: str
+    variant: str
+    preprocessing: Preprocessing
+    wiring: Wiring
+
+    @classmethod
+    def of(cls, model: Model) -> Backbone:
+        checkpoint = model._checkpoint
+        return cls(
+            os.path.basename(checkpoint.path),
+            fingerprint(checkpoint),
+            model.variant,
+            model.preprocessing,
+            model.wiring,
+        )
+
+    def check_weights(self, checkpoint: Checkpoint) -> None:
+        """Raises WeightsError, saying which weights are wanted, if these are others."""
+        found = fingerprint(checkpoint)
+        if found != self.sha256:
+            raise WeightsError(
+                f"was taught on {printable(self.file)[:80]} ({printable(self.variant)[:40]}, "
+                f"weights {self.sha256[:16]}), found {checkpoint.path} (weights {found[:16]}); "
+                "give the former as the backbone"
+            )
+
+    def check(self, model: Model) -> None:
+        """Raises WeightsError for other weights, SqznetError for the same ones fed or wired in
+        another way."""
+        self.check_weights(model._checkpoint)
+        for name in ("variant", "preprocessing", "wiring"):
+            found, wanted = getattr(model, name), getattr(self, name)
+            if found != wanted:
+                raise SqznetError(f"was taught with {name} {wanted}, the model has {found}")
+
+
+def fingerprint(checkpoint: Checkpoint) -> str:
+    """The SHA-256, in hex, of a network's weights, in whatever file they lie: of every tensor in
+    the order of the names, first a line of JSON ([name, element type, shape]), then its bytes; and
+    of how activations are rounded, as a last line, where they are."""
+    digest = sha256()
+    for name, tensor in sorted(checkpoint.tensors.items()):
+        digest.update(f"{compact([name, tensor.dtype, tensor.shape])}\n".encode())
+        digest.update(tensor.data)
+    if checkpoint.activations:
+        rounding = {
+            place: [asdict(grid) for grid in grids]
+            for place, grids in checkpoint.activations.items()
+        }
+        digest.update(f"{compact(rounding)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,121 @@
+"""What a picture looks like to the learner: 3456 numbers from three layers of the network.
+
+Three fires' maps are each seen through a 3 x 3 grid of soft windows (a spatial pyramid's one level:
+Lazebnik, Schmid and Ponce, CVPR 2006), divided by their sum and square-rooted, so that products of
+them are Hellinger's (Arandjelovic and Zisserman, "Three things everyone should know to improve
+object retrieval", CVPR 2012; Bhattacharyya's coefficient). A random sketch that nearly keeps angles
+then makes them small: random signs, and some rows of a Hadamard matrix (Tropp, "Improved analysis
+of the subsampled randomized Hadamard transform", arXiv:1011.1595).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sqznet import image
+
+if TYPE_CHECKING:
+    from sqznet.api import Model
+
+Floats = npt.NDArray[np.float32]
+
+GRID = 3
+_CELLS = GRID * GRID
+
+# The standard deviation of a window, in cells of the grid.
+_WINDOW = 0.4
+
+#: Numbers that the sketch keeps of each cell of the grid, by layer.
+LAYERS: Mapping[str, int] = {"fire5": 96, "fire7": 96, "fire9": 192}
+
+#: The length of a description.
+LENGTH = _CELLS * sum(LAYERS.values())
+
+
+def describe(model: Model, images: Sequence[Any], fast_decode: bool = False) -> Floats:
+    """float32 (N, LENGTH): each image's description, a row of length one.
+
+    images: as for `Model.classify`. Raises ImageError if any cannot be read.
+    """
+    rows = np.empty((len(images), LENGTH), np.float32)
+    maps = model.feature_maps(images, tuple(LAYERS), fast_decode)
+    for row, seen in zip(rows, maps, strict=True):
+        row[:] = _described(seen)
+    return rows
+
+
+def mirror_image(pixels: image.Pixels) -> image.Pixels:
+    """The picture with left and right exchanged; a view wherever it can be one."""
+    shape = pixels.height, pixels.width, pixels.channels
+    if pixels.bgr or type(pixels) is not image.Pixels:  # a camera's frame
+        from sqznet.frame import Frame
+
+        shape = pixels.height, pixels.width, 3
+        upright = Frame.of(pixels).to_rgb()
+    else:
+        upright = np.asarray(pixels.data).reshape(shape)
+    return image.Pixels(upright[:, ::-1], *shape)
+
+
+def _described(maps: Mapping[str, Floats]) -> Floats:
+    """One image's description, of its maps (H, W, C)."""
+    joined = np.concatenate([part.ravel() for part in _sketched(maps)])
+    length = float(np.sqrt(joined @ joined))
+    description: Floats = joined / np.float32(max(length, 1e-12))
+    return description
+
+
+def _sketched(maps: Mapping[str, Floats]) -> Iterator[Floats]:
+    # No product here is a matrix product of NumPy's: those wake all threads of its BLAS for each
+    # image, which takes many times as long as the work where cores are busy.
+    for name, kept in LAYERS.items():
+        seen = maps[name]
+        height, width, channels = seen.shape
+        rows = np.einsum("gh,hx->gx", _windows(height), seen.reshape(height, -1))
+        pooled = np.einsum("gw,hwc->hgc", _windows(width), rows.reshape(GRID, width, channels))
+        pooled = np.maximum(pooled.reshape(_CELLS, channels), 0)  # a bypass may be negative
+        pooled /= max(float(pooled.sum()), 1e-12)
+        signs, rows_kept, order = _sketch(channels, kept)
+        roots = np.zeros((_CELLS, order), np.float32)
+        roots[:, :channels] = np.sqrt(pooled) * signs
+        _transform(roots)
+        yield roots[:, rows_kept] / np.sqrt(np.float32(kept))
+
+
+@cache
+def _windows(side: int) -> Floats:
+    """(GRID, side): how much each of the side's cells counts in each window; rows of sum one."""
+    centres = (np.arange(GRID) + 0.5) / GRID
+    cells = (np.arange(side) + 0.5) / side
+    weights = np.exp(-0.5 * ((cells - centres[:, None]) * GRID / _WINDOW) ** 2)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights.astype(np.float32)
+
+
+@cache
+def _sketch(channels: int, kept: int) -> tuple[Floats, npt.NDArray[np.intp], int]:
+    """Signs (cells, channels), +1 or -1; the rows of the transform to keep; its order.
+
+    Drawn from raw PCG64 bits, whose stream NumPy promises never to change (NEP 19).
+    """
+    draw = np.random.PCG64(channels).random_raw
+    signs = (draw(_CELLS * channels) >> np.uint64(63)).astype(np.float32) * 2 - 1
+    order = 1 << (max(channels, kept) - 1).bit_length()
+    rows = np.argsort(draw(order), kind="stable")[:kept]
+    return signs.reshape(_CELLS, channels), rows, order
+
+
+def _transform(values: Floats) -> None:
+    """Walsh and Hadamard's transform of each row, in place; their length is a power of two."""
+    half = values.shape[1] // 2
+    while half:
+        pairs = values.reshape(len(values), -1, 2, half)
+        difference = pairs[:, :, 0] - pairs[:, :, 1]
+        pairs[:, :, 0] += pairs[:, :, 1]
+        pairs[:, :, 1] = difference
+        half //= 2

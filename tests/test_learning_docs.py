@@ -1,0 +1,26 @@
+"""The page about learning: its example runs, and its block can be filled."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .isolated import run_script
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "learning.md"
+
+pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="the tests are not beside the docs")
+
+
+def test_the_example_runs() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    code = code.replace("examples/", f"{PAGE.parents[1]}/examples/")
+    out = run_script(f"{code}\nassert rec.labels == ('coffee', 'cat', 'sky')")
+    assert out == "1.00 cat\n0.00 coffee\n"
+
+
+def test_the_figures_have_their_place() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.count("<!-- learning:begin -->") == text.count("<!-- learning:end -->") == 1

@@ -1,0 +1,133 @@
+"""Learning real hands and faces; `python -m benchmarks.learning` prints all figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sqznet
+from sqznet import image
+from sqznet.learning import features
+from sqznet.learning.learner import Learner
+from sqznet.learning.recognizer import learn
+
+SPLITS = 10
+
+
+def class_folders(folder: Path, count: int) -> list[Path]:
+    return sorted(folder.iterdir())[:count]
+
+
+def test_five_people(shared: Path) -> None:
+    people = class_folders(shared / "faces", 7)
+    known, strangers = people[:5], people[5:]
+    photos = {person.name: sorted(person.iterdir()) for person in people}
+    taught = learn({p.name: photos[p.name][:4] for p in known}, model=sqznet.load(threads=1))
+    answers = {p.name: taught.answers(photos[p.name][4:8]) for p in people}
+    for index, person in enumerate(known):
+        assert (answers[person.name].scores.argmax(axis=1) == index).all()
+    assert np.mean([answers[person.name].unknown.mean() for person in known]) <= 0.2
+    familiar, strange = (
+        np.concatenate([answers[person.name].familiarity for person in group])
+        for group in (known, strangers)
+    )
+    assert (familiar[:, None] > strange).mean() >= 0.9
+
+
+@pytest.fixture(scope="module")
+def described(shared: Path) -> Callable[[str], tuple[Any, Any, Any]]:
+    """Classes, descriptions, and descriptions of the mirror images of a folder's photos."""
+    model = sqznet.load(threads=1)
+    made: dict[str, tuple[Any, Any, Any]] = {}
+
+    def of(name: str) -> tuple[Any, Any, Any]:
+        if name not in made:
+            files = sorted((shared / name).glob("*/*"))
+            names = sorted({path.parent.name for path in files})
+            pixels = [image.decode(path) for path in files]
+            made[name] = (
+                np.array([names.index(path.parent.name) for path in files]),
+                features.describe(model, pixels),
+                features.describe(model, [features.mirror_image(p) for p in pixels]),
+            )
+        return made[name]
+
+    return of
+
+
+def taught(
+    data: tuple[Any, Any, Any], classes: list[int], shown: int, rng: Any
+) -> tuple[Learner, Any]:
+    """A learner of these classes, and the photos of theirs that it was not shown."""
+    truth, plain, mirrored = data
+    learner, rest = Learner(), []
+    examples = {}
+    for label in classes:
+        rows = rng.permutation(np.flatnonzero(truth == label))
+        examples[str(label)] = plain[rows[:shown]], mirrored[rows[:shown]]
+        rest.append(rows[shown:])
+    learner.add(examples)
+    return learner, np.concatenate(rest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "shown", "wanted"),
+    [
+        ("gestures", 5, 0.76),
+        ("gestures", 20, 0.87),
+        ("gestures", 50, 0.92),
+        ("faces", 1, 0.90),
+        ("faces", 5, 0.99),
+    ],
+)
+def test_accuracy(described: Any, name: str, shown: int, wanted: float) -> None:
+    data = described(name)
+    reached = []
+    for split in range(SPLITS):
+        classes = list(range(data[0].max() + 1))
+        learner, rest = taught(data, classes, shown, np.random.default_rng([4, split]))
+        found = learner.ask(data[1][rest]).scores.argmax(axis=1)
+        reached.append((found == data[0][rest]).mean())
+    assert np.mean(reached) >= wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "shown", "wanted"), [("gestures", 20, 0.80), ("faces", 5, 0.95)])
+def test_classes_never_shown_look_strange(
+    described: Any, name: str, shown: int, wanted: float
+) -> None:
+    data = described(name)
+    reached, rejected = [], []
+    for split in range(SPLITS):
+        rng = np.random.default_rng([5, split])
+        order = rng.permutation(data[0].max() + 1)
+        never = order[: round(len(order) / 3)]
+        learner, rest = taught(data, order[len(never) :].tolist(), shown, rng)
+        known = learner.ask(data[1][rest])
+        strange = learner.ask(data[1][np.isin(data[0], never)])
+        reached.append((known.familiarity[:, None] > strange.familiarity).mean())
+        rejected.append(known.unknown.mean())
+    assert np.mean(reached) >= wanted
+    assert np.mean(rejected) < 0.08
+
+
+@pytest.mark.parametrize(
+    "file", ["squeezenet1_0.pth", "squeezenet1_1.qdq-int8.onnx", "squeezenet1_1.keras.h5"]
+)
+def test_any_network_can_be_taught(shared: Path, tmp_path: Path, file: str) -> None:
+    if file.endswith(".h5"):
+        pytest.importorskip("h5py", reason="h5py is not installed")
+    people = {p.name: sorted(p.iterdir()) for p in class_folders(shared / "faces", 3)}
+    model = sqznet.load(shared / "weights" / file, threads=1)
+    taught = learn({name: photos[:2] for name, photos in people.items()}, model=model)
+    taught.save(tmp_path / "people.sqz")
+    again = sqznet.load(tmp_path / "people.sqz", backbone=shared / "weights" / file)
+    for photos in people.values():
+        assert again.classify(photos[5]) == taught.classify(photos[5])
+    found = [taught.answers(photos[5:]).scores.argmax(axis=1) for photos in people.values()]
+    assert np.mean([(rows == i).mean() for i, rows in enumerate(found)]) > 0.9
