@@ -7,7 +7,7 @@ calling the steps in order. No step allocates, and the kernels release the GIL.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
@@ -80,7 +80,8 @@ class Workspace:
     """The memory and the steps for ``n`` images of one size. Used by one caller at a time.
 
     ``border``: pixels around each image that belong to the source and stay zero. ``kept``: maps
-    (N, H, W, C) that outlive the run, by their layer's name.
+    (N, H, W, C) that outlive the run, by their layer's name. ``ends``: how many of the steps are
+    done once each layer is.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Workspace:
         logits: Value,
         kept: Mapping[str, Value],
         border: int,
+        ends: Sequence[int],
     ) -> None:
         arena = _kernels.Tensor((1, 1, 1, program.allocate()))
         self.nbytes = arena.shape[3] * 4
@@ -100,6 +102,7 @@ class Workspace:
         ]
         self._source = tensors[id(source)]
         self._border = border
+        self.ends = ends
         self.input = self._source.inside(border)
         self.logits = tensors[id(logits)]
         self.kept = {name: tensors[id(value)] for name, value in kept.items()}
@@ -233,11 +236,13 @@ class Executor:
     def _plan(self, n: int, height: int, width: int, keep: tuple[str, ...]) -> Workspace:
         program = Program()
         outputs: dict[str, Value] = {}
+        ends: list[int] = []
         border = self.network.padding
         source = x = program.value(n, height + 2 * border, width + 2 * border, 3)
         shapes = self.network.shapes(height, width)
         for index, layer in enumerate(self.network.layers):
             x = self._layers.add(program, index, x, shapes[index])
+            ends.append(len(program.steps))
             if not isinstance(layer, graph.MaxPool):
                 outputs[layer.name] = x
         kept = {name: outputs[name] for name in keep}
@@ -246,7 +251,7 @@ class Executor:
         if border:
             # Zeroed once, when the arena is made, so no other value may ever lie there.
             source.last = len(program.steps)
-        return Workspace(program, source, x, kept, border)
+        return Workspace(program, source, x, kept, border, ends)
 
 
 # A fork may come while another thread holds a lock that only it could release.

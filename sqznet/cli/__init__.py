@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 COMMANDS = (
+    "bench",
     "classify",
     "convert",
     "embed",
@@ -32,6 +33,7 @@ COMMANDS = (
     "info",
     "learn",
     "similar",
+    "verify",
     "watch",
 )
 EXIT_INTERRUPTED = 128 + 2  # what a shell reports after SIGINT

@@ -1,0 +1,45 @@
+"""`sqznet verify`: whether the kernels compute the right thing on this very machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE, complain
+from sqznet.errors import SqznetError, WeightsError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sqznet.cli.common import Commands
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="prove that it computes the right thing on this machine",
+        description="Compare the kernels with a slow, plain implementation in float64, and the "
+        "bundled files with their hashes. Takes some seconds; exit code 1 if anything is wrong.",
+    )
+    parser.add_argument(
+        "--isa", metavar="NAME", help="the instruction set to check (default: all that run here)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from sqznet.verification import checks
+
+    done = failed = 0
+    try:
+        for check in checks(args.isa):
+            done += 1
+            failed += not check.passed
+            verdict = "ok    " if check.passed else "WRONG "
+            print(f"{verdict} {check.subject:<8} {check.name:<44} {check.finding}", flush=True)
+    except WeightsError as error:
+        complain(error)
+        return EXIT_UNREADABLE
+    except SqznetError as error:  # an instruction set or SQZNET_THREADS
+        complain(error)
+        return EXIT_USAGE
+    print(f"{failed} of {done} checks failed" if failed else f"all {done} checks passed")
+    return EXIT_UNREADABLE if failed else EXIT_OK
