@@ -210,29 +210,38 @@ void transform_filters(const float* w, int channels, float* u) {
   }
 }
 
-// Tile blocks of one item: enough to make the filters' transform cheap beside the products.
-constexpr int64_t kItemBlocks = 8;
+// An item is a chunk of tile blocks for one block of output channels, whose filters it transforms.
+// A chunk's points stay in the second cache while the channel blocks go by: from further away
+// they would take longer to fetch than the filters take to transform again.
+constexpr int64_t kChunkFloats = 56 * 1024;
 
-int64_t items_per_channel_block(const TileGrid& grid) {
-  return (grid.blocks + kItemBlocks - 1) / kItemBlocks;
+struct Chunks {
+  int64_t count, blocks;
+
+  int64_t first_block(int64_t chunk) const { return chunk * blocks / count; }
+};
+
+Chunks chunks_of(const WinogradArgs& a, const TileGrid& grid) {
+  const int side = a.tile + a.taps - 1;
+  const int64_t floats = grid.blocks * side * side * point_stride(kConvMr, a.x.c);
+  const int64_t count = (floats + kChunkFloats - 1) / kChunkFloats;
+  return {count < grid.blocks ? count : grid.blocks, grid.blocks};
 }
+
+int channel_blocks(const WinogradArgs& a) { return (a.y.c + kConvNr - 1) / kConvNr; }
 
 template <int kSide, int kTaps>
 void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {
   constexpr int kPoints = Transform<kSide, kTaps>::kPoints;
   alignas(64) float products[kConvMr * kPoints * kConvNr];
   const TileGrid grid = grid_of(a);
-  const int64_t per_channel = items_per_channel_block(grid);
-  int transformed = -1;
+  const Chunks chunks = chunks_of(a, grid);
   for (int64_t item = begin; item < end; ++item) {
-    const int channel = static_cast<int>(item / per_channel) * kConvNr;
-    if (channel != transformed) {
-      transform_filters<kSide, kTaps>(a.w + static_cast<ptrdiff_t>(channel) * kTaps * kTaps * a.x.c,
-                                      a.x.c, u);
-      transformed = channel;
-    }
-    const int64_t first_block = item % per_channel * kItemBlocks;
-    for (int64_t b = first_block; b < first_block + kItemBlocks && b < grid.blocks; ++b) {
+    const int64_t chunk = item / channel_blocks(a);
+    const int channel = static_cast<int>(item % channel_blocks(a)) * kConvNr;
+    transform_filters<kSide, kTaps>(a.w + static_cast<ptrdiff_t>(channel) * kTaps * kTaps * a.x.c,
+                                    a.x.c, u);
+    for (int64_t b = chunks.first_block(chunk); b < chunks.first_block(chunk + 1); ++b) {
       const int64_t first = grid.first_tile(b);
       const int tiles = static_cast<int>(grid.first_tile(b + 1) - first);
       multiply_block<kPoints>(tiles, points_of(a, b), u, a.x.c, products);
@@ -271,7 +280,7 @@ void winograd_input_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
 }
 
 int64_t winograd_output_items(const WinogradArgs& a) {
-  return items_per_channel_block(grid_of(a)) * ((a.y.c + kConvNr - 1) / kConvNr);
+  return chunks_of(a, grid_of(a)).count * channel_blocks(a);
 }
 
 void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {
