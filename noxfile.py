@@ -107,11 +107,16 @@ def build(session: nox.Session) -> None:
     session.run("pytest", "-m", "slow", "tests", success_codes=[0, NO_TESTS_COLLECTED])
 
 
+CROSSCHECKED = ("ncnn", "onnx", "opencv", "safetensors", "torch")
+
+
 @nox.session
 def crosscheck(session: nox.Session) -> None:
     """Weights files against the engines and libraries that they are made for."""
-    session.install(f"{ROOT}[test,crosscheck]")
-    files = [*ROOT.glob("tests/test_weights_*.py"), ROOT / "tests" / "test_convert.py"]
+    extras = ("test", *(f"test-{name}" for name in CROSSCHECKED))
+    session.install(f"{ROOT}[{','.join(extras)}]")
+    names = ("test_weights_*.py", "test_convert*.py", "test_quantized.py")
+    files = [path for name in names for path in (ROOT / "tests").glob(name)]
     session.run("pytest", "-m", "slow or not slow", *map(str, sorted(files)))
 
 

@@ -38,9 +38,9 @@ class Prediction(NamedTuple):
 class Model:
     """A loaded SqueezeNet; ``load`` makes one. Any number of threads may use it at once.
 
-    Attributes: ``num_classes``; ``labels``, a name for each class; ``variant``, such as
-    ``"squeezenet1_1"``; ``wiring``, its padding and pooling; ``preprocessing``, how photos are fed
-    to it; ``threads``; ``isa``, the instruction set of its kernels.
+    Attributes: ``num_classes``, 0 for weights without a classifier; ``labels``, a name for each
+    class; ``variant``, such as ``"squeezenet1_1"``; ``wiring``, its padding and pooling;
+    ``preprocessing``, how photos are fed to it; ``threads``; ``isa``, its kernels' instruction set.
     """
 
     def __init__(
@@ -136,6 +136,7 @@ class Model:
             raise SqznetError(f"logits() needs a float32 array (N, 3, H, W), not {found}")
         if x.ndim != 4 or x.shape[1] != 3:
             raise SqznetError(f"logits() needs an array of shape (N, 3, H, W), not {x.shape}")
+        _checked_top(1, self.num_classes)
         n, _, height, width = x.shape
         self._executor.network.shapes(height, width)
         y = np.empty((n, self.num_classes), np.float32)
@@ -176,7 +177,7 @@ class Model:
                     self._feed(pixels, workspace.image(i))
                 workspace.run()
                 kept = {name: np.array(workspace.kept[known[name]]) for name in layers}
-                logits = np.array(workspace.logits)[:, 0, 0]
+                logits = np.array(workspace.logits)[:, 0, 0, : self.num_classes]
             finally:
                 self._executor.release(workspace)
             for i in range(len(decoded)):
@@ -394,4 +395,6 @@ def _checked_top(top: int, classes: int) -> int:
         count = 0
     if count < 1:
         raise SqznetError(f"top must be a whole number from 1 up, not {top!r}")
+    if classes == 0:
+        raise SqznetError("these weights have no classifier: they can embed() and learn()")
     return min(count, classes)

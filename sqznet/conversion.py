@@ -59,6 +59,8 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     checkpoint = weights.read(path)
     shapes = {key: tensor.shape for key, tensor in checkpoint.tensors.items()}
     network = graph.network_for(shapes, checkpoint.variant, checkpoint.path, checkpoint.wiring)
+    if network.num_classes == 0 and format_name == "onnx":
+        raise WeightsError(f"{checkpoint.path}: has no classifier, which an ONNX file ends in")
     try:
         network.shapes(*checkpoint.preprocessing.size)
     except SqznetError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.batch import alone, in_order
 from sqznet.errors import SqznetError
+from sqznet.graph import Fire
 from sqznet.sources import Found
 
 if TYPE_CHECKING:
@@ -20,24 +21,30 @@ if TYPE_CHECKING:
 
 #: The layer whose maps are averaged: the last one before the classes.
 LAYER = "fire9"
-#: How many numbers a vector has: that layer's channels.
-LENGTH = 512
 
 
 class FileVector(NamedTuple):
-    """One file's vector, float32 (512,), or the error that it gave instead."""
+    """One file's vector, float32 (D,), or the error that it gave instead."""
 
     path: str
     vector: Vectors | None
     error: SqznetError | None
 
 
+def length(model: Model) -> int:
+    """How many numbers a vector has, the layer's channels: 512, fewer of a pruned network."""
+    network = model._executor.network
+    name = network.layer_names[LAYER]
+    fire = next(layer for layer in network.layers if isinstance(layer, Fire) and layer.name == name)
+    return fire.channels
+
+
 def embed(model: Model, images: Any, normalize: bool, fast_decode: bool) -> Vectors:
-    """float32 (N, 512); see ``Model.embed``."""
+    """float32 (N, D); see ``Model.embed``."""
     import numpy as np
 
     several: Sequence[Any] = images if isinstance(images, list | tuple) else [images]
-    vectors = np.empty((len(several), LENGTH), np.float32)
+    vectors = np.empty((len(several), length(model)), np.float32)
     for row, maps in enumerate(model.feature_maps(several, (LAYER,), fast_decode)):
         vectors[row] = maps[LAYER].mean(axis=(0, 1), dtype=np.float64)
     return normalized(vectors) if normalize else vectors

@@ -79,6 +79,9 @@ class Program:
 class Workspace:
     """The memory and the steps for ``n`` images of one size. Used by one caller at a time.
 
+    ``logits``: what the last layer gives, (N, 1, 1, classes); the last fire's map of a network
+    without a classifier.
+
     ``border``: pixels around each image that belong to the source and stay zero. ``kept``: maps
     (N, H, W, C) that outlive the run, by their layer's name. ``ends``: how many of the steps are
     done once each layer is.

@@ -85,9 +85,9 @@ class Network:
 
     @property
     def num_classes(self) -> int:
+        """0 of a network saved without its classifier, which ends in the last fire."""
         last = self.layers[-1]
-        assert isinstance(last, Classifier)
-        return last.classes
+        return last.classes if isinstance(last, Classifier) else 0
 
     @property
     def layer_names(self) -> dict[str, str]:
@@ -278,8 +278,10 @@ def _layers(
             out_channels(f"{name}.{part}") for part in ("squeeze", "expand1x1", "expand3x3")
         )
         layers.append(Fire(name, squeeze, e1, e3, kind))
-    classes = out_channels("classifier.1")
-    layers.append(Classifier("classifier.1", classes, wiring.conv10_padding))
+    # Weights may have been saved without their classifier, to take features from.
+    if any(name.startswith("classifier.") for name in shapes):
+        classes = out_channels("classifier.1")
+        layers.append(Classifier("classifier.1", classes, wiring.conv10_padding))
     return layers
 
 

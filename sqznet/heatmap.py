@@ -93,6 +93,8 @@ class Evidence:
     """
 
     def __init__(self, model: Model, source: Any) -> None:
+        if model.num_classes == 0:
+            raise SqznetError("these weights have no classifier, so there is nothing to explain")
         self._pixels = image.decode(source)
         self.height, self.width = self._pixels.height, self._pixels.width
         (maps,) = model.feature_maps([self._pixels])

@@ -113,6 +113,8 @@ def _precision(checkpoint: Checkpoint) -> str:
 def _labels(checkpoint: Checkpoint, classes: int) -> tuple[str, list[str]]:
     """Where the names of the classes come from, and what is wrong with them."""
     own = checkpoint.labels
+    if classes == 0:
+        return "none", ["has no classifier: embed() and learn() can use it, classify() cannot"]
     if own is not None:
         reason = checkpoint.reasons.get("labels", "the file's own")
         if len(own) == classes:

@@ -10,12 +10,13 @@ import pytest
 
 import sqznet
 from sqznet import graph, weights
+from sqznet.errors import SqznetError, WeightsError
 from sqznet.graph import Wiring
 from sqznet.preprocessing import PRESETS
 
 from . import keras_files as files
 from . import networks
-from .keras_files import assert_holds, read_here, refused, refused_here
+from .keras_files import assert_holds, read_here, refused_here
 
 h5py: Any = pytest.importorskip("h5py", reason="h5py (the extra keras) reads these files")
 
@@ -152,7 +153,24 @@ def test_weights_without_the_top(tmp_path: Path, automatic: bool) -> None:
     given = files.layers(networks.tensors(), BASES[1], top=False)
     path = tmp_path / "a.h5"
     files.layer_names_file(path, files.automatic(given) if automatic else given)
-    refused(path, "no classifier .*saved without the network's top")
+    model = sqznet.load(path)
+    assert (model.num_classes, model.labels) == (0, ())
+    photo = networks.photo()
+    with pytest.raises(SqznetError, match="have no classifier"):
+        model.classify(photo)
+    with pytest.raises(SqznetError, match="have no classifier"):
+        model.logits(model.preprocess(photo))
+    with pytest.raises(SqznetError, match="have no classifier"):
+        model.heatmap(photo)
+    # What it sees is what the network with its top sees.
+    whole = files.layer_names_file(tmp_path / "b.h5", files.layers(networks.tensors(), BASES[1]))
+    np.testing.assert_array_equal(model.embed(photo), sqznet.load(whole).embed(photo))
+    assert "no classifier" in sqznet.identify(path).warnings[0]
+    converted = tmp_path / "c.safetensors"
+    sqznet.convert(path, converted)
+    np.testing.assert_array_equal(model.embed(photo), sqznet.load(converted).embed(photo))
+    with pytest.raises(WeightsError, match="has no classifier"):
+        sqznet.convert(path, tmp_path / "c.onnx")
 
 
 # --- Whole models ----------------------------------------------------------------------------

@@ -79,11 +79,11 @@ def collect(model: Model, source: Source, found: list[Found]) -> tuple[VectorFil
     """The vectors of all photos that can be read, and the exit code."""
     import numpy as np
 
-    from sqznet.embedding import LENGTH, embed_files
+    from sqznet.embedding import embed_files, length
 
     status = EXIT_OK
     paths: list[str] = []
-    vectors = np.empty((len(found), LENGTH), np.float32)
+    vectors = np.empty((len(found), length(model)), np.float32)
     with progress(len(found)) as bar, closing(embed_files(model, found)) as results:
         for path, vector, error in results:
             if error is None:

@@ -29,7 +29,7 @@ def read(file: WeightsFile) -> Checkpoint:
     What it does not say (weights alone say nothing) is as keras-squeezenet has it: pools that
     drop a clipped window, no padding, a softmax, the preset "keras".
     Raises WeightsError (without the path) if h5py is not installed, if anything in the file is
-    not as it should be, or if it has no classifier.
+    not as it should be.
     """
     return interpret(file.name, keras_content.read(file))
 

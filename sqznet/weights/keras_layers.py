@@ -90,7 +90,8 @@ def base(layers: Sequence[Convolution]) -> str:
 def named(layers: Sequence[Convolution], base: str) -> dict[str, Convolution]:
     """The convolutions by torchvision's names.
 
-    Raises WeightsError if they are not those of a SqueezeNet, or its classifier is missing.
+    Those saved without the network's top have no classifier.
+    Raises WeightsError if they are not those of a SqueezeNet.
     """
     stated = [
         next(filter(None, (torchvision_name(name, base) for name in conv.names)), None)
@@ -98,8 +99,6 @@ def named(layers: Sequence[Convolution], base: str) -> dict[str, Convolution]:
     ]
     telling = {name: conv for name, conv in zip(stated, layers, strict=True) if name}
     if len(telling) == len(layers):
-        if _CLASSIFIER not in telling:
-            raise _no_classifier()
         return telling
     ordered = _by_order(layers, base)
     for name, conv in zip(stated, layers, strict=True):
@@ -161,20 +160,21 @@ def _natural(path: str) -> list[tuple[str, int]]:
 def _by_order(layers: Sequence[Convolution], base: str) -> dict[str, Convolution]:
     """Names by the order that layers are built in; shapes tell a fire's convolutions apart."""
     count = len(layers)
-    if count in (_PLAIN - 1, _COMPLEX - 1):
-        raise _no_classifier()
-    if count not in (_PLAIN, _COMPLEX):
+    if count not in (_PLAIN - 1, _PLAIN, _COMPLEX - 1, _COMPLEX):
         raise WeightsError(
-            f"holds {count} convolutions, expected {_PLAIN}, or {_COMPLEX} with a complex bypass"
+            f"holds {count} convolutions, expected {_PLAIN}, or {_COMPLEX} with a complex bypass, "
+            "or one less without the classifier"
         )
+    is_complex = count >= _COMPLEX - 1
     found = {"features.0": layers[0]}
     start = 1
     for i, position in enumerate(TOPOLOGIES[base].fires):
-        width = 4 if count == _COMPLEX and i not in SIMPLE_BYPASS else 3
+        width = 4 if is_complex and i not in SIMPLE_BYPASS else 3
         for part, conv in _fire(layers[start : start + width]).items():
             found[f"features.{position}.{part}"] = conv
         start += width
-    found[_CLASSIFIER] = layers[start]
+    if start < count:
+        found[_CLASSIFIER] = layers[start]
     return found
 
 
@@ -191,10 +191,3 @@ def _fire(group: Sequence[Convolution]) -> dict[str, Convolution]:
     parts = {"squeeze": squeezes[0], "expand1x1": expands[0], "expand3x3": wide[0]}
     bypass = [conv for conv in rest if conv not in squeezes + expands]
     return {**parts, **({"bypass": bypass[0]} if bypass else {})}
-
-
-def _no_classifier() -> WeightsError:
-    return WeightsError(
-        "has no classifier (no conv10): these weights were saved without the network's top; "
-        "expected a file with it"
-    )
