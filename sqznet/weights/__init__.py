@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.weights import safetensors
@@ -24,6 +25,9 @@ BUNDLED_PATH = os.path.join(_DATA, "squeezenet1_1.safetensors")
 _LABEL_COUNT = 1000
 
 _KINDS = ".pth, .safetensors, .npz, .onnx, .caffemodel, .h5, .param or .net"
+
+# In the order in which they look at a file; imported when asked, for the bundled weights need none.
+_READERS = ("npz", "torch", "keras", "ncnn", "deep_compression", "caffe", "onnx")
 
 # Files that people hand to a loader and that begin in a way of their own.
 _OTHER_KINDS = (
@@ -98,28 +102,11 @@ def _read_file(file: WeightsFile) -> Checkpoint:
             return ncnn.read(file)
     if safetensors.looks_like(view):
         return safetensors.read(file)
-    from sqznet.weights import npz, torch  # bring zipfile, which the bundled weights do without
-
-    if npz.looks_like(view):
-        return npz.read(file)
-    if torch.looks_like(view):
-        return torch.read(file)
-    from sqznet.weights import keras
-
-    if keras.looks_like(view):
-        return keras.read(file)
-    from sqznet.weights import caffe, deep_compression, ncnn
-
-    if ncnn.looks_like(view):
-        return ncnn.read(file)
-    if deep_compression.looks_like(view):
-        return deep_compression.read(file)
-    if caffe.looks_like(view):
-        return caffe.read(file)
-    from sqznet.weights import onnx
-
-    if onnx.looks_like(view):
-        return onnx.read(file)
+    for name in _READERS:
+        reader = import_module(f"sqznet.weights.{name}")
+        if reader.looks_like(view):
+            checkpoint: Checkpoint = reader.read(file)
+            return checkpoint
     start = bytes(view[:32])
     kind = next((kind for magic, kind in _OTHER_KINDS if start.startswith(magic)), None)
     found = f"is {kind}" if kind else f"begins with {start[:16]!r}"

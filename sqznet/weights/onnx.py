@@ -20,7 +20,6 @@ from sqznet.weights.onnx_tensors import TensorData
 from sqznet.weights.onnx_wiring import find_wiring
 
 #: What stands before the entries that sqznet defines, among those of other tools.
-METADATA_PREFIX = "sqznet."
 
 # The first field, which every writer puts first: ir_version, a small number.
 _FIRST_KEY = 0x08
@@ -99,9 +98,9 @@ def read(file: WeightsFile) -> Checkpoint:
 def _stated(entries: Mapping[str, str]) -> dict[str, str]:
     """The entries that sqznet defines, without their prefix."""
     return {
-        key: entries[METADATA_PREFIX + key]
+        key: entries[metadata.PREFIX + key]
         for key in metadata.KEYS
-        if METADATA_PREFIX + key in entries
+        if metadata.PREFIX + key in entries
     }
 
 
