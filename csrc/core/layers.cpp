@@ -147,6 +147,10 @@ Fire::Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expa
       expand1_(table, std::move(expand1), 1, true),
       expand3_(table, std::move(expand3), tile) {}
 
+// Bands of a map that threads share between them: enough for an even share, and each enough work
+// for the 1x1 expand's weights to stay in the first cache.
+constexpr std::int64_t kBands = 64;
+
 // The squeezed map with a border of one pixel for the 3x3 expand's padding, then what the 3x3
 // expand needs.
 std::size_t Fire::scratch(int n, int h, int w, int threads) const {
@@ -170,12 +174,14 @@ void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y) c
   const ConvArgs a1 = expand1_.args(map, channel_slice(y, 0, split));
   const WinogradArgs a3 = expand3_.args(squeezed, channel_slice(y, split, expand3_.packed().out),
                                         scratch + squeezed_floats(x.n, x.h, x.w));
-  // The 1x1 expand and the 3x3 expand's input transform both read the squeezed map only: one
-  // loop over the items of both spares the pool a stop in between.
+  // The 1x1 expand and the 3x3 expand's input transform both read the squeezed map only: one loop,
+  // whose items are bands of the map, spares the pool a stop in between and has each thread write
+  // what it is likely to read next.
   const std::int64_t n1 = table_.conv_items(a1), n3 = expand3_.input_items(a3);
-  pool.run(n1 + n3, [&](std::int64_t begin, std::int64_t end, int) {
-    if (begin < n1) table_.conv_f32(a1, begin, std::min(end, n1));
-    if (end > n1) expand3_.input(a3, std::max(begin, n1) - n1, end - n1);
+  const std::int64_t bands = std::min(n3, kBands);
+  pool.run(bands, [&](std::int64_t begin, std::int64_t end, int) {
+    table_.conv_f32(a1, n1 * begin / bands, n1 * end / bands);
+    expand3_.input(a3, n3 * begin / bands, n3 * end / bands);
   });
   expand3_.output(pool, a3);
 }

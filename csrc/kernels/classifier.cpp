@@ -13,12 +13,16 @@ namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
-struct Block {
+// kBlocks adjacent blocks of classes of one image, with their biases and the sums over its pixels.
+template <int kBlocks>
+struct Blocks {
   const float* w;
-  Vec bias[kConvNv], sum[kConvNv];
+  ptrdiff_t next;  // floats from one block's weights to the next one's
+  Vec bias[kBlocks][kConvNv], sum[kBlocks][kConvNv];
 };
 
-void add_dense(const ClassifierArgs& a, const float* image, Block* block) {
+template <int kBlocks>
+void add_dense(const ClassifierArgs& a, const float* image, Blocks<kBlocks>* blocks) {
   const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w;
   for (int64_t p = 0; p < pixels; p += kConvMr) {
     const float* x[kConvMr];
@@ -27,19 +31,20 @@ void add_dense(const ClassifierArgs& a, const float* image, Block* block) {
       const int64_t q = p + (m < tile ? m : tile - 1);
       x[m] = image + q / a.x.w * a.x.row + q % a.x.w * a.x.pixel;
     }
-    Vec acc[kConvMr][kConvNv];
-    SQZ_UNROLL
-    for (int m = 0; m < kConvMr; ++m) {
+    for (int b = 0; b < kBlocks; ++b) {
+      Vec acc[kConvMr][kConvNv];
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) acc[m][v] = block->bias[v];
-    }
-    multiply_tile<kConvMr>(x, a.x.c, block->w, acc);
-    SQZ_UNROLL
-    for (int m = 0; m < kConvMr; ++m) {
-      if (m >= tile) break;
+      for (int m = 0; m < kConvMr; ++m) {
+        SQZ_UNROLL
+        for (int v = 0; v < kConvNv; ++v) acc[m][v] = blocks->bias[b][v];
+      }
+      multiply_tile<kConvMr>(x, a.x.c, blocks->w + b * blocks->next, 0, acc);
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) {
-        block->sum[v] = add(block->sum[v], max(acc[m][v], zero()));
+      for (int m = 0; m < kConvMr; ++m) {
+        if (m >= tile) break;
+        SQZ_UNROLL
+        for (int v = 0; v < kConvNv; ++v)
+          blocks->sum[b][v] = add(blocks->sum[b][v], max(acc[m][v], zero()));
       }
     }
   }
@@ -64,37 +69,82 @@ List list_of(const ClassifierArgs& a, int64_t tile) {
   return {start, start + 1, reinterpret_cast<float*>(start + 1 + a.x.c + kLanes)};
 }
 
-void add_sparse(const ClassifierArgs& a, int64_t n, Block* block) {
+template <int kBlocks>
+void add_sparse(const ClassifierArgs& a, int64_t n, Blocks<kBlocks>* blocks) {
   // The rows that a list names are scattered, so the processor does not foresee them: the next
-  // block's weights are fetched ahead, a share with each tile.
-  const float* next = block->w + static_cast<ptrdiff_t>(a.x.c) * kConvNr;
-  const int64_t share = a.x.c * kConvNr / tiles_per_image(a) + 1;
+  // blocks' weights are fetched ahead, a share with each tile.
+  const float* next = blocks->w + kBlocks * blocks->next;
+  const int64_t share = kBlocks * blocks->next / tiles_per_image(a) + 1;
   for (int64_t i = 0; i < tiles_per_image(a); ++i) {
     for (int64_t f = i * share; f < (i + 1) * share; f += 16) prefetch(next + f);
     const List list = list_of(a, n * tiles_per_image(a) + i);
     const auto value = [&](int entry, ptrdiff_t, int pixel) {
       return list.values[entry * kSparseMr + pixel];
     };
-    Vec acc[kSparseMr][kConvNv];
+    Vec acc[kBlocks][kSparseMr][kConvNv];
     SQZ_UNROLL
-    for (int m = 0; m < kSparseMr; ++m) {
+    for (int b = 0; b < kBlocks; ++b) {
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) acc[m][v] = block->bias[v];
+      for (int m = 0; m < kSparseMr; ++m) {
+        SQZ_UNROLL
+        for (int v = 0; v < kConvNv; ++v) acc[b][m][v] = blocks->bias[b][v];
+      }
     }
-    multiply_list(list.channels, *list.count, value, block->w, acc);
+    multiply_list<kBlocks>(list.channels, *list.count, value, blocks->w, blocks->next, acc);
     const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w - i * kSparseMr;
     SQZ_UNROLL
     for (int m = 0; m < kSparseMr; ++m) {
       if (m >= pixels) break;
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) {
-        block->sum[v] = add(block->sum[v], max(acc[m][v], zero()));
+      for (int b = 0; b < kBlocks; ++b) {
+        SQZ_UNROLL
+        for (int v = 0; v < kConvNv; ++v)
+          blocks->sum[b][v] = add(blocks->sum[b][v], max(acc[b][m][v], zero()));
       }
     }
   }
 }
 
-int blocks(const ClassifierArgs& a) { return (a.classes + kConvNr - 1) / kConvNr; }
+int block_count(const ClassifierArgs& a) { return (a.classes + kConvNr - 1) / kConvNr; }
+
+// The logits of kBlocks blocks of classes, the first of which is `first`.
+template <int kBlocks>
+void classify(const ClassifierArgs& a, int64_t n, int first) {
+  Blocks<kBlocks> blocks;
+  blocks.next = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
+  blocks.w = a.w + first * blocks.next;
+  for (int b = 0; b < kBlocks; ++b) {
+    for (int v = 0; v < kConvNv; ++v) {
+      const Vec bias = load(a.b + (first + b) * kConvNr + v * kLanes);
+      blocks.bias[b][v] = bias;
+      blocks.sum[b][v] = mul(max(bias, zero()), broadcast(static_cast<float>(a.border)));
+    }
+  }
+  int64_t entries = 0;
+  for (int64_t t = 0; t < tiles_per_image(a); ++t)
+    entries += *list_of(a, n * tiles_per_image(a) + t).count;
+  const float all = static_cast<float>(tiles_per_image(a) * a.x.c);
+  if (static_cast<float>(entries) > kDenseFrom * all)
+    add_dense(a, a.x.data + n * a.x.image, &blocks);
+  else
+    add_sparse(a, n, &blocks);
+  const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w;
+  const Vec divisor = broadcast(static_cast<float>(pixels + a.border));
+  for (int b = 0; b < kBlocks; ++b) {
+    for (int v = 0; v < kConvNv; ++v) {
+      const int o = (first + b) * kConvNr + v * kLanes, left = a.classes - o;
+      if (left > 0)
+        store_n(a.logits + n * a.classes + o, div(blocks.sum[b][v], divisor),
+                left < kLanes ? left : kLanes);
+    }
+  }
+}
+
+// An item is as many blocks as a walk of the lists takes at once; the last one takes its blocks
+// one by one.
+int items_per_image(const ClassifierArgs& a) {
+  return (block_count(a) + kSparseBlocks - 1) / kSparseBlocks;
+}
 
 }  // namespace
 
@@ -116,35 +166,18 @@ void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
 }
 
 int64_t classifier_items(const ClassifierArgs& a) {
-  return static_cast<int64_t>(a.x.n) * blocks(a);
+  return static_cast<int64_t>(a.x.n) * items_per_image(a);
 }
 
 void classifier_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
-  const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w;
   for (int64_t i = begin; i < end; ++i) {
-    const int64_t n = i / blocks(a);
-    const int o = static_cast<int>(i % blocks(a)) * kConvNr;
-    Block block;
-    block.w = a.w + static_cast<ptrdiff_t>(o) * a.x.c;
-    for (int v = 0; v < kConvNv; ++v) {
-      block.bias[v] = load(a.b + o + v * kLanes);
-      block.sum[v] = mul(max(block.bias[v], zero()), broadcast(static_cast<float>(a.border)));
+    const int64_t n = i / items_per_image(a);
+    const int first = static_cast<int>(i % items_per_image(a)) * kSparseBlocks;
+    if (first + kSparseBlocks <= block_count(a)) {
+      classify<kSparseBlocks>(a, n, first);
+      continue;
     }
-    int64_t entries = 0;
-    for (int64_t t = 0; t < tiles_per_image(a); ++t)
-      entries += *list_of(a, n * tiles_per_image(a) + t).count;
-    const float all = static_cast<float>(tiles_per_image(a) * a.x.c);
-    if (static_cast<float>(entries) > kDenseFrom * all)
-      add_dense(a, a.x.data + n * a.x.image, &block);
-    else
-      add_sparse(a, n, &block);
-    const Vec divisor = broadcast(static_cast<float>(pixels + a.border));
-    for (int v = 0; v < kConvNv; ++v) {
-      const int left = a.classes - o - v * kLanes;
-      if (left > 0)
-        store_n(a.logits + n * a.classes + o + v * kLanes, div(block.sum[v], divisor),
-                left < kLanes ? left : kLanes);
-    }
+    for (int b = first; b < block_count(a); ++b) classify<1>(a, n, b);
   }
 }
 

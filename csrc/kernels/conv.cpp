@@ -38,45 +38,56 @@ Tile tile_at(const ConvArgs& a, int64_t item) {
   return t;
 }
 
-SQZ_INLINE void multiply(const ConvArgs& a, const Tile& t, const float* w, const float* b,
-                         int channels) {
-  Vec acc[kConvMr][kConvNv];
+// One tile by kBlocks blocks of output channels, the first of which is `block`.
+template <int kBlocks>
+void multiply(const ConvArgs& a, const Tile& t, int block) {
+  constexpr int kVectors = kBlocks * kConvNv;
+  const float* b = a.b + block * kConvNr;
+  Vec acc[kConvMr][kVectors];
   SQZ_UNROLL
-  for (int v = 0; v < kConvNv; ++v) {
+  for (int v = 0; v < kVectors; ++v) {
     const Vec bias = load(b + v * kLanes);
     SQZ_UNROLL
     for (int m = 0; m < kConvMr; ++m) acc[m][v] = bias;
   }
-  const ptrdiff_t run = static_cast<ptrdiff_t>(a.kw) * a.x.c;
+  const ptrdiff_t run = static_cast<ptrdiff_t>(a.kw) * a.x.c, next_block = a.kh * run * kConvNr;
+  const float* w = a.w + block * next_block;
   for (int ky = 0; ky < a.kh; ++ky) {
     const float* x[kConvMr];
     SQZ_UNROLL
     for (int m = 0; m < kConvMr; ++m) x[m] = t.x[m] + ky * a.x.row;
-    multiply_tile<kConvMr>(x, run, w, acc);
+    multiply_tile<kConvMr, kBlocks>(x, run, w, next_block, acc);
     w += run * kConvNr;
   }
   if (a.relu) {
     SQZ_UNROLL
     for (int m = 0; m < kConvMr; ++m) {
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) acc[m][v] = max(acc[m][v], zero());
+      for (int v = 0; v < kVectors; ++v) acc[m][v] = max(acc[m][v], zero());
     }
+  }
+  float* y[kConvMr];
+  SQZ_UNROLL
+  for (int m = 0; m < kConvMr; ++m) y[m] = t.y[m] + block * kConvNr;
+  const int channels = a.y.c - block * kConvNr;
+  if (t.pixels == kConvMr && channels >= kVectors * kLanes) {
+    SQZ_UNROLL
+    for (int m = 0; m < kConvMr; ++m) {
+      SQZ_UNROLL
+      for (int v = 0; v < kVectors; ++v) store(y[m] + v * kLanes, acc[m][v]);
+    }
+    return;
   }
   SQZ_UNROLL
   for (int m = 0; m < kConvMr; ++m) {
     if (m >= t.pixels) break;
-    if (channels >= kConvNr) {
-      SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) store(t.y[m] + v * kLanes, acc[m][v]);
-      continue;
-    }
     SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) {
+    for (int v = 0; v < kVectors; ++v) {
       const int left = channels - v * kLanes;
       if (left >= kLanes)
-        store(t.y[m] + v * kLanes, acc[m][v]);
+        store(y[m] + v * kLanes, acc[m][v]);
       else if (left > 0)
-        store_n(t.y[m] + v * kLanes, acc[m][v], left);
+        store_n(y[m] + v * kLanes, acc[m][v], left);
     }
   }
 }
@@ -94,18 +105,15 @@ int64_t conv_items(const ConvArgs& a) {
 
 void conv_f32(const ConvArgs& a, int64_t begin, int64_t end) {
   const int blocks = (a.y.c + kConvNr - 1) / kConvNr;
-  const ptrdiff_t block = static_cast<ptrdiff_t>(a.kh) * a.kw * a.x.c * kConvNr;
   for (; begin < end; begin += kGroup) {
     const int group = static_cast<int>(end - begin < kGroup ? end - begin : kGroup);
     Tile tiles[kGroup];
     for (int g = 0; g < group; ++g) tiles[g] = tile_at(a, begin + g);
-    for (int o = 0; o < blocks; ++o) {
-      for (int g = 0; g < group; ++g) {
-        Tile t = tiles[g];
-        for (int m = 0; m < kConvMr; ++m) t.y[m] += o * kConvNr;
-        multiply(a, t, a.w + o * block, a.b + o * kConvNr, a.y.c - o * kConvNr);
-      }
-    }
+    int o = 0;
+    for (; o + kConvBlocks <= blocks; o += kConvBlocks)
+      for (int g = 0; g < group; ++g) multiply<kConvBlocks>(a, tiles[g], o);
+    for (; o < blocks; ++o)
+      for (int g = 0; g < group; ++g) multiply<1>(a, tiles[g], o);
   }
 }
 

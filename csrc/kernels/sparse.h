@@ -2,9 +2,11 @@
 //
 // After a ReLU most of what a 1x1 convolution reads is exactly zero, and neighbouring pixels have
 // their zeros in the same channels. So a tile of kSparseMr adjacent pixels shares one list: the
-// channels in which any of them is not zero. The product walks the list, and for each channel
-// reads the weights once, broadcasts each pixel's value and multiplies. One pixel alone would
-// have the shortest list, but then the processor waits for the loads of the weights.
+// channels in which any of them is not zero. The product walks the list, and for each channel reads
+// a row of the weights of kSparseBlocks blocks of outputs once, broadcasts each pixel's value and
+// multiplies. One pixel alone would have the shortest list, but then the processor waits for the
+// loads of the weights; few outputs at a time would leave it waiting for the list's next end, which
+// it cannot foresee.
 #pragma once
 
 #include "vec.h"
@@ -47,34 +49,41 @@ SQZ_INLINE int list_channels(const SparseTile& t, int channels, int32_t* list) {
   return count;
 }
 
-// acc[pixel][v] += sum over the list of x[pixel][channel] * w[channel][v], for one block of
-// output channels; value(entry, channel, pixel) reads x. Several entries at a time keep enough
-// sums in flight to hide the multiplier's latency.
-template <typename Value>
+// acc[block][pixel][v] += sum over the list of x[pixel][channel] * w[block][channel][v], for kBlocks
+// adjacent blocks of output channels, whose weights lie `next_block` floats apart; value(entry,
+// channel, pixel) reads x. Where the sums are few, several entries at a time keep enough of them in
+// flight to hide the multiplier's latency.
+template <int kBlocks, typename Value>
 SQZ_INLINE void multiply_list(const int32_t* list, int count, const Value& value, const float* w,
-                              Vec (*acc)[kConvNv]) {
-  constexpr int kSums = kSparseMr * kConvNv;
-  constexpr int kChains = kSums >= 8 ? 1 : kSums >= 4 ? 2 : 4;
-  Vec sum[kChains][kSparseMr][kConvNv];
+                              ptrdiff_t next_block, Vec (*acc)[kSparseMr][kConvNv]) {
+  constexpr int kSums = kBlocks * kSparseMr * kConvNv;
+  constexpr int kChains = kSums >= 6 ? 1 : kSums >= 4 ? 2 : 4;
+  Vec sum[kChains][kBlocks][kSparseMr][kConvNv];
   SQZ_UNROLL
   for (int i = 0; i < kChains; ++i) {
     SQZ_UNROLL
-    for (int m = 0; m < kSparseMr; ++m) {
+    for (int b = 0; b < kBlocks; ++b) {
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) sum[i][m][v] = i == 0 ? acc[m][v] : zero();
+      for (int m = 0; m < kSparseMr; ++m) {
+        SQZ_UNROLL
+        for (int v = 0; v < kConvNv; ++v) sum[i][b][m][v] = i == 0 ? acc[b][m][v] : zero();
+      }
     }
   }
-  const auto step = [&](int entry, Vec(*to)[kConvNv]) {
+  const auto step = [&](int entry, Vec(*to)[kSparseMr][kConvNv]) {
     const ptrdiff_t c = list[entry];
     const float* row = as_one_address(w + c * kConvNr);
-    Vec wv[kConvNv];
+    Vec xv[kSparseMr];
     SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) wv[v] = load(row + v * kLanes);
+    for (int m = 0; m < kSparseMr; ++m) xv[m] = broadcast(value(entry, c, m));
     SQZ_UNROLL
-    for (int m = 0; m < kSparseMr; ++m) {
-      const Vec xv = broadcast(value(entry, c, m));
+    for (int b = 0; b < kBlocks; ++b) {
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) to[m][v] = fma(xv, wv[v], to[m][v]);
+      for (int v = 0; v < kConvNv; ++v) {
+        const Vec wv = loaded_once(load(row + b * next_block + v * kLanes));
+        SQZ_UNROLL
+        for (int m = 0; m < kSparseMr; ++m) to[b][m][v] = fma(xv[m], wv, to[b][m][v]);
+      }
     }
   };
   int e = 0;
@@ -85,12 +94,15 @@ SQZ_INLINE void multiply_list(const int32_t* list, int count, const Value& value
   }
   for (; e < count; ++e) step(e, sum[0]);
   SQZ_UNROLL
-  for (int m = 0; m < kSparseMr; ++m) {
+  for (int b = 0; b < kBlocks; ++b) {
     SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) {
-      acc[m][v] = sum[0][m][v];
+    for (int m = 0; m < kSparseMr; ++m) {
       SQZ_UNROLL
-      for (int i = 1; i < kChains; ++i) acc[m][v] = add(acc[m][v], sum[i][m][v]);
+      for (int v = 0; v < kConvNv; ++v) {
+        acc[b][m][v] = sum[0][b][m][v];
+        SQZ_UNROLL
+        for (int i = 1; i < kChains; ++i) acc[b][m][v] = add(acc[b][m][v], sum[i][b][m][v]);
+      }
     }
   }
 }

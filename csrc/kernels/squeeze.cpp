@@ -1,21 +1,20 @@
 // 1x1 convolution, stride 1, that skips the zeros of its input: the squeeze.
 //
-// An item is a group of pixels, a whole number of tiles both of the sparse and of the dense
-// kernel. The group's channels are listed first, which costs a few per cent of the product; where
-// the lists are too long to pay, which the first few show, the dense kernel takes the whole group.
+// An item is a group of pixels, a whole number of the dense kernel's tiles; the groups of an image
+// are of nearly equal size, so that threads share it evenly. The group's channels are listed first,
+// which costs a few per cent of the product; where the lists are too long to pay, which the first
+// few show, the dense kernel takes the whole group.
 #include "sparse.h"
 
 namespace sqz {
 namespace SQZ_ISA {
 
-int64_t conv_items(const ConvArgs&);
 void conv_f32(const ConvArgs&, int64_t, int64_t);
 
 namespace {
 
-constexpr int kTiles = kConvMr == 5 ? 10 : 12;
-constexpr int kGroup = kTiles * kSparseMr, kDenseTiles = kGroup / kConvMr;
-static_assert(kDenseTiles * kConvMr == kGroup, "a group is a whole number of dense tiles, too");
+constexpr int kDenseTiles = 48 / kConvMr;  // of the largest group
+constexpr int kTiles = (kDenseTiles * kConvMr + kSparseMr - 1) / kSparseMr;
 
 // Lists of more channels would not fit on the stack: such layers, which no SqueezeNet has, go
 // dense.
@@ -28,44 +27,51 @@ struct Lists {
   int32_t channels[kTiles][kMaxChannels + kLanes];
 };
 
-void block_of_channels(const ConvArgs& a, const SparseTile& t, const int32_t* list, int count,
-                       int block, float* const* y) {
-  const float* bias = a.b + block * kConvNr;
-  Vec acc[kSparseMr][kConvNv];
+template <int kBlocks>
+void some_blocks(const ConvArgs& a, const SparseTile& t, const int32_t* list, int count, int block,
+                 float* const* y) {
+  Vec acc[kBlocks][kSparseMr][kConvNv];
   SQZ_UNROLL
-  for (int m = 0; m < kSparseMr; ++m) {
+  for (int b = 0; b < kBlocks; ++b) {
     SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) acc[m][v] = load(bias + v * kLanes);
+    for (int m = 0; m < kSparseMr; ++m) {
+      SQZ_UNROLL
+      for (int v = 0; v < kConvNv; ++v)
+        acc[b][m][v] = load(a.b + (block + b) * kConvNr + v * kLanes);
+    }
   }
+  const ptrdiff_t next_block = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
   const auto value = [&](int, ptrdiff_t channel, int pixel) { return t.x[pixel][channel]; };
-  multiply_list(list, count, value, a.w + static_cast<ptrdiff_t>(block) * a.x.c * kConvNr, acc);
+  multiply_list<kBlocks>(list, count, value, a.w + block * next_block, next_block, acc);
   SQZ_UNROLL
   for (int m = 0; m < kSparseMr; ++m) {
     if (m >= t.pixels) break;
     SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) {
-      const int channel = block * kConvNr + v * kLanes, left = a.y.c - channel;
-      const Vec result = a.relu ? max(acc[m][v], zero()) : acc[m][v];
-      if (left >= kLanes)
-        store(y[m] + channel, result);
-      else if (left > 0)
-        store_n(y[m] + channel, result, left);
+    for (int b = 0; b < kBlocks; ++b) {
+      SQZ_UNROLL
+      for (int v = 0; v < kConvNv; ++v) {
+        const int channel = (block + b) * kConvNr + v * kLanes, left = a.y.c - channel;
+        const Vec result = a.relu ? max(acc[b][m][v], zero()) : acc[b][m][v];
+        if (left >= kLanes)
+          store(y[m] + channel, result);
+        else if (left > 0)
+          store_n(y[m] + channel, result, left);
+      }
     }
   }
 }
 
-// Where the tiles of a group are read and written, from pixel `first` on. Counting rows and columns
-// up saves a division a pixel, which would take as long as a tenth of the products.
-void place_tiles(const ConvArgs& a, int64_t first, int tiles, Lists* lists) {
-  int64_t left = static_cast<int64_t>(a.y.h) * a.y.w - first;
+// Where the tiles of a group of `pixels` from `first` on are read and written. Counting rows and
+// columns up saves a division a pixel, which would take as long as a tenth of the products.
+void place_tiles(const ConvArgs& a, int64_t first, int pixels, Lists* lists) {
   int row = static_cast<int>(first / a.y.w), column = static_cast<int>(first % a.y.w);
-  for (int t = 0; t < tiles; ++t) {
+  for (int t = 0; pixels > 0; ++t) {
     SparseTile& tile = lists->tiles[t];
-    tile.pixels = static_cast<int>(left < kSparseMr ? left : kSparseMr);
+    tile.pixels = pixels < kSparseMr ? pixels : kSparseMr;
     for (int m = 0; m < kSparseMr; ++m) {
       tile.x[m] = a.x.data + row * a.x.row + column * a.x.pixel;
       lists->y[t][m] = a.y.data + row * a.y.row + column * a.y.pixel;
-      if (--left > 0 && ++column == a.y.w) column = 0, ++row;
+      if (--pixels > 0 && ++column == a.y.w) column = 0, ++row;
     }
   }
 }
@@ -73,7 +79,7 @@ void place_tiles(const ConvArgs& a, int64_t first, int tiles, Lists* lists) {
 // Lists the channels of a group's tiles; false where they are too many for the lists to pay.
 bool list_group(const ConvArgs& a, int tiles, Lists* lists) {
   // Making the lists costs the same for few outputs as for many, so few need shorter lists.
-  const float limit = kDenseFrom - 4.0f / static_cast<float>(a.y.c);
+  const float limit = kDenseFrom - kListCost / static_cast<float>(a.y.c);
   int entries = 0;
   for (int t = 0; t < tiles; ++t) {
     lists->count[t] = list_channels(lists->tiles[t], a.x.c, lists->channels[t]);
@@ -86,44 +92,68 @@ bool list_group(const ConvArgs& a, int tiles, Lists* lists) {
   return true;
 }
 
-// `a` holds one image.
-void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
-  const int64_t pixels = static_cast<int64_t>(a.y.h) * a.y.w, first = group * kGroup;
-  const int64_t left = (pixels - first + kSparseMr - 1) / kSparseMr;
-  const int tiles = static_cast<int>(left < kTiles ? left : kTiles);
-  place_tiles(a, first, tiles, lists);
-  if (a.x.c > kMaxChannels || !list_group(a, tiles, lists)) {
-    const int64_t last = (group + 1) * kDenseTiles, end = conv_items(a);
-    conv_f32(a, group * kDenseTiles, last < end ? last : end);
-    return;
+static_assert(kSparseBlocks <= 4, "walk() knows up to 4 blocks");
+
+void walk(const ConvArgs& a, const Lists& lists, int tile, int block, int blocks) {
+  const auto run = [&](auto some) {
+    some(a, lists.tiles[tile], lists.channels[tile], lists.count[tile], block, lists.y[tile]);
+  };
+  if constexpr (kSparseBlocks > 3) {
+    if (blocks == 4) return run(some_blocks<4>);
   }
-  const int blocks = (a.y.c + kConvNr - 1) / kConvNr;
-  // Pixels change fastest: a block's weights stay in the first cache.
-  for (int b = 0; b < blocks; ++b) {
-    for (int t = 0; t < tiles; ++t) {
-      block_of_channels(a, lists->tiles[t], lists->channels[t], lists->count[t], b, lists->y[t]);
-    }
+  if constexpr (kSparseBlocks > 2) {
+    if (blocks == 3) return run(some_blocks<3>);
   }
+  if constexpr (kSparseBlocks > 1) {
+    if (blocks == 2) return run(some_blocks<2>);
+  }
+  run(some_blocks<1>);
 }
 
-int64_t groups_per_image(const ConvArgs& a) {
-  return (static_cast<int64_t>(a.y.h) * a.y.w + kGroup - 1) / kGroup;
+// The groups of one image, by the dense kernel's tiles.
+struct Groups {
+  int64_t count, tiles;
+
+  int64_t first_tile(int64_t group) const { return group * tiles / count; }
+};
+
+Groups groups_of(const ConvArgs& a) {
+  const int64_t pixels = static_cast<int64_t>(a.y.h) * a.y.w;
+  const int64_t tiles = (pixels + kConvMr - 1) / kConvMr;
+  return {(tiles + kDenseTiles - 1) / kDenseTiles, tiles};
+}
+
+// `a` holds one image.
+void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
+  const Groups groups = groups_of(a);
+  const int64_t begin = groups.first_tile(group), end = groups.first_tile(group + 1);
+  const int64_t first = begin * kConvMr, all = static_cast<int64_t>(a.y.h) * a.y.w;
+  const int pixels = static_cast<int>((end * kConvMr < all ? end * kConvMr : all) - first);
+  const int tiles = (pixels + kSparseMr - 1) / kSparseMr;
+  place_tiles(a, first, pixels, lists);
+  if (a.x.c > kMaxChannels || !list_group(a, tiles, lists)) return conv_f32(a, begin, end);
+  const int blocks = (a.y.c + kConvNr - 1) / kConvNr;
+  // Pixels change fastest: the weights of a walk stay in the caches.
+  for (int b = 0; b < blocks; b += kSparseBlocks) {
+    const int some = blocks - b < kSparseBlocks ? blocks - b : kSparseBlocks;
+    for (int t = 0; t < tiles; ++t) walk(a, *lists, t, b, some);
+  }
 }
 
 }  // namespace
 
 // Groups end with their image, so that an image's numbers do not depend on its place in a batch.
-int64_t squeeze_items(const ConvArgs& a) { return a.y.n * groups_per_image(a); }
+int64_t squeeze_items(const ConvArgs& a) { return a.y.n * groups_of(a).count; }
 
 void squeeze_f32(const ConvArgs& a, int64_t begin, int64_t end) {
   Lists lists;
   ConvArgs one = a;
   one.x.n = one.y.n = 1;
   for (int64_t item = begin; item < end; ++item) {
-    const int64_t n = item / groups_per_image(a);
+    const int64_t groups = groups_of(a).count, n = item / groups;
     one.x.data = a.x.data + n * a.x.image;
     one.y.data = a.y.data + n * a.y.image;
-    one_group(one, item % groups_per_image(a), &lists);
+    one_group(one, item % groups, &lists);
   }
 }
 

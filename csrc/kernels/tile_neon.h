@@ -17,9 +17,10 @@ SQZ_INLINE void multiply_lane(const Vec* x, const float* w, Vec (*acc)[kConvNv])
   }
 }
 
-template <int kRows>
-SQZ_INLINE void multiply_tile(const float* const* x, ptrdiff_t depth, const float* w,
+template <int kRows, int kBlocks = 1>
+SQZ_INLINE void multiply_tile(const float* const* x, ptrdiff_t depth, const float* w, ptrdiff_t,
                               Vec (*acc)[kConvNv]) {
+  static_assert(kBlocks == 1, "one block of columns fills the registers");
   ptrdiff_t k = 0;
   Vec xv[kRows];
   for (; k + kLanes <= depth; k += kLanes, w += kLanes * kConvNr) {

@@ -5,15 +5,19 @@
 //
 // Each vec_<isa>.h gives
 //   kLanes                     floats in a register
-//   kConvMr, kConvNv           pixels x registers of one convolution tile
+//   kConvMr, kConvNv           pixels x registers of one convolution tile; kConvNr, as many channels,
+//                              is a block of output channels
+//   kConvBlocks                blocks that a dense convolution takes at once
 //   Vec                        kLanes floats: zero, broadcast, load, store, load_n and store_n (the
 //                              first n < kLanes floats, the rest zero or left alone), prefetch,
 //                              add, sub, mul, div, max,
 //                              fma(a, b, c) = a * b + c, fnma(a, b, c) = c - a * b, round_even,
 //                              pow2 (2^n for integral n),
 //                              bit_or, list_nonzero (the non-zero lanes' numbers)
-//   kSparseMr, kDenseFrom      the tile of the zero-skipping kernels, and the density from which
-//                              they give way to the dense ones
+//   kSparseMr, kSparseBlocks   pixels that share a list of channels in the zero-skipping kernels, and
+//                              blocks of output channels that a walk of it takes at once
+//   kDenseFrom, kListCost      the share of channels on the lists from which the dense kernels are
+//                              the quicker ones, less kListCost / outputs for making the lists
 //   VecI                       kLanes int32: broadcast_i, load_i, load_u8 (widens kLanes bytes),
 //                              mul_i, add_i, shift_right_i<n> (arithmetic), clamp_u8, store_u8,
 //                              to_float, reduce_add_i; sums wrap around
@@ -85,6 +89,16 @@ SQZ_INLINE const float* as_one_address(const float* p) {
   __asm__("" : "+r"(p));
 #endif
   return p;
+}
+
+// `v`, kept in a register: GCC would rather load it again for every multiplication that takes an
+// operand from memory, and the loads are what such a loop waits for.
+SQZ_INLINE Vec loaded_once(Vec v) {
+#if (defined(SQZ_ISA_AVX2) || (defined(SQZ_ISA_AVX512) && defined(__AVX512F__))) && \
+    !defined(_MSC_VER)
+  __asm__("" : "+v"(v));
+#endif
+  return v;
 }
 
 }  // namespace SQZ_ISA

@@ -12,10 +12,12 @@ inline constexpr int kLanes = 8;
 // loads for 12 multiplications, which two load ports sustain beside two multipliers.
 inline constexpr int kConvMr = 6;
 inline constexpr int kConvNv = 2;
-// Pixels that share a list of channels, and the share of channels on it from which the dense 1x1
-// kernels are the quicker ones.
-inline constexpr int kSparseMr = 3;
-inline constexpr float kDenseFrom = 0.9f;
+inline constexpr int kConvBlocks = 1;
+// 2 pixels x 4 registers: 8 sums, and 4 loads of weights for 8 multiplications.
+inline constexpr int kSparseMr = 2;
+inline constexpr int kSparseBlocks = 2;
+inline constexpr float kDenseFrom = 0.85f;
+inline constexpr float kListCost = 6.0f;
 
 using Vec = __m256;
 using VecI = __m256i;

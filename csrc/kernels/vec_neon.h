@@ -14,16 +14,21 @@ inline constexpr int kLanes = 4;
 // pixel, of which the multiplications pick a lane: 13 loads for 80 multiplications.
 inline constexpr int kConvMr = 5;
 inline constexpr int kConvNv = 4;
-// Pixels that share a list of channels, and the share of channels on it from which the dense 1x1
-// kernels are the quicker ones.
+inline constexpr int kConvBlocks = 1;
+// 4 pixels x 4 registers: 16 sums, and 4 loads of weights for 16 multiplications.
 inline constexpr int kSparseMr = 4;
+inline constexpr int kSparseBlocks = 1;
 inline constexpr float kDenseFrom = 0.95f;
+inline constexpr float kListCost = 4.0f;
 #else
 // 4 pixels x 2 registers: 8 accumulators, 2 weights and 4 registers of pixels.
 inline constexpr int kConvMr = 4;
 inline constexpr int kConvNv = 2;
+inline constexpr int kConvBlocks = 1;
 inline constexpr int kSparseMr = 3;
+inline constexpr int kSparseBlocks = 1;
 inline constexpr float kDenseFrom = 0.9f;
+inline constexpr float kListCost = 4.0f;
 #endif
 
 using Vec = float32x4_t;

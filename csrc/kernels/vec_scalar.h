@@ -9,9 +9,11 @@ namespace SQZ_ISA {
 inline constexpr int kLanes = 1;
 inline constexpr int kConvMr = 4;
 inline constexpr int kConvNv = 4;  // 16 accumulators
-// Share of non-zero channels from which the dense 1x1 kernels are the quicker ones.
+inline constexpr int kConvBlocks = 1;
 inline constexpr int kSparseMr = 2;
+inline constexpr int kSparseBlocks = 1;
 inline constexpr float kDenseFrom = 0.9f;
+inline constexpr float kListCost = 4.0f;
 
 using Vec = float;
 using VecI = int32_t;

@@ -104,7 +104,7 @@ SQZ_INLINE void multiply(const float* points, const float* u, int channels, floa
     const float* x[kTiles];
     SQZ_UNROLL
     for (int m = 0; m < kTiles; ++m) x[m] = points + m * row;
-    multiply_tile<kTiles>(x, row, u, acc);
+    multiply_tile<kTiles>(x, row, u, 0, acc);
     points += point_stride(kConvMr, channels);
     u += point_stride(kConvNr, channels);
     SQZ_UNROLL
