@@ -37,7 +37,7 @@ Layer = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
 # output, and its transforms add and subtract: there the magnitude is that of the tile
 # (`tile_magnitude`), and the factor before u was measured over all kinds of values, 1 to 64
 # channels and every instruction set, and doubled. At most 48 u was seen for tiles of 5 x 5, and
-# 180 u for the stem's tiles of 4 x 4 with filters of 4 x 4 that are nearly all zero.
+# 120 u for the stem's tiles of 5 x 5 with filters of 4 x 4 that are nearly all zero.
 
 # NEON on 32-bit ARM knows no denormals: it reads and writes zeros instead. There the smallest
 # normal number takes the smallest denormal's place, and no operand is denormal.
@@ -47,7 +47,7 @@ UNIT_ROUNDOFF = 2.0**-24
 SMALLEST_DENORMAL = 2.0**-126 if FLUSHES_DENORMALS else 2.0**-149
 SPREAD = 2.0
 STEM = "stem"
-WINOGRAD_GROWTH = {2: 16.0, 3: 64.0, 4: 64.0, 5: 96.0, 6: 96.0, STEM: 384.0}  # by tile
+WINOGRAD_GROWTH = {2: 16.0, 3: 64.0, 4: 64.0, 5: 96.0, 6: 96.0, STEM: 256.0}  # by tile
 
 
 def budget(terms: int, magnitude: Array) -> Array:

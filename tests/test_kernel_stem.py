@@ -18,8 +18,8 @@ Array = Any
 
 
 def allowed(x: Array, weight: Array, bias: Array) -> Array:
-    """Like a fire's 3x3 expand, each |x| being the largest that shares a tile: 13 pixels wide."""
-    reach = 12
+    """Like a fire's 3x3 expand, each |x| being the largest that shares a tile: 15 pixels wide."""
+    reach = 14
     largest = np.pad(np.abs(x), ((0, 0), (0, 0), (reach, reach), (reach, reach)))
     for axis in (2, 3):
         windows = np.lib.stride_tricks.sliding_window_view(largest, 2 * reach + 1, axis=axis)

@@ -97,7 +97,10 @@ void gather_squares(const View& x, const View& squares, std::ptrdiff_t n, std::p
     for (int column = 0; column < 2 * squares.w; column += 2, to += 2 * half) {
       const int inside = row < x.h ? std::min(2, x.w - column) : 0;
       if (adjacent && inside == 2) {
-        std::memcpy(to, from + column * x.c, half * sizeof(float));
+        if (half == 6)  // of an image: copied in place, without a call
+          std::memcpy(to, from + column * x.c, 6 * sizeof(float));
+        else
+          std::memcpy(to, from + column * x.c, half * sizeof(float));
         continue;
       }
       std::fill_n(to, half, 0.0f);
@@ -113,7 +116,7 @@ Stem::Stem(const KernelTable& table, const float* weight, const float* bias, int
     : winograd_(table,
                 pack_winograd(strideless(weight, out, in).data(), bias, out, kPhases * in, 4,
                               table.conv_nr),
-                4) {}
+                5) {}
 
 std::size_t Stem::scratch(int n, int h, int w, int threads) const {
   return square_floats(n, h, w) + winograd_.scratch(n, output_size(h), output_size(w), threads);
@@ -178,7 +181,7 @@ void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y) c
   // whose items are bands of the map, spares the pool a stop in between and has each thread write
   // what it is likely to read next.
   const std::int64_t n1 = table_.conv_items(a1), n3 = expand3_.input_items(a3);
-  const std::int64_t bands = std::min(n3, kBands);
+  const std::int64_t bands = std::min(n1, kBands);
   pool.run(bands, [&](std::int64_t begin, std::int64_t end, int) {
     table_.conv_f32(a1, n1 * begin / bands, n1 * end / bands);
     expand3_.input(a3, n3 * begin / bands, n3 * end / bands);

@@ -24,7 +24,6 @@ std::size_t points_of(int tile, int taps) {
 
 int Winograd::tile(int h, int w) const {
   if (tile_ != 0) return tile_;
-  if (packed_.kh != 3) return 4;
   // Every tile costs its points, and to transform the filters costs as much as some four tiles.
   int best = 4;
   std::int64_t least = 0;

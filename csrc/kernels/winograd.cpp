@@ -264,7 +264,7 @@ void transform_tiles(const WinogradArgs& a, int64_t begin, int64_t end) {
 int64_t winograd_input_items(const WinogradArgs& a) { return grid_of(a).tiles; }
 
 void winograd_input_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
-  if (a.taps == 4) return transform_tiles<7, 4>(a, begin, end);
+  if (a.taps == 4) return transform_tiles<8, 4>(a, begin, end);
   switch (a.tile) {
     case 2:
       return transform_tiles<4, 3>(a, begin, end);
@@ -284,7 +284,7 @@ int64_t winograd_output_items(const WinogradArgs& a) {
 }
 
 void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {
-  if (a.taps == 4) return products_and_output<7, 4>(a, begin, end, u);
+  if (a.taps == 4) return products_and_output<8, 4>(a, begin, end, u);
   switch (a.tile) {
     case 2:
       return products_and_output<4, 3>(a, begin, end, u);

@@ -31,7 +31,7 @@ struct ConvArgs {
 
 // y = relu(conv(x, w) + b), stride 1, without padding (a padded one is given a view that includes
 // the border), by Winograd's algorithm with tiles of tile x tile outputs. `taps` is the filter's
-// height and width: 3, with tiles from 2 to 6, or 4, with tiles of 4. With side = tile + taps - 1,
+// height and width: 3, with tiles from 2 to 6, or 4, with tiles of 5. With side = tile + taps - 1,
 // `points` is scratch for ceil(tiles / conv_mr) * side^2 * (conv_mr * x.c + kPointPadding) floats.
 // Weights are packed as [block][ci][ky][kx][nr].
 struct WinogradArgs {
