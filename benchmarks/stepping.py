@@ -81,6 +81,7 @@ class Steps:
     def __init__(self, owner: Executor, fed: Array) -> None:
         n, _, height, width = fed.shape
         self.fed = fed
+        self.pool = owner.pool
         self.names = names(owner.network.layers)
         self.workspace: Workspace = owner.acquire(n, height, width)
         if len(self.names) != len(self.workspace.steps):
@@ -88,7 +89,7 @@ class Steps:
 
     def once(self) -> list[float]:
         """Seconds of each step. The input is filled again: later steps use its memory."""
-        _kernels.import_nchw(self.fed, self.workspace.input)
+        _kernels.import_nchw(self.pool, self.fed, self.workspace.input)
         now = time.perf_counter
         marks = [now()]
         for step in self.workspace.steps:
@@ -98,7 +99,7 @@ class Steps:
 
     def inputs(self) -> Iterator[Array]:
         """What each step reads, (N, H, W, C), a copy."""
-        _kernels.import_nchw(self.fed, self.workspace.input)
+        _kernels.import_nchw(self.pool, self.fed, self.workspace.input)
         for step in self.workspace.steps:
             source = next(a for a in step.args if isinstance(a, _kernels.Tensor))
             yield np.array(source)

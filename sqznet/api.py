@@ -144,7 +144,7 @@ class Model:
             group = x[start : start + self.threads]
             workspace = self._executor.acquire(len(group), height, width)
             try:
-                if not _kernels.import_nchw(group, workspace.input):
+                if not _kernels.import_nchw(self._executor.pool, group, workspace.input):
                     raise SqznetError("logits() needs finite values: x holds NaN or infinity")
                 workspace.run()
                 y[start : start + self.threads] = np.asarray(workspace.logits)[:, 0, 0]

@@ -252,20 +252,22 @@ WRONG_CALLS: dict[str, Callable[[], object]] = {
     "softmax of a strided view": lambda: _kernels.softmax(
         TABLE, Tensor((1, 4, 4, 3)).inside(1), Tensor((1, 2, 2, 3))
     ),
-    "import of doubles": lambda: _kernels.import_nchw(np.zeros((1, 3, 2, 2)), Tensor((1, 2, 2, 3))),
+    "import of doubles": lambda: _kernels.import_nchw(
+        POOL, np.zeros((1, 3, 2, 2)), Tensor((1, 2, 2, 3))
+    ),
     "import of bytes in the other order": lambda: _kernels.import_nchw(
-        np.zeros((1, 3, 2, 2), ">f4"), Tensor((1, 2, 2, 3))
+        POOL, np.zeros((1, 3, 2, 2), ">f4"), Tensor((1, 2, 2, 3))
     ),
     "import of three dimensions": lambda: _kernels.import_nchw(
-        floats(3, 2, 2), Tensor((1, 2, 2, 3))
+        POOL, floats(3, 2, 2), Tensor((1, 2, 2, 3))
     ),
     "import of another shape": lambda: _kernels.import_nchw(
-        floats(1, 3, 2, 3), Tensor((1, 2, 2, 3))
+        POOL, floats(1, 3, 2, 3), Tensor((1, 2, 2, 3))
     ),
     "import of channels last": lambda: _kernels.import_nchw(
-        floats(1, 2, 2, 3), Tensor((1, 2, 2, 3))
+        POOL, floats(1, 2, 2, 3), Tensor((1, 2, 2, 3))
     ),
-    "import of a list": lambda: _kernels.import_nchw([[[[0.0]]]], Tensor((1, 1, 1, 1))),
+    "import of a list": lambda: _kernels.import_nchw(POOL, [[[[0.0]]]], Tensor((1, 1, 1, 1))),
     "export to another shape": lambda: _kernels.export_nchw(
         Tensor((1, 2, 2, 3)), Tensor((1, 2, 2, 3))
     ),

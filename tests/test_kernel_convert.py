@@ -17,6 +17,8 @@ from .kernel_cases import Map
 
 Array = Any
 
+POOL = _kernels.ThreadPool(2)
+
 
 def converted(data: bytes, dtype: str, count: int) -> Array:
     tensor = _kernels.Tensor.from_bytes(data, dtype, (count, 1, 1, 1))
@@ -94,7 +96,7 @@ def test_import_of_any_strides(
     x = permuted.transpose(np.argsort(axes))[tuple(slice(None, None, step) for step in steps)]
     x[...] = cases.values(seed, shape)
     target = Map(shape, border=border, at_end=at_end)
-    assert _kernels.import_nchw(x, target.tensor)
+    assert _kernels.import_nchw(POOL, x, target.tensor)
     target.check()
     np.testing.assert_array_equal(target.nchw, x)
 
@@ -102,7 +104,7 @@ def test_import_of_any_strides(
 def test_import_of_a_broadcast_array() -> None:
     x = np.broadcast_to(np.float32(2.5), (2, 3, 4, 5))
     target = Map((2, 3, 4, 5))
-    assert _kernels.import_nchw(x, target.tensor)
+    assert _kernels.import_nchw(POOL, x, target.tensor)
     assert (target.nchw == 2.5).all()
 
 
@@ -110,9 +112,9 @@ def test_import_of_a_broadcast_array() -> None:
 def test_import_says_where_a_value_is_not_finite(value: float) -> None:
     for place in np.ndindex(2, 3, 3, 3):
         x = np.full((2, 3, 3, 3), 3.4e38, np.float32)
-        assert _kernels.import_nchw(x, Map(x.shape).tensor)
+        assert _kernels.import_nchw(POOL, x, Map(x.shape).tensor)
         x[place] = value
-        assert not _kernels.import_nchw(x, Map(x.shape).tensor)
+        assert not _kernels.import_nchw(POOL, x, Map(x.shape).tensor)
         flat = _kernels.Tensor.over(x, x.shape)
         assert not flat.is_finite()
 

@@ -133,7 +133,7 @@ def test_half_goes_to_even_and_what_is_too_large_is_clipped() -> None:
     workspace = executor(network, made, {"input": (grid,)}).acquire(1, 40, 40)
     x = np.zeros((1, 3, 40, 40), np.float32)
     x.reshape(-1)[:7] = [0.25, 0.75, -0.25, -0.75, 1e30, -1e30, 0.26]
-    assert _kernels.import_nchw(x, workspace.input)
+    assert _kernels.import_nchw(_kernels.ThreadPool(1), x, workspace.input)
     workspace.run()
     found = np.asarray(workspace.input)[0, 0, :7, 0]
     assert found.tolist() == [0.0, 1.0, 0.0, -1.0, 65.0, -62.5, 0.5]

@@ -104,7 +104,7 @@ Tensor from_bytes(const py::buffer& data, const std::string& dtype, const Shape&
   return t;
 }
 
-bool import_array(const py::buffer& x, const Tensor& y) {
+bool import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
   const py::buffer_info info = x.request();
   // NumPy calls float32 at an odd address "=f".
   require((info.format == "f" || info.format == "=f") && info.ndim == 4,
@@ -116,7 +116,7 @@ bool import_array(const py::buffer& x, const Tensor& y) {
   const std::ptrdiff_t strides[4] = {info.strides[0], info.strides[1], info.strides[2],
                                      info.strides[3]};
   py::gil_scoped_release release;
-  return import_nchw(static_cast<const unsigned char*>(info.ptr), strides, v);
+  return import_nchw(pool, static_cast<const unsigned char*>(info.ptr), strides, v);
 }
 
 void export_array(const Tensor& x, const Tensor& y) {
@@ -272,7 +272,7 @@ void bind_tensors(py::module_& m) {
       .def_property_readonly("shape", [](const Tensor& t) {
         return std::make_tuple(t.view.n, t.view.h, t.view.w, t.view.c);
       });
-  m.def("import_nchw", &import_array, py::arg("x").noconvert(), py::arg("y"));
+  m.def("import_nchw", &import_array, py::arg("pool"), py::arg("x").noconvert(), py::arg("y"));
   m.def("export_nchw", &export_array, py::arg("x"), py::arg("y"));
 }
 

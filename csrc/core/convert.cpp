@@ -1,6 +1,7 @@
 #include "core/convert.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <numeric>
 
@@ -79,26 +80,56 @@ bool all_finite(const float* values, std::size_t count) {
   return is_finite(largest);
 }
 
-bool import_nchw(const unsigned char* source, const std::ptrdiff_t strides[4], const View& y) {
+namespace {
+
+// One row of pixels, channel by channel: `strides` are the source's, in bytes, of a channel and of
+// a pixel. Returns the largest magnitude's bits.
+std::uint32_t import_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t pixel,
+                         const View& y, float* to) {
   std::uint32_t largest = 0;
-  for (std::ptrdiff_t n = 0; n < y.n; ++n)
-    for (std::ptrdiff_t h = 0; h < y.h; ++h)
-      for (std::ptrdiff_t c = 0; c < y.c; ++c) {
-        const unsigned char* from = source + n * strides[0] + c * strides[1] + h * strides[2];
-        float* to = y.data + n * y.image + h * y.row + c;
-        if (strides[3] == sizeof(float)) {
-          for (std::ptrdiff_t w = 0; w < y.w; ++w)
-            largest = std::max(largest, magnitude_bits(from + w * sizeof(float)));
-          for (std::ptrdiff_t w = 0; w < y.w; ++w)
-            to[w * y.pixel] = read<float>(from + w * sizeof(float));
-        } else {
-          for (std::ptrdiff_t w = 0; w < y.w; ++w) {
-            largest = std::max(largest, magnitude_bits(from + w * strides[3]));
-            to[w * y.pixel] = read<float>(from + w * strides[3]);
-          }
-        }
-      }
-  return is_finite(largest);
+  for (std::ptrdiff_t c = 0; c < y.c; ++c, from += channel)
+    for (std::ptrdiff_t w = 0; w < y.w; ++w) {
+      largest = std::max(largest, magnitude_bits(from + w * pixel));
+      to[w * y.pixel + c] = read<float>(from + w * pixel);
+    }
+  return largest;
+}
+
+// The same for an image as it mostly comes: three planes with adjacent pixels.
+std::uint32_t import_rgb_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t w,
+                             float* to) {
+  const unsigned char *r = from, *g = from + channel, *b = from + 2 * channel;
+  constexpr std::ptrdiff_t kSize = sizeof(float);
+  std::uint32_t largest = 0;
+  for (const unsigned char* plane : {r, g, b})
+    for (std::ptrdiff_t i = 0; i < w; ++i)
+      largest = std::max(largest, magnitude_bits(plane + i * kSize));
+  for (std::ptrdiff_t i = 0; i < w; ++i, to += 3) {
+    to[0] = read<float>(r + i * kSize);
+    to[1] = read<float>(g + i * kSize);
+    to[2] = read<float>(b + i * kSize);
+  }
+  return largest;
+}
+
+}  // namespace
+
+bool import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdiff_t strides[4],
+                 const View& y) {
+  const bool rgb = y.c == 3 && y.pixel == 3 && strides[3] == sizeof(float);
+  std::atomic<bool> finite{true};
+  pool.run(static_cast<std::int64_t>(y.n) * y.h, [&](std::int64_t begin, std::int64_t end, int) {
+    std::uint32_t largest = 0;
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t n = i / y.h, h = i % y.h;
+      const unsigned char* from = source + n * strides[0] + h * strides[2];
+      float* to = y.data + n * y.image + h * y.row;
+      largest = std::max(largest, rgb ? import_rgb_row(from, strides[1], y.w, to)
+                                      : import_row(from, strides[1], strides[3], y, to));
+    }
+    if (!is_finite(largest)) finite = false;
+  });
+  return finite;
 }
 
 void export_nchw(const View& x, float* out) {

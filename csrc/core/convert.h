@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/threadpool.h"
 #include "sqz/kernels.h"
 
 namespace sqz {
@@ -20,7 +21,8 @@ void to_float32(const unsigned char* source, Dtype dtype, std::size_t count, flo
 bool all_finite(const float* values, std::size_t count);
 
 // N x C x H x W with any strides (in bytes) to the NHWC view. False where a value is not finite.
-bool import_nchw(const unsigned char* source, const std::ptrdiff_t strides[4], const View& y);
+bool import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdiff_t strides[4],
+                 const View& y);
 
 // NHWC to contiguous NCHW.
 void export_nchw(const View& x, float* out);
