@@ -53,7 +53,8 @@
 #endif
 
 // For loops whose values fit into 32 registers, but not into 16.
-#if defined(SQZ_ISA_NEON) && (defined(__aarch64__) || defined(_M_ARM64))
+#if defined(SQZ_ISA_AVX512) || \
+    (defined(SQZ_ISA_NEON) && (defined(__aarch64__) || defined(_M_ARM64)))
 #define SQZ_UNROLL_WIDE SQZ_UNROLL
 #else
 #define SQZ_UNROLL_WIDE
