@@ -62,54 +62,51 @@ void to_float32(const unsigned char* source, Dtype dtype, std::size_t count, flo
 
 namespace {
 
-// The bits of |value|: larger than those of any finite number where it is NaN or infinite. The
-// largest of many is an integer reduction, which compilers vectorise.
-std::uint32_t magnitude_bits(const void* value) {
-  std::uint32_t bits;
+// 1 where the value is NaN or infinite, else 0. Compared as integers, without a branch, so that
+// compilers vectorise a loop of it.
+std::int32_t not_finite(const void* value) {
+  std::int32_t bits;
   std::memcpy(&bits, value, sizeof bits);
-  return bits & 0x7fffffffu;
+  return (bits & 0x7fffffff) > 0x7f7fffff;
 }
-
-bool is_finite(std::uint32_t largest_bits) { return largest_bits < 0x7f800000u; }
 
 }  // namespace
 
 bool all_finite(const float* values, std::size_t count) {
-  std::uint32_t largest = 0;
-  for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, magnitude_bits(values + i));
-  return is_finite(largest);
+  std::int32_t bad = 0;
+  for (std::size_t i = 0; i < count; ++i) bad |= not_finite(values + i);
+  return bad == 0;
 }
 
 namespace {
 
 // One row of pixels, channel by channel: `strides` are the source's, in bytes, of a channel and of
-// a pixel. Returns the largest magnitude's bits.
-std::uint32_t import_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t pixel,
-                         const View& y, float* to) {
-  std::uint32_t largest = 0;
+// a pixel. Not 0 where a value is not finite.
+std::int32_t import_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t pixel,
+                        const View& y, float* to) {
+  std::int32_t bad = 0;
   for (std::ptrdiff_t c = 0; c < y.c; ++c, from += channel)
     for (std::ptrdiff_t w = 0; w < y.w; ++w) {
-      largest = std::max(largest, magnitude_bits(from + w * pixel));
+      bad |= not_finite(from + w * pixel);
       to[w * y.pixel + c] = read<float>(from + w * pixel);
     }
-  return largest;
+  return bad;
 }
 
 // The same for an image as it mostly comes: three planes with adjacent pixels.
-std::uint32_t import_rgb_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t w,
-                             float* to) {
+std::int32_t import_rgb_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t w,
+                            float* to) {
   const unsigned char *r = from, *g = from + channel, *b = from + 2 * channel;
   constexpr std::ptrdiff_t kSize = sizeof(float);
-  std::uint32_t largest = 0;
+  std::int32_t bad = 0;
   for (const unsigned char* plane : {r, g, b})
-    for (std::ptrdiff_t i = 0; i < w; ++i)
-      largest = std::max(largest, magnitude_bits(plane + i * kSize));
+    for (std::ptrdiff_t i = 0; i < w; ++i) bad |= not_finite(plane + i * kSize);
   for (std::ptrdiff_t i = 0; i < w; ++i, to += 3) {
     to[0] = read<float>(r + i * kSize);
     to[1] = read<float>(g + i * kSize);
     to[2] = read<float>(b + i * kSize);
   }
-  return largest;
+  return bad;
 }
 
 }  // namespace
@@ -119,15 +116,15 @@ bool import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdi
   const bool rgb = y.c == 3 && y.pixel == 3 && strides[3] == sizeof(float);
   std::atomic<bool> finite{true};
   pool.run(static_cast<std::int64_t>(y.n) * y.h, [&](std::int64_t begin, std::int64_t end, int) {
-    std::uint32_t largest = 0;
+    std::int32_t bad = 0;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t n = i / y.h, h = i % y.h;
       const unsigned char* from = source + n * strides[0] + h * strides[2];
       float* to = y.data + n * y.image + h * y.row;
-      largest = std::max(largest, rgb ? import_rgb_row(from, strides[1], y.w, to)
-                                      : import_row(from, strides[1], strides[3], y, to));
+      bad |= rgb ? import_rgb_row(from, strides[1], y.w, to)
+                 : import_row(from, strides[1], strides[3], y, to);
     }
-    if (!is_finite(largest)) finite = false;
+    if (bad) finite = false;
   });
   return finite;
 }
