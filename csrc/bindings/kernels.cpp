@@ -345,7 +345,15 @@ void bind_dispatch(py::module_& m) {
       .def("capsule", [](const KernelTable& t) { return py::capsule(&t, "sqz.kernel_table"); });
   m.def("best_table", &best_table, py::return_value_policy::reference);
   m.def("table_named", &table_named, py::arg("isa"), py::return_value_policy::reference);
-  m.def("cpu_features", &cpu_feature_list);
+  m.def("cpu_features", [] { return feature_list(cpu_features()); });
+  m.def(
+      "x86_features",
+      [](std::uint32_t leaf1_ecx, std::uint32_t leaf7_ebx, std::uint32_t leaf7_ecx,
+         std::uint32_t leaf7_1_eax, std::uint64_t saved) {
+        return feature_list(x86_features({leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_1_eax, saved}));
+      },
+      py::arg("leaf1_ecx"), py::arg("leaf7_ebx"), py::arg("leaf7_ecx"), py::arg("leaf7_1_eax"),
+      py::arg("saved"));
   m.def("isa_entries", [] {
     py::list rows;
     for (const IsaEntry& e : isa_entries())
@@ -363,7 +371,7 @@ void bind_dispatch(py::module_& m) {
 
 }  // namespace
 
-PYBIND11_MODULE(_kernels, m) {
+PYBIND11_MODULE(_kernels, m, py::mod_gil_not_used()) {
   m.doc() = "Compiled kernels of sqznet; the public interface is the package `sqznet`.";
   bind_tensors(m);
   bind_layers(m);

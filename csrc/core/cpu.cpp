@@ -17,15 +17,22 @@
 namespace sqz {
 namespace {
 
+constexpr int kOsxsave = 27;
+
+bool bit(std::uint32_t word, int n) { return (word >> n) & 1; }
+
 #if defined(SQZ_X86)
 struct Registers {
   std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
+// Zeros for a leaf that the processor does not have.
 Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
   Registers r;
 #if defined(_MSC_VER)
   int out[4];
+  __cpuid(out, 0);
+  if (static_cast<std::uint32_t>(out[0]) < leaf) return r;
   __cpuidex(out, static_cast<int>(leaf), static_cast<int>(subleaf));
   r = {std::uint32_t(out[0]), std::uint32_t(out[1]), std::uint32_t(out[2]), std::uint32_t(out[3])};
 #else
@@ -34,7 +41,6 @@ Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
   return r;
 }
 
-// XCR0: which register files the operating system saves on a context switch.
 std::uint64_t saved_state() {
 #if defined(_MSC_VER)
   return _xgetbv(0);
@@ -45,24 +51,11 @@ std::uint64_t saved_state() {
 #endif
 }
 
-bool bit(std::uint32_t word, int n) { return (word >> n) & 1; }
-
 CpuFeatures probe() {
-  CpuFeatures f;
-  const Registers one = cpuid(1, 0);
-  if (!bit(one.ecx, 27)) return f;  // no OSXSAVE: nothing above SSE is usable
-  const std::uint64_t state = saved_state();
-  const bool ymm = (state & 0x6) == 0x6, zmm = (state & 0xe6) == 0xe6;
-  const Registers seven = cpuid(7, 0), seven_one = cpuid(7, 1);
-  const bool avx = ymm && bit(one.ecx, 28);
-  f.fma = avx && bit(one.ecx, 12);
-  f.f16c = avx && bit(one.ecx, 29);
-  f.avx2 = avx && bit(seven.ebx, 5);
-  f.avx512 = avx && zmm && bit(seven.ebx, 16) && bit(seven.ebx, 17) && bit(seven.ebx, 30) &&
-             bit(seven.ebx, 31);
-  f.avx512_vnni = f.avx512 && bit(seven.ecx, 11);
-  f.avx_vnni = f.avx2 && bit(seven_one.eax, 4);
-  return f;
+  const Registers one = cpuid(1, 0), seven = cpuid(7, 0), seven_one = cpuid(7, 1);
+  // Without OSXSAVE there is no instruction that asks for the state, and none is saved.
+  const std::uint64_t saved = bit(one.ecx, kOsxsave) ? saved_state() : 0;
+  return x86_features({one.ecx, seven.ebx, seven.ecx, seven_one.eax, saved});
 }
 #else
 CpuFeatures probe() {
@@ -79,13 +72,27 @@ CpuFeatures probe() {
 
 }  // namespace
 
+CpuFeatures x86_features(const X86Words& w) {
+  CpuFeatures f;
+  if (!bit(w.leaf1_ecx, kOsxsave)) return f;
+  const bool ymm = (w.saved & 0x6) == 0x6, zmm = (w.saved & 0xe6) == 0xe6;
+  const bool avx = ymm && bit(w.leaf1_ecx, 28);
+  f.fma = avx && bit(w.leaf1_ecx, 12);
+  f.f16c = avx && bit(w.leaf1_ecx, 29);
+  f.avx2 = avx && bit(w.leaf7_ebx, 5);
+  f.avx512 = avx && zmm && bit(w.leaf7_ebx, 16) && bit(w.leaf7_ebx, 17) && bit(w.leaf7_ebx, 30) &&
+             bit(w.leaf7_ebx, 31);
+  f.avx512_vnni = f.avx512 && bit(w.leaf7_ecx, 11);
+  f.avx_vnni = f.avx2 && bit(w.leaf7_1_eax, 4);
+  return f;
+}
+
 const CpuFeatures& cpu_features() {
   static const CpuFeatures features = probe();
   return features;
 }
 
-std::vector<std::pair<std::string, bool>> cpu_feature_list() {
-  const CpuFeatures& f = cpu_features();
+std::vector<std::pair<std::string, bool>> feature_list(const CpuFeatures& f) {
   return {{"avx2", f.avx2},
           {"fma", f.fma},
           {"f16c", f.f16c},

@@ -42,14 +42,20 @@ std::vector<Candidate> candidates() {
 #else
   const KernelTable* avx512_table = nullptr;
 #endif
+#if defined(SQZ_SIMDE)
+  const bool avx512_runs = f.avx2 && f.fma;
+  const char* avx512_needs = "AVX2 and FMA, of which SIMDe makes AVX-512";
+#else
+  const bool avx512_runs = f.avx512 && f.avx2 && f.fma;
+  const char* avx512_needs = "AVX-512 F, BW, DQ and VL";
+#endif
 #if defined(SQZ_HAVE_NEON)
   const KernelTable* neon_table = &neon::kTable;
 #else
   const KernelTable* neon_table = nullptr;
 #endif
   return {
-      {{"avx512", avx512_table != nullptr, f.avx512 && f.avx2 && f.fma, "AVX-512 F, BW, DQ and VL"},
-       avx512_table},
+      {{"avx512", avx512_table != nullptr, avx512_runs, avx512_needs}, avx512_table},
       {{"avx2", avx2_table != nullptr, f.avx2 && f.fma, "AVX2 and FMA"}, avx2_table},
       {{"neon", neon_table != nullptr, f.neon, "NEON, on ARMv7 with VFPv4"}, neon_table},
       {{"scalar", true, true, "nothing"}, &scalar::kTable},

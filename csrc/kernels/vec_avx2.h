@@ -74,7 +74,7 @@ SQZ_INLINE int list_nonzero(Vec x, int32_t base, int32_t* list) {
       _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(kSetBits.row[mask])));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(list),
                       _mm256_add_epi32(_mm256_set1_epi32(base), lanes));
-  return __builtin_popcount(static_cast<unsigned>(mask));
+  return _mm_popcnt_u32(static_cast<unsigned>(mask));
 }
 
 SQZ_INLINE VecI broadcast_i(int32_t x) { return _mm256_set1_epi32(x); }

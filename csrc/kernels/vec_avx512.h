@@ -2,7 +2,14 @@
 // whose bytes gain nothing from wider registers, so there is no VecI here.
 #pragma once
 
+#if defined(SQZ_SIMDE)
+// The same instructions put together from AVX2's: slow, but they run, and can be tested, where
+// there is no AVX-512.
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#else
 #include <immintrin.h>
+#endif
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -57,7 +64,7 @@ SQZ_INLINE int list_nonzero(Vec x, int32_t base, int32_t* list) {
   const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i channel = _mm512_add_epi32(_mm512_set1_epi32(base), lane);
   _mm512_storeu_si512(list, _mm512_maskz_compress_epi32(mask, channel));
-  return __builtin_popcount(static_cast<unsigned>(mask));
+  return _mm_popcnt_u32(static_cast<unsigned>(mask));
 }
 
 }  // namespace SQZ_ISA
