@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: freethreading_compatible=True
 """From a decoded photo to the network's input: resize, crop and normalise in one pass."""
 
 from cpython.buffer cimport (
