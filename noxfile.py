@@ -67,7 +67,7 @@ def run_readme(session: nox.Session, index: int) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types and C++ layout."""
+    """Style, types, C++ layout, and the settings of what builds wheels elsewhere."""
     session.install("nox", *requirements("lint", "test"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -76,6 +76,15 @@ def lint(session: nox.Session) -> None:
     session.run(
         "clang-format", "--dry-run", "-Werror", *(str(p.relative_to(ROOT)) for p in sources)
     )
+    workflows = map(str, sorted(ROOT.glob(".github/workflows/*.yml")))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    for system, archs in WHEELS.items():
+        options = ["--platform", system, "--archs", archs]
+        session.run("cibuildwheel", *options, "--print-build-identifiers", silent=True)
+
+
+# What .github/workflows/wheels.yml builds; it has one machine for each architecture.
+WHEELS = {"linux": "x86_64,aarch64,armv7l", "macos": "x86_64,arm64", "windows": "AMD64,ARM64"}
 
 
 @nox.session(venv_backend="none")
@@ -143,8 +152,12 @@ def sanitize(session: nox.Session) -> None:
         **shared_environment(),
     }
     session.run("python", "-I", "-c", SANITIZED, env=environment)
-    files = [str(p) for name in COMPILED for p in sorted(ROOT.glob(f"tests/test_{name}.py"))]
-    session.run("pytest", *(session.posargs or files), env=environment)
+    session.run("pytest", *(session.posargs or tests_of(COMPILED)), env=environment)
+
+
+def tests_of(names: tuple[str, ...]) -> list[str]:
+    """The files of tests with these names, in which * stands for anything."""
+    return [str(p) for name in names for p in sorted(ROOT.glob(f"tests/test_{name}.py"))]
 
 
 # The tests that bring the compiled modules new bytes; the others would only take time.
@@ -153,6 +166,21 @@ COMPILED = (
     "kernel_*", "model", "preprocessing", "quantized", "resize_kernel", "threads", "watch_frames",
 )  # fmt: skip
 
+# What another compiler or processor may change.
+KERNELS = ("accuracy", "cpu*", "executor", "golden", "kernel_*", "preprocessing", "resize_kernel")
+
+# What several threads use at once.
+THREADED = (
+    "aio",
+    "batch",
+    "classify",
+    "executor",
+    "free_threading",
+    "model",
+    "threads",
+    "watch_live",
+)
+
 SANITIZED = """
 import pathlib, sqznet._kernels, sqznet._pixels
 for module in (sqznet._kernels, sqznet._pixels):
@@ -160,28 +188,89 @@ for module in (sqznet._kernels, sqznet._pixels):
 """
 
 
-@nox.session(venv_backend="none")
+@nox.session
+def clang(session: nox.Session) -> None:
+    """The tests of the kernels on a build by clang, whose warnings are errors."""
+    session.install(
+        f"{ROOT}[test]",
+        "--config-settings=cmake.define.SQZ_WERROR=ON",
+        f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}",
+        env={"CC": "clang", "CXX": "clang++"},
+    )
+    session.run("pytest", *tests_of(KERNELS), env=shared_environment())
+
+
+@nox.session
+def avx512(session: nox.Session) -> None:
+    """The tests of the AVX-512 kernels where there is no AVX-512: SIMDe makes them of AVX2's."""
+    session.install("simde-py==0.8.2.post1")
+    find = "import simde_py; print(simde_py.get_include())"
+    headers = session.run("python", "-c", find, silent=True)
+    assert isinstance(headers, str)
+    session.install(
+        f"{ROOT}[test]",
+        f"--config-settings=cmake.define.SQZ_SIMDE={headers.strip()}",
+        f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}",
+    )
+    session.run("python", "-I", "-c", NO_AVX512)
+    session.run("pytest", "-k", "avx512", "tests", env=shared_environment())
+
+
+# Its kernels are there, and no instruction of AVX-512 is: none uses a register of 512 bits.
+NO_AVX512 = """
+import subprocess, sqznet._kernels as k
+assert k.table_named("avx512").lanes == 16
+code = subprocess.run(["objdump", "-d", k.__file__], capture_output=True, text=True, check=True)
+assert "%ymm" in code.stdout and "%zmm" not in code.stdout and "%k1" not in code.stdout
+"""
+
+
+@nox.session
+def free_threading(session: nox.Session) -> None:
+    """The tests where threads meet, on a Python without its global lock, built from source."""
+    session.run("scripts/free_threading.sh", external=True)
+    built = ROOT / "build" / "free-threading" / "python" / "bin" / "python3.13t"
+    folder = Path(session.create_tmp()) / "venv"
+    session.run(str(built), "-m", "venv", "--without-pip", "--clear", str(folder), external=True)
+    pip = ["python", "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "-q"]
+    session.run(*pip, str(ROOT), "pytest>=8", "hypothesis>=6.100")
+    pytest = [str(folder / "bin" / "pytest"), "-rs", *tests_of(THREADED)]
+    session.run(*pytest, external=True, env=shared_environment())
+
+
+@nox.session
 def wheel_aarch64(session: nox.Session) -> None:
     """The wheel for 64-bit ARM boards, cross-built on Debian 12 for x86-64 (docs/arm.md)."""
-    session.run("scripts/cross.sh", "aarch64", external=True)
+    cross_build(session, "aarch64")
 
 
-@nox.session(venv_backend="none")
+@nox.session
 def wheel_armv7l(session: nox.Session) -> None:
     """The wheel for 32-bit ARM boards, likewise."""
-    session.run("scripts/cross.sh", "armv7l", external=True)
+    cross_build(session, "armv7l")
+
+
+def cross_build(session: nox.Session, arch: str) -> None:
+    session.install("pytest>=8")
+    session.run("scripts/cross.sh", arch, external=True)
+    session.run("pytest", "-rs", "-k", arch, "tests/test_cross_wheel.py")
 
 
 @nox.session(venv_backend="none")
-def emulate(session: nox.Session) -> None:
-    """The tests on both of these wheels under emulation; arguments after -- go to pytest."""
-    for arch, cpu in (
-        ("aarch64", "cortex-a53"),
-        ("aarch64", "max,sme=off"),
-        ("armv7l", "cortex-a7"),
-    ):
-        command = ["scripts/emulate.sh", arch, cpu, *session.posargs]
-        session.run(*command, external=True, env=shared_environment())
+@nox.parametrize("arch", ["aarch64", "armv7l"], ids=["aarch64", "armv7l"])
+def emulate(session: nox.Session, arch: str) -> None:
+    """These wheels under emulation: installed, and all tests; arguments after -- go to pytest."""
+    first, *others = EMULATED_CPUS[arch]
+    session.run("scripts/try_wheel.sh", arch, first, external=True)
+    command = ["scripts/emulate.sh", arch]
+    session.run(*command, first, *session.posargs, external=True, env=shared_environment())
+    for cpu in others:
+        files = session.posargs or tests_of(KERNELS)
+        session.run(*command, cpu, *files, external=True, env=shared_environment())
+
+
+# As qemu calls them. All tests run on the first, those of the kernels on the others, too.
+EMULATED_CPUS = {"aarch64": ["cortex-a53", "max,sme=off"], "armv7l": ["cortex-a7"]}
 
 
 @nox.session
