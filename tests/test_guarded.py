@@ -38,7 +38,7 @@ def touch(placement: str, offset: int, access: str) -> subprocess.CompletedProce
         env={**os.environ, "ASAN_OPTIONS": sanitizer},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
