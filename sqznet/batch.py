@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# Jobs begun ahead of the one that is waited for, a thread: enough for one slow photo among many.
+# Jobs begun ahead of the caller, a thread: enough for one slow photo among many.
 _AHEAD = 4
+
+# Answers that the caller is woken for, a thread. Woken for each, it would take a core from a thread
+# in the middle of a photo each time.
+_TOGETHER = 2
 
 # Seconds that the end of the work waits for photos that are under way.
 _PATIENCE = 5.0
@@ -126,7 +130,10 @@ def in_order(
             under_way.append(_Job(item))
             queue.put(under_way[-1])
             if len(under_way) > _AHEAD * threads:
-                yield under_way.popleft().answer()
+                together = _TOGETHER * threads
+                under_way[together - 1].wait()
+                for _ in range(together):
+                    yield under_way.popleft().answer()
         while under_way:
             yield under_way.popleft().answer()
     finally:
@@ -152,6 +159,9 @@ class _Job(Generic[Item, Answer]):
             self._error = error
         finally:
             self._done.set()
+
+    def wait(self) -> None:
+        self._done.wait()
 
     def answer(self) -> Answer:
         self._done.wait()

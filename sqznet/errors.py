@@ -22,6 +22,8 @@ class UnsupportedIsaError(SqznetError):
 def printable(text: str) -> str:
     """A file's name as messages show it: line breaks, terminal escapes and lone surrogates as
     backslash escapes, so that it stays on one line and does nothing to a terminal."""
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
     )

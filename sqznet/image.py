@@ -16,7 +16,7 @@ import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqznet._pixels import ArrowPixels
@@ -60,6 +60,10 @@ _SPARE_PIXELS = 1 << 24
 
 # What is read at most from something that cannot tell its size, such as a pipe.
 _MAX_STREAM_BYTES = 1 << 28
+
+# Files up to this size are read in one go. Pillow reads in dozens of small pieces, and each piece
+# that comes from the system passes the GIL to and fro between threads.
+_AT_ONCE = 1 << 24
 
 # The formats whose modules are worth importing alone: Image.open imports five or all of them,
 # which takes longer than decoding a photo.
@@ -130,6 +134,11 @@ def decode(source: Source, needed: Needed | None = None) -> Pixels:
     return _from_array(source)
 
 
+def prepare() -> None:
+    """Import what reads JPEG files beforehand: it takes as long as several photos."""
+    __import__("PIL.JpegImagePlugin")
+
+
 def describe(source: Any) -> str:
     """A short name for a source, on one line, as it appears in error messages."""
     if isinstance(source, (str, os.PathLike)):
@@ -152,11 +161,11 @@ def describe(source: Any) -> str:
 def _from_path(path: str | os.PathLike[str] | os.PathLike[bytes], needed: Needed | None) -> Pixels:
     name = describe(path)
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode):
-                return _from_stream(file, status.st_size, needed, name)
-            data = _read_all(file, name)
+            if stat.S_ISREG(status.st_mode) and status.st_size > _AT_ONCE:
+                return _from_stream(BufferedReader(file), status.st_size, needed, name)
+            data = _read_all(file, name, max(status.st_size + 1, 1 << 16))
     except OSError as error:
         raise ImageError(f"{name}: {_os_reason(error)}") from None
     except ImageError:
@@ -172,10 +181,10 @@ def _from_file_object(file: Any, needed: Needed | None) -> Pixels:
     return _from_stream(BytesIO(data), len(data), needed, name)
 
 
-def _read_all(file: Any, name: str) -> bytes:
+def _read_all(file: Any, name: str, piece: int = 1 << 20) -> bytes:
     data = bytearray()
     while True:
-        chunk = file.read(1 << 20)
+        chunk = file.read(piece)
         if isinstance(chunk, str):
             raise ImageError(f"{name}: a file opened for text, expected one opened with 'rb'")
         if not chunk:

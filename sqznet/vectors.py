@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from sqznet.errors import SqznetError, printable
+from sqznet.parquet import parquet_library
 from sqznet.part_file import PartFile
 
 if TYPE_CHECKING:
@@ -78,16 +79,6 @@ def load(path: str) -> VectorFile:
     if not np.isfinite(content.vectors).all():
         raise SqznetError(f"{name}: vectors that are not finite, expected finite ones")
     return content
-
-
-def parquet_library() -> Any:
-    """The modules pyarrow and pyarrow.parquet. Raises SqznetError if they are not installed."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise SqznetError("Parquet files need pyarrow: pip install sqznet[parquet]") from None
-    return pyarrow
 
 
 def _is_parquet(path: str) -> bool:

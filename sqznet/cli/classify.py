@@ -6,8 +6,10 @@ import argparse
 import os
 import sys
 from contextlib import closing
+from threading import Thread
 from typing import TYPE_CHECKING
 
+from sqznet import image
 from sqznet.batch import classify_files
 from sqznet.cli.common import (
     EXIT_OK,
@@ -103,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
     except SqznetError as error:
         complain(error)
         return EXIT_USAGE
+    if args.threads != 1:
+        Thread(target=image.prepare).start()  # while the weights are packed
     model = load_model(args)
     if isinstance(model, int):
         return model

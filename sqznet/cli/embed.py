@@ -17,7 +17,8 @@ from sqznet.cli.common import (
 )
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, printable
-from sqznet.vectors import ENDINGS, VectorFile, is_vector_file, parquet_library, save
+from sqznet.parquet import parquet_library
+from sqznet.vectors import ENDINGS, VectorFile, is_vector_file, save
 
 if TYPE_CHECKING:
     import argparse
