@@ -90,7 +90,7 @@ def _seconds(folder: Path, place: str, threads: int) -> float:
 
 def rows(seconds: Sequence[Round], photos: int) -> list[tuple[str, ...]]:
     """A heading, then a line for each number of threads."""
-    table = [(f"{photos} photos", "least s", "median s", "photos/s")]
+    table: list[tuple[str, ...]] = [(f"{photos} photos", "least s", "median s", "photos/s")]
     for threads in THREADS:
         samples = [taken[threads] for taken in seconds]
         middle = statistics.median(samples)

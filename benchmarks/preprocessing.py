@@ -22,6 +22,7 @@ if __package__ in (None, ""):  # started as a script: its own folder is on the p
 
 from benchmarks.material import ROOT, SHARED
 from sqznet import _kernels, api, image
+from sqznet.model import Model
 from sqznet.preprocessing import Preprocessing
 
 FITS = ("squash", "crop")
@@ -68,7 +69,7 @@ def _ms(call: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
     return (time.perf_counter() - start) * 1e3, result
 
 
-def _print_ratio(fit: str, model: api.Model, photos: list[bytes], rounds: int) -> None:
+def _print_ratio(fit: str, model: Model, photos: list[bytes], rounds: int) -> None:
     tensor = _kernels.Tensor((1, *model.preprocessing.size, 3))
     decoding: list[list[float]] = [[] for _ in photos]
     feeding: list[list[float]] = [[] for _ in photos]
@@ -88,7 +89,7 @@ def _print_ratio(fit: str, model: api.Model, photos: list[bytes], rounds: int) -
 
 
 def _print_fast(
-    fit: str, model: api.Model, photos: list[bytes], classes: list[int], rounds: int
+    fit: str, model: Model, photos: list[bytes], classes: list[int], rounds: int
 ) -> None:
     smaller = [
         image.decode(photo, model._resized).width < image.decode(photo).width for photo in photos

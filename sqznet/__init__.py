@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqznet.api import Model, Prediction, classify, load
+from sqznet.api import classify, load
 from sqznet.errors import ImageError, SqznetError, UnsupportedIsaError, WeightsError
+from sqznet.model import Model, Prediction
 from sqznet.preprocessing import Preprocessing
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from sqznet.batch import alone
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-    from sqznet.api import Model, Prediction
+    from sqznet.model import Model, Prediction
 
 
 class Workers:

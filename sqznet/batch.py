@@ -18,13 +18,14 @@ from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from sqznet.api import Model
+from sqznet import _kernels
 from sqznet.errors import ImageError, SqznetError
+from sqznet.model import Model
 from sqznet.sources import Found, expand
 
 if TYPE_CHECKING:
-    from sqznet.api import Prediction
     from sqznet.learning.recognizer import Recognizer
+    from sqznet.model import Prediction
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -50,8 +51,6 @@ class FileResult(NamedTuple):
 
 def alone(model: Model) -> Model:
     """The same model on the same packed weights, of which every caller uses one thread: its own."""
-    from sqznet.api import Model
-
     if not isinstance(model, Model):  # a Recognizer, which sqznet.load may give instead
         return model.alone()
     other = copy(model)
@@ -187,11 +186,6 @@ def _grouped(paths: Iterable[Found], size: int) -> Iterator[list[Found]]:
 def _classify_group(
     model: Model, top: int, fast_decode: bool, group: Sequence[Found]
 ) -> list[FileResult]:
-    from sqznet import _kernels
-    from sqznet.api import Model
-
-    if not isinstance(model, Model):  # a Recognizer
-        return [_classified(model, found, top, fast_decode) for found in group]
     executor, top = model._executor, min(top, model.num_classes)
     workspace = executor.acquire(len(group), *model.preprocessing.size)
     try:
@@ -213,15 +207,6 @@ def _classify_group(
         ]
     finally:
         executor.release(workspace)
-
-
-def _classified(model: Model | Recognizer, found: Found, top: int, fast_decode: bool) -> FileResult:
-    try:
-        if found.error is None:
-            return FileResult(found.path, model.classify(found.path, top, fast_decode), None)
-        return FileResult(found.path, [], found.error)
-    except SqznetError as error:
-        return FileResult(found.path, [], error)
 
 
 def _recognize_group(

@@ -76,6 +76,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     }
     complete = replace(checkpoint, metadata={**others, **stated})
     content = writers.encode(format_name, complete, network)
+    checkpoint.require_unchanged()
     try:
         write_file(target, content)
     except OSError as error:

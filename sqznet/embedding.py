@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from sqznet.api import Model
+    from sqznet.model import Model
 
     Vectors = npt.NDArray[np.float32]
 

@@ -15,8 +15,8 @@ from sqznet.errors import SqznetError, printable
 from sqznet.sources import Found
 
 if TYPE_CHECKING:
-    from sqznet.api import Model
     from sqznet.batch import FileResult
+    from sqznet.model import Model
 
 #: The answers that are no class of the folder: another class of the model's, or none at all.
 OTHER, UNKNOWN = "(another)", "(unknown)"

@@ -10,8 +10,8 @@ from sqznet.errors import SqznetError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sqznet.api import Model
     from sqznet.heatmap import Box, Evidence
+    from sqznet.model import Model
 
 #: As many scores fit beside a photo.
 MAX_TOP = 12

@@ -7,7 +7,6 @@ class's logit. The map so tells how much each place adds to the answer, without 
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +18,7 @@ from sqznet import _kernels, graph, image
 from sqznet.errors import SqznetError, printable
 
 if TYPE_CHECKING:
-    from sqznet.api import Model
+    from sqznet.model import Model
     from sqznet.weights import RawTensor
 
     Floats = npt.NDArray[np.float32]
@@ -141,7 +140,9 @@ class Evidence:
         in it though the average counts them.
         """
         # Views of the weights file: packed for its kernel, the layer gives the average alone.
-        tensors = self._model._checkpoint.tensors
+        checkpoint = self._model._checkpoint
+        checkpoint.require_unchanged()
+        tensors = checkpoint.tensors
         weight, bias = (_row(tensors[f"classifier.1.{part}"], index) for part in ("weight", "bias"))
         cells: Floats = np.einsum("ijc,c->ij", self._features, weight) + bias
         return np.maximum(cells, 0, out=cells)
@@ -224,10 +225,6 @@ def _picture(pixels: image.Pixels, side: int) -> npt.NDArray[np.uint8]:
 
 def _row(tensor: RawTensor, index: int) -> Floats:
     """float32 (channels,): one class's part of the weights, or of the biases."""
-    mapped = tensor.data.obj
-    if isinstance(mapped, mmap.mmap) and mapped.size() < len(mapped):
-        # Looking at what is no longer there would end the process.
-        raise SqznetError("the weights file was cut short after it was loaded: load it again")
     size = tensor.data.nbytes // tensor.shape[0]
     row = tensor.data[index * size : (index + 1) * size]
     channels = tensor.shape[1] if len(tensor.shape) > 1 else 1

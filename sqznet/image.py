@@ -164,7 +164,8 @@ def _from_path(path: str | os.PathLike[str] | os.PathLike[bytes], needed: Needed
         with open(path, "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
             if stat.S_ISREG(status.st_mode) and status.st_size > _AT_ONCE:
-                return _from_stream(BufferedReader(file), status.st_size, needed, name)
+                with BufferedReader(file) as buffered:
+                    return _from_stream(buffered, status.st_size, needed, name)
             data = _read_all(file, name, max(status.st_size + 1, 1 << 16))
     except OSError as error:
         raise ImageError(f"{name}: {_os_reason(error)}") from None

@@ -27,7 +27,7 @@ from sqznet.synthetic import jpeg
 from sqznet.weights.checkpoint import element_count
 
 if TYPE_CHECKING:
-    from sqznet.api import Model
+    from sqznet.model import Model
 
 Times = TypeVar("Times")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sqznet.api import Prediction
+    from sqznet.model import Prediction
 
 _ROW = (
     '<tr><td style="text-align:left">{label}</td>'

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sqznet import _kernels, api, cpu, graph, reference, weights
+from sqznet.model import Model
 from sqznet.synthetic import photo
 from sqznet.weights.checkpoint import Checkpoint
 
@@ -120,7 +121,7 @@ def _normalized(checkpoint: Checkpoint, rgb: npt.NDArray[np.uint8]) -> Floats:
     return np.ascontiguousarray(values.transpose(2, 0, 1)[None], np.float32)
 
 
-def _photo(model: api.Model) -> Check:
+def _photo(model: Model) -> Check:
     """Resizing and normalising, against Pillow: its releases differ by one grey level."""
     from PIL import Image
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
 import types
@@ -14,7 +15,7 @@ from PIL import Image
 
 import sqznet
 from sqznet import ImageError, SqznetError, image
-from sqznet.batch import _AHEAD, alone, classify_files, in_order
+from sqznet.batch import _AHEAD, _TOGETHER, alone, classify_files, in_order
 from sqznet.sources import expand
 
 from .isolated import run_script
@@ -68,6 +69,22 @@ def test_only_a_few_items_are_taken_ahead() -> None:
         assert taken <= 101 + 2 * _AHEAD
     with pytest.raises(StopIteration):
         next(answers)
+
+
+def test_the_caller_is_woken_for_several_answers() -> None:
+    gate = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 2 * _TOGETHER - 1:
+            assert gate.wait(30)
+        return item
+
+    opener = threading.Timer(0.2, gate.set)
+    with closing(in_order(work, range(40), 2)) as answers:
+        opener.start()
+        assert next(answers) == 0
+        assert gate.is_set()  # it waited for the last of the first few
+        assert list(answers) == list(range(1, 40))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -137,6 +154,22 @@ def test_recognizers_too(folder: Path) -> None:
     results = list(classify_files(recognizer, expand([*photos, folder / "3b.png"]), 2, batch=2))
     assert [r.predictions for r in results[:4]] == recognizer.classify(photos, top=2)
     assert "no image format" in str(results[4].error)
+
+
+def test_files_are_read_in_one_go_unless_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    streamed = []
+
+    def buffered(file: io.FileIO) -> io.BufferedReader:
+        streamed.append(file.name)
+        return io.BufferedReader(file)
+
+    monkeypatch.setattr(image, "BufferedReader", buffered)
+    coffee = EXAMPLES / "coffee.jpg"
+    at_once = bytes(image.decode(coffee).data)
+    assert streamed == []
+    monkeypatch.setattr(image, "_AT_ONCE", coffee.stat().st_size - 1)
+    assert bytes(image.decode(coffee).data) == at_once
+    assert len(streamed) == 1
 
 
 def test_a_photo_while_another_thread_imports_pillow(monkeypatch: pytest.MonkeyPatch) -> None:

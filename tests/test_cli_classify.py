@@ -15,6 +15,7 @@ import pytest
 import sqznet
 
 from .answer_files import COFFEE, FORMATS, classify, make_folder, need, paths, rows
+from .isolated import run_script
 
 
 @pytest.fixture
@@ -47,6 +48,30 @@ def test_runs_are_the_same_whatever_the_threads(folder: Path, tmp_path: Path) ->
         assert classify(folder, "--threads", threads, "--batch", batch, "-o", target) == 0
         contents.append(target.read_bytes())
     assert contents[0] == contents[1] == contents[2]
+
+
+@pytest.mark.parametrize(("threads", "times"), [("1", 0), ("2", 1)])
+def test_pillow_is_imported_while_the_weights_are_packed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, threads: str, times: int
+) -> None:
+    prepared: list[str] = []
+    monkeypatch.setattr(sqznet.image, "prepare", lambda: prepared.append("Pillow"))
+    assert classify(folder, "--threads", threads) == 0
+    assert len(prepared) == times
+
+
+def test_a_process_imports_little_and_ends_at_once(folder: Path) -> None:
+    run_script(
+        """
+        import gc, sys
+        from sqznet.__main__ import run
+        sys.argv = ["sqznet", "classify", "-o", "out.csv", *sys.argv[1:]]
+        assert run() == 0
+        assert not {"zipfile", "numpy", "pyarrow"} & set(sys.modules)
+        assert gc.get_freeze_count() > 0
+        """,
+        str(folder),
+    )
 
 
 @pytest.mark.parametrize("format_name", ["csv", "json", "jsonl"])

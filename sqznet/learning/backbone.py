@@ -13,7 +13,7 @@ from sqznet.preprocessing import Preprocessing
 from sqznet.weights.metadata import compact
 
 if TYPE_CHECKING:
-    from sqznet.api import Model
+    from sqznet.model import Model
     from sqznet.weights import Checkpoint
 
 
@@ -66,6 +66,7 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     """The SHA-256, in hex, of a network's weights, in whatever file they lie: of every tensor in
     the order of the names, first a line of JSON ([name, element type, shape]), then its bytes; and
     of how activations are rounded, as a last line, where they are."""
+    checkpoint.require_unchanged()
     digest = sha256()
     for name, tensor in sorted(checkpoint.tensors.items()):
         digest.update(f"{compact([name, tensor.dtype, tensor.shape])}\n".encode())

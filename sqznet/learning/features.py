@@ -20,7 +20,7 @@ import numpy.typing as npt
 from sqznet import image
 
 if TYPE_CHECKING:
-    from sqznet.api import Model
+    from sqznet.model import Model
 
 Floats = npt.NDArray[np.float32]
 

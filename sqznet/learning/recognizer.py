@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from sqznet import api, image, weights
-from sqznet.api import Model, Prediction
 from sqznet.batch import alone, in_order
 from sqznet.errors import ImageError, SqznetError, WeightsError, printable
 from sqznet.learning import storage
@@ -22,6 +21,7 @@ from sqznet.learning.examples import evenly, quota
 from sqznet.learning.features import LENGTH, Floats, describe, mirror_image
 from sqznet.learning.folder import classes_in
 from sqznet.learning.learner import MAX_ROWS, Learner, Views
+from sqznet.model import Model, Prediction, checked_top
 from sqznet.notebook import Predictions
 from sqznet.source import Source, locate
 from sqznet.weights.mapped import open_file
@@ -149,7 +149,7 @@ class Recognizer:
             raise SqznetError(
                 "the recognizer was shown nothing yet; expected a call of add() first"
             )
-        top = api._checked_top(top, self.num_classes + 1)
+        top = checked_top(top, self.num_classes + 1)
         several = isinstance(images, list | tuple)
         answers = self.answers(images if several else [images], fast_decode)
         labels = self.labels

@@ -46,8 +46,9 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a weights file of any format that this package has a module for.
 
     The content decides which it is, not the name. The file is mapped, not copied; nothing in it is
-    ever executed. It should not be overwritten in place while the Checkpoint is in use. A published
-    file, known by its hash, gets the preprocessing it was trained with.
+    ever executed. It should not be written to while the Checkpoint is in use, see
+    ``Checkpoint.require_unchanged``. A published file, known by its hash, gets the preprocessing it
+    was trained with.
     Raises WeightsError, naming the file, whatever is wrong with it.
     """
     file = open_file(path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqznet.errors import WeightsError
 from sqznet.graph import Wiring
 from sqznet.preprocessing import Preprocessing
+from sqznet.weights.mapped import MappedFile
 
 #: Bytes per element of the element types that weights may have.
 FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
@@ -102,6 +103,20 @@ class Checkpoint:
     reasons: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization, ...]] = field(default_factory=dict)
+
+    def require_unchanged(self) -> None:
+        """Raises WeightsError if a file that tensors lie in was written to since it was mapped.
+
+        Before tensors are looked at, this says that they are still there; afterwards, that what was
+        read is what the file held.
+        """
+        files = {id(tensor.data.obj): tensor.data.obj for tensor in self.tensors.values()}
+        for file in files.values():
+            if isinstance(file, MappedFile) and file.was_written():
+                raise WeightsError(
+                    f"{self.path}: was written to while it was in use: load it again, and replace "
+                    "such a file rather than writing into it"
+                )
 
 
 def element_count(shape: tuple[int, ...]) -> int:

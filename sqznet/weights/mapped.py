@@ -35,6 +35,35 @@ class WeightsFile:
         return open_file(path) if os.path.lexists(path) else None
 
 
+class MappedFile(mmap.mmap):
+    """The bytes of a file, mapped read-only, which can tell whether they are still the same.
+
+    Replacing or deleting the file changes nothing: the mapping keeps what was there.
+    """
+
+    _path: str
+    _status: os.stat_result
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str], file: int, size: int) -> MappedFile:
+        """Map an open file of that path and size."""
+        mapped = cls(file, size, access=mmap.ACCESS_READ)
+        mapped._path = os.path.abspath(os.fsdecode(path))
+        mapped._status = os.fstat(file)
+        return mapped
+
+    def was_written(self) -> bool:
+        """Whether the file was written to, or cut short, since it was mapped."""
+        if self.size() < len(self):
+            return True
+        try:
+            now = os.stat(self._path)
+        except OSError:
+            return False
+        then = self._status
+        return os.path.samestat(now, then) and now.st_mtime_ns != then.st_mtime_ns
+
+
 def open_file(path: str | os.PathLike[str]) -> WeightsFile:
     """Map a file. Raises WeightsError, naming it, if that cannot be done."""
     name = shown_path(path)
@@ -76,7 +105,7 @@ def map_file(path: str | os.PathLike[str]) -> memoryview:
                 raise WeightsError(
                     f"has {size} bytes, far more than any SqueezeNet; expected {MAX_BYTES} at most"
                 )
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            return memoryview(MappedFile.of(path, file.fileno(), size))
     except WeightsError:
         raise
     except OSError as error:
