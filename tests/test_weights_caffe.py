@@ -14,6 +14,7 @@ from sqznet import graph, weights
 from sqznet.graph import Wiring
 from sqznet.preprocessing import PRESETS
 from sqznet.weights import recognition
+from sqznet.weights.mapped import MappedFile
 from sqznet.weights.naming import torchvision_name
 from sqznet.weights.recognition import Layer
 
@@ -38,7 +39,7 @@ def test_the_real_files_hold_the_same_weights(shared: Path, name: str, network: 
     for key, tensor in expected.tensors.items():
         assert found.tensors[key].shape == tensor.shape
         assert bytes(found.tensors[key].data) == bytes(tensor.data), key
-        assert type(found.tensors[key].data.obj).__name__ == "mmap"
+        assert isinstance(found.tensors[key].data.obj, MappedFile)
     assert (found.format, found.variant, found.wiring) == ("caffe", network, Wiring())
     assert found.preprocessing == PRESETS["caffe"]
     assert "put its .prototxt beside it" in found.warnings[0]

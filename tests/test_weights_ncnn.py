@@ -15,6 +15,7 @@ from sqznet import weights
 from sqznet.errors import WeightsError
 from sqznet.graph import Wiring
 from sqznet.preprocessing import PRESETS
+from sqznet.weights.mapped import MappedFile
 
 from . import layer_lists, ncnn_files, networks
 from .caffe_files import float_array
@@ -32,7 +33,7 @@ def test_the_real_files_hold_the_same_weights(shared: Path, network: str, suffix
     for name, tensor in expected.tensors.items():
         assert found.tensors[name].shape == tensor.shape
         assert bytes(found.tensors[name].data) == bytes(tensor.data), name
-        assert type(found.tensors[name].data.obj).__name__ == "mmap"
+        assert isinstance(found.tensors[name].data.obj, MappedFile)
     assert (found.format, found.variant, found.wiring) == ("ncnn", network, Wiring())
     assert found.preprocessing == PRESETS["ncnn"]
     assert found.warnings == ()
