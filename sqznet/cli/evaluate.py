@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import os
 from typing import TYPE_CHECKING
 
+from sqznet.cli import picture
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from sqznet.cli.common import Commands
     from sqznet.evaluation import Evaluation
 
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-
 
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
@@ -40,7 +37,7 @@ def add_parser(commands: Commands) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help=f"a picture of what is taken for what ({', '.join(_FORMATS)})",
+        help=f"a picture of what is taken for what ({picture.ENDINGS})",
     )
     add_model_options(parser, taught=True)
 
@@ -49,10 +46,11 @@ def run(args: argparse.Namespace) -> int:
     from sqznet.evaluation import evaluate
     from sqznet.learning.folder import classes_in
 
-    ending = os.path.splitext(args.output or "picture.png")[1]
-    if ending.lower() not in _FORMATS:
-        found = f"ends in {ending}" if ending else "has no ending"
-        complain(f"{found}, expected one of {', '.join(_FORMATS)}", args.output)
+    try:
+        if args.output is not None:
+            picture.check_name(args.output)
+    except SqznetError as error:
+        complain(error)
         return EXIT_USAGE
     model = load_model(args)
     if isinstance(model, int):
@@ -71,7 +69,11 @@ def run(args: argparse.Namespace) -> int:
         for line in lines(evaluation):
             print(line)
         if args.output is not None:
-            _draw(evaluation, args.output, _FORMATS[ending.lower()])
+            from sqznet.confusion import draw
+
+            picture.write(draw(evaluation), args.output)
+            shown = printable(args.output)
+            print(f"\n{shown}: rows are what photos show, columns the answers")
     except SqznetError as error:
         complain(error)
         return EXIT_UNREADABLE
@@ -112,17 +114,3 @@ def lines(evaluation: Evaluation) -> Iterator[str]:
 
 def _percent(count: int, total: int) -> str:
     return f"{100 * count / max(total, 1):.1f} %"
-
-
-def _draw(evaluation: Evaluation, path: str, form: str) -> None:
-    from sqznet.confusion import draw
-    from sqznet.conversion import write_file
-
-    content = io.BytesIO()
-    draw(evaluation).save(content, form, quality=92)
-    try:
-        write_file(path, content.getvalue())
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SqznetError(f"{printable(path)}: cannot be written: {reason}") from None
-    print(f"\n{printable(path)}: rows are what photos show, columns the answers")

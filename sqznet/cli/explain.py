@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 from typing import TYPE_CHECKING
 
 import sqznet
+from sqznet.cli import picture
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sqznet import Model
     from sqznet.cli.common import Commands
 
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-
 
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
@@ -40,7 +38,7 @@ def add_parser(commands: Commands) -> None:
         "--output",
         required=True,
         metavar="FILE",
-        help=f"the picture to write, replaced if it is there ({', '.join(_FORMATS)})",
+        help=f"the picture to write, replaced if it is there ({picture.ENDINGS})",
     )
     parser.add_argument(
         "--label",
@@ -54,10 +52,10 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    ending = os.path.splitext(args.output)[1]
-    if ending.lower() not in _FORMATS:
-        found = f"ends in {ending}" if ending else "has no ending"
-        complain(f"{found}, expected one of {', '.join(_FORMATS)}", args.output)
+    try:
+        picture.check_name(args.output)
+    except sqznet.SqznetError as error:
+        complain(error)
         return EXIT_USAGE
     if _is_same_file(args.photo, args.output):
         complain("is the photo itself, expected another name to write to", args.output)
@@ -65,30 +63,27 @@ def run(args: argparse.Namespace) -> int:
     model = load_weights(args)
     if isinstance(model, int):
         return model
-    return _explain(model, args, _FORMATS[ending.lower()])
+    return _explain(model, args)
 
 
-def _explain(model: Model, args: argparse.Namespace, form: str) -> int:
-    from sqznet.conversion import write_file
+def _explain(model: Model, args: argparse.Namespace) -> int:
     from sqznet.explain import draw
 
     label = args.label
     if label is not None and label not in model.labels and label.isascii() and label.isdigit():
         label = int(label[:9])
     try:
-        picture, box = draw(model, args.photo, label, args.top)
+        drawn, box = draw(model, args.photo, label, args.top)
     except (sqznet.ImageError, OSError) as error:
         complain(error, args.photo)
         return EXIT_UNREADABLE
     except sqznet.SqznetError as error:  # a label or a number of bars
         complain(error)
         return EXIT_USAGE
-    content = io.BytesIO()
-    picture.save(content, form, quality=92)
     try:
-        write_file(args.output, content.getvalue())
-    except (OSError, ValueError) as error:
-        complain(f"cannot be written: {getattr(error, 'strerror', None) or error}", args.output)
+        picture.write(drawn, args.output)
+    except sqznet.SqznetError as error:
+        complain(error)
         return EXIT_UNREADABLE
     where = "no box" if box is None else f"columns {box.x0} to {box.x1}, rows {box.y0} to {box.y1}"
     named = "" if box is None else f"{printable(box.label)} {100 * box.score:.2f} %, "

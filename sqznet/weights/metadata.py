@@ -16,7 +16,8 @@ from typing import Any
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.graph import MAX_PADDING, Wiring
 from sqznet.preprocessing import PRESETS, Preprocessing
-from sqznet.weights.checkpoint import shown
+from sqznet.weights.checkpoint import Checkpoint, RawTensor, plain_names, shown
+from sqznet.weights.mapped import WeightsFile
 
 #: The entries that sqznet defines; a file may hold others of its own.
 KEYS = ("variant", "preprocessing", "labels", "wiring")
@@ -57,6 +58,32 @@ def parse(metadata: Mapping[str, str], format_name: str) -> Description:
         reasons={"preprocessing": default}
         | {name: _STATED if name in wiring else default for name in asdict(Wiring())}
         | stated,
+    )
+
+
+def checkpoint(
+    file: WeightsFile,
+    format_name: str,
+    tensors: Mapping[str, RawTensor],
+    entries: Mapping[str, str],
+    variant: str | None = None,
+) -> Checkpoint:
+    """The content of a file that has torchvision's names and these entries.
+
+    ``variant``: what else the file says of it, where the entries do not.
+    Raises WeightsError as `parse` does.
+    """
+    description = parse(entries, format_name)
+    return Checkpoint(
+        path=file.name,
+        format=format_name,
+        tensors=plain_names(tensors),
+        metadata=entries,
+        variant=description.variant or variant,
+        preprocessing=description.preprocessing,
+        labels=description.labels,
+        wiring=description.wiring,
+        reasons=description.reasons,
     )
 
 

@@ -21,7 +21,6 @@ from sqznet.weights.checkpoint import (
     RawTensor,
     element_count,
     is_ignored,
-    plain_names,
     shown,
 )
 from sqznet.weights.mapped import WeightsFile
@@ -74,18 +73,7 @@ def read(file: WeightsFile) -> Checkpoint:
             entries = _metadata(reader.array(entry))
         elif not is_ignored(name):
             tensors[name] = reader.array(entry).tensor(name)
-    description = metadata.parse(entries, "npz")
-    return Checkpoint(
-        path=file.name,
-        format="npz",
-        tensors=plain_names(tensors),
-        metadata=entries,
-        variant=description.variant,
-        preprocessing=description.preprocessing,
-        labels=description.labels,
-        wiring=description.wiring,
-        reasons=description.reasons,
-    )
+    return metadata.checkpoint(file, "npz", tensors, entries)
 
 
 class _Array:

@@ -18,7 +18,6 @@ from sqznet.weights.checkpoint import (
     RawTensor,
     element_count,
     is_ignored,
-    plain_names,
     shown,
 )
 from sqznet.weights.mapped import WeightsFile
@@ -63,18 +62,7 @@ def read(file: WeightsFile) -> Checkpoint:
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
     stated, header, body = parse(file.view)
-    description = metadata.parse(stated, "safetensors")
-    return Checkpoint(
-        path=file.name,
-        format="safetensors",
-        tensors=plain_names(_tensors(header, body)),
-        metadata=stated,
-        variant=description.variant,
-        preprocessing=description.preprocessing,
-        labels=description.labels,
-        wiring=description.wiring,
-        reasons=description.reasons,
-    )
+    return metadata.checkpoint(file, "safetensors", _tensors(header, body), stated)
 
 
 def parse(view: memoryview) -> tuple[dict[str, str], _Header, memoryview]:

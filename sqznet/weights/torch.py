@@ -13,7 +13,7 @@ from typing import Any
 
 from sqznet.errors import WeightsError
 from sqznet.weights import archive, metadata
-from sqznet.weights.checkpoint import Checkpoint, RawTensor, is_ignored, plain_names, shown
+from sqznet.weights.checkpoint import Checkpoint, RawTensor, is_ignored, shown
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.torch_objects import (
     Storage,
@@ -57,20 +57,8 @@ def read(file: WeightsFile) -> Checkpoint:
         content, find_storage, entries = _open_zip(view)
     else:
         content, find_storage = _open_legacy(view)
-    description = metadata.parse(entries, "torch")
-    state = _state_dict(content)
-    tensors = _raw_tensors(state, find_storage, view.nbytes)
-    return Checkpoint(
-        path=file.name,
-        format="torch",
-        tensors=plain_names(tensors),
-        metadata=entries,
-        variant=description.variant or _variant(content),
-        preprocessing=description.preprocessing,
-        labels=description.labels,
-        wiring=description.wiring,
-        reasons=description.reasons,
-    )
+    tensors = _raw_tensors(_state_dict(content), find_storage, view.nbytes)
+    return metadata.checkpoint(file, "torch", tensors, entries, _variant(content))
 
 
 def _state_dict(content: object) -> Mapping[str, Any]:

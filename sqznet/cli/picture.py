@@ -1,0 +1,36 @@
+"""The pictures that commands write: what their names may end in, and writing them."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+from sqznet.errors import SqznetError, printable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+ENDINGS = ", ".join(_FORMATS)
+
+
+def check_name(path: str) -> None:
+    """Raises SqznetError, naming the path, unless it ends as a picture's name does."""
+    ending = os.path.splitext(path)[1]
+    if ending.lower() not in _FORMATS:
+        found = f"ends in {ending}" if ending else "has no ending"
+        raise SqznetError(f"{printable(path)}: {found}, expected one of {ENDINGS}")
+
+
+def write(picture: Image, path: str) -> None:
+    """Write a picture, all of it or nothing. Raises SqznetError, naming the path, if that fails."""
+    from sqznet.conversion import write_file
+
+    content = io.BytesIO()
+    picture.save(content, _FORMATS[os.path.splitext(path)[1].lower()], quality=92)
+    try:
+        write_file(path, content.getvalue())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SqznetError(f"{printable(path)}: cannot be written: {reason}") from None
