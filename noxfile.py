@@ -233,7 +233,7 @@ def free_threading(session: nox.Session) -> None:
     folder = Path(session.create_tmp()) / "venv"
     session.run(str(built), "-m", "venv", "--without-pip", "--clear", str(folder), external=True)
     pip = ["python", "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "-q"]
-    session.run(*pip, str(ROOT), "pytest>=8", "hypothesis>=6.100")
+    session.run(*pip, str(ROOT), "pytest>=8", "hypothesis==6.130.0")
     pytest = [str(folder / "bin" / "pytest"), "-rs", *tests_of(THREADED)]
     session.run(*pytest, external=True, env=shared_environment())
 

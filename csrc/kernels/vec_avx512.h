@@ -3,10 +3,7 @@
 #pragma once
 
 #if defined(SQZ_SIMDE)
-// The same instructions put together from AVX2's: slow, but they run, and can be tested, where
-// there is no AVX-512.
-#define SIMDE_ENABLE_NATIVE_ALIASES
-#include <simde/x86/avx512.h>
+#include "simde_avx512.h"
 #else
 #include <immintrin.h>
 #endif
