@@ -17,20 +17,36 @@ SQZ_INLINE Vec window_max(const MaxPoolArgs& a, const float* x, int rows, int co
   return best;
 }
 
-// A window that is not clipped, over the channels that fill registers; returns their number. Its
-// nine places are found once, for the compiler cannot know that storing leaves the strides alone.
-SQZ_INLINE int whole_window(const MaxPoolArgs& a, const float* x, float* y) {
-  const float* places[9];
-  SQZ_UNROLL
-  for (int i = 0; i < 9; ++i) places[i] = x + i / 3 * a.x.row + i % 3 * a.x.pixel;
-  const int channels = a.y.c / kLanes * kLanes;
-  for (int c = 0; c < channels; c += kLanes) {
-    Vec best = load(places[0] + c);
+// Channels that are taken along a row of windows at a time.
+constexpr int kVectors = 4;
+
+// The windows of one output row that are not clipped, for kVectors registers of channels. The
+// column that a window shares with the next one is looked through once.
+void whole_windows(const MaxPoolArgs& a, const float* x, float* y, int windows) {
+  const auto column = [&a](const float* top, Vec* best) {
     SQZ_UNROLL
-    for (int i = 1; i < 9; ++i) best = max(load(places[i] + c), best);
-    store(y + c, best);
+    for (int v = 0; v < kVectors; ++v) best[v] = load(top + v * kLanes);
+    for (int dy = 1; dy < 3; ++dy) {
+      top += a.x.row;
+      Vec below[kVectors];
+      SQZ_UNROLL
+      for (int v = 0; v < kVectors; ++v) below[v] = load(top + v * kLanes);
+      SQZ_UNROLL
+      for (int v = 0; v < kVectors; ++v) best[v] = max(best[v], below[v]);
+    }
+  };
+  const ptrdiff_t step = a.x.pixel, next = a.y.pixel;
+  Vec left[kVectors], middle[kVectors], right[kVectors];
+  column(x, left);
+  for (; windows > 0; --windows, y += next) {
+    column(x += step, middle);
+    column(x += step, right);
+    SQZ_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      store(y + v * kLanes, max(max(left[v], middle[v]), right[v]));
+      left[v] = right[v];
+    }
   }
-  return channels;
 }
 
 int clipped(int start, int size) { return size - start < 3 ? size - start : 3; }
@@ -43,17 +59,19 @@ void maxpool_f32(const MaxPoolArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const int64_t n = i / a.y.h;
     const int oy = static_cast<int>(i % a.y.h), rows = clipped(2 * oy, a.x.h);
+    const float* x_row = a.x.data + n * a.x.image + 2 * oy * a.x.row;
+    float* y_row = a.y.data + n * a.y.image + oy * a.y.row;
+    const int whole = rows == 3 ? (a.x.w - 1) / 2 : 0;  // windows
+    constexpr int kStep = kVectors * kLanes;
+    const int together = whole > 0 ? a.y.c / kStep * kStep : 0;
+    for (int c = 0; c < together; c += kStep) whole_windows(a, x_row + c, y_row + c, whole);
     for (int ox = 0; ox < a.y.w; ++ox) {
       const int columns = clipped(2 * ox, a.x.w);
-      const float* x = a.x.data + n * a.x.image + 2 * oy * a.x.row + 2 * ox * a.x.pixel;
-      float* y = a.y.data + n * a.y.image + oy * a.y.row + ox * a.y.pixel;
-      int c = 0;
-      if (rows == 3 && columns == 3) {
-        c = whole_window(a, x, y);
-      } else {
-        for (; c + kLanes <= a.y.c; c += kLanes)
-          store(y + c, window_max(a, x + c, rows, columns, kLanes));
-      }
+      const float* x = x_row + 2 * ox * a.x.pixel;
+      float* y = y_row + ox * a.y.pixel;
+      int c = ox < whole ? together : 0;
+      for (; c + kLanes <= a.y.c; c += kLanes)
+        store(y + c, window_max(a, x + c, rows, columns, kLanes));
       if (c < a.y.c) store_n(y + c, window_max(a, x + c, rows, columns, a.y.c - c), a.y.c - c);
     }
   }
