@@ -106,7 +106,7 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
     stages[3].time([&] {
       for (int c = 0; c < expand; c += kConvNr)
         transform_filters<kSide, 3>(a3.w + static_cast<ptrdiff_t>(c) * 9 * squeeze, squeeze,
-                                    u.data());
+                                    point_stride(kConvNr, squeeze), u.data());
     });
     stages[4].time([&] {
       for (int c = 0; c < expand; c += kConvNr)
@@ -136,6 +136,7 @@ int main_(char** argv) {
   if (tile == 4) run<6>(map.data(), side, inputs, squeeze, expand, rounds);
   if (tile == 5) run<7>(map.data(), side, inputs, squeeze, expand, rounds);
   if (tile == 6) run<8>(map.data(), side, inputs, squeeze, expand, rounds);
+  if (tile == 7) run<9>(map.data(), side, inputs, squeeze, expand, rounds);
   return 0;
 }
 

@@ -1,6 +1,6 @@
 """Where a fire's time goes: each stage of SqueezeNet 1.1's fires alone, one thread (needs g++).
 
-python -m benchmarks.stages [--isa avx2] [--photo FILE] [--tile 4|5|6] [--rounds N]
+python -m benchmarks.stages [--isa avx2] [--photo FILE] [--tile 4|5|6|7] [--rounds N]
 
 The other benchmarks time what the package runs; this one compiles the kernels' sources again, with
 the same flags, to reach what lies inside of them. The maps come from a real photo, for zeros are
@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import machine, report, stepping
 from benchmarks.engines.base import SIZE
 from benchmarks.material import ROOT, find_photos
-from sqznet import cpu, graph
+from sqznet import _kernels, cpu, graph
 
 FLAGS = {
     "scalar": (),
@@ -32,9 +32,14 @@ STAGES = ("squeeze", "expand1x1", "input", "filters", "products", "output")
 _CSRC = ROOT / "csrc"
 
 
-def tile_for(side: int) -> int:
+def tile_for(side: int, isa: str) -> int:
     """The tile that core/winograd.cpp chooses for a map of this side, by the same cost."""
-    return min((4, 5, 6), key=lambda tile: (tile + 2) ** 2 * ((-(-side // tile)) ** 2 + 4))
+    table = _kernels.table_named(isa)
+
+    def cost(tile: int) -> int:
+        return int((tile + 2) ** 2 * ((-(-side // tile)) ** 2 + table.filter_tiles))
+
+    return min(range(4, table.max_tile + 1), key=cost)
 
 
 def compile_stages(isa: str, folder: Path) -> Path:
@@ -63,7 +68,7 @@ def measure(
             file = Path(name) / "map.bin"
             x.tofile(file)
             side, inputs = x.shape[1], x.shape[3]
-            chosen = tile or tile_for(side)
+            chosen = tile or tile_for(side, isa)
             numbers = (side, inputs, layer.squeeze, layer.expand3x3, chosen, rounds)
             command = [str(program), str(file), *map(str, numbers)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -101,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
     parser.add_argument("--isa", choices=FLAGS, default=cpu.kernel_table(None).isa)
     parser.add_argument("--photo", type=Path, metavar="FILE")
-    parser.add_argument("--tile", type=int, choices=(4, 5, 6), help="default: as sqznet chooses")
+    parser.add_argument("--tile", type=int, choices=(4, 5, 6, 7), help="default: as sqznet chooses")
     parser.add_argument("--rounds", type=int, default=400)
     options = parser.parse_args(arguments)
     print(report.machine(machine.describe(("sqznet",))), end="\n\n", flush=True)

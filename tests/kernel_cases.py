@@ -37,7 +37,8 @@ Layer = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
 # output, and its transforms add and subtract: there the magnitude is that of the tile
 # (`tile_magnitude`), and the factor before u was measured over all kinds of values, 1 to 64
 # channels and every instruction set, and doubled. At most 48 u was seen for tiles of 5 x 5, and
-# 120 u for the stem's tiles of 5 x 5 with filters of 4 x 4 that are nearly all zero.
+# 120 u for the stem's tiles of 5 x 5 with filters of 4 x 4 that are nearly all zero, and 560 u for
+# its tiles of 6 x 6; 288 u for tiles of 7 x 7.
 
 # NEON on 32-bit ARM knows no denormals: it reads and writes zeros instead. There the smallest
 # normal number takes the smallest denormal's place, and no operand is denormal.
@@ -46,8 +47,8 @@ FLUSHES_DENORMALS = sys.maxsize < 2**32 and platform.machine().startswith(("arm"
 UNIT_ROUNDOFF = 2.0**-24
 SMALLEST_DENORMAL = 2.0**-126 if FLUSHES_DENORMALS else 2.0**-149
 SPREAD = 2.0
-STEM = "stem"
-WINOGRAD_GROWTH = {2: 16.0, 3: 64.0, 4: 64.0, 5: 96.0, 6: 96.0, STEM: 256.0}  # by tile
+WINOGRAD_GROWTH = {2: 16.0, 3: 64.0, 4: 64.0, 5: 96.0, 6: 96.0, 7: 576.0}  # by tile
+STEM_GROWTH = {5: 256.0, 6: 1152.0}
 
 
 def budget(terms: int, magnitude: Array) -> Array:
@@ -55,9 +56,8 @@ def budget(terms: int, magnitude: Array) -> Array:
     return (terms + 2) * (UNIT_ROUNDOFF * magnitude + SMALLEST_DENORMAL)
 
 
-def winograd_budget(tile: int | str, terms: int, magnitude: Array) -> Array:
-    """The same for F(tile x tile, 3 x 3), `magnitude` being the tile's."""
-    growth = WINOGRAD_GROWTH[tile]
+def winograd_budget(growth: float, terms: int, magnitude: Array) -> Array:
+    """The same for Winograd's algorithm, `magnitude` being the tile's."""
     return growth * (UNIT_ROUNDOFF * magnitude + (terms + 2) * SMALLEST_DENORMAL)
 
 

@@ -200,7 +200,7 @@ WRONG_CALLS: dict[str, Callable[[], object]] = {
         POOL, Tensor((1, 5, 5, 8)), Tensor((1, 99, 99, 9)).inside(1), Tensor((1, 5, 5, 8))
     ),
     "fire with tiles that are too small": lambda: fire(tile=1),
-    "fire with tiles that are too large": lambda: fire(tile=7),
+    "fire with tiles that are too large": lambda: fire(tile=8),
     "fire whose expand is no 3x3": lambda: _kernels.Fire(
         TABLE,
         Tensor((2, 8, 1, 1)),

@@ -306,7 +306,7 @@ void bind_layers(py::module_& m) {
              require(w1.view.h == ws.view.n && w3.view.h == ws.view.n,
                      "both expands read the squeeze's channels");
              require(tile == 0 || (tile >= Winograd::kMinTile && tile <= Winograd::kMaxTile),
-                     "tile must be from 2 to 6, or 0");
+                     "tile must be from 2 to 7, or 0");
              return std::make_unique<Fire>(t, pack_sized(t, ws, bs, 1), pack_sized(t, w1, b1, 1),
                                            pack_winograd_3x3(t, w3, b3), tile);
            }),
@@ -342,6 +342,9 @@ void bind_dispatch(py::module_& m) {
       .def_readonly("lanes", &KernelTable::lanes)
       .def_readonly("conv_mr", &KernelTable::conv_mr)
       .def_readonly("conv_nr", &KernelTable::conv_nr)
+      .def_readonly("max_tile", &KernelTable::max_tile)
+      .def_readonly("stem_tile", &KernelTable::stem_tile)
+      .def_readonly("filter_tiles", &KernelTable::filter_tiles)
       .def("capsule", [](const KernelTable& t) { return py::capsule(&t, "sqz.kernel_table"); });
   m.def("best_table", &best_table, py::return_value_policy::reference);
   m.def("table_named", &table_named, py::arg("isa"), py::return_value_policy::reference);

@@ -116,7 +116,7 @@ Stem::Stem(const KernelTable& table, const float* weight, const float* bias, int
     : winograd_(table,
                 pack_winograd(strideless(weight, out, in).data(), bias, out, kPhases * in, 4,
                               table.conv_nr),
-                5) {}
+                table.stem_tile) {}
 
 std::size_t Stem::scratch(int n, int h, int w, int threads) const {
   return square_floats(n, h, w) + winograd_.scratch(n, output_size(h), output_size(w), threads);

@@ -24,12 +24,14 @@ std::size_t points_of(int tile, int taps) {
 
 int Winograd::tile(int h, int w) const {
   if (tile_ != 0) return tile_;
-  // Every tile costs its points, and to transform the filters costs as much as some four tiles.
+  // Every tile costs its points, and so do the filters' transforms.
   int best = 4;
   std::int64_t least = 0;
-  for (int tile = 4; tile <= kMaxTile; ++tile) {
+  for (int tile = 4; tile <= table_.max_tile; ++tile) {
+    const std::int64_t step = table_.tile_step;
+    const std::int64_t multiplied = (tiles_of(1, h, w, tile) + step - 1) / step * step;
     const std::int64_t cost =
-        static_cast<std::int64_t>(points_of(tile, 3)) * (tiles_of(1, h, w, tile) + 4);
+        static_cast<std::int64_t>(points_of(tile, 3)) * (multiplied + table_.filter_tiles);
     if (least == 0 || cost < least) least = cost, best = tile;
   }
   return best;

@@ -9,7 +9,7 @@ namespace sqz {
 
 class Winograd {
  public:
-  static constexpr int kMinTile = 2, kMaxTile = 6;
+  static constexpr int kMinTile = 2, kMaxTile = 7;
 
   // `packed` comes from pack_winograd. `tile` is the outputs' tile side, 0 to choose for each size.
   Winograd(const KernelTable& table, Packed packed, int tile)

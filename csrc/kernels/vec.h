@@ -8,6 +8,10 @@
 //   kConvMr, kConvNv           pixels x registers of one convolution tile; kConvNr, as many channels,
 //                              is a block of output channels
 //   kConvBlocks                blocks that a dense convolution takes at once
+//   kMaxTile, kStemTile        the largest tiles of Winograd's algorithm that pay, with 3 taps and with
+//                              4: larger ones need fewer multiplications and more registers
+//   kTileStep                  tiles whose products take as long as those of one of them
+//   kFilterTiles               tiles whose products take as long as to transform the filters
 //   Vec                        kLanes floats: zero, broadcast, load, store, load_n and store_n (the
 //                              first n < kLanes floats, the rest zero or left alone), prefetch,
 //                              add, sub, mul, div, max,
@@ -40,7 +44,9 @@
 
 #if defined(_MSC_VER)
 #define SQZ_INLINE static __forceinline
+#define SQZ_NOINLINE static __declspec(noinline)
 #else
+#define SQZ_NOINLINE static __attribute__((noinline))
 #define SQZ_INLINE static inline __attribute__((always_inline))
 #endif
 
@@ -52,9 +58,13 @@
 #define SQZ_UNROLL
 #endif
 
+// NEON with 32 registers, instructions that load four of them, and multiplication by a lane.
+#if defined(SQZ_ISA_NEON) && (defined(__aarch64__) || defined(_M_ARM64))
+#define SQZ_AARCH64
+#endif
+
 // For loops whose values fit into 32 registers, but not into 16.
-#if defined(SQZ_ISA_AVX512) || \
-    (defined(SQZ_ISA_NEON) && (defined(__aarch64__) || defined(_M_ARM64)))
+#if defined(SQZ_AARCH64) || defined(SQZ_ISA_AVX512)
 #define SQZ_UNROLL_WIDE SQZ_UNROLL
 #else
 #define SQZ_UNROLL_WIDE
@@ -85,7 +95,8 @@ namespace SQZ_ISA {
 inline constexpr int kConvNr = kConvNv * kLanes;
 
 // `p`, but computed once and not again with every offset to it.
-SQZ_INLINE const float* as_one_address(const float* p) {
+template <typename T>
+SQZ_INLINE T* as_one_address(T* p) {
 #if defined(SQZ_ISA_NEON) && !defined(_MSC_VER)
   __asm__("" : "+r"(p));
 #endif

@@ -18,6 +18,7 @@ inline constexpr int kSparseMr = 2;
 inline constexpr int kSparseBlocks = 2;
 inline constexpr float kDenseFrom = 0.85f;
 inline constexpr float kListCost = 6.0f;
+inline constexpr int kMaxTile = 7, kStemTile = 5, kTileStep = 1, kFilterTiles = 4;
 
 using Vec = __m256;
 using VecI = __m256i;

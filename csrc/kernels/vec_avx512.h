@@ -24,6 +24,7 @@ inline constexpr int kSparseMr = 2;
 inline constexpr int kSparseBlocks = 4;
 inline constexpr float kDenseFrom = 0.85f;
 inline constexpr float kListCost = 6.0f;
+inline constexpr int kMaxTile = 7, kStemTile = 5, kTileStep = 1, kFilterTiles = 3;
 
 using Vec = __m512;
 

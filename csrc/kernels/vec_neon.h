@@ -9,10 +9,11 @@ namespace sqz {
 namespace SQZ_ISA {
 
 inline constexpr int kLanes = 4;
-#if defined(__aarch64__) || defined(_M_ARM64)
-// 5 pixels x 4 registers: 20 accumulators, 4 weights, and 5 registers with 4 channels of each
-// pixel, of which the multiplications pick a lane: 13 loads for 80 multiplications.
-inline constexpr int kConvMr = 5;
+#if defined(SQZ_AARCH64)
+// 4 pixels x 4 registers: 16 accumulators, 4 registers with 4 channels of each pixel, of which the
+// multiplications pick a lane, and 8 with weights: the next 4 are loaded while the present ones are
+// multiplied, for a core that runs instructions in their order.
+inline constexpr int kConvMr = 4;
 inline constexpr int kConvNv = 4;
 inline constexpr int kConvBlocks = 1;
 // 4 pixels x 4 registers: 16 sums, and 4 loads of weights for 16 multiplications.
@@ -20,6 +21,7 @@ inline constexpr int kSparseMr = 4;
 inline constexpr int kSparseBlocks = 1;
 inline constexpr float kDenseFrom = 0.95f;
 inline constexpr float kListCost = 4.0f;
+inline constexpr int kMaxTile = 7, kStemTile = 6, kTileStep = kConvMr, kFilterTiles = 4;
 #else
 // 4 pixels x 2 registers: 8 accumulators, 2 weights and 4 registers of pixels.
 inline constexpr int kConvMr = 4;
@@ -29,6 +31,7 @@ inline constexpr int kSparseMr = 3;
 inline constexpr int kSparseBlocks = 1;
 inline constexpr float kDenseFrom = 0.9f;
 inline constexpr float kListCost = 4.0f;
+inline constexpr int kMaxTile = 6, kStemTile = 5, kTileStep = 1, kFilterTiles = 4;
 #endif
 
 using Vec = float32x4_t;
@@ -71,7 +74,7 @@ SQZ_INLINE Vec bit_or(Vec a, Vec b) {
   return vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
 }
 
-#if defined(__aarch64__) || defined(_M_ARM64)
+#if defined(SQZ_AARCH64)
 SQZ_INLINE Vec div(Vec a, Vec b) { return vdivq_f32(a, b); }
 SQZ_INLINE Vec round_even(Vec a) { return vrndnq_f32(a); }
 // c + w * x[Lane], by an operand of the multiplication.
@@ -156,7 +159,7 @@ SQZ_INLINE int32_t reduce_add_i(VecI a) {
 }
 
 inline constexpr int kPixelBytes = 16;
-#if defined(__aarch64__) || defined(_M_ARM64)
+#if defined(SQZ_AARCH64)
 // c + pixel * k[Lane].
 template <int Lane>
 SQZ_INLINE VecI mla_lane(VecI pixel, VecI k, VecI c) {

@@ -11,6 +11,11 @@
 #include "tile.h"
 #include "winograd_transform.h"
 
+#if defined(SQZ_AARCH64)
+#include "aarch64/winograd_filters.h"
+#include "aarch64/winograd_tile.h"
+#endif
+
 namespace sqz {
 namespace SQZ_ISA {
 namespace {
@@ -21,8 +26,13 @@ struct TileGrid {
   int rows, columns;
   int64_t tiles, blocks;
 
+#if defined(SQZ_AARCH64)  // where tiles that are wanting are multiplied, too
+  int64_t first_tile(int64_t block) const { return block < blocks ? block * kConvMr : tiles; }
+  int64_t block_of(int64_t tile) const { return tile / kConvMr; }
+#else
   int64_t first_tile(int64_t block) const { return block * tiles / blocks; }
   int64_t block_of(int64_t tile) const { return ((tile + 1) * blocks - 1) / tiles; }
+#endif
 };
 
 TileGrid grid_of(const WinogradArgs& a) {
@@ -31,7 +41,8 @@ TileGrid grid_of(const WinogradArgs& a) {
   return {rows, columns, tiles, (tiles + kConvMr - 1) / kConvMr};
 }
 
-// Points lie as [block of kConvMr tiles][point][tile][channel].
+// Points lie as [block of kConvMr tiles][point][tile][channel], or with the last two as
+// aarch64/winograd_tile.h packs them.
 SQZ_INLINE ptrdiff_t point_stride(int width, int channels) {
   return static_cast<ptrdiff_t>(width) * channels + winograd::kPointPadding;
 }
@@ -53,13 +64,20 @@ void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
   const int rows = a.x.h - ty < kSide ? a.x.h - ty : kSide;
   const int columns = a.x.w - tx < kSide ? a.x.w - tx : kSide;
   const int64_t block = grid.block_of(tile);
-  float* out = points_of(a, block) + (tile - grid.first_tile(block)) * a.x.c;
+  const int64_t place = tile - grid.first_tile(block);
+  const typename T::InputFactors factors;
   const ptrdiff_t next_point = point_stride(kConvMr, a.x.c);
-  // The last register may overlap the one before it; only fewer channels than a register has
-  // need partial loads.
-  const int left = a.x.c < kLanes ? a.x.c : kLanes;
   for (int first = 0; first < a.x.c; first += kLanes) {
+#if defined(SQZ_AARCH64)
+    const int c = first, left = a.x.c - c < kLanes ? a.x.c - c : kLanes;
+    float* out = points_of(a, block) + packed_place(place, c);
+#else
+    // The last register may overlap the one before it; only fewer channels than a register has
+    // need partial loads.
+    const int left = a.x.c < kLanes ? a.x.c : kLanes;
     const int c = first + left <= a.x.c ? first : a.x.c - left;
+    float* out = points_of(a, block) + place * a.x.c + c;
+#endif
     Vec half[kSide][kSide];  // transformed along the columns: [column][point]
     for (int j = 0; j < kSide; ++j) {
       Vec d[kSide];
@@ -71,14 +89,14 @@ void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
         else
           d[i] = left == kLanes ? load(p) : load_n(p, left);
       }
-      T::input(d, half[j]);
+      T::input(factors, d, half[j]);
     }
     for (int i = 0; i < kSide; ++i) {
       Vec d[kSide], v[kSide];
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) d[j] = half[j][i];
-      T::input(d, v);
-      float* row = out + i * kSide * next_point + c;
+      T::input(factors, d, v);
+      float* row = out + i * kSide * next_point;
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) {
         if (left == kLanes)
@@ -89,6 +107,22 @@ void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
     }
   }
 }
+
+#if defined(SQZ_AARCH64)
+
+// products[tile][point][kConvNr] = points[point][tile][:] . u[point][:][kConvNr]
+template <int kPoints>
+SQZ_NOINLINE void multiply_block(int, const float* points, const float* u, int channels,
+                                 float* products) {
+  const ptrdiff_t row = channels;
+  for (int p = 0; p < kPoints; ++p) {
+    multiply_point(points, row, u, products + p * kConvNr, kPoints * kConvNr);
+    points += point_stride(kConvMr, channels);
+    u += point_stride(kConvNr, channels);
+  }
+}
+
+#else
 
 // products[tile][point][kConvNr] = points[point][tile][:] . u[point][:][kConvNr]
 template <int kTiles, int kPoints>
@@ -136,6 +170,8 @@ void multiply_block(int tiles, const float* points, const float* u, int channels
   multiply<1, kPoints>(points, u, channels, products);
 }
 
+#endif
+
 template <int kSide, int kTaps>
 void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
                       const float* products, int first_channel) {
@@ -147,6 +183,10 @@ void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
   const int rows = a.y.h - ty < kTile ? a.y.h - ty : kTile;
   const int columns = a.y.w - tx < kTile ? a.y.w - tx : kTile;
   float* y = a.y.data + n * a.y.image + ty * a.y.row + tx * a.y.pixel + first_channel;
+  const typename T::OutputFactors factors;
+  // Columns past the edge are written to the last one, whose own values come after.
+  ptrdiff_t places[kTile];
+  for (int j = 0; j < kTile; ++j) places[j] = (j < columns ? j : columns - 1) * a.y.pixel;
   for (int v = 0; v < kConvNv; ++v) {
     const int left = a.y.c - first_channel - v * kLanes;
     if (left <= 0) break;
@@ -157,32 +197,34 @@ void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
       SQZ_UNROLL
       for (int i = 0; i < kSide; ++i)
         m[i] = load(products + (i * kSide + j) * kConvNr + v * kLanes);
-      T::output(m, half[j]);
+      // What is added to the point (1, 1) is added to every output.
+      if (j == T::kOne) m[T::kOne] = add(m[T::kOne], bias);
+      T::output(factors, m, half[j]);
     }
-    for (int i = 0; i < rows; ++i) {
+    float* row = y + v * kLanes;
+    for (int i = 0; i < rows; ++i, row += a.y.row) {
       Vec m[kSide], out[kTile];
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) m[j] = half[j][i];
-      T::output(m, out);
-      float* row = y + i * a.y.row + v * kLanes;
+      T::output(factors, m, out);
       SQZ_UNROLL
-      for (int j = 0; j < kTile; ++j) {
-        if (j >= columns) break;
-        const Vec result = max(add(out[j], bias), zero());
+      for (int j = kTile - 1; j >= 0; --j) {
+        const Vec result = max(out[j], zero());
         if (left >= kLanes)
-          store(row + j * a.y.pixel, result);
+          store(row + places[j], result);
         else
-          store_n(row + j * a.y.pixel, result, left);
+          store_n(row + places[j], result, left);
       }
     }
   }
 }
 
+#if !defined(SQZ_AARCH64)
+
 // u[point][ci][kConvNr] of one block of output channels, from w[ci][ky][kx][kConvNr].
 template <int kSide, int kTaps>
-void transform_filters(const float* w, int channels, float* u) {
+void transform_filters(const float* w, int channels, ptrdiff_t next_point, float* u) {
   using T = Transform<kSide, kTaps>;
-  const ptrdiff_t next_point = point_stride(kConvNr, channels);
   for (int c = 0; c < channels; ++c, w += kTaps * kTaps * kConvNr, u += kConvNr) {
     // The filters of one image's pass are read once: they come from afar.
     for (int line = 0; line < kTaps * kTaps * kConvNr; line += 16)
@@ -209,6 +251,8 @@ void transform_filters(const float* w, int channels, float* u) {
     }
   }
 }
+
+#endif
 
 // An item is a chunk of tile blocks for one block of output channels, whose filters it transforms.
 // A chunk's points stay in the second cache while the channel blocks go by: from further away
@@ -240,7 +284,7 @@ void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, floa
     const int64_t chunk = item / channel_blocks(a);
     const int channel = static_cast<int>(item % channel_blocks(a)) * kConvNr;
     transform_filters<kSide, kTaps>(a.w + static_cast<ptrdiff_t>(channel) * kTaps * kTaps * a.x.c,
-                                    a.x.c, u);
+                                    a.x.c, point_stride(kConvNr, a.x.c), u);
     for (int64_t b = chunks.first_block(chunk); b < chunks.first_block(chunk + 1); ++b) {
       const int64_t first = grid.first_tile(b);
       const int tiles = static_cast<int>(grid.first_tile(b + 1) - first);
@@ -264,7 +308,9 @@ void transform_tiles(const WinogradArgs& a, int64_t begin, int64_t end) {
 int64_t winograd_input_items(const WinogradArgs& a) { return grid_of(a).tiles; }
 
 void winograd_input_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
-  if (a.taps == 4) return transform_tiles<8, 4>(a, begin, end);
+  if (a.taps == 4)
+    return a.tile == 6 ? transform_tiles<9, 4>(a, begin, end)
+                       : transform_tiles<8, 4>(a, begin, end);
   switch (a.tile) {
     case 2:
       return transform_tiles<4, 3>(a, begin, end);
@@ -274,8 +320,10 @@ void winograd_input_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
       return transform_tiles<6, 3>(a, begin, end);
     case 5:
       return transform_tiles<7, 3>(a, begin, end);
-    default:
+    case 6:
       return transform_tiles<8, 3>(a, begin, end);
+    default:
+      return transform_tiles<9, 3>(a, begin, end);
   }
 }
 
@@ -284,7 +332,9 @@ int64_t winograd_output_items(const WinogradArgs& a) {
 }
 
 void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {
-  if (a.taps == 4) return products_and_output<8, 4>(a, begin, end, u);
+  if (a.taps == 4)
+    return a.tile == 6 ? products_and_output<9, 4>(a, begin, end, u)
+                       : products_and_output<8, 4>(a, begin, end, u);
   switch (a.tile) {
     case 2:
       return products_and_output<4, 3>(a, begin, end, u);
@@ -294,8 +344,10 @@ void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end, floa
       return products_and_output<6, 3>(a, begin, end, u);
     case 5:
       return products_and_output<7, 3>(a, begin, end, u);
-    default:
+    case 6:
       return products_and_output<8, 3>(a, begin, end, u);
+    default:
+      return products_and_output<9, 3>(a, begin, end, u);
   }
 }
 

@@ -9,7 +9,7 @@ namespace sqz {
 
 // Bumped whenever a struct or the table below changes, so that two extension modules that share
 // a table through a capsule can tell that they were built together.
-inline constexpr int kTableVersion = 1;
+inline constexpr int kTableVersion = 2;
 
 // A batch of channel-last images. Strides count floats; channels are always adjacent.
 struct View {
@@ -31,7 +31,7 @@ struct ConvArgs {
 
 // y = relu(conv(x, w) + b), stride 1, without padding (a padded one is given a view that includes
 // the border), by Winograd's algorithm with tiles of tile x tile outputs. `taps` is the filter's
-// height and width: 3, with tiles from 2 to 6, or 4, with tiles of 5. With side = tile + taps - 1,
+// height and width: 3, with tiles from 2 to 7, or 4, with tiles of 5 or 6. With side = tile + taps - 1,
 // `points` is scratch for ceil(tiles / conv_mr) * side^2 * (conv_mr * x.c + kPointPadding) floats.
 // Weights are packed as [block][ci][ky][kx][nr].
 struct WinogradArgs {
@@ -110,9 +110,13 @@ struct ResizeColumnsArgs {
 struct KernelTable {
   int version;
   const char* isa;
-  int lanes;    // floats in a register
-  int conv_mr;  // pixels in one register tile
-  int conv_nr;  // output channels in one register tile: the `nr` that weights are packed for
+  int lanes;         // floats in a register
+  int conv_mr;       // pixels in one register tile
+  int conv_nr;       // output channels in one register tile: the `nr` that weights are packed for
+  int max_tile;      // the largest tiles of Winograd's algorithm that pay, with 3 taps
+  int stem_tile;     // and with 4
+  int tile_step;     // tiles whose products take as long as those of one of them
+  int filter_tiles;  // tiles whose products take as long as to transform the filters
 
   int64_t (*conv_items)(const ConvArgs&);
   void (*conv_f32)(const ConvArgs&, int64_t begin, int64_t end);
