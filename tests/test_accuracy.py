@@ -21,9 +21,9 @@ from .conftest import EMULATED
 Array = Any
 
 NETWORKS = ("squeezenet1_0", "squeezenet1_1")
-# Of the largest logit. What the project promises is 1e-3; what float32 gives is far less, and a
-# kernel that suddenly loses digits should be noticed.
-PROMISED, USUAL = 1e-3, 1e-5
+# Of a photo's largest logit. What the project promises is 1e-4; what float32 gives is far less, and
+# a kernel that suddenly loses digits should be noticed.
+PROMISED, USUAL = 1e-4, 2e-5
 FITS = ("squash", "crop")
 
 
@@ -60,13 +60,17 @@ def photos(shared: Path) -> list[Path]:
 
 
 def relative_error(found: Array, expected: Array) -> float:
+    """The largest logit error in parts of the photo's largest logit, of the worst photo."""
     assert found.shape == expected.shape
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+    return float((np.abs(found - expected).max(axis=1) / np.abs(expected).max(axis=1)).max())
 
 
-def top5_sets_agree(found: Array, expected: Array) -> Array:
-    best = [np.sort(np.argsort(-scores, axis=1)[:, :5]) for scores in (found, expected)]
-    return (best[0] == best[1]).all(axis=1)
+def assert_same_top5(found: Array, expected: Array) -> None:
+    """The same five classes, where the fifth and the sixth differ by more than the error."""
+    for ours, theirs in zip(found, expected, strict=True):
+        order = np.argsort(-theirs)
+        if theirs[order[4]] - theirs[order[5]] > np.abs(ours - theirs).max():
+            assert set(np.argsort(-ours)[:5]) == set(order[:5])
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -106,16 +110,24 @@ def test_the_first_photos_from_the_file_on(
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_all_photos_with_float32_weights(
-    shared: Path, logits: dict[str, Array], photos: list[Path], network: str, fit: str
+    shared: Path,
+    logits: dict[str, Array],
+    photos: list[Path],
+    table: _kernels.KernelTable,
+    network: str,
+    fit: str,
 ) -> None:
+    if table.isa == "scalar":
+        pytest.skip("takes minutes; the first photos are judged above")
     weights = shared / "weights" / f"{network}.pth"
-    model = sqznet.load(weights, threads=2, preprocessing="squash-bgr")
+    model = sqznet.load(weights, threads=2, isa=table.isa, preprocessing="squash-bgr")
     expected = logits[f"{network}.{fit}"]
     x = (model.preprocess(framed(path, fit)) for path in photos)
     found = np.concatenate([model.logits(one) for one in x])
     assert relative_error(found, expected) <= PROMISED
+    assert relative_error(found, expected) <= USUAL
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
-    assert top5_sets_agree(found, expected).sum() >= 249
+    assert_same_top5(found, expected)
 
 
 @pytest.mark.slow

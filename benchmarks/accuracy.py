@@ -1,0 +1,78 @@
+"""How far the logits are from float64: python -m benchmarks.accuracy
+
+The photos of the shared folder, squashed to 224 x 224, against logits that another framework
+computed in float64 from the same float32 weights. An error is the largest of a photo's logits', in
+parts of its largest logit; the worst photo counts. Top five: photos whose five likeliest classes
+are others than the reference's although its fifth and sixth differ by more than that error.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import sqznet
+from benchmarks import machine, report
+from benchmarks.material import SHARED, MissingError
+from benchmarks.network import Array
+from sqznet import _kernels
+
+NETWORKS = ("squeezenet1_1", "squeezenet1_0")
+
+
+def errors(found: Array, expected: Array) -> Array:
+    """Of each photo: the largest logit error in parts of its largest logit."""
+    return np.asarray(np.abs(found - expected).max(axis=1) / np.abs(expected).max(axis=1))
+
+
+def other_top_five(found: Array, expected: Array) -> int:
+    """Photos with another set of five classes, where rounding does not excuse it."""
+    count = 0
+    for ours, theirs in zip(found, expected, strict=True):
+        order = np.argsort(-theirs)
+        error = np.abs(ours - theirs).max()
+        clear = theirs[order[4]] - theirs[order[5]] > error
+        count += bool(clear and set(np.argsort(-ours)[:5]) != set(order[:5]))
+    return count
+
+
+def measure(shared: Path) -> Iterator[tuple[str, ...]]:
+    """Rows of the table. Raises MissingError where the photos or the reference are absent."""
+    try:
+        with open(shared / "reference" / "labels.csv", newline="", encoding="utf-8") as file:
+            photos = [shared / "images" / row["file"] for row in csv.DictReader(file)]
+        with np.load(shared / "reference" / "logits_224.npz") as stored:
+            reference = {name: stored[f"{name}.squash"] for name in NETWORKS}
+    except FileNotFoundError as error:
+        raise MissingError(f"no reference to compare with: {error.filename} is absent") from None
+    for name in NETWORKS:
+        for isa, compiled, runs, _ in _kernels.isa_entries():
+            if not (compiled and runs) or isa == "scalar":  # which takes minutes
+                continue
+            weights = shared / "weights" / f"{name}.pth"
+            model = sqznet.load(weights, isa=isa, preprocessing="squash-bgr")
+            found = np.concatenate([model.logits(model.preprocess(photo)) for photo in photos])
+            worst = errors(found, reference[name]).max()
+            other = other_top_five(found, reference[name])
+            yield (name, isa, str(len(photos)), f"{worst:.1e}", str(other))
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Exit code 0, or 1 where there is nothing to compare with."""
+    del arguments
+    try:
+        rows = list(measure(SHARED))
+    except MissingError as error:
+        print(error)
+        return 1
+    print(report.machine(machine.describe(("sqznet",))), end="\n\n")
+    header = ("network", "kernels", "photos", "worst error", "other top five")
+    print(report.table([header, *rows], right=range(2, 5)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
