@@ -228,6 +228,7 @@ assert "%ymm" in code.stdout and "%zmm" not in code.stdout and "%k1" not in code
 @nox.session
 def free_threading(session: nox.Session) -> None:
     """The tests where threads meet, on a Python without its global lock, built from source."""
+    session.install("pip>=24.1")  # the first that knows the wheels of such a Python
     session.run("scripts/free_threading.sh", external=True)
     built = ROOT / "build" / "free-threading" / "python" / "bin" / "python3.13t"
     folder = Path(session.create_tmp()) / "venv"

@@ -76,10 +76,10 @@ mkdir -p dist
 cp "$work"/repaired/*.whl dist/
 
 scripts/emulated_python.sh "$1" "$python"
-# Installed from here: the wheel is of another platform, and of the tools of the tests only Python
-# is needed.
+# The wheel by the board's own pip. What the tests need from here, for of most only Python is used.
+"$tools/bin/pip" --python "$python/bin/python3" --disable-pip-version-check \
+  install -q --no-index "$work"/repaired/*.whl
 install=("$tools/bin/pip" install -q --target "$python/lib/python$version/site-packages")
-python -m zipfile -e "$work"/repaired/*.whl "$python/lib/python$version/site-packages"
 "${install[@]}" "pytest>=8" "hypothesis==6.130.0" "rich>=13" "platformdirs>=4"
 if [[ $1 == aarch64 ]]; then
   # What has wheels on PyPI comes from there, as a board's owner gets it. Of the two scikits only

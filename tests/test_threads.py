@@ -250,6 +250,31 @@ def test_the_interpreter_is_free_while_a_kernel_runs() -> None:
     assert turns > 5
 
 
+def test_python_may_end_while_a_daemon_thread_is_in_a_kernel() -> None:
+    """As where a photo takes longer than `sqznet` waits for it: no crash on the way out."""
+    run_script(
+        WORK
+        + """
+import threading
+
+class Slow:  # keeps Python from ending until the kernel has
+    def __del__(self, sleep=time.sleep):
+        sleep(1.5)
+
+slow = Slow()
+started = threading.Event()
+
+def in_kernel():
+    started.set()
+    work(k.ThreadPool(1), turns=3000)
+
+threading.Thread(target=in_kernel, daemon=True).start()
+started.wait()
+time.sleep(0.05)
+"""
+    )
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc/self/statm")
 def test_memory_does_not_grow() -> None:
     """Runs of many sizes and batches, models that come and go: resident memory stays level."""

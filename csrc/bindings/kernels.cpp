@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "bindings/without_lock.h"
 #include "core/convert.h"
 #include "core/cpu.h"
 #include "core/dispatch.h"
@@ -20,7 +21,7 @@ namespace sqz {
 namespace {
 
 using Shape = std::array<int, 4>;
-using Released = py::call_guard<py::gil_scoped_release>;
+using Released = py::call_guard<WithoutLock>;
 
 std::string text(const View& v) {
   return "(" + std::to_string(v.n) + ", " + std::to_string(v.h) + ", " + std::to_string(v.w) +
@@ -99,7 +100,7 @@ Tensor from_bytes(const py::buffer& data, const std::string& dtype, const Shape&
   require(static_cast<std::size_t>(info.size) * info.itemsize == elements(shape) * item_size(d),
           "the data's size is not that of the shape");
   Tensor t = Tensor::zeros(shape);
-  py::gil_scoped_release release;
+  WithoutLock release;
   to_float32(static_cast<const unsigned char*>(info.ptr), d, elements(shape), t.view.data);
   return t;
 }
@@ -115,7 +116,7 @@ bool import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
       "x does not have the tensor's shape");
   const std::ptrdiff_t strides[4] = {info.strides[0], info.strides[1], info.strides[2],
                                      info.strides[3]};
-  py::gil_scoped_release release;
+  WithoutLock release;
   return import_nchw(pool, static_cast<const unsigned char*>(info.ptr), strides, v);
 }
 

@@ -108,7 +108,7 @@ def _print(found: Measurement) -> None:
 
 def _print_latency(name: str, times: Latency) -> None:
     columns = (times.min_ms, times.p50_ms, times.p90_ms, times.p99_ms)
-    print(f"{name:<18}", *(f"{value:8.2f}" for value in columns), f"{times.runs:>6}", sep="")
+    print(f"{name:<18}", *(f" {value:7.2f}" for value in columns), f" {times.runs:>5}", sep="")
 
 
 def _print_bars(rows: list[tuple[str, float]], digits: int) -> None:
