@@ -69,7 +69,7 @@ SQZ_NOINLINE void multiply_rows(const ConvArgs& a, const Tile& t, const float* w
     for (int v = 0; v < kConvNv; ++v) acc[m][v] = load(bias + v * kLanes);
   const float* x[kConvMr] = {t.x[0], t.x[1], t.x[2], t.x[3]};
   for (int ky = 0; ky < a.kh; ++ky, w += run * kConvNr) {
-    multiply_tile<kConvMr>(x, run, w, acc);
+    multiply_tile<kConvMr>(x, run, w, 0, acc);
     for (int m = 0; m < kConvMr; ++m) x[m] += a.x.row;
   }
   for (int m = 0; m < kConvMr; ++m)
