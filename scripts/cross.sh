@@ -76,9 +76,7 @@ mkdir -p dist
 cp "$work"/repaired/*.whl dist/
 
 scripts/emulated_python.sh "$1" "$python"
-# The wheel by the board's own pip. What the tests need from here, for of most only Python is used.
-"$tools/bin/pip" --python "$python/bin/python3" --disable-pip-version-check \
-  install -q --no-index "$work"/repaired/*.whl
+# What the tests need besides the wheel, from here, for of most only Python is used.
 install=("$tools/bin/pip" install -q --target "$python/lib/python$version/site-packages")
 "${install[@]}" "pytest>=8" "hypothesis==6.130.0" "rich>=13" "platformdirs>=4"
 if [[ $1 == aarch64 ]]; then

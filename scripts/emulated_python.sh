@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Makes a virtual environment by hand whose python3 is the board's, run by qemu:
-# scripts/emulated_python.sh aarch64|armv7l FOLDER, after scripts/cross.sh has unpacked the sysroot.
-# Debian's NumPy and Pillow are seen from inside it.
+# Makes a virtual environment by hand whose python3 is the board's, run by qemu, and lets the board's
+# own pip install the wheel there: scripts/emulated_python.sh aarch64|armv7l FOLDER, after
+# scripts/cross.sh has made both. Debian's NumPy and Pillow are seen from inside it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case ${1:-} in
-  aarch64) emulator=qemu-aarch64-static ;;
-  armv7l) emulator=qemu-arm-static ;;
+  aarch64) emulator=qemu-aarch64-static cpu=cortex-a53 ;;
+  armv7l) emulator=qemu-arm-static cpu=cortex-a7 ;;
   *)
     echo "usage: scripts/emulated_python.sh aarch64|armv7l FOLDER" >&2
     exit 2
     ;;
 esac
-sysroot=$PWD/build/cross/$1/sysroot folder=$2
-python=$(basename "$sysroot"/usr/bin/python3.?*[0-9])
+cross=$PWD/build/cross folder=$2
+sysroot=$cross/$1/sysroot python=python3.11
 
 rm -rf "$folder"
 mkdir -p "$folder/bin" "$folder/lib/$python/site-packages"
@@ -24,3 +24,11 @@ cat >"$folder/bin/python3" <<END
 exec $emulator -0 "\$0" -L $sysroot $sysroot/usr/bin/$python "\$@"
 END
 chmod +x "$folder/bin/python3"
+
+# pip looks into sys.executable for the board's ABI, so here that is no script.
+ln -s "$sysroot/usr/bin/$python" "$folder/bin/board"
+QEMU_CPU=$cpu $emulator -0 "$folder/bin/board" -L "$sysroot" "$sysroot/usr/bin/$python" \
+  "$cross/tools/lib/$python/site-packages/pip/__pip-runner__.py" \
+  --disable-pip-version-check install -q --no-index "$cross/$1"/repaired/*.whl
+rm "$folder/bin/board"
+sed -i "1s|.*|#!$folder/bin/python3|" "$folder/bin/sqznet"

@@ -157,6 +157,7 @@ assert work(pool) == expected
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.skipif(EMULATED, reason="the child hangs under qemu 7.2; why is not known")
 def test_a_fork_in_the_middle_of_another_threads_work() -> None:
     """The pool is busy at the fork, with a caller that does not exist in the child."""
     run_script(
