@@ -29,7 +29,6 @@ OBJDUMP = "aarch64-linux-gnu-objdump"
 LOOPS = (
     ("dense tile, 4 pixels x 16", "aarch64/conv", r"conv_f32", 64),
     ("Winograd products, 4 tiles x 16", "winograd", r"multiply_block<81>", 64),
-    ("Winograd products, 3 tiles x 16", "winograd", r"multiply_block<49>", 48),
     ("squeeze, list of one pixel x 32", "aarch64/squeeze", r"walk<2>", 16),
     ("classifier, list of one pixel x 32", "aarch64/classifier", r"add_pixel<2>", 32),
 )

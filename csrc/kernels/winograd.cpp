@@ -66,7 +66,7 @@ void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
   const int64_t block = grid.block_of(tile);
   const int64_t place = tile - grid.first_tile(block);
   const typename T::InputFactors factors;
-  const ptrdiff_t next_point = point_stride(kConvMr, a.x.c);
+  const ptrdiff_t next_point = point_stride(kConvMr, a.x.c), next_row = a.x.row;
   for (int first = 0; first < a.x.c; first += kLanes) {
 #if defined(SQZ_AARCH64)
     const int c = first, left = a.x.c - c < kLanes ? a.x.c - c : kLanes;
@@ -79,17 +79,27 @@ void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
     float* out = points_of(a, block) + place * a.x.c + c;
 #endif
     Vec half[kSide][kSide];  // transformed along the columns: [column][point]
-    for (int j = 0; j < kSide; ++j) {
-      Vec d[kSide];
-      SQZ_UNROLL
-      for (int i = 0; i < kSide; ++i) {
-        const float* p = x + i * a.x.row + j * a.x.pixel + c;
-        if (i >= rows || j >= columns)
-          d[i] = zero();
-        else
-          d[i] = left == kLanes ? load(p) : load_n(p, left);
+    if (rows == kSide && columns == kSide && left == kLanes) {
+      const float* column = x + c;
+      for (int j = 0; j < kSide; ++j, column += a.x.pixel) {
+        Vec d[kSide];
+        SQZ_UNROLL
+        for (int i = 0; i < kSide; ++i) d[i] = load(column + i * next_row);
+        T::input(factors, d, half[j]);
       }
-      T::input(factors, d, half[j]);
+    } else {
+      for (int j = 0; j < kSide; ++j) {
+        Vec d[kSide];
+        SQZ_UNROLL
+        for (int i = 0; i < kSide; ++i) {
+          const float* p = x + i * next_row + j * a.x.pixel + c;
+          if (i >= rows || j >= columns)
+            d[i] = zero();
+          else
+            d[i] = left == kLanes ? load(p) : load_n(p, left);
+        }
+        T::input(factors, d, half[j]);
+      }
     }
     for (int i = 0; i < kSide; ++i) {
       Vec d[kSide], v[kSide];
