@@ -152,6 +152,18 @@ def test_every_tap_reaches_its_output(table: _kernels.KernelTable, kernel: int) 
         np.testing.assert_array_equal(target.nchw[0, :, 0, 0], weight[(slice(None), *tap)])
 
 
+def test_deeper_than_any_squeezenet(table: _kernels.KernelTable) -> None:
+    """2080 products a sum, of small integers, so that the answer is exact."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(-2, 3, (1, 520, 3, 4)).astype(np.float32)
+    weight = rng.integers(-2, 3, (19, 520, 2, 2)).astype(np.float32)
+    bias = rng.integers(-2, 3, 19).astype(np.float32)
+    layer = _kernels.Conv(table, cases.weights(weight), cases.weights(bias), 1, False)
+    target = Map((1, 19, 2, 3))
+    cases.run_layer(layer, 1, cases.filled(x), target)
+    np.testing.assert_array_equal(target.nchw, reference.conv2d(x, weight, bias))
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_same_bits_for_any_number_of_threads(table: _kernels.KernelTable, threads: int) -> None:
     x = cases.values(1, (2, 33, 11, 9), cases.RELU)

@@ -2,8 +2,8 @@
 // [k][pixel].
 //
 // In assembly, for compilers do not keep four-register loads, 16 sums and the weights of two steps in
-// 28 registers without moving them about. A core that runs instructions in their order never waits
-// for a load here but the first: what a step multiplies was loaded during the step before.
+// 28 registers without moving them about. For cores that run instructions in their order, what a
+// step multiplies is loaded during the step before.
 #pragma once
 
 #include "../vec.h"
@@ -38,8 +38,7 @@ static_assert(kConvMr == 4 && kConvNv == 4, "the tile that is written out below"
 // y[pixel][0:16] = relu?(bias + sum over k < depth of packed[k][pixel] * w[k][0:16]), depth > 0.
 SQZ_INLINE void multiply_packed(const float* packed, ptrdiff_t depth, const float* w,
                                 const float* bias, bool relu, float* const* y) {
-  ptrdiff_t fours = depth / 4;
-  const ptrdiff_t rest = depth % 4;
+  ptrdiff_t fours = depth / 4, rest = depth % 4;
   __asm__ volatile(
       "ld1 {v16.4s-v19.4s}, [%[bias]]\n"
       "mov v20.16b, v16.16b\n mov v21.16b, v17.16b\n mov v22.16b, v18.16b\n mov v23.16b, v19.16b\n"
@@ -86,7 +85,7 @@ SQZ_INLINE void multiply_packed(const float* packed, ptrdiff_t depth, const floa
       "st1 {v20.4s-v23.4s}, [%[y1]]\n"
       "st1 {v24.4s-v27.4s}, [%[y2]]\n"
       "st1 {v28.4s-v31.4s}, [%[y3]]\n"
-      : [x] "+r"(packed), [w] "+r"(w), [fours] "+r"(fours), [rest] "+r"(const_cast<ptrdiff_t&>(rest))
+      : [x] "+r"(packed), [w] "+r"(w), [fours] "+r"(fours), [rest] "+r"(rest)
       : [bias] "r"(bias), [relu] "r"(static_cast<int>(relu)), [y0] "r"(y[0]), [y1] "r"(y[1]),
         [y2] "r"(y[2]), [y3] "r"(y[3])
       : "cc", "memory", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",
