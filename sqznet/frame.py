@@ -123,7 +123,9 @@ class Frame(Pixels):
         if isinstance(self.data, Yuv420):
             self.data.to_rgb(rgb)
             return rgb
-        own = np.asarray(self.data).reshape(self.height, self.width, self.channels)
+        # Bytes, as decoded with an older Pillow, are one item to NumPy.
+        data = memoryview(self.data) if isinstance(self.data, bytes) else self.data
+        own = np.asarray(data).reshape(self.height, self.width, self.channels)
         rgb[:] = own[..., 2::-1] if self.bgr and self.channels > 1 else own[..., :3]
         return rgb
 

@@ -213,3 +213,9 @@ def test_the_extension_checks_for_itself() -> None:
             frame, 4, 5, 3, 2, 2, 0, 0, out, (0, 0, 0), (1, 1, 1), False,
             _kernels.table_named("scalar").capsule(),
         )  # fmt: skip
+
+
+def test_bytes_become_an_array() -> None:
+    """What decoding with an older Pillow gives."""
+    frame = Frame(bytes(range(24)), 2, 4, 3, True)
+    assert frame.to_rgb()[1, 3].tolist() == [23, 22, 21]
