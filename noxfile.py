@@ -260,17 +260,14 @@ def cross_build(session: nox.Session, arch: str) -> None:
 @nox.session(venv_backend="none")
 @nox.parametrize("arch", ["aarch64", "armv7l"], ids=["aarch64", "armv7l"])
 def emulate(session: nox.Session, arch: str) -> None:
-    """These wheels under emulation: installed, and all tests; arguments after -- go to pytest."""
-    first, *others = EMULATED_CPUS[arch]
-    session.run("scripts/try_wheel.sh", arch, first, external=True)
-    command = ["scripts/emulate.sh", arch]
-    session.run(*command, first, *session.posargs, external=True, env=shared_environment())
-    for cpu in others:
-        files = session.posargs or tests_of(KERNELS)
-        session.run(*command, cpu, *files, external=True, env=shared_environment())
+    """These wheels under emulation: installed, and the kernels' tests; `-- tests` runs all."""
+    session.run("scripts/try_wheel.sh", arch, EMULATED_CPUS[arch][0], external=True)
+    for cpu in EMULATED_CPUS[arch]:
+        command = ["scripts/emulate.sh", arch, cpu, *(session.posargs or tests_of(KERNELS))]
+        session.run(*command, external=True, env=shared_environment())
 
 
-# As qemu calls them. All tests run on the first, those of the kernels on the others, too.
+# As qemu calls them.
 EMULATED_CPUS = {"aarch64": ["cortex-a53", "max,sme=off"], "armv7l": ["cortex-a7"]}
 
 
