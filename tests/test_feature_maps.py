@@ -35,7 +35,7 @@ def test_every_fire_is_what_the_reference_says(tmp_path: Path, bypass: str) -> N
         for layer in layers:
             y = expected[names[layer]][i].transpose(1, 2, 0)
             assert maps[layer].dtype == np.float32
-            assert np.abs(maps[layer] - y).max() <= 1e-5 * np.abs(y).max()
+            assert np.abs(maps[layer] - y).max() <= 5e-5 * np.abs(y).max()
         np.testing.assert_array_equal(maps["logits"], model.logits(x[i : i + 1])[0])
 
 

@@ -35,7 +35,9 @@ def assert_same_bits(found: Array, expected: Array) -> None:
 def test_every_half_precision_number() -> None:
     patterns = np.arange(65536, dtype="<u2")
     found = converted(patterns.tobytes(), "float16", 65536)
-    assert_same_bits(found, patterns.view(np.float16).astype(np.float32))
+    with np.errstate(invalid="ignore"):  # some processors note that a NaN was widened
+        expected = patterns.view(np.float16).astype(np.float32)
+    assert_same_bits(found, expected)
 
 
 def test_every_bfloat16_number() -> None:

@@ -248,7 +248,7 @@ def test_the_interpreter_is_free_while_a_kernel_runs() -> None:
         turns += 1
         finished.wait(0.001)
     caller.join()
-    assert turns > 5
+    assert turns > 2  # a kernel that keeps the lock leaves one, at its end
 
 
 def test_python_may_end_while_a_daemon_thread_is_in_a_kernel() -> None:
