@@ -22,7 +22,8 @@ inline bool python_is_ending() {
 class WithoutLock {
  public:
   WithoutLock() : state_(PyEval_SaveThread()) {}
-  ~WithoutLock() {
+  // A thread that already waits for the lock ends by that exception here, and it must get through.
+  ~WithoutLock() noexcept(false) {
     while (python_is_ending()) std::this_thread::sleep_for(std::chrono::seconds(1));
     PyEval_RestoreThread(state_);
   }
