@@ -150,8 +150,7 @@ Fire::Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expa
       expand1_(table, std::move(expand1), 1, true),
       expand3_(table, std::move(expand3), tile) {}
 
-// Bands of a map that threads share between them: enough for an even share, and each enough work
-// for the 1x1 expand's weights to stay in the first cache.
+// Bands of a map that threads share between them, at most: enough for an even share.
 constexpr std::int64_t kBands = 64;
 
 // The squeezed map with a border of one pixel for the 3x3 expand's padding, then what the 3x3
