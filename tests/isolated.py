@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,12 @@ def run_script(code: str, *arguments: str, **environment: str) -> str:
         )
     assert result.returncode == 0, f"exit code {result.returncode}\n{result.stderr}"
     return result.stdout
+
+
+def hear_ctrl_c() -> None:
+    """A child's `preexec_fn`: a shell has what it starts in the background ignore SIGINT, and a
+    test in it would pass that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def is_sanitized() -> bool:

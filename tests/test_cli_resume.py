@@ -17,6 +17,7 @@ from sqznet.cli import output
 from sqznet.cli.records import COLUMNS, ParquetWriter
 
 from .answer_files import COFFEE, FORMATS, classify, make_folder, need, paths, rows
+from .isolated import hear_ctrl_c
 
 
 @pytest.fixture
@@ -144,6 +145,7 @@ def test_ctrl_c_leaves_a_valid_file_to_go_on_with(
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_ctrl_c,
     )
     writer = os.open(pipe, os.O_WRONLY)  # waits until it is opened for reading
     part = tmp_path / f"{target.name}.part"

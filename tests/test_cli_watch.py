@@ -18,6 +18,7 @@ from PIL import Image
 import sqznet
 from sqznet import cli
 
+from .isolated import hear_ctrl_c
 from .watching import flat, write_clip
 
 pytest.importorskip("av", reason="PyAV is not installed: pip install sqznet[video]")
@@ -116,6 +117,7 @@ def test_a_folder_is_watched_until_ctrl_c(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_ctrl_c,
     )
     assert process.stderr is not None
     assert process.stdout is not None
