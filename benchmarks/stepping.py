@@ -13,7 +13,8 @@ from benchmarks import network
 from benchmarks.material import SHARED, MissingError
 from benchmarks.network import Array
 from sqznet import _kernels, cpu, graph
-from sqznet.executor import Executor, Workspace
+from sqznet.executor import Executor
+from sqznet.program import Workspace
 from sqznet.weights import Checkpoint, RawTensor, bundled, read
 
 

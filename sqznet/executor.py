@@ -1,22 +1,18 @@
-"""Runs a network: packs its weights once, plans its buffers once for each input size.
-
-A step is a kernel bound to its packed weights and to parts of one arena; running the network is
-calling the steps in order. No step allocates, and the kernels release the GIL.
-"""
+"""Runs a network: packs its weights once, plans its steps and buffers once for each input size."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 from typing import Protocol
 from weakref import WeakSet
 
-from sqznet import _kernels, graph
+from sqznet import _kernels, bands, graph
 from sqznet.errors import WeightsError
+from sqznet.program import Operand, Program, Rows, Value, Workspace
 from sqznet.weights.checkpoint import RawTensor
 
 # Weight and bias of a convolution, by its name.
@@ -29,105 +25,17 @@ KEPT_WORKSPACES = 8
 KEPT_BYTES = 64 << 20
 
 
-@dataclass(eq=False)
-class Value:
-    """A map between layers: its NHWC shape and the steps that write it first and read it last."""
-
-    shape: tuple[int, int, int, int]
-    first: int
-    last: int
-    offset: int = 0
-
-    @property
-    def floats(self) -> int:
-        n, h, w, c = self.shape
-        # Whole cache lines, so that every map starts on one.
-        return -(-n * h * w * c // 16) * 16
-
-
-@dataclass
-class Program:
-    """Values and steps of one input size; a step names its values, not yet any memory."""
-
-    values: list[Value] = field(default_factory=list)
-    steps: list[tuple[Callable[..., None], tuple[Value, ...]]] = field(default_factory=list)
-
-    def value(self, *shape: int) -> Value:
-        n, h, w, c = shape
-        now = len(self.steps)
-        self.values.append(Value((n, h, w, c), now, now))
-        return self.values[-1]
-
-    def step(self, kernel: Callable[..., None], *operands: Value) -> None:
-        for value in operands:
-            value.last = len(self.steps)
-        self.steps.append((kernel, operands))
-
-    def allocate(self) -> int:
-        """Offsets for all values, first fit, largest first; returns the arena's size in floats."""
-        placed: list[Value] = []
-        for value in sorted(self.values, key=lambda v: -v.floats):
-            value.offset = 0
-            for other in sorted(placed, key=lambda v: v.offset):
-                overlap_in_time = value.first <= other.last and other.first <= value.last
-                if overlap_in_time and value.offset + value.floats > other.offset:
-                    value.offset = max(value.offset, other.offset + other.floats)
-            placed.append(value)
-        return max(v.offset + v.floats for v in placed)
-
-
-class Workspace:
-    """The memory and the steps for ``n`` images of one size. Used by one caller at a time.
-
-    ``logits``: what the last layer gives, (N, 1, 1, classes); the last fire's map of a network
-    without a classifier.
-
-    ``border``: pixels around each image that belong to the source and stay zero. ``kept``: maps
-    (N, H, W, C) that outlive the run, by their layer's name. ``ends``: how many of the steps are
-    done once each layer is.
-    """
-
-    def __init__(
-        self,
-        program: Program,
-        source: Value,
-        logits: Value,
-        kept: Mapping[str, Value],
-        border: int,
-        ends: Sequence[int],
-    ) -> None:
-        arena = _kernels.Tensor((1, 1, 1, program.allocate()))
-        self.nbytes = arena.shape[3] * 4
-        tensors = {id(v): arena.part(v.offset, v.shape) for v in program.values}
-        self.steps = [
-            partial(kernel, *(tensors[id(v)] for v in operands))
-            for kernel, operands in program.steps
-        ]
-        self._source = tensors[id(source)]
-        self._border = border
-        self.ends = ends
-        self.input = self._source.inside(border)
-        self.logits = tensors[id(logits)]
-        self.kept = {name: tensors[id(value)] for name, value in kept.items()}
-
-    def image(self, index: int) -> _kernels.Tensor:
-        """The input of one image, (1, H, W, 3)."""
-        _, h, w, c = self._source.shape
-        return self._source.part(index * h * w * c, (1, h, w, c)).inside(self._border)
-
-    def run(self) -> None:
-        """From ``input`` (N, H, W, 3) to ``logits`` (N, 1, 1, classes)."""
-        for step in self.steps:
-            step()
-
-
 class Layers(Protocol):
     """The layers of a network with packed weights, for one kernel table and thread pool."""
 
-    def add(self, program: Program, index: int, x: Value, shape: tuple[int, int, int]) -> Value:
-        """Append the steps of the layer of that index; returns its output, (N, *shape).
+    #: Whether `add` takes bands of rows.
+    in_bands: bool
+
+    def add(self, program: Program, index: int, x: Operand, y: Operand, above: int = 0) -> None:
+        """Append the steps of the layer of that index, from ``x`` to ``y``.
 
         ``x``: what the layer before gives; for the first one the images, within their border.
+        ``above``: how many rows of a band of ``x`` a fire reads above the first that it writes.
         """
         ...
 
@@ -138,6 +46,8 @@ class Layers(Protocol):
 
 class FloatLayers:
     """Layers as they are: each a kernel, and one more for a bypass."""
+
+    in_bands = True
 
     def __init__(
         self,
@@ -153,31 +63,42 @@ class FloatLayers:
             name: layer for part in network.layers for name, layer in _pack(part, parameters, table)
         }
 
-    def add(self, program: Program, index: int, x: Value, shape: tuple[int, int, int]) -> Value:
+    def add(self, program: Program, index: int, x: Operand, y: Operand, above: int = 0) -> None:
         layer = self._network.layers[index]
         if isinstance(layer, graph.MaxPool):
-            y = program.value(x.shape[0], *shape)
             pool = partial(_kernels.max_pool, self._table, self._pool)
             program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
-            return y
-        y = self._step(program, layer.name, x, shape)
-        if isinstance(layer, graph.Fire) and layer.bypass is not None:
-            if layer.bypass == "complex":
-                x = self._step(program, f"{layer.name}.bypass", x, shape)
-            program.step(partial(_kernels.add, self._table, self._pool), x, y, y)
-        return y
+        elif not isinstance(layer, graph.Fire):
+            self._step(program, self._packed[layer.name], x, y)
+        else:
+            self._fire(program, layer, x, y, above)
 
     def on(self, pool: _kernels.ThreadPool) -> FloatLayers:
         other = copy(self)
         other._pool = pool
         return other
 
-    def _step(self, program: Program, name: str, x: Value, shape: tuple[int, int, int]) -> Value:
-        layer, (n, h, w, _) = self._packed[name], x.shape
-        scratch = program.value(1, 1, 1, max(1, layer.scratch(n, h, w, self._pool.threads)))
-        y = program.value(n, *shape)
-        program.step(partial(layer, self._pool), x, scratch, y)
-        return y
+    def _fire(self, program: Program, fire: graph.Fire, x: Operand, y: Operand, above: int) -> None:
+        kernel = self._packed[fire.name]
+        assert isinstance(kernel, _kernels.Fire)
+        scratch = self._scratch(program, kernel, y)
+        program.step(partial(kernel, self._pool, above=above), x, scratch, y)
+        if fire.bypass is None:
+            return
+        if isinstance(x, Rows):  # of them, those that are written
+            x = x.part(above, above + y.shape[1])
+        if fire.bypass == "complex":
+            through = program.value(*y.shape)
+            self._step(program, self._packed[f"{fire.name}.bypass"], x, through)
+            x = through
+        program.step(partial(_kernels.add, self._table, self._pool), x, y, y)
+
+    def _step(self, program: Program, kernel: PackedLayer, x: Operand, y: Operand) -> None:
+        program.step(partial(kernel, self._pool), x, self._scratch(program, kernel, x), y)
+
+    def _scratch(self, program: Program, kernel: PackedLayer, x: Operand) -> Value:
+        n, h, w, _ = x.shape
+        return program.value(1, 1, 1, max(1, kernel.scratch(n, h, w, self._pool.threads)))
 
 
 class Executor:
@@ -239,22 +160,34 @@ class Executor:
     def _plan(self, n: int, height: int, width: int, keep: tuple[str, ...]) -> Workspace:
         program = Program()
         outputs: dict[str, Value] = {}
-        ends: list[int] = []
-        border = self.network.padding
+        border, layers = self.network.padding, self.network.layers
         source = x = program.value(n, height + 2 * border, width + 2 * border, 3)
         shapes = self.network.shapes(height, width)
-        for index, layer in enumerate(self.network.layers):
-            x = self._layers.add(program, index, x, shapes[index])
-            ends.append(len(program.steps))
-            if not isinstance(layer, graph.MaxPool):
-                outputs[layer.name] = x
+        for group in bands.groups(layers):
+            if self._may_band(group, keep) and (rows := bands.rows_of_a_band(group, shapes)):
+                y = program.value(n, *shapes[group[-1]])
+                bands.add(program, self._layers.add, layers, shapes, group, rows, x, y)
+                x = y
+                continue
+            for index in group:
+                program.layer, layer = index, layers[index]
+                y = program.value(n, *shapes[index])
+                self._layers.add(program, index, x, y)
+                x = y
+                if not isinstance(layer, graph.MaxPool):
+                    outputs[layer.name] = y
         kept = {name: outputs[name] for name in keep}
         for value in kept.values():
             value.last = len(program.steps)
         if border:
             # Zeroed once, when the arena is made, so no other value may ever lie there.
             source.last = len(program.steps)
-        return Workspace(program, source, x, kept, border, ends)
+        return Workspace(program, source, x, kept, border)
+
+    def _may_band(self, group: range, keep: tuple[str, ...]) -> bool:
+        """Maps that outlive the run must be there as a whole."""
+        names = {getattr(self.network.layers[index], "name", None) for index in group}
+        return self._layers.in_bands and names.isdisjoint(keep)
 
 
 # A fork may come while another thread holds a lock that only it could release.

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import repeat
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -232,14 +232,14 @@ def _passes(model: Model, path: str, seconds: float) -> tuple[list[list[float]],
     def once() -> list[float]:
         # Later layers use the input's memory, so it is filled again each time.
         model._feed(pixels, workspace.image(0))
-        marks = [perf_counter()]
-        start = 0
-        for end in workspace.ends:
-            for step in workspace.steps[start:end]:
+        seconds = [0.0] * len(model._executor.network.layers)
+        now = perf_counter()
+        for layer, steps in workspace.by_layer():
+            for step in steps:
                 step()
-            start = end
-            marks.append(perf_counter())
-        return [after - before for before, after in pairwise(marks)]
+            before, now = now, perf_counter()
+            seconds[layer] += now - before
+        return seconds
 
     try:
         return _repeated(once, seconds), workspace.nbytes

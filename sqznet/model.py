@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from sqznet import _kernels, _pixels, cpu, graph, image, weights
 from sqznet.errors import SqznetError
-from sqznet.executor import Executor, Workspace
+from sqznet.executor import Executor
 from sqznet.labels import Labels
 from sqznet.labels import for_network as names_for
 from sqznet.notebook import Predictions
 from sqznet.preprocessing import Preprocessing, geometry
+from sqznet.program import Workspace
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,12 +12,15 @@ from copy import copy
 from functools import partial
 
 from sqznet import _kernels, graph
-from sqznet.executor import Parameters, Program, Value
+from sqznet.executor import Parameters
+from sqznet.program import Operand, Program
 from sqznet.weights.checkpoint import Quantization
 
 
 class RoundedLayers:
     """Layers one convolution at a time, each rounded; see ``Checkpoint.activations``."""
+
+    in_bands = False
 
     def __init__(
         self,
@@ -41,58 +44,55 @@ class RoundedLayers:
                     relu=not name.endswith(".bypass"),
                 )
 
-    def add(self, program: Program, index: int, x: Value, shape: tuple[int, int, int]) -> Value:
+    def add(self, program: Program, index: int, x: Operand, y: Operand, above: int = 0) -> None:
         layer = self._network.layers[index]
         if index == 0:
             self._round(program, "input", x)
         if isinstance(layer, graph.Conv):
-            return self._conv(program, layer.name, x, shape)
-        if isinstance(layer, graph.MaxPool):
-            y = program.value(x.shape[0], *shape)
+            self._conv(program, layer.name, x, y)
+        elif isinstance(layer, graph.MaxPool):
             pool = partial(_kernels.max_pool, self._table, self._pool)
             program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
             # Behind the first layer, features.0, stands its ReLU, features.1.
-            return self._round(program, f"features.{index + 1}", y)
-        if isinstance(layer, graph.Fire):
-            return self._fire(program, layer, x, shape)
-        x = _padded(program, x, layer.padding)
-        y = self._conv(program, layer.name, x, (*x.shape[1:3], layer.classes))
-        logits = program.value(x.shape[0], *shape)
-        program.step(_average, y, logits)
-        return self._round(program, "average", logits)
+            self._round(program, f"features.{index + 1}", y)
+        elif isinstance(layer, graph.Fire):
+            self._fire(program, layer, x, y)
+        else:
+            x = _padded(program, x, layer.padding)
+            maps = program.value(*x.shape[:3], layer.classes)
+            self._conv(program, layer.name, x, maps)
+            program.step(_average, maps, y)
+            self._round(program, "average", y)
 
     def on(self, pool: _kernels.ThreadPool) -> RoundedLayers:
         other = copy(self)
         other._pool = pool
         return other
 
-    def _fire(
-        self, program: Program, fire: graph.Fire, x: Value, shape: tuple[int, int, int]
-    ) -> Value:
-        n, height, width = x.shape[:3]
-        size = height, width
-        squeezed = self._conv(program, f"{fire.name}.squeeze", x, (*size, fire.squeeze))
-        ones = self._conv(program, f"{fire.name}.expand1x1", squeezed, (*size, fire.expand1x1))
-        bordered = _padded(program, squeezed, 1)
-        threes = self._conv(program, f"{fire.name}.expand3x3", bordered, (*size, fire.expand3x3))
-        y = program.value(n, *shape)
+    def _fire(self, program: Program, fire: graph.Fire, x: Operand, y: Operand) -> None:
+        size = x.shape[:3]
+
+        def conv(part: str, x: Operand, channels: int) -> Operand:
+            return self._conv(program, f"{fire.name}.{part}", x, program.value(*size, channels))
+
+        squeezed = conv("squeeze", x, fire.squeeze)
+        ones = conv("expand1x1", squeezed, fire.expand1x1)
+        threes = conv("expand3x3", _padded(program, squeezed, 1), fire.expand3x3)
         program.step(_concat, ones, threes, y)
         self._round(program, f"{fire.name}.concat", y)
-        if fire.bypass is None:
-            return y
-        if fire.bypass == "complex":
-            x = self._conv(program, f"{fire.name}.bypass", x, shape)
-        program.step(partial(_kernels.add, self._table, self._pool), x, y, y)
-        return self._round(program, f"{fire.name}.add", y)
+        if fire.bypass is not None:
+            if fire.bypass == "complex":
+                x = conv("bypass", x, fire.channels)
+            program.step(partial(_kernels.add, self._table, self._pool), x, y, y)
+            self._round(program, f"{fire.name}.add", y)
 
-    def _conv(self, program: Program, name: str, x: Value, shape: tuple[int, int, int]) -> Value:
+    def _conv(self, program: Program, name: str, x: Operand, y: Operand) -> Operand:
         conv, (n, h, w, _) = self._convs[name], x.shape
         scratch = program.value(1, 1, 1, max(1, conv.scratch(n, h, w, self._pool.threads)))
-        y = program.value(n, *shape)
         program.step(partial(conv, self._pool), x, scratch, y)
         return self._round(program, name, y)
 
-    def _round(self, program: Program, place: str, x: Value) -> Value:
+    def _round(self, program: Program, place: str, x: Operand) -> Operand:
         for grid in self._activations.get(place, ()):
             program.step(partial(_round_to, grid), x)
         return x
@@ -107,7 +107,7 @@ def _convolutions(layer: graph.Layer) -> list[str]:
     return [f"{layer.name}.{part}" for part in ("squeeze", "expand1x1", "expand3x3", *bypass)]
 
 
-def _padded(program: Program, x: Value, border: int) -> Value:
+def _padded(program: Program, x: Operand, border: int) -> Operand:
     if not border:
         return x
     n, height, width, channels = x.shape

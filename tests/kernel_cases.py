@@ -192,11 +192,11 @@ def weights(array: Array, at_end: bool = True) -> _kernels.Tensor:
     return _kernels.Tensor.over(memory.array, shape)
 
 
-def run_layer(layer: Layer, threads: int, x: Map, y: Map, at_end: bool = True) -> None:
+def run_layer(layer: Layer, threads: int, x: Map, y: Map, at_end: bool = True, **rows: int) -> None:
     """One call, with exactly as much scratch as the layer asks for, full of canaries."""
-    n, h, w, _ = x.tensor.shape
+    n, h, w, _ = (y if isinstance(layer, _kernels.Fire) else x).tensor.shape
     scratch = Guarded(max(1, layer.scratch(n, h, w, threads)), at_end)
     tensor = _kernels.Tensor.over(scratch.array, (1, 1, 1, scratch.array.size))
-    layer(POOLS[threads], x.tensor, tensor, y.tensor)
+    layer(POOLS[threads], x.tensor, tensor, y.tensor, **rows)
     scratch.check()
     y.check()

@@ -14,7 +14,8 @@ from hypothesis import given
 import sqznet
 from sqznet import _kernels, graph, reference
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.executor import KEPT_WORKSPACES, Program
+from sqznet.executor import KEPT_WORKSPACES
+from sqznet.program import Program, Value
 
 from . import networks
 from .kernel_cases import examples
@@ -228,6 +229,7 @@ def test_no_value_overlaps_another_live_one(program: Program) -> None:
         assert value.floats >= np.prod(value.shape)
     for step, (_, operands) in enumerate(program.steps):
         for value in operands:
+            assert isinstance(value, Value)
             assert value.first <= step <= value.last
     for now in range(len(program.steps) + 1):
         live = [value for value in program.values if value.first <= now <= value.last]

@@ -56,14 +56,19 @@ def check_fire(
     threads: int = 1,
     borders: tuple[int, int] = (0, 0),
     at_end: bool = True,
+    beyond: tuple[int, int] = (0, 0),
 ) -> None:
-    expected = reference.fire(x, *fire)
+    """`beyond`: rows of x above and below what is computed."""
+    above, below = beyond
+    written = slice(above, x.shape[2] - below)
+    expected = reference.fire(x, *fire)[:, :, written]
     source = cases.filled(x, borders[0], at_end)
     target = Map(expected.shape, border=borders[1], at_end=at_end)
     packed = [cases.weights(array, at_end) for pair in fire for array in pair]
-    cases.run_layer(_kernels.Fire(table, *packed, tile), threads, source, target, at_end)
+    layer = _kernels.Fire(table, *packed, tile)
+    cases.run_layer(layer, threads, source, target, at_end, above=above)
     source.check(x)
-    cases.assert_close(target.nchw, expected, allowed(x, fire, tile))
+    cases.assert_close(target.nchw, expected, allowed(x, fire, tile)[:, :, written])
 
 
 tiles = st.integers(2, 7)
@@ -73,7 +78,9 @@ tiles = st.integers(2, 7)
 @cases.examples(150)
 def test_fire(table: _kernels.KernelTable, data: st.DataObject) -> None:
     cin, squeeze, e1, e3 = data.draw(st.tuples(*[cases.channels] * 4))
-    shape = (data.draw(cases.batches), cin, data.draw(cases.sides), data.draw(cases.sides))
+    beyond = data.draw(st.tuples(st.integers(0, 1), st.integers(0, 1)))
+    height = data.draw(cases.sides) + sum(beyond)
+    shape = (data.draw(cases.batches), cin, height, data.draw(cases.sides))
     seed = data.draw(cases.seeds)
     # Weights stay within 2^50: two layers of large ones would leave float32's range.
     w_kind = data.draw(st.sampled_from([k for k in cases.KINDS if k != cases.LARGE]))
@@ -85,6 +92,7 @@ def test_fire(table: _kernels.KernelTable, data: st.DataObject) -> None:
         threads=data.draw(cases.threads),
         borders=data.draw(st.tuples(cases.borders, cases.borders)),
         at_end=data.draw(cases.placements),
+        beyond=beyond,
     )
 
 

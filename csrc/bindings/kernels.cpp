@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include <array>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <string>
@@ -195,11 +196,14 @@ void run_stem(const Stem& stem, ThreadPool& pool, const Tensor& x, const Tensor&
 }
 
 void run_fire(const Fire& fire, ThreadPool& pool, const Tensor& x, const Tensor& scratch,
-              const Tensor& y) {
-  const View& v = x.view;
+              const Tensor& y, int above) {
+  const View &v = x.view, &out = y.view;
   require_size(v, v.n, v.h, v.w, fire.squeeze().packed().in, "x");
-  require_size(y.view, v.n, v.h, v.w, fire.expand1().packed().out + fire.expand3().out, "y");
-  fire.run(pool, v, scratch_for(fire, pool, v, scratch), y.view);
+  require_size(out, v.n, out.h, v.w, fire.expand1().packed().out + fire.expand3().out, "y");
+  const int below = v.h - out.h - above;
+  require((above == 0 || above == 1) && (below == 0 || below == 1),
+          "of x, at most one row more than of y may be above and below");
+  fire.run(pool, v, scratch_for(fire, pool, out, scratch), out, above);
 }
 
 void run_classifier(const Classifier& classifier, ThreadPool& pool, const Tensor& x,
@@ -224,6 +228,13 @@ void run_add(const KernelTable& table, ThreadPool& pool, const Tensor& a, const 
   require_size(b.view, v.n, v.h, v.w, v.c, "b");
   require_size(y.view, v.n, v.h, v.w, v.c, "y");
   add(table, pool, v, b.view, y.view);
+}
+
+void run_move(const Tensor& x, const Tensor& y) {
+  const View& v = x.view;
+  require_size(y.view, v.n, v.h, v.w, v.c, "y");
+  require(x.is_contiguous() && y.is_contiguous(), "move needs contiguous tensors");
+  std::memmove(y.view.data, v.data, static_cast<std::size_t>(v.n) * v.image * sizeof(float));
 }
 
 void run_softmax(const KernelTable& table, const Tensor& x, const Tensor& y) {
@@ -316,8 +327,8 @@ void bind_layers(py::module_& m) {
            py::arg("expand3x3_bias"), py::arg("tile") = 0, Released())
       .def("scratch", &scratch_of<Fire>, py::arg("n"), py::arg("h"), py::arg("w"),
            py::arg("threads"))
-      .def("__call__", &run_fire, py::arg("pool"), py::arg("x"), py::arg("squeezed"), py::arg("y"),
-           Released());
+      .def("__call__", &run_fire, py::arg("pool"), py::arg("x"), py::arg("scratch"), py::arg("y"),
+           py::arg("above") = 0, Released());
   py::class_<Classifier>(m, "Classifier")
       .def(py::init([](const KernelTable& t, const Tensor& w, const Tensor& b, int padding) {
              require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
@@ -332,6 +343,7 @@ void bind_layers(py::module_& m) {
         py::arg("ceil_mode"), Released());
   m.def("add", &run_add, py::arg("table"), py::arg("pool"), py::arg("a"), py::arg("b"),
         py::arg("y"), Released());
+  m.def("move", &run_move, py::arg("x"), py::arg("y"), Released());
   m.def("softmax", &run_softmax, py::arg("table"), py::arg("x"), py::arg("y"), Released());
   m.def("pooled_size", &pooled_size, py::arg("size"), py::arg("ceil_mode"));
 }

@@ -24,30 +24,42 @@ View channel_slice(const View& v, int first, int count) {
   return slice;
 }
 
+View rows_of(const View& v, int first, int count) {
+  View rows = v;
+  rows.data += first * v.row;
+  rows.h = count;
+  return rows;
+}
+
 View inside(const View& v, int border) {
-  View in = v;
-  in.data += border * (v.row + v.pixel);
-  in.h -= 2 * border;
+  View in = rows_of(v, border, v.h - 2 * border);
+  in.data += border * v.pixel;
   in.w -= 2 * border;
   return in;
 }
 
 namespace {
 
-// One pixel of zeros around every image: arenas are reused, so it is written each time.
-void clear_border(const View& v) {
-  const auto clear = [&](float* row, int columns) {
-    for (int x = 0; x < columns; ++x) std::fill_n(row + x * v.pixel, v.c, 0.0f);
+void clear(const View& v) {
+  for (int n = 0; n < v.n; ++n)
+    for (int y = 0; y < v.h; ++y)
+      for (int x = 0; x < v.w; ++x)
+        std::fill_n(v.data + n * v.image + y * v.row + x * v.pixel, v.c, 0.0f);
+}
+
+// The border of one pixel that a map of `rows` rows, from `first` on, leaves free in `v`: zeros.
+// Arenas are reused, so they are written each time.
+void clear_border(const View& v, int first, int rows) {
+  const auto column = [&](int x) {
+    View c = rows_of(v, first, rows);
+    c.data += x * v.pixel;
+    c.w = 1;
+    clear(c);
   };
-  for (int n = 0; n < v.n; ++n) {
-    float* image = v.data + n * v.image;
-    clear(image, v.w);
-    clear(image + (v.h - 1) * v.row, v.w);
-    for (int y = 1; y < v.h - 1; ++y) {
-      clear(image + y * v.row, 1);
-      clear(image + y * v.row + (v.w - 1) * v.pixel, 1);
-    }
-  }
+  clear(rows_of(v, 0, first));
+  clear(rows_of(v, first + rows, v.h - first - rows));
+  column(0);
+  column(v.w - 1);
 }
 
 }  // namespace
@@ -165,17 +177,21 @@ std::size_t Fire::squeezed_floats(int n, int h, int w) const {
   return whole_lines(floats);
 }
 
-void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y) const {
-  const View squeezed = contiguous_view(scratch, x.n, x.h + 2, x.w + 2, squeeze_.packed().out);
+void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y, int above) const {
+  const View squeezed = contiguous_view(scratch, y.n, y.h + 2, y.w + 2, squeeze_.packed().out);
   const View map = inside(squeezed, 1);
-  clear_border(squeezed);
-  const ConvArgs a0 = squeeze_.args(x, map);
+  // What is squeezed fills the border's rows, too, where the map goes on.
+  View band = map;
+  band.data -= above * map.row;
+  band.h = x.h;
+  clear_border(squeezed, 1 - above, x.h);
+  const ConvArgs a0 = squeeze_.args(x, band);
   pool.run(table_.squeeze_items(a0),
            [&](std::int64_t begin, std::int64_t end, int) { table_.squeeze_f32(a0, begin, end); });
   const int split = expand1_.packed().out;
   const ConvArgs a1 = expand1_.args(map, channel_slice(y, 0, split));
   const WinogradArgs a3 = expand3_.args(squeezed, channel_slice(y, split, expand3_.packed().out),
-                                        scratch + squeezed_floats(x.n, x.h, x.w));
+                                        scratch + squeezed_floats(y.n, y.h, y.w));
   // The 1x1 expand and the 3x3 expand's input transform both read the squeezed map only: one loop,
   // whose items are bands of the map, spares the pool a stop in between and has each thread write
   // what it is likely to read next.

@@ -19,6 +19,9 @@ View contiguous_view(float* data, int n, int h, int w, int c);
 // The channels [first, first + count) of a view.
 View channel_slice(const View& v, int first, int count);
 
+// The rows [first, first + count) of every image of a view.
+View rows_of(const View& v, int first, int count);
+
 // The view without a border of `border` pixels.
 View inside(const View& v, int border);
 
@@ -64,6 +67,9 @@ class Stem {
 
 // Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output. The 3x3
 // runs by Winograd's algorithm; `tile` is 0 for the best one for each size.
+//
+// `x` may be a band of a map: then it has `above` rows, none or one, above the first of `y`, and none
+// or one below the last. Where it has none, the map ends there. scratch() is told y's height.
 class Fire {
  public:
   Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
@@ -73,7 +79,7 @@ class Fire {
   const Packed& expand3() const { return expand3_.packed(); }
 
   std::size_t scratch(int n, int h, int w, int threads) const;
-  void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
+  void run(ThreadPool& pool, const View& x, float* scratch, const View& y, int above = 0) const;
 
  private:
   std::size_t squeezed_floats(int n, int h, int w) const;

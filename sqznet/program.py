@@ -1,0 +1,150 @@
+"""What runs for one input size: steps over values, and the arena in which the values lie.
+
+A step is a kernel bound to its packed weights and to parts of one arena; running the network is
+calling the steps in order. No step allocates, and the kernels release the GIL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+
+from sqznet import _kernels
+
+Shape = tuple[int, int, int, int]
+
+
+@dataclass(eq=False)
+class Value:
+    """A map between layers: its NHWC shape and the steps that use it first and last."""
+
+    shape: Shape
+    first: int
+    last: int
+    offset: int = 0
+
+    @property
+    def floats(self) -> int:
+        n, h, w, c = self.shape
+        # Whole cache lines, so that every map starts on one.
+        return -(-n * h * w * c // 16) * 16
+
+    def rows(self, image: int, first: int, stop: int) -> Rows:
+        return Rows(self, image, first, stop)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows ``first`` to ``stop`` of one image of a value, as a map of their own."""
+
+    value: Value
+    image: int
+    first: int
+    stop: int
+
+    @property
+    def shape(self) -> Shape:
+        _, _, w, c = self.value.shape
+        return 1, self.stop - self.first, w, c
+
+    def part(self, first: int, stop: int) -> Rows:
+        return Rows(self.value, self.image, self.first + first, self.first + stop)
+
+    @property
+    def offset(self) -> int:
+        _, h, w, c = self.value.shape
+        return self.value.offset + (self.image * h + self.first) * w * c
+
+
+Operand = Value | Rows
+
+
+@dataclass
+class Program:
+    """Values and steps of one input size; a step names its operands, not yet any memory.
+
+    ``layer``: the index of the layer that steps are appended for.
+    """
+
+    values: list[Value] = field(default_factory=list)
+    steps: list[tuple[Callable[..., None], tuple[Operand, ...]]] = field(default_factory=list)
+    layers: list[int] = field(default_factory=list)  # of each step
+    layer: int = 0
+
+    def value(self, *shape: int) -> Value:
+        n, h, w, c = shape
+        now = len(self.steps)
+        self.values.append(Value((n, h, w, c), now, now))
+        return self.values[-1]
+
+    def step(self, kernel: Callable[..., None], *operands: Operand) -> None:
+        for operand in operands:
+            value = operand.value if isinstance(operand, Rows) else operand
+            value.last = len(self.steps)
+        self.steps.append((kernel, operands))
+        self.layers.append(self.layer)
+
+    def allocate(self) -> int:
+        """Offsets for all values, first fit, largest first; returns the arena's size in floats."""
+        placed: list[Value] = []
+        for value in sorted(self.values, key=lambda v: -v.floats):
+            value.offset = 0
+            for other in sorted(placed, key=lambda v: v.offset):
+                overlap_in_time = value.first <= other.last and other.first <= value.last
+                if overlap_in_time and value.offset + value.floats > other.offset:
+                    value.offset = max(value.offset, other.offset + other.floats)
+            placed.append(value)
+        return max(v.offset + v.floats for v in placed)
+
+
+class Workspace:
+    """The memory and the steps for ``n`` images of one size. Used by one caller at a time.
+
+    ``logits``: what the last layer gives, (N, 1, 1, classes); the last fire's map of a network
+    without a classifier.
+
+    ``border``: pixels around each image that belong to the source and stay zero. ``kept``: maps
+    (N, H, W, C) that outlive the run, by their layer's name.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        source: Value,
+        logits: Value,
+        kept: Mapping[str, Value],
+        border: int,
+    ) -> None:
+        arena = _kernels.Tensor((1, 1, 1, program.allocate()))
+
+        def tensor(operand: Operand) -> _kernels.Tensor:
+            return arena.part(operand.offset, operand.shape)
+
+        self.nbytes = arena.shape[3] * 4
+        self.steps = [partial(kernel, *map(tensor, operands)) for kernel, operands in program.steps]
+        self._layers = program.layers
+        self._source = tensor(source)
+        self._border = border
+        self.input = self._source.inside(border)
+        self.logits = tensor(logits)
+        self.kept = {name: tensor(value) for name, value in kept.items()}
+
+    def image(self, index: int) -> _kernels.Tensor:
+        """The input of one image, (1, H, W, 3)."""
+        _, h, w, c = self._source.shape
+        return self._source.part(index * h * w * c, (1, h, w, c)).inside(self._border)
+
+    def run(self) -> None:
+        """From ``input`` (N, H, W, 3) to ``logits`` (N, 1, 1, classes)."""
+        for step in self.steps:
+            step()
+
+    def by_layer(self) -> Iterator[tuple[int, list[Callable[[], None]]]]:
+        """The steps in order, those of one layer together: its index and them.
+
+        Where a map is worked on by bands of rows, each layer comes once for each band.
+        """
+        for index, group in groupby(zip(self._layers, self.steps, strict=True), lambda s: s[0]):
+            yield index, [step for _, step in group]
