@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from threading import Lock
@@ -12,6 +13,7 @@ from weakref import WeakSet
 
 from sqznet import _kernels, bands, graph
 from sqznet.errors import WeightsError
+from sqznet.gate import Gate
 from sqznet.program import Operand, Program, Rows, Value, Workspace
 from sqznet.weights.checkpoint import RawTensor
 
@@ -124,6 +126,7 @@ class Executor:
         self._layers: Layers = layers(network, partial(_parameters, tensors, origin), table, pool)
         self._idle: list[Workspace] = []  # the one used last at the end
         self._lock = Lock()
+        self._gate = Gate()
         _EXECUTORS.add(self)
 
     def alone(self) -> Executor:
@@ -133,8 +136,25 @@ class Executor:
         other._layers = self._layers.on(other.pool)
         other._idle = []
         other._lock = Lock()
+        other._gate = Gate()
         _EXECUTORS.add(other)
         return other
+
+    @contextmanager
+    def workspace(
+        self, n: int, height: int, width: int, keep: tuple[str, ...] = ()
+    ) -> Iterator[Workspace]:
+        """A workspace for one run, once there is a core for it; see ``acquire``."""
+        # Where callers fill the cores, none takes another's for its loops.
+        self.pool.crowded = self._gate.enter()
+        try:
+            workspace = self.acquire(n, height, width, keep)
+            try:
+                yield workspace
+            finally:
+                self.release(workspace)
+        finally:
+            self._gate.leave()
 
     def acquire(self, n: int, height: int, width: int, keep: tuple[str, ...] = ()) -> Workspace:
         """A workspace that nobody else uses, until it is given to ``release``.
@@ -197,6 +217,7 @@ _EXECUTORS: WeakSet[Executor] = WeakSet()
 def _renew_locks() -> None:
     for executor in _EXECUTORS:
         executor._lock = Lock()
+        executor._gate = Gate()
 
 
 if hasattr(os, "register_at_fork"):

@@ -141,14 +141,11 @@ class Model:
         y = np.empty((n, self.num_classes), np.float32)
         for start in range(0, n, self.threads):
             group = x[start : start + self.threads]
-            workspace = self._executor.acquire(len(group), height, width)
-            try:
+            with self._executor.workspace(len(group), height, width) as workspace:
                 if not _kernels.import_nchw(self._executor.pool, group, workspace.input):
                     raise SqznetError("logits() needs finite values: x holds NaN or infinity")
                 workspace.run()
                 y[start : start + self.threads] = np.asarray(workspace.logits)[:, 0, 0]
-            finally:
-                self._executor.release(workspace)
         return y
 
     def feature_maps(
@@ -170,15 +167,13 @@ class Model:
         for start in range(0, len(images), self.threads):
             group = images[start : start + self.threads]
             decoded = [self._decode(source, fast_decode) for source in group]
-            workspace = self._executor.acquire(len(decoded), *self.preprocessing.size, keep)
-            try:
+            size = self.preprocessing.size
+            with self._executor.workspace(len(decoded), *size, keep) as workspace:
                 for i, pixels in enumerate(decoded):
                     self._feed(pixels, workspace.image(i))
                 workspace.run()
                 kept = {name: np.array(workspace.kept[known[name]]) for name in layers}
                 logits = np.array(workspace.logits)[:, 0, 0, : self.num_classes]
-            finally:
-                self._executor.release(workspace)
             for i in range(len(decoded)):
                 yield {name: kept[name][i] for name in layers} | {"logits": logits[i]}
 
@@ -247,15 +242,12 @@ class Model:
         return boxes(self, image, checked_top(top, self.num_classes))
 
     def _classify_group(self, decoded: Sequence[image.Pixels], top: int) -> list[list[Prediction]]:
-        workspace = self._executor.acquire(len(decoded), *self.preprocessing.size)
-        try:
+        with self._executor.workspace(len(decoded), *self.preprocessing.size) as workspace:
             for i, pixels in enumerate(decoded):
                 self._feed(pixels, workspace.image(i))
             workspace.run()
             _kernels.softmax(self._executor.table, workspace.logits, workspace.logits)
             return [self._predictions(workspace, i, top) for i in range(len(decoded))]
-        finally:
-            self._executor.release(workspace)
 
     def _decode(self, source: Any, fast: bool) -> image.Pixels:
         return image.decode(source, self._resized if fast else None)

@@ -71,6 +71,23 @@ assert tasks() == before, "threads outlived their pool"
 
 
 @needs_proc
+def test_a_crowded_pool_leaves_each_caller_alone() -> None:
+    run_script(
+        WORK
+        + """
+before, expected = tasks(), work(k.ThreadPool(1))
+pool = k.ThreadPool(3)
+pool.crowded = True
+assert work(pool) == expected
+assert tasks() == before
+pool.crowded = False
+assert work(pool) == expected
+assert tasks() == before + 2
+"""
+    )
+
+
+@needs_proc
 def test_a_model_with_one_thread_starts_none() -> None:
     run_script(
         """
@@ -201,7 +218,8 @@ def test_a_fork_while_another_thread_holds_the_workspaces() -> None:
         model = sqznet.load(threads=1)
         x = np.zeros((1, 3, 224, 224), np.float32)
         expected = model.logits(x)
-        model._executor._lock.acquire()  # as if by a thread that the child does not have
+        model._executor._lock.acquire()  # as if by threads that the child does not have
+        model._executor._gate._inside = 1024
         child = os.fork()
         if child == 0:
             signal.alarm(20)

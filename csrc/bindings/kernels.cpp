@@ -382,7 +382,8 @@ void bind_dispatch(py::module_& m) {
              return std::make_unique<ThreadPool>(threads);
            }),
            py::arg("threads"))
-      .def_property_readonly("threads", &ThreadPool::threads);
+      .def_property_readonly("threads", &ThreadPool::threads)
+      .def_property("crowded", &ThreadPool::crowded, &ThreadPool::set_crowded);
 }
 
 }  // namespace

@@ -181,7 +181,7 @@ bool ThreadPool::claim() {
 
 void ThreadPool::run_erased(std::int64_t items, Function function, const void* body) {
   if (items <= 0) return;
-  if (threads_ > 1 && items > 1 && claim()) {
+  if (threads_ > 1 && items > 1 && !crowded() && claim()) {
     crew_->loop(items, function, body);
     busy_.store(false);
   } else {

@@ -18,10 +18,14 @@ class ThreadPool {
 
   int threads() const { return threads_; }
 
+  // Whether callers fill all cores, so that another thread would take one from them.
+  bool crowded() const { return crowded_.load(std::memory_order_relaxed); }
+  void set_crowded(bool crowded) { crowded_.store(crowded, std::memory_order_relaxed); }
+
   // Calls body(begin, end, thread) over pieces of [0, items), on several threads at once, and returns
   // when all are done. A caller that finds the pool busy with another caller's loop does its
-  // own alone, so nobody waits; so does the child of a fork until it has started threads of its
-  // own. `thread`, below threads(), is each running thread's own. `body` must not throw.
+  // own alone, so nobody waits; so does every caller while the pool is crowded, and the child of a
+  // fork until it has started threads of its own. `thread`, below threads(), is each running thread's own. `body` must not throw.
   template <typename Body>
   void run(std::int64_t items, const Body& body) {
     run_erased(
@@ -40,7 +44,7 @@ class ThreadPool {
   bool claim();
 
   const int threads_;
-  std::atomic<bool> busy_{false};
+  std::atomic<bool> busy_{false}, crowded_{false};
   std::atomic<long> process_;   // whose threads crew_ holds
   std::unique_ptr<Crew> crew_;  // touched by whoever set busy_
 };
