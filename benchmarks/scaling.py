@@ -15,6 +15,7 @@ from typing import Any
 import sqznet
 from benchmarks import machine, report, stepping, zeros
 from benchmarks.engines.base import SIZE
+from benchmarks.exchange import exchange
 from benchmarks.material import find_photos, network_input, some
 from benchmarks.network import Array
 
@@ -34,11 +35,15 @@ def measure(rounds: int = 15) -> dict[str, Any]:
     photos = find_photos()
     images = {side: stepping.photo_at(photos[0], side) for side in SIDES}
     batches = network_input(some(photos, max(BATCHES)))
-    record: dict[str, Any] = {
-        "pixels": _curves(models, images, rounds),
-        "batch": _curves(models, {n: batches[:n] for n in BATCHES}, rounds),
-    }
-    record["callers"] = _callers(batches, max(threads))
+    record: dict[str, Any] = {}
+    with exchange() as nanoseconds:
+        record["exchange_ns"] = nanoseconds()
+        record["pixels"] = _curves(models, images, rounds)
+        record["exchange_ns"] += nanoseconds()
+        record["batch"] = _curves(models, {n: batches[:n] for n in BATCHES}, rounds)
+        record["exchange_ns"] += nanoseconds()
+        record["callers"] = _callers(batches, max(threads))
+        record["exchange_ns"] += nanoseconds()
     record["zeros"] = zeros.measure()
     record["workspace_bytes"] = workspace_bytes()
     return record | {"others_cores": meter.cores()}
@@ -126,6 +131,11 @@ def text(record: dict[str, Any]) -> str:
         "\n".join(f"2 threads against 1, batch {b}: {g:.2f} times as fast" for b, g in gains if g)
         or "2 threads against 1: skipped, one core usable"
     )
+    if times := record["exchange_ns"]:
+        parts[-1] += (
+            f"\nA cache line went from one core to the other in {', '.join(map(str, times))} ns"
+            " (before, between and after these measurements; see benchmarks/exchange.py)"
+        )
     rates = record["callers"]["images_a_second"]
     rows = [("callers of one model", "images/s"), *((way, f"{r:.0f}") for way, r in rates.items())]
     parts.append(report.table(rows, right=(1,)))

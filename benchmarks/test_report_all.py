@@ -35,6 +35,7 @@ POINTS = [{"size": size, "ms": {"1": 2.0 * size, "2": 1.0 * size}} for size in (
 SCALING: dict[str, Any] = {
     "pixels": POINTS,
     "batch": POINTS,
+    "exchange_ns": [40, 180],
     "callers": {"images_a_second": {"1 caller": 100.0}, "of_best": 1.0},
     "zeros": {
         "variant": "1.1",
