@@ -2,9 +2,10 @@
 
 `scripts/cross.sh aarch64` comes first; then `python -m benchmarks.instructions` prints the table.
 Both engines run the same weights on the same photo with one thread on an emulated Cortex-A72, and
-what is counted is a third inference less the first: half the difference between runs of three and
-of one, so that loading and packing drop out. Instructions are no time: a count says nothing about
-caches and memory, and little about a core that runs several at once.
+what is counted is an inference after the first: a twelfth of the difference between a run of
+thirteen and a run of one, so that loading and packing drop out. (They differ by some millions from
+run to run, which the difference between three and one would show.) Instructions are no time: a
+count says nothing about caches and memory, and little about a core that runs several at once.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from benchmarks.material import ROOT, MissingError, find_photos, load_weights
 ENGINES = ("sqznet", "ncnn")
 PYTHON = "3.11"  # of the target, see scripts/cross.sh
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
+_MORE = 12  # inferences after the first
 _CROSS = ROOT / "build" / "cross" / "aarch64"
 _RIVALS = _CROSS / "rivals"
 
@@ -77,8 +79,10 @@ def count(
     plan, weights = network.layers(variant), load_weights(variant)
     model = get(engine).write(plan, weights, (1, SIZE, SIZE), home)
     arguments = (engine, model, str(source), str(target))
-    once, thrice = (counter.run("benchmarks.counted_child", *arguments, n) for n in ("1", "3"))
-    return (thrice - once) // 2, int(np.load(target).argmax())
+    once, often = (
+        counter.run("benchmarks.counted_child", *arguments, str(1 + more)) for more in (0, _MORE)
+    )
+    return (often - once) // _MORE, int(np.load(target).argmax())
 
 
 def main() -> None:
