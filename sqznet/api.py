@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from threading import Lock
 from typing import Any, overload
 
@@ -94,5 +93,5 @@ def load(
         variant=variant,
         preprocessing=None if preprocessing is None else resolve(preprocessing),
         labels=labels,
-        wiring=replace(checkpoint.wiring, **changes),
+        wiring=checkpoint.wiring._replace(**changes),
     )

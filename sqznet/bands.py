@@ -10,8 +10,8 @@ computed twice, and the memory grows with a map's width only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from sqznet import _kernels, graph
 from sqznet.program import Operand, Program, Value
@@ -31,8 +31,7 @@ BAND = 4 << 20
 STEP = 7
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """One layer's part of a band: it reads rows ``needed`` to ``read`` and writes rows ``first``
     to ``stop``. Of what it reads, rows up to ``kept`` were there for the band before."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqznet import graph, weights
 from sqznet.errors import SqznetError, WeightsError
@@ -74,7 +74,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         for key, text in checkpoint.metadata.items()
         if not key.startswith(metadata.PREFIX)
     }
-    complete = replace(checkpoint, metadata={**others, **stated})
+    complete = checkpoint._replace(metadata={**others, **stated})
     content = writers.encode(format_name, complete, network)
     checkpoint.require_unchanged()
     try:

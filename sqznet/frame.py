@@ -7,7 +7,6 @@ sample of U and V counts for the two by two pixels that share it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqznet._pixels import Yuv420
@@ -24,7 +23,6 @@ FORMATS = ("rgb", "bgr", "i420", "yv12", "nv12", "nv21")
 LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
 
 
-@dataclass(frozen=True)
 class Frame(Pixels):
     """A picture in memory; `wrap` makes one. `height` and `width` are in pixels."""
 

@@ -12,15 +12,14 @@ Sources: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); torch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqznet.errors import SqznetError, WeightsError, printable
 
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Conv:
+class Conv(NamedTuple):
     """The stem: a convolution, then ReLU. ``padding``: zero pixels on each side of its input."""
 
     name: str
@@ -34,8 +33,7 @@ class Conv:
         return 0 if size < 1 or padded < self.kernel else (padded - self.kernel) // self.stride + 1
 
 
-@dataclass(frozen=True)
-class MaxPool:
+class MaxPool(NamedTuple):
     """3x3 windows, stride 2; in ceil mode a last, clipped window counts."""
 
     ceil_mode: bool = True
@@ -44,8 +42,7 @@ class MaxPool:
         return max(0, (size - 2) // 2 + 1 if self.ceil_mode else (size - 3) // 2 + 1)
 
 
-@dataclass(frozen=True)
-class Fire:
+class Fire(NamedTuple):
     """Squeeze 1x1, then expand 1x1 beside expand 3x3; a bypass adds the input to the output.
 
     ``bypass`` is ``None``, ``"simple"`` (the input itself) or ``"complex"`` (the input through a
@@ -63,8 +60,7 @@ class Fire:
         return self.expand1x1 + self.expand3x3
 
 
-@dataclass(frozen=True)
-class Classifier:
+class Classifier(NamedTuple):
     """1x1 convolution, ReLU, global average. ``padding`` is the convolution's own, see
     ``ClassifierArgs`` in the kernels."""
 
@@ -76,8 +72,7 @@ class Classifier:
 Layer = Conv | MaxPool | Fire | Classifier
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(NamedTuple):
     """One SqueezeNet: its variant's name and its layers, input first."""
 
     variant: str
@@ -139,8 +134,7 @@ class Network:
         return size
 
 
-@dataclass(frozen=True)
-class Wiring:
+class Wiring(NamedTuple):
     """What the tensors of a SqueezeNet leave open, and where its sources differ.
 
     conv1_padding, conv10_padding: zero pixels around the input of that convolution, 0 to 3.
@@ -155,8 +149,7 @@ class Wiring:
     softmax: bool = False
 
 
-@dataclass(frozen=True)
-class Topology:
+class Topology(NamedTuple):
     """What fixes a variant: the stem's kernel and which positions hold fires and pools."""
 
     kernel: int
@@ -173,7 +166,7 @@ TOPOLOGIES = {
 SIMPLE_BYPASS = (1, 3, 5, 7)
 BYPASSES = {"": None, "_simple_bypass": "simple", "_complex_bypass": "complex"}
 VARIANTS = tuple(base + suffix for base in TOPOLOGIES for suffix in BYPASSES)
-
+_DEFAULT_WIRING = Wiring()
 
 # Half of the largest kernel, 7x7: more would only add rows that see nothing of the photo.
 MAX_PADDING = 3
@@ -185,7 +178,7 @@ def network_for(
     shapes: Mapping[str, Shape],
     variant: str | None = None,
     origin: str = "the tensors",
-    wiring: Wiring = Wiring(),
+    wiring: Wiring = _DEFAULT_WIRING,
 ) -> Network:
     """The network that tensors of these names and shapes (OIHW) belong to, wired as told.
 

@@ -15,7 +15,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -87,7 +86,6 @@ _HIGH_BYTE = {
 _ORIENTATION_TAG = 0x0112
 
 
-@dataclass(frozen=True)
 class Pixels:
     """A decoded photo.
 
@@ -97,11 +95,14 @@ class Pixels:
     bgr: the colours come in the order blue, green, red.
     """
 
-    data: Any
-    height: int
-    width: int
-    channels: int
-    bgr: bool = False
+    def __init__(
+        self, data: Any, height: int, width: int, channels: int, bgr: bool = False
+    ) -> None:
+        self.data = data
+        self.height = height
+        self.width = width
+        self.channels = channels
+        self.bgr = bgr
 
 
 def decode(source: Source, needed: Needed | None = None) -> Pixels:

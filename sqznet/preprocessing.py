@@ -7,10 +7,9 @@ any other, so that way travels with the weights as a `Preprocessing`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
 from operator import index
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 
 from sqznet.errors import SqznetError
 
@@ -26,8 +25,17 @@ MAX_SIDE = 4096
 _CROP_FROM, _CROP_TO = 256, 224
 
 
-@dataclass(frozen=True)
-class Preprocessing:
+class _Preprocessing(NamedTuple):
+    size: tuple[int, int]
+    fit: str
+    channel_order: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    rounding: str
+    resize: tuple[int, int] | None
+
+
+class Preprocessing(_Preprocessing):
     """Resize, cut out `size`, then x = (v - mean) / std for every grey level v in 0..255.
 
     size: (height, width) in pixels, each 1..4096; an int n means (n, n).
@@ -46,26 +54,33 @@ class Preprocessing:
     The levels' defaults are torchvision's. Raises SqznetError, naming the field, on anything else.
     """
 
-    size: tuple[int, int] = (224, 224)
-    fit: str = "crop"
-    channel_order: str = "rgb"
-    mean: tuple[float, float, float] = (255 * 0.485, 255 * 0.456, 255 * 0.406)
-    std: tuple[float, float, float] = (255 * 0.229, 255 * 0.224, 255 * 0.225)
-    rounding: str = "nearest"
-    resize: tuple[int, int] | None = None
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        set_field = object.__setattr__  # the dataclass is frozen
-        set_field(self, "size", _checked_size("size", self.size))
-        _check_choice("fit", self.fit, FITS)
-        _check_choice("channel_order", self.channel_order, CHANNEL_ORDERS)
-        _check_choice("rounding", self.rounding, ROUNDINGS)
-        if self.resize is not None:
-            set_field(self, "resize", _checked_size("resize", self.resize, least=self.size))
-        set_field(self, "mean", _checked_levels("mean", self.mean))
-        set_field(self, "std", _checked_levels("std", self.std))
-        if min(self.std) < 1e-6:
-            raise SqznetError(f"preprocessing: std is {self.std}, expected 1e-6 or more")
+    def __new__(
+        cls,
+        size: int | tuple[int, int] = (224, 224),
+        fit: str = "crop",
+        channel_order: str = "rgb",
+        mean: tuple[float, float, float] = (255 * 0.485, 255 * 0.456, 255 * 0.406),
+        std: tuple[float, float, float] = (255 * 0.229, 255 * 0.224, 255 * 0.225),
+        rounding: str = "nearest",
+        resize: int | tuple[int, int] | None = None,
+    ) -> Preprocessing:
+        size = _checked_size("size", size)
+        _check_choice("fit", fit, FITS)
+        _check_choice("channel_order", channel_order, CHANNEL_ORDERS)
+        _check_choice("rounding", rounding, ROUNDINGS)
+        if resize is not None:
+            resize = _checked_size("resize", resize, least=size)
+        mean = _checked_levels("mean", mean)
+        std = _checked_levels("std", std)
+        if min(std) < 1e-6:
+            raise SqznetError(f"preprocessing: std is {std}, expected 1e-6 or more")
+        return super().__new__(cls, size, fit, channel_order, mean, std, rounding, resize)
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Preprocessing:  # type: ignore[override]
+        return cls(*iterable)  # so that _replace checks, too
 
     @property
     def resized(self) -> tuple[int, int]:
@@ -97,13 +112,13 @@ class Preprocessing:
         """
         if not isinstance(values, Mapping):
             raise SqznetError(f"preprocessing: found {_shown(values)}, expected a mapping")
-        names = [field.name for field in fields(cls)]
         for name in values:
-            if name not in names:
+            if name not in cls._fields:
                 raise SqznetError(
-                    f"preprocessing: unknown field {_shown(name)}, expected {', '.join(names)}"
+                    f"preprocessing: unknown field {_shown(name)}, "
+                    f"expected {', '.join(cls._fields)}"
                 )
-        missing = [name for name in names if name not in (*values, *_OPTIONAL)]
+        missing = [name for name in cls._fields if name not in (*values, *_OPTIONAL)]
         if missing:
             raise SqznetError(f"preprocessing: {', '.join(missing)} missing")
         return cls(**values)

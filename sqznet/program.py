@@ -7,23 +7,23 @@ calling the steps in order. No step allocates, and the kernels release the GIL.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
+from typing import NamedTuple
 
 from sqznet import _kernels
 
 Shape = tuple[int, int, int, int]
 
 
-@dataclass(eq=False)
 class Value:
     """A map between layers: its NHWC shape and the steps that use it first and last."""
 
-    shape: Shape
-    first: int
-    last: int
-    offset: int = 0
+    def __init__(self, shape: Shape, first: int, last: int) -> None:
+        self.shape = shape
+        self.first = first
+        self.last = last
+        self.offset = 0  # in the arena, until `Program.allocate` says it
 
     @property
     def floats(self) -> int:
@@ -35,8 +35,7 @@ class Value:
         return Rows(self, image, first, stop)
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """Rows ``first`` to ``stop`` of one image of a value, as a map of their own."""
 
     value: Value
@@ -61,17 +60,17 @@ class Rows:
 Operand = Value | Rows
 
 
-@dataclass
 class Program:
     """Values and steps of one input size; a step names its operands, not yet any memory.
 
     ``layer``: the index of the layer that steps are appended for.
     """
 
-    values: list[Value] = field(default_factory=list)
-    steps: list[tuple[Callable[..., None], tuple[Operand, ...]]] = field(default_factory=list)
-    layers: list[int] = field(default_factory=list)  # of each step
-    layer: int = 0
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self.steps: list[tuple[Callable[..., None], tuple[Operand, ...]]] = []
+        self.layers: list[int] = []  # of each step
+        self.layer = 0
 
     def value(self, *shape: int) -> Value:
         n, h, w, c = shape

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,5 +72,5 @@ def assert_same(one: Path, other: Path) -> None:
     assert (a.preprocessing, a.labels) == (b.preprocessing, b.labels)
     # An ONNX file ends in logits.
     softmax = a.wiring.softmax and b.format != "onnx"
-    assert b.wiring == replace(a.wiring, softmax=softmax)
+    assert b.wiring == a.wiring._replace(softmax=softmax)
     assert a.metadata.get("provenance") == b.metadata.get("provenance")

@@ -41,7 +41,7 @@ def test_every_format_keeps_everything(
     source = source_file(tmp_path, base, bypass, wiring)
     target = tmp_path / f"target{ending}"
     done = convert(source, target)
-    assert vars(weights.read(source).wiring) == wiring
+    assert weights.read(source).wiring._asdict() == wiring
     assert_same(source, target)
     checkpoint = weights.read(target)
     assert checkpoint.format == done.format == {".pth": "torch"}.get(ending, ending[1:])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +110,7 @@ def test_crop_has_pillows_grey_levels(
     isa: str, height: int, width: int, side: int, seed: int, rounding: str
 ) -> None:
     photo = noise(height, width, seed=seed)
-    pre = replace(levels_only((side, side), "crop"), rounding=rounding)
+    pre = levels_only((side, side), "crop")._replace(rounding=rounding)
     ours = feed(decode(photo), pre, isa)
     np.testing.assert_array_equal(ours, cropped(Image.fromarray(photo), side, rounding))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,7 @@ def fingerprint(checkpoint: Checkpoint) -> str:
         digest.update(tensor.data)
     if checkpoint.activations:
         rounding = {
-            place: [asdict(grid) for grid in grids]
+            place: [grid._asdict() for grid in grids]
             for place, grids in checkpoint.activations.items()
         }
         digest.update(f"{compact(rounding)}\n".encode())

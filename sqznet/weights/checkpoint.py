@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from sqznet.errors import WeightsError
 from sqznet.graph import Wiring
@@ -23,8 +24,13 @@ _FIRST_TENSOR = "features.0.weight"
 _COUNTER_SUFFIX = "num_batches_tracked"
 
 
-@dataclass(frozen=True)
-class RawTensor:
+class _RawTensor(NamedTuple):
+    dtype: str
+    shape: tuple[int, ...]
+    data: memoryview
+
+
+class RawTensor(_RawTensor):
     """A tensor as the file holds it, not yet converted.
 
     dtype: "float16", "bfloat16", "float32" or "float64".
@@ -35,29 +41,30 @@ class RawTensor:
     Raises WeightsError if dtype, shape and data do not agree.
     """
 
-    dtype: str
-    shape: tuple[int, ...]
-    data: memoryview
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        if self.dtype not in FLOAT_SIZES:
+    def __new__(cls, dtype: str, shape: tuple[int, ...], data: memoryview) -> RawTensor:
+        if dtype not in FLOAT_SIZES:
             raise WeightsError(
-                f"element type {shown(self.dtype)}, expected one of {', '.join(FLOAT_SIZES)}"
+                f"element type {shown(dtype)}, expected one of {', '.join(FLOAT_SIZES)}"
             )
-        if len(self.shape) > MAX_DIMENSIONS:
+        if len(shape) > MAX_DIMENSIONS:
             raise WeightsError(
-                f"a tensor of {len(self.shape)} dimensions, expected {MAX_DIMENSIONS} at most"
+                f"a tensor of {len(shape)} dimensions, expected {MAX_DIMENSIONS} at most"
             )
-        expected = element_count(self.shape) * FLOAT_SIZES[self.dtype]
-        if self.data.nbytes != expected:
+        expected = element_count(shape) * FLOAT_SIZES[dtype]
+        if data.nbytes != expected:
             raise WeightsError(
-                f"a {self.dtype} tensor of shape {self.shape} has {self.data.nbytes} bytes, "
-                f"expected {expected}"
+                f"a {dtype} tensor of shape {shape} has {data.nbytes} bytes, expected {expected}"
             )
+        return super().__new__(cls, dtype, shape, data)
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> RawTensor:  # type: ignore[override]
+        return cls(*iterable)  # so that _replace checks, too
 
 
-@dataclass(frozen=True)
-class Quantization:
+class Quantization(NamedTuple):
     """A grid of numbers that a file rounds its activations to.
 
     Each becomes scale * (n - zero_point), where n is the whole number nearest to it on that scale
@@ -70,8 +77,7 @@ class Quantization:
     high: int
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """The content of one weights file.
 
     path: the file, as error messages show it.
@@ -99,10 +105,10 @@ class Checkpoint:
     variant: str | None
     preprocessing: Preprocessing
     labels: tuple[str, ...] | None
-    wiring: Wiring = field(default_factory=Wiring)
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    wiring: Wiring = Wiring()
+    reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
-    activations: Mapping[str, tuple[Quantization, ...]] = field(default_factory=dict)
+    activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
 
     def require_unchanged(self) -> None:
         """Raises WeightsError if a file that tensors lie in was written to since it was mapped.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from sqznet.graph import Wiring
@@ -52,7 +51,7 @@ def interpret(name: str, content: Content) -> Checkpoint:
         wiring = config.wiring
         reasons |= dict.fromkeys((*_WIRED, "variant"), _CONFIG)
         if config.size is not None:
-            preprocessing = replace(preprocessing, size=config.size)
+            preprocessing = preprocessing._replace(size=config.size)
             reasons["preprocessing"] += f", at the size in {_CONFIG}"
         if config.simple_bypass:
             variant = f"{base}_simple_bypass"
@@ -83,7 +82,7 @@ def _oihw(named: Mapping[str, keras_layers.Convolution]) -> dict[str, RawTensor]
     tensors = {}
     for name, conv in named.items():
         tensors[f"{name}.weight"] = _transposed(conv.kernel)
-        tensors[f"{name}.bias"] = replace(conv.bias, data=memoryview(bytes(conv.bias.data)))
+        tensors[f"{name}.bias"] = conv.bias._replace(data=memoryview(bytes(conv.bias.data)))
     return tensors
 
 

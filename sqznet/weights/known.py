@@ -7,7 +7,7 @@ https://huggingface.co/onnxmodelzoo; the Open Model Zoo's ``squeezenet1.1/model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqznet.preprocessing import PRESETS
 from sqznet.weights.checkpoint import Checkpoint
@@ -109,8 +109,7 @@ def with_preset(checkpoint: Checkpoint, data: memoryview) -> Checkpoint:
     known = find(data, checkpoint.format)
     if known is None:
         return checkpoint
-    return replace(
-        checkpoint,
+    return checkpoint._replace(
         preprocessing=PRESETS[known.preset],
         reasons={**checkpoint.reasons, "preprocessing": f"its hash: this is {known.name}"},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqznet.errors import WeightsError, printable
 
@@ -13,8 +13,7 @@ from sqznet.errors import WeightsError, printable
 MAX_BYTES = 1 << 28
 
 
-@dataclass(frozen=True)
-class WeightsFile:
+class WeightsFile(NamedTuple):
     """A file to read weights from.
 
     path: as the file system knows it.

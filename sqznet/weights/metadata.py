@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.graph import MAX_PADDING, Wiring
@@ -31,8 +30,7 @@ _MAX_DIGITS = 19
 _STATED = "the file's metadata"
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(NamedTuple):
     """The entries' values, and why each is what it is; see `Checkpoint` for their meaning."""
 
     variant: str | None
@@ -56,7 +54,7 @@ def parse(metadata: Mapping[str, str], format_name: str) -> Description:
         labels=_labels(metadata),
         wiring=_wiring(wiring),
         reasons={"preprocessing": default}
-        | {name: _STATED if name in wiring else default for name in asdict(Wiring())}
+        | {name: _STATED if name in wiring else default for name in Wiring._fields}
         | stated,
     )
 
@@ -94,7 +92,7 @@ def dump(
     entries = {
         "variant": variant,
         "preprocessing": compact(preprocessing.to_dict()),
-        "wiring": compact(asdict(wiring)),
+        "wiring": compact(wiring._asdict()),
     }
     return entries if labels is None else {**entries, "labels": compact(labels)}
 
@@ -123,7 +121,7 @@ def _preprocessing(metadata: Mapping[str, str]) -> Preprocessing:
 
 
 def _wiring(values: Mapping[str, Any]) -> Wiring:
-    known = asdict(Wiring())
+    known = Wiring()._asdict()
     for name, value in values.items():
         if name not in known:
             raise WeightsError(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqznet.errors import WeightsError
 from sqznet.preprocessing import MAX_SIDE, PRESETS
@@ -98,7 +98,7 @@ def read(file: WeightsFile) -> Checkpoint:
         tensors=tensors,
         metadata={},
         variant=found.variant,
-        preprocessing=replace(PRESETS["ncnn"], size=size or PRESETS["ncnn"].size),
+        preprocessing=PRESETS["ncnn"]._replace(size=size or PRESETS["ncnn"].size),
         labels=None,
         wiring=found.wiring,
         reasons={

@@ -6,7 +6,6 @@ The format is a protobuf message, ModelProto (https://github.com/onnx/onnx/blob/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from sqznet.errors import WeightsError
 from sqznet.preprocessing import PRESETS, Preprocessing
@@ -125,4 +124,4 @@ def _default_preprocessing(
     )
     if size is None or size == preset.size:
         return preset, reason
-    return replace(preset, size=size), f"{reason}, at the size of the graph's input"
+    return preset._replace(size=size), f"{reason}, at the size of the graph's input"

@@ -10,7 +10,6 @@ that is not float32 goes through a Cast.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
 
 from sqznet.graph import Classifier, Conv, Fire, MaxPool, Network, expected_shapes
 from sqznet.weights import metadata
@@ -32,8 +31,8 @@ _VARINT, _BYTES = 0, 2  # protobuf's wire types
 def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     """An ONNX file of the network, without a softmax; its metadata says so."""
     height, width = checkpoint.preprocessing.size
-    wiring = replace(checkpoint.wiring, softmax=False)
-    entries = {**checkpoint.metadata, "wiring": metadata.compact(asdict(wiring))}
+    wiring = checkpoint.wiring._replace(softmax=False)
+    entries = {**checkpoint.metadata, "wiring": metadata.compact(wiring._asdict())}
     nodes = _Nodes()
     tensors = []
     for name in expected_shapes(network):
