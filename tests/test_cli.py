@@ -283,6 +283,13 @@ def test_help_names_the_commands(run: Run) -> None:
     assert "info" in out
 
 
+def test_help_is_as_wide_as_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in (100, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        widest = max(map(len, run("classify", "--help").out.splitlines()))
+        assert columns - 20 < widest < columns
+
+
 def test_the_installed_command_and_the_module_agree(tmp_path: Path) -> None:
     installed = spawn(tmp_path, script(), "classify", COFFEE)
     module = spawn(tmp_path, sys.executable, "-m", "sqznet", "classify", COFFEE)

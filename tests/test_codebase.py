@@ -151,6 +151,27 @@ def test_classifying_a_file_imports_no_numpy(tmp_path: Path) -> None:
     )
 
 
+def test_classifying_a_file_imports_nothing_slow(tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = tmp_path / "photo.jpg"
+    Image.radial_gradient("L").convert("RGB").save(path)
+    run_script(
+        """
+        import sys
+        import argparse, PIL.JpegImagePlugin
+        theirs = set(sys.modules)  # what some releases of Python and Pillow import themselves
+        import sqznet
+        from sqznet import cli
+        assert len(sqznet.classify(sys.argv[1])) == 5
+        assert cli.main(["classify", sys.argv[1], "-o", "out.csv"]) == 0
+        slow = {"dataclasses", "inspect", "shutil", "tempfile"} & (set(sys.modules) - theirs)
+        assert not slow, slow
+        """,
+        str(path),
+    )
+
+
 # --- The installed package -------------------------------------------------------------------
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +239,21 @@ def test_presets_survive_json(name: str) -> None:
     assert again == pre == resolve(pre) == resolve(pre.to_dict())
 
 
+def test_every_way_to_change_and_to_copy_one() -> None:
+    pre = PRESETS["keras"]
+    assert pre._replace(size=99, mean=[1, 2, 3]) == Preprocessing(
+        (99, 99), "squash", "bgr", (1.0, 2.0, 3.0), (1.0, 1.0, 1.0)
+    )
+    for again in (copy.copy(pre), pickle.loads(pickle.dumps(pre)), Preprocessing(*pre)):
+        assert type(again) is Preprocessing
+        assert again == pre
+        assert hash(again) == hash(pre)
+    assert repr(pre).startswith("Preprocessing(size=(227, 227), fit='squash', ")
+    for name in ("fit", "no_field"):
+        with pytest.raises(AttributeError):
+            setattr(pre, name, "crop")
+
+
 def test_sizes_of_other_integer_types() -> None:
     assert Preprocessing(np.int64(7)).size == (7, 7)
     assert Preprocessing((np.uint8(7), 8)).size == (7, 8)
@@ -260,6 +277,8 @@ def test_wrong_values_name_their_field(field: str, value: Any) -> None:
     values = {**PRESETS["keras"].to_dict(), field: value}
     with pytest.raises(SqznetError, match=f"^preprocessing: {field} is ") as caught:
         Preprocessing.from_dict(values)
+    with pytest.raises(SqznetError, match=f"^preprocessing: {field} is "):
+        PRESETS["keras"]._replace(**{field: value})
     message = str(caught.value)
     assert "expected" in message
     assert "\n" not in message

@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 
 from sqznet import weights
+from sqznet.errors import WeightsError
 from sqznet.preprocessing import PRESETS
 from sqznet.weights import Checkpoint, RawTensor
 
@@ -48,6 +49,21 @@ def assert_small(checkpoint: Checkpoint) -> None:
     for name, (_, shape, expected) in files.TENSORS.items():
         assert checkpoint.tensors[name].shape == shape
         assert values(checkpoint.tensors[name]) == list(expected)
+
+
+def test_a_tensor_is_checked_however_it_is_made() -> None:
+    tensor = RawTensor("float16", (2, 3), memoryview(bytes(12)))
+    assert tensor._replace(shape=(6,)) == RawTensor("float16", (6,), memoryview(bytes(12)))
+    for changes, message in (
+        ({"dtype": "int8"}, "element type 'int8', expected one of float16"),
+        ({"dtype": "float32"}, r"a float32 tensor of shape \(2, 3\) has 12 bytes, expected 24"),
+        ({"shape": (1,) * 9}, "a tensor of 9 dimensions, expected 8 at most"),
+        ({"data": memoryview(b"")}, "has 0 bytes, expected 12"),
+    ):
+        with pytest.raises(WeightsError, match=message):
+            tensor._replace(**changes)
+        with pytest.raises(WeightsError, match=message):
+            RawTensor(**{**tensor._asdict(), **changes})
 
 
 # The bundled checkpoint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqznet
@@ -20,12 +21,20 @@ EXIT_OK = 0
 EXIT_UNREADABLE = 1
 EXIT_USAGE = 2
 
+# argparse makes a formatter for every argument, to check it. One that is not told its width imports
+# shutil, and with it three compressors, to ask for the terminal's.
+_FORMATTER = partial(argparse.HelpFormatter, width=80)
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as every other error of this command is."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, **options)
+        super().__init__(allow_abbrev=False, formatter_class=_FORMATTER, **options)
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.HelpFormatter  # as wide as the terminal
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{printable(f'sqznet: {message}')} (see '{self.prog} --help')\n")
