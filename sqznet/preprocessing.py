@@ -51,7 +51,8 @@ class Preprocessing(_Preprocessing):
     resize: (height, width) in pixels, `size` or more, or an int as above; None stands for `size`
         itself where the photo is squashed and 256/224 of it where it is cropped.
 
-    The levels' defaults are torchvision's. Raises SqznetError, naming the field, on anything else.
+    The levels' defaults are torchvision's. ``pre._replace(fit="squash")`` is one with another
+    field. Both raise SqznetError, naming the field, on anything else.
     """
 
     __slots__ = ()
