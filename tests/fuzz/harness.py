@@ -9,7 +9,6 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -49,11 +48,10 @@ def fuzz(target: Callable[[Any], object], given_by: st.SearchStrategy[Any], exam
     run(given(given_by)(target))()
 
 
-@dataclass(frozen=True)
 class HeldFile(WeightsFile):
     """A weights file that lies in memory, as its neighbours do."""
 
-    neighbours: Mapping[str, bytes] = field(default_factory=dict)
+    neighbours: Mapping[str, bytes]
 
     def beside(self, name: str) -> WeightsFile | None:
         return held(name, self.neighbours[name]) if self.neighbours.get(name) else None
@@ -63,7 +61,9 @@ def held(name: str, content: bytes, neighbours: Mapping[str, bytes] | None = Non
     """The file of this name and content, which is not empty."""
     mapped = mmap.mmap(-1, len(content))
     mapped[:] = content
-    return HeldFile(name, name, memoryview(mapped).toreadonly(), neighbours or {})
+    file = HeldFile(name, name, memoryview(mapped).toreadonly())
+    file.neighbours = neighbours or {}
+    return file
 
 
 def attempt(
