@@ -101,9 +101,8 @@ class Steps:
     def inputs(self) -> Iterator[Array]:
         """What each step reads, (N, H, W, C), a copy."""
         _kernels.import_nchw(self.pool, self.fed, self.workspace.input)
-        for step in self.workspace.steps:
-            source = next(a for a in step.args if isinstance(a, _kernels.Tensor))
-            yield np.array(source)
+        for step, operands in zip(self.workspace.steps, self.workspace.operands, strict=True):
+            yield np.array(operands[0])
             step()
 
     def densities(self) -> list[float]:

@@ -111,7 +111,9 @@ def _move(program: Program, value: Value, reader: Turn, held: int) -> None:
     """To the value's start, the rows that its reader needs again."""
     again, moved = reader.kept - reader.needed, reader.needed - held
     if again > 0 and moved > 0:
-        program.step(_kernels.move, value.rows(0, moved, moved + again), value.rows(0, 0, again))
+        program.step(
+            _kernels.bind_move, value.rows(0, moved, moved + again), value.rows(0, 0, again)
+        )
 
 
 def plan_of(layers: Sequence[graph.Layer], heights: Sequence[int], rows: int) -> list[list[Turn]]:

@@ -68,7 +68,7 @@ class FloatLayers:
     def add(self, program: Program, index: int, x: Operand, y: Operand, above: int = 0) -> None:
         layer = self._network.layers[index]
         if isinstance(layer, graph.MaxPool):
-            pool = partial(_kernels.max_pool, self._table, self._pool)
+            pool = partial(_kernels.bind_max_pool, self._table, self._pool)
             program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
         elif not isinstance(layer, graph.Fire):
             self._step(program, self._packed[layer.name], x, y)
@@ -84,7 +84,7 @@ class FloatLayers:
         kernel = self._packed[fire.name]
         assert isinstance(kernel, _kernels.Fire)
         scratch = self._scratch(program, kernel, y)
-        program.step(partial(kernel, self._pool, above=above), x, scratch, y)
+        program.step(partial(kernel.bind, self._pool, above=above), x, scratch, y)
         if fire.bypass is None:
             return
         if isinstance(x, Rows):  # of them, those that are written
@@ -93,10 +93,10 @@ class FloatLayers:
             through = program.value(*y.shape)
             self._step(program, self._packed[f"{fire.name}.bypass"], x, through)
             x = through
-        program.step(partial(_kernels.add, self._table, self._pool), x, y, y)
+        program.step(partial(_kernels.bind_add, self._table, self._pool), x, y, y)
 
     def _step(self, program: Program, kernel: PackedLayer, x: Operand, y: Operand) -> None:
-        program.step(partial(kernel, self._pool), x, self._scratch(program, kernel, x), y)
+        program.step(partial(kernel.bind, self._pool), x, self._scratch(program, kernel, x), y)
 
     def _scratch(self, program: Program, kernel: PackedLayer, x: Operand) -> Value:
         n, h, w, _ = x.shape

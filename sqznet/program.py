@@ -1,13 +1,13 @@
 """What runs for one input size: steps over values, and the arena in which the values lie.
 
 A step is a kernel bound to its packed weights and to parts of one arena; running the network is
-calling the steps in order. No step allocates, and the kernels release the GIL.
+calling the steps in order. No step allocates. Kernels run one after the other without the GIL: to
+take it again after each of them would be to wait for other threads each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -59,6 +59,10 @@ class Rows(NamedTuple):
 
 Operand = Value | Rows
 
+# What runs a step, and what makes it of the step's tensors.
+Run = Callable[[], None]
+Bind = Callable[..., Run]
+
 
 class Program:
     """Values and steps of one input size; a step names its operands, not yet any memory.
@@ -68,7 +72,7 @@ class Program:
 
     def __init__(self) -> None:
         self.values: list[Value] = []
-        self.steps: list[tuple[Callable[..., None], tuple[Operand, ...]]] = []
+        self.steps: list[tuple[Bind, tuple[Operand, ...]]] = []
         self.layers: list[int] = []  # of each step
         self.layer = 0
 
@@ -78,11 +82,11 @@ class Program:
         self.values.append(Value((n, h, w, c), now, now))
         return self.values[-1]
 
-    def step(self, kernel: Callable[..., None], *operands: Operand) -> None:
+    def step(self, bind: Bind, *operands: Operand) -> None:
         for operand in operands:
             value = operand.value if isinstance(operand, Rows) else operand
             value.last = len(self.steps)
-        self.steps.append((kernel, operands))
+        self.steps.append((bind, operands))
         self.layers.append(self.layer)
 
     def allocate(self) -> int:
@@ -105,7 +109,8 @@ class Workspace:
     without a classifier.
 
     ``border``: pixels around each image that belong to the source and stay zero. ``kept``: maps
-    (N, H, W, C) that outlive the run, by their layer's name.
+    (N, H, W, C) that outlive the run, by their layer's name. ``steps`` and ``operands``, the
+    tensors of each, are for who looks at the steps one by one.
     """
 
     def __init__(
@@ -122,7 +127,11 @@ class Workspace:
             return arena.part(operand.offset, operand.shape)
 
         self.nbytes = arena.shape[3] * 4
-        self.steps = [partial(kernel, *map(tensor, operands)) for kernel, operands in program.steps]
+        self.operands = [list(map(tensor, operands)) for _, operands in program.steps]
+        self.steps: list[Run] = [
+            bind(*tensors) for (bind, _), tensors in zip(program.steps, self.operands, strict=True)
+        ]
+        self._run = _in_a_row(self.steps)
         self._layers = program.layers
         self._source = tensor(source)
         self._border = border
@@ -137,13 +146,24 @@ class Workspace:
 
     def run(self) -> None:
         """From ``input`` (N, H, W, 3) to ``logits`` (N, 1, 1, classes)."""
-        for step in self.steps:
-            step()
+        self._run()
 
-    def by_layer(self) -> Iterator[tuple[int, list[Callable[[], None]]]]:
+    def by_layer(self) -> Iterator[tuple[int, list[Run]]]:
         """The steps in order, those of one layer together: its index and them.
 
         Where a map is worked on by bands of rows, each layer comes once for each band.
         """
         for index, group in groupby(zip(self._layers, self.steps, strict=True), lambda s: s[0]):
             yield index, [step for _, step in group]
+
+
+def _in_a_row(steps: list[Run]) -> Run:
+    kernels = [step for step in steps if isinstance(step, _kernels.Step)]
+    if len(kernels) == len(steps):
+        return _kernels.Sequence(kernels)
+
+    def run() -> None:
+        for step in steps:
+            step()
+
+    return run

@@ -51,7 +51,7 @@ class RoundedLayers:
         if isinstance(layer, graph.Conv):
             self._conv(program, layer.name, x, y)
         elif isinstance(layer, graph.MaxPool):
-            pool = partial(_kernels.max_pool, self._table, self._pool)
+            pool = partial(_kernels.bind_max_pool, self._table, self._pool)
             program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
             # Behind the first layer, features.0, stands its ReLU, features.1.
             self._round(program, f"features.{index + 1}", y)
@@ -61,7 +61,7 @@ class RoundedLayers:
             x = _padded(program, x, layer.padding)
             maps = program.value(*x.shape[:3], layer.classes)
             self._conv(program, layer.name, x, maps)
-            program.step(_average, maps, y)
+            program.step(partial(partial, _average), maps, y)
             self._round(program, "average", y)
 
     def on(self, pool: _kernels.ThreadPool) -> RoundedLayers:
@@ -78,23 +78,23 @@ class RoundedLayers:
         squeezed = conv("squeeze", x, fire.squeeze)
         ones = conv("expand1x1", squeezed, fire.expand1x1)
         threes = conv("expand3x3", _padded(program, squeezed, 1), fire.expand3x3)
-        program.step(_concat, ones, threes, y)
+        program.step(partial(partial, _concat), ones, threes, y)
         self._round(program, f"{fire.name}.concat", y)
         if fire.bypass is not None:
             if fire.bypass == "complex":
                 x = conv("bypass", x, fire.channels)
-            program.step(partial(_kernels.add, self._table, self._pool), x, y, y)
+            program.step(partial(_kernels.bind_add, self._table, self._pool), x, y, y)
             self._round(program, f"{fire.name}.add", y)
 
     def _conv(self, program: Program, name: str, x: Operand, y: Operand) -> Operand:
         conv, (n, h, w, _) = self._convs[name], x.shape
         scratch = program.value(1, 1, 1, max(1, conv.scratch(n, h, w, self._pool.threads)))
-        program.step(partial(conv, self._pool), x, scratch, y)
+        program.step(partial(conv.bind, self._pool), x, scratch, y)
         return self._round(program, name, y)
 
     def _round(self, program: Program, place: str, x: Operand) -> Operand:
         for grid in self._activations.get(place, ()):
-            program.step(partial(_round_to, grid), x)
+            program.step(partial(partial, _round_to, grid), x)
         return x
 
 
@@ -112,7 +112,7 @@ def _padded(program: Program, x: Operand, border: int) -> Operand:
         return x
     n, height, width, channels = x.shape
     y = program.value(n, height + 2 * border, width + 2 * border, channels)
-    program.step(partial(_pad, border), x, y)
+    program.step(partial(partial, _pad, border), x, y)
     return y
 
 

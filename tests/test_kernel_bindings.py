@@ -283,6 +283,47 @@ def test_wrong_calls_raise(name: str) -> None:
         WRONG_CALLS[name]()
 
 
+def test_steps_are_checked_where_they_are_bound() -> None:
+    x, y = Tensor((1, 5, 5, 3)), Tensor((1, 3, 3, 4))
+    with pytest.raises(ValueError, match="y has shape"):
+        conv().bind(POOL, x, SCRATCH, x)
+    with pytest.raises(ValueError, match="y has shape"):
+        _kernels.bind_max_pool(TABLE, POOL, x, y, True)
+    with pytest.raises(ValueError, match="b has shape"):
+        _kernels.bind_add(TABLE, POOL, x, y, x)
+    with pytest.raises(ValueError, match="y has shape"):
+        _kernels.bind_move(x, y)
+    with pytest.raises(ValueError, match="contiguous"):
+        _kernels.bind_move(x.inside(1), x.inside(1))
+    for wrong in (None, [None], [lambda: None], conv()):
+        with pytest.raises(TypeError):
+            _kernels.Sequence(wrong)  # type: ignore[arg-type]
+
+
+def test_steps_keep_what_they_work_on() -> None:
+    """The layer, the pool and the tensors, which nobody else knows any more."""
+
+    def bound(y: Tensor) -> _kernels.Step:
+        x, scratch = Tensor((1, 5, 5, 3)), Tensor((1, 1, 1, 64))
+        weight, bias = Tensor((4, 3, 3, 3)), Tensor((4, 1, 1, 1))
+        np.asarray(x)[:] = np.asarray(weight)[:] = 1.0
+        return _kernels.Conv(TABLE, weight, bias).bind(_kernels.ThreadPool(2), x, scratch, y)
+
+    y, z = Tensor((1, 3, 3, 4)), Tensor((1, 3, 3, 4))
+    sequence = _kernels.Sequence([bound(y), _kernels.bind_add(TABLE, POOL, y, y, z)])
+    gc.collect()
+    sequence()
+    assert (np.asarray(y) == 27.0).all()
+    assert (np.asarray(z) == 54.0).all()
+
+
+def test_a_move_may_overlap() -> None:
+    whole = Tensor((1, 6, 2, 3))
+    np.asarray(whole)[:] = before = np.arange(36, dtype=np.float32).reshape(1, 6, 2, 3)
+    _kernels.bind_move(whole.part(12, (1, 4, 2, 3)), whole.part(0, (1, 4, 2, 3)))()
+    np.testing.assert_array_equal(np.asarray(whole)[:, :4], before[:, 2:])
+
+
 def test_overlapping_the_checks_nothing_was_written() -> None:
     """A refused call leaves its output alone."""
     y = Tensor((1, 3, 3, 5))

@@ -1,76 +1,24 @@
-// The Python module `sqznet._kernels`: tensors, packed layers, the thread pool and the chooser.
-// Shapes are checked here, once, so that nothing below can be handed a view that is too small.
+// The Python module `sqznet._kernels`: tensors, the thread pool and the chooser; layers.cpp has more.
 // numpy is never needed: tensors speak the buffer protocol.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <array>
-#include <cstring>
-#include <limits>
 #include <memory>
 #include <string>
 
+#include "bindings/layers.h"
+#include "bindings/tensor.h"
 #include "bindings/without_lock.h"
 #include "core/convert.h"
 #include "core/cpu.h"
 #include "core/dispatch.h"
-#include "core/layers.h"
 
 namespace py = pybind11;
 
 namespace sqz {
 namespace {
 
-using Shape = std::array<int, 4>;
 using Released = py::call_guard<WithoutLock>;
-
-std::string text(const View& v) {
-  return "(" + std::to_string(v.n) + ", " + std::to_string(v.h) + ", " + std::to_string(v.w) +
-         ", " + std::to_string(v.c) + ")";
-}
-
-void require(bool condition, const std::string& message) {
-  if (!condition) throw std::invalid_argument(message);
-}
-
-std::size_t elements(const Shape& s) {
-  std::size_t count = 1;
-  for (int d : s) {
-    require(d > 0, "a tensor's sizes must be positive");
-    require(count <= std::numeric_limits<std::ptrdiff_t>::max() / sizeof(float) / d,
-            "the tensor is too large");
-    count *= static_cast<std::size_t>(d);
-  }
-  return count;
-}
-
-View contiguous(float* data, const Shape& s) {
-  return contiguous_view(data, s[0], s[1], s[2], s[3]);
-}
-
-// A view and whatever keeps its memory alive.
-struct Tensor {
-  std::shared_ptr<void> owner;
-  View view;
-
-  static Tensor zeros(const Shape& shape) {
-    auto buffer = std::make_shared<Buffer>(elements(shape));
-    return {buffer, contiguous(buffer->data(), shape)};
-  }
-
-  // `floats` into this tensor's memory, which must be contiguous.
-  Tensor part(std::size_t offset, const Shape& shape) const {
-    const std::size_t size = static_cast<std::size_t>(view.n) * view.image;
-    require(is_contiguous(), "part() needs a contiguous tensor");
-    require(offset <= size && elements(shape) <= size - offset, "the part lies outside");
-    return {owner, contiguous(view.data + offset, shape)};
-  }
-
-  bool is_contiguous() const {
-    return view.pixel == view.c && view.row == view.pixel * view.w &&
-           view.image == view.row * view.h;
-  }
-};
 
 // A float32 tensor over memory that Python owns: no copy, no conversion.
 Tensor over(const py::buffer& object, const Shape& shape) {
@@ -128,115 +76,6 @@ void export_array(const Tensor& x, const Tensor& y) {
   export_nchw(x.view, y.view.data);
 }
 
-void require_weights(const Tensor& weight, const Tensor& bias) {
-  require(weight.is_contiguous() && bias.is_contiguous(), "weights must be contiguous");
-  require(bias.view.n * bias.view.image == weight.view.n, "one bias per output channel");
-}
-
-// `weight` is out x in x kh x kw in the tensor's four sizes, `bias` holds `out` values.
-Packed pack(const KernelTable& table, const Tensor& weight, const Tensor& bias) {
-  const View& w = weight.view;
-  require_weights(weight, bias);
-  return pack_conv(w.data, bias.view.data, w.n, w.h, w.w, w.c, table.conv_nr);
-}
-
-Packed pack_sized(const KernelTable& table, const Tensor& weight, const Tensor& bias, int kernel) {
-  require(weight.view.w == kernel && weight.view.c == kernel,
-          "the kernel must be " + std::to_string(kernel) + " x " + std::to_string(kernel));
-  return pack(table, weight, bias);
-}
-
-Packed pack_winograd_3x3(const KernelTable& table, const Tensor& weight, const Tensor& bias) {
-  const View& w = weight.view;
-  require_weights(weight, bias);
-  require(w.w == 3 && w.c == 3, "the kernel must be 3 x 3");
-  return pack_winograd(w.data, bias.view.data, w.n, w.h, 3, table.conv_nr);
-}
-
-void require_size(const View& v, int n, int h, int w, int c, const char* name) {
-  require(n > 0 && h > 0 && w > 0 && v.n == n && v.h == h && v.w == w && v.c == c,
-          std::string(name) + " has shape " + text(v) + ", expected (" + std::to_string(n) + ", " +
-              std::to_string(h) + ", " + std::to_string(w) + ", " + std::to_string(c) + ")");
-}
-
-// Scratch of at least the size that the layer asks for; its contents are of no interest.
-template <typename Layer>
-float* scratch_for(const Layer& layer, const ThreadPool& pool, const View& x,
-                   const Tensor& scratch) {
-  const View& v = scratch.view;
-  require(scratch.is_contiguous() && static_cast<std::size_t>(v.n) * v.image >=
-                                         layer.scratch(x.n, x.h, x.w, pool.threads()),
-          "scratch is smaller than the layer's scratch(n, h, w, threads)");
-  return v.data;
-}
-
-template <typename Layer>
-std::size_t scratch_of(const Layer& layer, int n, int h, int w, int threads) {
-  require(n > 0 && h > 0 && w > 0 && threads > 0, "sizes and threads must be positive");
-  return layer.scratch(n, h, w, threads);
-}
-
-void run_conv(const Conv& conv, ThreadPool& pool, const Tensor& x, const Tensor& scratch,
-              const Tensor& y) {
-  const Packed& p = conv.packed();
-  require_size(x.view, x.view.n, x.view.h, x.view.w, p.in, "x");
-  // A kernel row is read as one run of floats.
-  require(p.kw == 1 || x.view.pixel == x.view.c, "x's pixels must be adjacent");
-  require_size(y.view, x.view.n, conv.output_size(x.view.h, p.kh), conv.output_size(x.view.w, p.kw),
-               p.out, "y");
-  conv.run(pool, x.view, scratch_for(conv, pool, x.view, scratch), y.view);
-}
-
-void run_stem(const Stem& stem, ThreadPool& pool, const Tensor& x, const Tensor& scratch,
-              const Tensor& y) {
-  const View& v = x.view;
-  require_size(v, v.n, v.h, v.w, stem.inputs(), "x");
-  require_size(y.view, v.n, Stem::output_size(v.h), Stem::output_size(v.w), stem.outputs(), "y");
-  stem.run(pool, v, scratch_for(stem, pool, v, scratch), y.view);
-}
-
-void run_fire(const Fire& fire, ThreadPool& pool, const Tensor& x, const Tensor& scratch,
-              const Tensor& y, int above) {
-  const View &v = x.view, &out = y.view;
-  require_size(v, v.n, v.h, v.w, fire.squeeze().packed().in, "x");
-  require_size(out, v.n, out.h, v.w, fire.expand1().packed().out + fire.expand3().out, "y");
-  const int below = v.h - out.h - above;
-  require((above == 0 || above == 1) && (below == 0 || below == 1),
-          "of x, at most one row more than of y may be above and below");
-  fire.run(pool, v, scratch_for(fire, pool, out, scratch), out, above);
-}
-
-void run_classifier(const Classifier& classifier, ThreadPool& pool, const Tensor& x,
-                    const Tensor& scratch, const Tensor& logits) {
-  const View& v = x.view;
-  require_size(v, v.n, v.h, v.w, classifier.packed().in, "x");
-  require_size(logits.view, v.n, 1, 1, classifier.packed().out, "logits");
-  require(logits.is_contiguous(), "logits must be contiguous");
-  classifier.run(pool, v, scratch_for(classifier, pool, v, scratch), logits.view.data);
-}
-
-void run_max_pool(const KernelTable& table, ThreadPool& pool, const Tensor& x, const Tensor& y,
-                  bool ceil_mode) {
-  const View& v = x.view;
-  require_size(y.view, v.n, pooled_size(v.h, ceil_mode), pooled_size(v.w, ceil_mode), v.c, "y");
-  max_pool(table, pool, v, y.view);
-}
-
-void run_add(const KernelTable& table, ThreadPool& pool, const Tensor& a, const Tensor& b,
-             const Tensor& y) {
-  const View& v = a.view;
-  require_size(b.view, v.n, v.h, v.w, v.c, "b");
-  require_size(y.view, v.n, v.h, v.w, v.c, "y");
-  add(table, pool, v, b.view, y.view);
-}
-
-void run_move(const Tensor& x, const Tensor& y) {
-  const View& v = x.view;
-  require_size(y.view, v.n, v.h, v.w, v.c, "y");
-  require(x.is_contiguous() && y.is_contiguous(), "move needs contiguous tensors");
-  std::memmove(y.view.data, v.data, static_cast<std::size_t>(v.n) * v.image * sizeof(float));
-}
-
 void run_softmax(const KernelTable& table, const Tensor& x, const Tensor& y) {
   const View& v = x.view;
   require_size(y.view, v.n, v.h, v.w, v.c, "y");
@@ -286,64 +125,6 @@ void bind_tensors(py::module_& m) {
       });
   m.def("import_nchw", &import_array, py::arg("pool"), py::arg("x").noconvert(), py::arg("y"));
   m.def("export_nchw", &export_array, py::arg("x"), py::arg("y"));
-}
-
-void bind_layers(py::module_& m) {
-  py::class_<Conv>(m, "Conv")
-      .def(py::init(
-               [](const KernelTable& t, const Tensor& w, const Tensor& b, int stride, bool relu) {
-                 require(stride > 0, "stride must be positive");
-                 return std::make_unique<Conv>(t, pack(t, w, b), stride, relu);
-               }),
-           py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
-           py::arg("relu") = true, Released())
-      .def("scratch", &scratch_of<Conv>, py::arg("n"), py::arg("h"), py::arg("w"),
-           py::arg("threads"))
-      .def("__call__", &run_conv, py::arg("pool"), py::arg("x"), py::arg("scratch"), py::arg("y"),
-           Released());
-  py::class_<Stem>(m, "Stem")
-      .def(py::init([](const KernelTable& t, const Tensor& w, const Tensor& b) {
-             require_weights(w, b);
-             require(w.view.w == 7 && w.view.c == 7, "the kernel must be 7 x 7");
-             return std::make_unique<Stem>(t, w.view.data, b.view.data, w.view.n, w.view.h);
-           }),
-           py::arg("table"), py::arg("weight"), py::arg("bias"), Released())
-      .def("scratch", &scratch_of<Stem>, py::arg("n"), py::arg("h"), py::arg("w"),
-           py::arg("threads"))
-      .def("__call__", &run_stem, py::arg("pool"), py::arg("x"), py::arg("scratch"), py::arg("y"),
-           Released());
-  py::class_<Fire>(m, "Fire")
-      .def(py::init([](const KernelTable& t, const Tensor& ws, const Tensor& bs, const Tensor& w1,
-                       const Tensor& b1, const Tensor& w3, const Tensor& b3, int tile) {
-             require(w1.view.h == ws.view.n && w3.view.h == ws.view.n,
-                     "both expands read the squeeze's channels");
-             require(tile == 0 || (tile >= Winograd::kMinTile && tile <= Winograd::kMaxTile),
-                     "tile must be from 2 to 7, or 0");
-             return std::make_unique<Fire>(t, pack_sized(t, ws, bs, 1), pack_sized(t, w1, b1, 1),
-                                           pack_winograd_3x3(t, w3, b3), tile);
-           }),
-           py::arg("table"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
-           py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
-           py::arg("expand3x3_bias"), py::arg("tile") = 0, Released())
-      .def("scratch", &scratch_of<Fire>, py::arg("n"), py::arg("h"), py::arg("w"),
-           py::arg("threads"))
-      .def("__call__", &run_fire, py::arg("pool"), py::arg("x"), py::arg("scratch"), py::arg("y"),
-           py::arg("above") = 0, Released());
-  py::class_<Classifier>(m, "Classifier")
-      .def(py::init([](const KernelTable& t, const Tensor& w, const Tensor& b, int padding) {
-             require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
-             return std::make_unique<Classifier>(t, pack_sized(t, w, b, 1), padding);
-           }),
-           py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0, Released())
-      .def("scratch", &scratch_of<Classifier>, py::arg("n"), py::arg("h"), py::arg("w"),
-           py::arg("threads"))
-      .def("__call__", &run_classifier, py::arg("pool"), py::arg("x"), py::arg("scratch"),
-           py::arg("logits"), Released());
-  m.def("max_pool", &run_max_pool, py::arg("table"), py::arg("pool"), py::arg("x"), py::arg("y"),
-        py::arg("ceil_mode"), Released());
-  m.def("add", &run_add, py::arg("table"), py::arg("pool"), py::arg("a"), py::arg("b"),
-        py::arg("y"), Released());
-  m.def("move", &run_move, py::arg("x"), py::arg("y"), Released());
   m.def("softmax", &run_softmax, py::arg("table"), py::arg("x"), py::arg("y"), Released());
   m.def("pooled_size", &pooled_size, py::arg("size"), py::arg("ceil_mode"));
 }
@@ -376,10 +157,10 @@ void bind_dispatch(py::module_& m) {
       rows.append(py::make_tuple(e.name, e.compiled, e.runnable, e.needs));
     return rows;
   });
-  py::class_<ThreadPool>(m, "ThreadPool")
+  py::class_<ThreadPool, std::shared_ptr<ThreadPool>>(m, "ThreadPool")
       .def(py::init([](int threads) {
              require(threads >= 1 && threads <= 1024, "threads must be in 1..1024");
-             return std::make_unique<ThreadPool>(threads);
+             return std::make_shared<ThreadPool>(threads);
            }),
            py::arg("threads"))
       .def_property_readonly("threads", &ThreadPool::threads)
