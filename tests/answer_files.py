@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from sqznet import cli
 from sqznet.cli.records import COLUMNS
 
 COFFEE = Path(__file__).resolve().parents[1] / "examples" / "coffee.jpg"
+#: `classify` with a network given.
+Classify = Callable[..., int]
+
 FORMATS = ["csv", "json", "jsonl", "parquet"]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,23 @@ def shared() -> Path:
             f"the real-data folder {path} is absent (point SQZNET_SHARED at it to run this test)"
         )
     return path
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a SqueezeNet 1.1 of few channels with 7 classes: quick, where the rest matters."""
+    from . import networks
+
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    return networks.save(path, networks.tensors("squeezenet1_1", 7))
+
+
+@pytest.fixture
+def classify(small: Path) -> Callable[..., int]:
+    """`sqznet classify` with a network that is done quickly."""
+    from . import answer_files
+
+    return partial(answer_files.classify, "--model", small)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -17,13 +17,6 @@ from .isolated import run_script
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SqueezeNet 1.1 of few channels with 7 classes."""
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    return networks.save(path, networks.tensors("squeezenet1_1", 7))
-
-
-@pytest.fixture(scope="module")
 def model(small: Path) -> sqznet.Model:
     return sqznet.load(small, threads=2)
 

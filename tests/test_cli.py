@@ -101,8 +101,8 @@ def test_the_table_says_what_the_library_says(run: Run) -> None:
         assert percent == pytest.approx(100 * prediction.score, abs=0.006)
 
 
-def test_several_photos_keep_their_order(run: Run) -> None:
-    code, out, err = run("classify", COFFEE, CHELSEA, COFFEE, "--top=1")
+def test_several_photos_keep_their_order(run: Run, small: Path) -> None:
+    code, out, err = run("classify", COFFEE, CHELSEA, COFFEE, "--top=1", "--model", small)
     assert (code, err) == (0, "")
     assert [line for line in out.splitlines() if line.endswith(".jpg")] == [
         str(path) for path in (COFFEE, CHELSEA, COFFEE)
@@ -157,11 +157,11 @@ UNREADABLE = [text_named_jpg, empty, truncated, header_only, missing, directory,
 
 @pytest.mark.parametrize("make", UNREADABLE)
 def test_an_unreadable_file_is_one_line_and_the_rest_is_done(
-    run: Run, tmp_path: Path, make: Callable[[Path], None]
+    run: Run, tmp_path: Path, small: Path, make: Callable[[Path], None]
 ) -> None:
     bad = tmp_path / f"{make.__name__}.jpg"
     make(bad)
-    code, out, err = run("classify", COFFEE, bad, CHELSEA, "--top", "1")
+    code, out, err = run("classify", COFFEE, bad, CHELSEA, "--top", "1", "--model", small)
     assert code == 1
     assert_one_line(err)
     assert err.startswith(f"sqznet: {bad}: ")
@@ -180,10 +180,11 @@ def test_every_unreadable_file_has_its_line(run: Run, tmp_path: Path) -> None:
     assert [line.split(": ")[1] for line in err.splitlines()] == [str(path) for path in bad]
 
 
-def test_odd_file_names_stay_on_one_line(run: Run, tmp_path: Path) -> None:
+def test_odd_file_names_stay_on_one_line(run: Run, tmp_path: Path, small: Path) -> None:
     good = tmp_path / "two\nlines \x1b[31m.jpg"
     shutil.copy(COFFEE, good)
-    code, out, err = run("classify", good, tmp_path / "odd\nphoto\x1b.jpg", "--top", "1")
+    bad = tmp_path / "odd\nphoto\x1b.jpg"
+    code, out, err = run("classify", good, bad, "--top", "1", "--model", small)
     assert code == 1
     assert_one_line(err)
     assert err.count("photo") == 1

@@ -88,15 +88,16 @@ def test_impossible_times_are_refused(tmp_path: Path, seconds: float) -> None:
         measuring.measure(small_model(tmp_path), seconds)
 
 
-def test_measuring_imports_no_numpy() -> None:
+def test_measuring_imports_no_numpy(small: Path) -> None:
     """Else the peak of memory would be another than that of classifying."""
     run_script(
         """
         import sys, sqznet
         from sqznet.measuring import measure
-        measure(sqznet.load(), 0.1)
+        measure(sqznet.load(sys.argv[1]), 0.1)
         assert "numpy" not in sys.modules
-        """
+        """,
+        str(small),
     )
 
 
@@ -110,8 +111,9 @@ def test_the_made_up_photo_is_like_a_real_one() -> None:
         assert shares[0] == pytest.approx(shares[1], abs=0.1)
 
 
-def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--seconds", "0.2", "--threads", "1", "--isa", "scalar", "--photo", COFFEE) == 0
+def test_the_table(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--seconds", "0.2", "--threads", "1", "--isa", "scalar", "--photo", COFFEE)
+    assert run(*options, "--model", small) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert "squeezenet1_1, scalar kernels, 1 thread\n" in out
@@ -123,9 +125,8 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"^images per second: \d+\.\d, over 0\.2 s$", out, re.MULTILINE)
 
 
-def test_json_holds_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = networks.save(tmp_path / "small.safetensors", networks.tensors())
-    assert run("--seconds", "0.1", "--json", "--model", path) == 0
+def test_json_holds_the_same(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--seconds", "0.1", "--json", "--model", small) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) == set(measuring.Measurement.__dataclass_fields__)
     assert set(found["forward"]) == {"runs", "min_ms", "p50_ms", "p90_ms", "p99_ms"}

@@ -76,20 +76,20 @@ def test_a_bad_image_is_an_image_error() -> None:
 
 
 @pytest.mark.parametrize("ending", vectors.ENDINGS)
-def test_a_folder_becomes_a_file(folder: Path, tmp_path: Path, ending: str) -> None:
+def test_a_folder_becomes_a_file(folder: Path, tmp_path: Path, small: Path, ending: str) -> None:
     if ending == ".parquet":
         pytest.importorskip("pyarrow", reason="needs pyarrow")
     (folder / "2b.png").write_text("no photo")
     target = tmp_path / f"vectors{ending}"
-    assert run("embed", folder, COFFEE, "-o", target) == 1
+    assert run("embed", folder, COFFEE, "-o", target, "--model", small) == 1
     content = vectors.load(str(target))
     assert len(content.paths) == len(content.vectors) == 6
     assert content.paths[-1] == str(COFFEE)
-    model = sqznet.load()
+    model = sqznet.load(small)
     for path, vector in zip(content.paths, content.vectors, strict=True):
         assert np.array_equal(vector, model.embed(path)[0])
-    assert content.weights == sqznet.identify(sqznet.weights.BUNDLED_PATH).sha256
-    assert run("embed", COFFEE, "-o", target, "--normalize") == 0
+    assert content.weights == sqznet.identify(small).sha256
+    assert run("embed", COFFEE, "-o", target, "--normalize", "--model", small) == 0
     assert np.linalg.norm(vectors.load(str(target)).vectors) == pytest.approx(1, abs=1e-6)
 
 
@@ -134,7 +134,11 @@ def test_without_pyarrow_there_is_a_hint_before_the_work(
 # --- sqznet similar ------------------------------------------------------------------------------
 
 
-def test_similar_photos_come_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_similar_photos_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.radial_gradient("L").save(folder / "0.png")
+    Image.linear_gradient("L").save(folder / "1.png")
     shutil.copy(COFFEE, folder / "copy.jpg")
     with Image.open(COFFEE) as photo:
         photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "mirrored.jpg")
@@ -153,10 +157,9 @@ def test_similar_photos_come_first(folder: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_vectors_of_other_weights_are_refused(
-    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = shared / "weights" / "squeezenet1_0.pth"
-    assert run("embed", COFFEE, "-o", tmp_path / "v.npz", "--model", other) == 0
+    assert run("embed", COFFEE, "-o", tmp_path / "v.npz", "--model", small) == 0
     assert run("similar", COFFEE, tmp_path / "v.npz") == 1
     err = capsys.readouterr().err
     assert err.startswith(f"sqznet: {tmp_path / 'v.npz'}: its vectors come from the weights with")

@@ -157,10 +157,10 @@ def test_a_recognizer_has_no_heat(run, tmp_path: Path) -> None:  # type: ignore[
     assert_one_line(err, f"{taught}: is a recognizer")
 
 
-def test_a_place_that_cannot_be_written(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_place_that_cannot_be_written(run, tmp_path: Path, small: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "folder.png").mkdir()
     for out in (tmp_path / "absent" / "out.png", tmp_path / "folder.png"):
-        code, said, err = run("explain", COFFEE, "-o", out)
+        code, said, err = run("explain", COFFEE, "-o", out, "--model", small)
         assert (code, said) == (1, "")
         assert_one_line(err, f"sqznet: {out}: cannot be written: ")
     assert os.listdir(tmp_path) == ["folder.png"]
@@ -168,7 +168,7 @@ def test_a_place_that_cannot_be_written(run, tmp_path: Path) -> None:  # type: i
 
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_a_full_disk_leaves_what_was_there(  # type: ignore[no-untyped-def]
-    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+    run, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
 ) -> None:
     out = tmp_path / "out.png"
     if old:
@@ -178,7 +178,7 @@ def test_a_full_disk_leaves_what_was_there(  # type: ignore[no-untyped-def]
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fail)
-    code, said, err = run("explain", COFFEE, "-o", out)
+    code, said, err = run("explain", COFFEE, "-o", out, "--model", small)
     assert (code, said) == (1, "")
     assert_one_line(err, f"{out}: cannot be written: No space left")
     assert os.listdir(tmp_path) == (["out.png"] if old else [])

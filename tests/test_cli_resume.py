@@ -16,7 +16,7 @@ import sqznet
 from sqznet.cli import output
 from sqznet.cli.records import COLUMNS, ParquetWriter
 
-from .answer_files import COFFEE, FORMATS, classify, make_folder, need, paths, rows
+from .answer_files import COFFEE, FORMATS, Classify, make_folder, need, paths, rows
 from .isolated import hear_ctrl_c
 
 
@@ -27,7 +27,11 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_resume_does_only_what_is_missing(
-    folder: Path, tmp_path: Path, format_name: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    tmp_path: Path,
+    format_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    classify: Classify,
 ) -> None:
     need(format_name)
     whole, target = tmp_path / f"whole.{format_name}", tmp_path / f"out.{format_name}"
@@ -50,7 +54,7 @@ def test_resume_does_only_what_is_missing(
 
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_resume_starts_where_there_is_nothing_yet(
-    folder: Path, tmp_path: Path, format_name: str
+    folder: Path, tmp_path: Path, format_name: str, classify: Classify
 ) -> None:
     need(format_name)
     target = tmp_path / f"out.{format_name}"
@@ -60,11 +64,11 @@ def test_resume_starts_where_there_is_nothing_yet(
 
 @pytest.mark.parametrize("format_name", ["csv", "json", "jsonl"])
 def test_resume_takes_up_what_a_killed_run_left(
-    folder: Path, tmp_path: Path, format_name: str
+    folder: Path, tmp_path: Path, format_name: str, classify: Classify, small: Path
 ) -> None:
     target = tmp_path / f"out.{format_name}"
     killed = output.ResultFile(str(target), format_name, resume=False)
-    result = next(iter(sqznet.load().classify_files(folder)))
+    result = next(iter(sqznet.load(small).classify_files(folder)))
     killed.write(result.path, result.predictions)
     killed._file.close()  # the power fails
     assert not target.exists()
@@ -96,7 +100,11 @@ def spoiled() -> list[tuple[str, bytes]]:
 
 @pytest.mark.parametrize(("format_name", "content"), spoiled())
 def test_resume_refuses_another_kind_of_file(
-    tmp_path: Path, format_name: str, content: bytes, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    format_name: str,
+    content: bytes,
+    capsys: pytest.CaptureFixture[str],
+    classify: Classify,
 ) -> None:
     need(format_name)
     target = tmp_path / f"out.{format_name}"
@@ -110,7 +118,7 @@ def test_resume_refuses_another_kind_of_file(
 
 
 def test_resume_refuses_other_columns_in_parquet(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], classify: Classify
 ) -> None:
     pa = pytest.importorskip("pyarrow")
     target = tmp_path / "out.parquet"
@@ -119,7 +127,9 @@ def test_resume_refuses_other_columns_in_parquet(
     assert "found the columns path, expected path, rank" in capsys.readouterr().err
 
 
-def test_many_groups_of_rows(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_groups_of_rows(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classify: Classify
+) -> None:
     pytest.importorskip("pyarrow")
     monkeypatch.setattr(ParquetWriter, "GROUP", 2)
     assert classify(folder, "--top", "1", "-o", tmp_path / "out.parquet") == 0
@@ -130,7 +140,7 @@ def test_many_groups_of_rows(folder: Path, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_ctrl_c_leaves_a_valid_file_to_go_on_with(
-    folder: Path, tmp_path: Path, format_name: str, threads: str
+    folder: Path, tmp_path: Path, format_name: str, threads: str, classify: Classify, small: Path
 ) -> None:
     need(format_name)
     if format_name != "csv" and threads == "1":
@@ -141,7 +151,7 @@ def test_ctrl_c_leaves_a_valid_file_to_go_on_with(
     many = [folder / f"{i % 4}.png" for i in range(12)]
     command = [sys.executable, "-m", "sqznet", "classify", *many, pipe, COFFEE]
     running = subprocess.Popen(
-        [*command, "--top", "1", "--threads", threads, "-o", target],
+        [*command, "--top", "1", "--model", small, "--threads", threads, "-o", target],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
@@ -176,7 +186,9 @@ def wait_until(holds: Any) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit for the size of files")
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_a_disk_that_fills_up(folder: Path, tmp_path: Path, format_name: str) -> None:
+def test_a_disk_that_fills_up(
+    folder: Path, tmp_path: Path, format_name: str, classify: Classify, small: Path
+) -> None:
     need(format_name)
     target = tmp_path / f"out.{format_name}"
     target.write_bytes(b"what was there")
@@ -186,8 +198,9 @@ def test_a_disk_that_fills_up(folder: Path, tmp_path: Path, format_name: str) ->
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
+    command = [sys.executable, "-c", limited]
     done = subprocess.run(
-        [sys.executable, "-c", limited, "classify", folder, "--top", "3", "-o", target],
+        [*command, "classify", folder, "--top", "3", "--model", small, "-o", target],
         cwd=tmp_path,
         capture_output=True,
         text=True,
