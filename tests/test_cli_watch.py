@@ -40,8 +40,9 @@ def test_lines_for_each_new_label(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
 
 
-def test_json_for_each_frame(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["watch", str(clip), "--format", "jsonl", "--every", "10", "--top", "2"]) == 0
+def test_json_for_each_frame(clip: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--format", "jsonl", "--every", "10", "--top", "2", "--model", str(small)]
+    assert cli.main(["watch", str(clip), *options]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["time"] for line in lines] == [0, 0.4, 0.8, 1.2]
     for line in lines:
@@ -49,25 +50,27 @@ def test_json_for_each_frame(clip: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert line["label"] in [p["label"] for p in line["predictions"]] or line["score"] > 0
         assert line["latency_ms"] > 0
         assert line["dropped"] == 0
-    expected = next(sqznet.watch(clip))
+    expected = next(sqznet.watch(clip, model=sqznet.load(small)))
     assert lines[0]["label"] == expected.shown.label
 
 
-def test_a_video_with_labels(clip: Path, tmp_path: Path) -> None:
+def test_a_video_with_labels(clip: Path, tmp_path: Path, small: Path) -> None:
     import av
 
     output = tmp_path / "out.mp4"
-    assert cli.main(["watch", str(clip), "--fps", "10", "-o", str(output)]) == 0
+    options = ["--fps", "10", "-o", str(output), "--model", str(small)]
+    assert cli.main(["watch", str(clip), *options]) == 0
     with av.open(str(output)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 16
 
 
 def test_a_video_that_was_cut_short(
-    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    clip: Path, tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     output = tmp_path / "out.mp4"
-    assert cli.main(["watch", str(clip), "--format", "jsonl", "-o", str(output)]) == 1
+    options = ["--format", "jsonl", "-o", str(output), "--model", str(small)]
+    assert cli.main(["watch", str(clip), *options]) == 1
     out, err = capsys.readouterr()
     assert 5 < len(out.splitlines()) < 40
     assert re.fullmatch(r"sqznet: .*clip\.mp4: (ends|damaged) after .*\n", err)

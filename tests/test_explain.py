@@ -70,9 +70,9 @@ def test_a_landscape(model: sqznet.Model) -> None:
         ((1, 900), 1),
     ],
 )
-def test_any_shape(model: sqznet.Model, size: tuple[int, int], top: int) -> None:
+def test_any_shape(small: Path, size: tuple[int, int], top: int) -> None:
     with Image.open(COFFEE) as photo:
-        picture, _ = draw(model, photo.resize(size), top=top)
+        picture, _ = draw(sqznet.load(small), photo.resize(size), top=top)
     assert_framed(picture)
     assert picture.width <= 2 * _MARGIN + 1000 + _GAP + _PANEL
     assert picture.height <= 1000
@@ -122,8 +122,10 @@ def test_a_photo_that_cannot_be_read(model: sqznet.Model, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("error", [ImportError("no FreeType"), TypeError("no argument size")])
 def test_a_pillow_without_scalable_text(
-    model: sqznet.Model, monkeypatch: pytest.MonkeyPatch, error: Exception
+    small: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    model = sqznet.load(small)
+
     def fail(**_: object) -> None:
         raise error
 
