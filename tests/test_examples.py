@@ -91,23 +91,24 @@ def test_sort_photos(tmp_path: Path) -> None:
 
 def test_gesture_control(tmp_path: Path) -> None:
     kinds = ("stripes", "checks", "rings")
-    signs = write_folder(tmp_path / "signs", kinds, 8)
-    frames = [shot for kind in kinds[:2] for shot in pictures(kind, 25, first=100)]
+    signs = write_folder(tmp_path / "signs", kinds, 4)
+    frames = [shot for kind in kinds[:2] for shot in pictures(kind, 10, first=100)]
     video = write_video(tmp_path / "hand.mp4", frames)
     command = f"checks={sys.executable} -c \"open('ran', 'a').write('once')\""
     out, _ = run("gesture_control.py", signs, "--source", video, "--do", command, cwd=tmp_path)
     assert seen(out) == ["stripes", "checks"]
     assert (tmp_path / "ran").read_text() == "once"
-    _, err = run("gesture_control.py", signs, "--do", "fist=ls", code=2, cwd=tmp_path)
+    few = write_folder(tmp_path / "few", kinds[:2], 1)
+    _, err = run("gesture_control.py", few, "--do", "fist=ls", code=2, cwd=tmp_path)
     assert "no photos of fist" in err
 
 
 def test_doorbell(tmp_path: Path) -> None:
-    friends = write_folder(tmp_path / "friends", ("stripes", "checks"), 8)
+    friends = write_folder(tmp_path / "friends", ("stripes", "checks"), 4)
     (friends / "stripes").rename(friends / "Ada")
     (friends / "checks").rename(friends / "Grace")
     frames = [
-        shot for kind in ("stripes", "rings", "checks") for shot in pictures(kind, 15, first=100)
+        shot for kind in ("stripes", "rings", "checks") for shot in pictures(kind, 8, first=100)
     ]
     video = write_video(tmp_path / "door.mp4", frames, rate=5)
     out, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path)
@@ -140,8 +141,8 @@ def test_doorbell_knows_real_faces(tmp_path: Path, shared: Path) -> None:
 
 
 def test_smart_camera(tmp_path: Path) -> None:
-    frames = 10 * [photo("coffee.jpg")] + 30 * [photo("chelsea.jpg")]
-    video = write_video(tmp_path / "kitchen.mp4", frames)
+    frames = 5 * [photo("coffee.jpg")] + 15 * [photo("chelsea.jpg")]
+    video = write_video(tmp_path / "kitchen.mp4", frames, rate=5)
     options = ("--source", video, "--keep", tmp_path / "seen", "--pause", "2")
     out, _ = run("smart_camera.py", "cat", *options, cwd=tmp_path)
     kept = sorted((tmp_path / "seen").iterdir())
