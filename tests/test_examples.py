@@ -28,7 +28,7 @@ def run(program: str, *arguments: str | Path, code: int = 0, cwd: Path) -> tuple
         env=kept,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr

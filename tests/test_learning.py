@@ -24,18 +24,21 @@ COFFEE = Path(__file__).resolve().parents[1] / "examples" / "coffee.jpg"
 THREE = ("stripes", "checks", "rings")
 
 
-#: Of the bundled network's input: enough for these pictures, and a third of the work.
-SMALLER = replace(PRESETS["squash-bgr"], size=(128, 128))
+@pytest.fixture(scope="module")
+def model(small: Path) -> sqznet.Model:
+    """Quick, for what must hold whatever the answers."""
+    return sqznet.load(small, threads=1)
 
 
 @pytest.fixture(scope="module")
-def model() -> sqznet.Model:
-    return sqznet.load(threads=1, preprocessing=SMALLER)
+def bundled() -> sqznet.Model:
+    """The bundled network on fewer pixels, which are enough for these pictures."""
+    return sqznet.load(threads=1, preprocessing=replace(PRESETS["squash-bgr"], size=(128, 128)))
 
 
 @pytest.fixture(scope="module")
-def taught(model: sqznet.Model) -> Recognizer:
-    return learn({kind: pictures(kind, 6) for kind in THREE}, model=model)
+def taught(bundled: sqznet.Model) -> Recognizer:
+    return learn({kind: pictures(kind, 6) for kind in THREE}, model=bundled)
 
 
 def assert_same_answers(one: Recognizer, other: Recognizer, images: list[Any]) -> None:
@@ -92,17 +95,17 @@ def test_adding_later_is_learning_at_once(model: sqznet.Model) -> None:
     assert_same_answers(once, later, probes)
 
 
-def test_adding_after_answering_counts(model: sqznet.Model) -> None:
-    growing = learn({kind: pictures(kind, 3) for kind in THREE[:2]}, model=model)
+def test_adding_after_answering_counts(bundled: sqznet.Model) -> None:
+    growing = learn({kind: pictures(kind, 3) for kind in THREE[:2]}, model=bundled)
     before = growing.classify(picture("rings", 80))
     growing.add("rings", pictures("rings", 3))
     assert growing.classify(picture("rings", 80))[0].label == "rings" != before[0].label
 
 
-def test_the_same_pictures_give_the_same_file(tmp_path: Path) -> None:
+def test_the_same_pictures_give_the_same_file(tmp_path: Path, small: Path) -> None:
     shown = {kind: pictures(kind, 3) for kind in THREE}
     for name, threads in (("one", 1), ("two", 2), ("three", 2)):
-        model = sqznet.load(threads=threads, preprocessing=SMALLER)
+        model = sqznet.load(small, threads=threads)
         learn(shown, model=model).save(tmp_path / name)
     contents = {(tmp_path / name).read_bytes() for name in ("one", "two", "three")}
     assert len(contents) == 1
@@ -135,34 +138,36 @@ def test_threads_share_it_while_it_learns(model: sqznet.Model) -> None:
     assert_same_answers(shared, learn(at_once, model=model), [made, COFFEE])
 
 
-def test_one_class_alone_is_told_from_the_unknown(model: sqznet.Model) -> None:
+def test_one_class_alone_is_told_from_the_unknown(bundled: sqznet.Model) -> None:
     said: list[str] = []
-    alone = learn({"rings": pictures("rings", 12)}, model=model, report=said.append)
+    alone = learn({"rings": pictures("rings", 12)}, model=bundled, report=said.append)
     assert said == ["one class alone, 'rings': it can only be told from the unknown"]
     assert alone.classify(picture("rings", 40)) == [("rings", 1.0, 0)]
     assert alone.classify(COFFEE)[0].label == "unknown"
 
 
-def test_one_image_a_class_works(model: sqznet.Model) -> None:
-    few = learn({kind: pictures(kind, 1) for kind in THREE}, model=model)
+def test_one_image_a_class_works(bundled: sqznet.Model) -> None:
+    few = learn({kind: pictures(kind, 1) for kind in THREE}, model=bundled)
     assert [few.classify(picture(kind, 33))[0].label for kind in THREE] == list(THREE)
 
 
-def test_mirror_images_are_learnt_only_where_they_look_alike(model: sqznet.Model) -> None:
+def test_mirror_images_are_learnt_only_where_they_look_alike(bundled: sqznet.Model) -> None:
+    rings = learn({kind: pictures(kind, 5) for kind in THREE}, model=bundled)
+    assert rings._learner.examples.mirrored.any()
     arrows = {kind: pictures(kind, 5) for kind in ("arrow left", "arrow right")}
-    decided = {
-        name: learn(shown, model=model)._learner.examples.mirrored.any()
-        for name, shown in (("arrows", arrows), ("rings", {k: pictures(k, 5) for k in THREE}))
-    }
-    assert decided == {"arrows": False, "rings": True}
-    forced = learn(arrows, model=model, mirror=True)
-    assert forced._learner.examples.mirrored.sum() == 10
-    assert not learn(arrows, model=model, mirror=False)._learner.examples.mirrored.any()
-    pointing = learn(arrows, model=model)
+    pointing = learn(arrows, model=bundled)
+    assert not pointing._learner.examples.mirrored.any()
     probes = [picture("arrow left", 30), picture("arrow right", 30)]
     assert pointing.answers(probes).scores.argmax(axis=1).tolist() == [0, 1]
     pointing.add("arrow left", picture("arrow left", 31))
     assert not pointing._learner.examples.mirrored.any()
+
+
+@pytest.mark.parametrize(("mirror", "learnt"), [(True, 10), (False, 0)])
+def test_mirror_images_may_be_wanted_or_not(model: sqznet.Model, mirror: bool, learnt: int) -> None:
+    shown = {kind: pictures(kind, 5) for kind in ("arrow left", "arrow right")}
+    made = learn(shown, model=model, mirror=mirror)
+    assert made._learner.examples.mirrored.sum() == learnt
 
 
 # --- Folders -----------------------------------------------------------------------------------
