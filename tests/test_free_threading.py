@@ -9,6 +9,7 @@ import sysconfig
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,8 @@ def at_once(work: Callable[[int], Any], turns: int = 5) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def model() -> sqznet.Model:
-    return sqznet.load(threads=2)
+def model(small: Path) -> sqznet.Model:
+    return sqznet.load(small, threads=2)
 
 
 @pytest.mark.skipif(
@@ -74,7 +75,7 @@ def test_one_model_in_many_threads(model: sqznet.Model) -> None:
     assert all(at_once(work))
 
 
-def test_models_come_and_go_in_many_threads(tmp_path: Any) -> None:
+def test_models_come_and_go_in_many_threads(tmp_path: Path) -> None:
     path = networks.save(tmp_path / "small.safetensors", networks.tensors(classes=3))
     x = networks.inputs(0, 2, 40, 50)
     expected = sqznet.load(path, threads=1).logits(x).tobytes()
