@@ -26,7 +26,7 @@ COFFEE = Path(__file__).resolve().parents[1] / "examples" / "coffee.jpg"
 @pytest.fixture(scope="module")
 def taught() -> Recognizer:
     shown = {kind: pictures(kind, 3) for kind in ("rings", "checks")}
-    return learn(shown, model=sqznet.load(threads=1))
+    return learn(shown, model=sqznet.load(threads=1), mirror=False)
 
 
 @pytest.mark.parametrize("mirror", [None, True, False])
