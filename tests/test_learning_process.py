@@ -167,6 +167,13 @@ def test_mirror_images(channels: int) -> None:
     )
 
 
+def test_a_mirror_image_of_bytes() -> None:
+    """What an older Pillow decodes to."""
+    made = picture("arrow left", 1)
+    mirrored = features.mirror_image(image.Pixels(made.tobytes(), *made.shape))
+    np.testing.assert_array_equal(mirrored.data, made[:, ::-1])
+
+
 def test_a_mirror_image_of_a_pillow_image(tmp_path: Any) -> None:
     from PIL import Image
 

@@ -58,7 +58,8 @@ def mirror_image(pixels: image.Pixels) -> image.Pixels:
         shape = pixels.height, pixels.width, 3
         upright = Frame.of(pixels).to_rgb()
     else:
-        upright = np.asarray(pixels.data).reshape(shape)
+        # Bytes, as decoded with an older Pillow, are one item to NumPy.
+        upright = np.asarray(memoryview(pixels.data)).reshape(shape)
     return image.Pixels(upright[:, ::-1], *shape)
 
 
