@@ -148,9 +148,10 @@ def test_rounded_networks_too(shared: Path, folder: Path) -> None:
         assert result.predictions == model.classify(result.path, top=2)
 
 
-def test_recognizers_too(folder: Path) -> None:
+def test_recognizers_too(model: sqznet.Model, folder: Path) -> None:
     photos = [str(folder / f"{i}.png") for i in range(4)]
-    recognizer = sqznet.learn({"coffee": [EXAMPLES / "coffee.jpg"] * 2, "rings": photos[:2]})
+    shown = {"coffee": [EXAMPLES / "coffee.jpg"] * 2, "rings": photos[:2]}
+    recognizer = sqznet.learn(shown, model=model)
     results = list(classify_files(recognizer, expand([*photos, folder / "3b.png"]), 2, batch=2))
     assert [r.predictions for r in results[:4]] == recognizer.classify(photos, top=2)
     assert "no image format" in str(results[4].error)
@@ -178,15 +179,17 @@ def test_a_photo_while_another_thread_imports_pillow(monkeypatch: pytest.MonkeyP
         image.decode(3)
 
 
-def test_the_first_photos_may_be_several() -> None:
+def test_the_first_photos_may_be_several(small: Path) -> None:
     """Threads that all import Pillow at once."""
     run_script(
         """
         import sys
         import sqznet
-        results = sqznet.load(threads=4).classify_files([sys.argv[1]] * 8, top=1)
-        assert [r.predictions[0].label for r in results] == ["espresso"] * 8
+        model = sqznet.load(sys.argv[1], threads=4)
+        answers = [r.predictions for r in model.classify_files([sys.argv[2]] * 8, top=1)]
+        assert answers == [model.classify(sys.argv[2], top=1)] * 8
         assert not {"numpy", "asyncio"} & set(sys.modules)
         """,
+        str(small),
         str(EXAMPLES / "coffee.jpg"),
     )
