@@ -40,6 +40,7 @@ def assert_one_line(err: str, *parts: str) -> None:
         assert part in err
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_a_picture(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     out = tmp_path / "out.png"
     out.write_text("old")
@@ -57,6 +58,7 @@ def test_a_picture(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert os.listdir(tmp_path) == ["out.png"]
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_options(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     weights = networks.save(tmp_path / "small.safetensors", networks.tensors())
     labels = tmp_path / "labels.txt"
@@ -75,6 +77,7 @@ def test_options(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
             assert written.size == expected.size
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_no_box(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     made = networks.tensors()
     made["classifier.1.weight"][2] = 0
@@ -157,6 +160,7 @@ def test_a_recognizer_has_no_heat(run, tmp_path: Path) -> None:  # type: ignore[
     assert_one_line(err, f"{taught}: is a recognizer")
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_a_place_that_cannot_be_written(run, tmp_path: Path, small: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "folder.png").mkdir()
     for out in (tmp_path / "absent" / "out.png", tmp_path / "folder.png"):
@@ -167,6 +171,7 @@ def test_a_place_that_cannot_be_written(run, tmp_path: Path, small: Path) -> Non
 
 
 @pytest.mark.parametrize("old", [None, b"old"])
+@pytest.mark.usefixtures("draws_text")
 def test_a_full_disk_leaves_what_was_there(  # type: ignore[no-untyped-def]
     run, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
 ) -> None:

@@ -50,6 +50,7 @@ def bars(picture: Image.Image) -> Array:
     return (panel == np.array(ACCENT)).all(axis=2).sum(axis=1)
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_a_landscape(model: sqznet.Model) -> None:
     picture, box = draw(model, COFFEE)
     assert picture.mode == "RGB"
@@ -70,6 +71,7 @@ def test_a_landscape(model: sqznet.Model) -> None:
         ((1, 900), 1),
     ],
 )
+@pytest.mark.usefixtures("draws_text")
 def test_any_shape(small: Path, size: tuple[int, int], top: int) -> None:
     with Image.open(COFFEE) as photo:
         picture, _ = draw(sqznet.load(small), photo.resize(size), top=top)
@@ -78,6 +80,7 @@ def test_any_shape(small: Path, size: tuple[int, int], top: int) -> None:
     assert picture.height <= 1000
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_a_class_that_is_not_among_the_first_gets_a_bar_too(model: sqznet.Model) -> None:
     two, _ = draw(model, COFFEE, top=2)
     with_cup, box = draw(model, COFFEE, "soup bowl", top=2)
@@ -92,6 +95,7 @@ def test_a_class_that_is_not_among_the_first_gets_a_bar_too(model: sqznet.Model)
 @pytest.mark.parametrize(
     "label", [LONG, "x" * 5000, "Käse", "咖啡杯", "two\nlines\x1b", "", "\U0001f41f\u0301"]
 )
+@pytest.mark.usefixtures("draws_text")
 def test_any_label_stays_in_its_place(tmp_path: Path, label: str) -> None:
     path = networks.save(tmp_path / "small.safetensors", networks.tensors())
     model = sqznet.load(path, threads=1, labels=[label] * 7)
@@ -99,6 +103,7 @@ def test_any_label_stays_in_its_place(tmp_path: Path, label: str) -> None:
     assert_framed(picture)
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_what_nothing_speaks_for_is_cold_and_without_a_box(tmp_path: Path) -> None:
     made = networks.tensors()
     made["classifier.1.weight"][2] = 0
@@ -136,6 +141,7 @@ def test_a_pillow_without_scalable_text(
     assert model.heatmap(COFFEE)._repr_png_()
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_the_example_of_the_docs_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +182,7 @@ def test_heat_covers_what_is_hot_and_leaves_what_is_cold() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "cup", LONG, "x" * 999, "Käse auf Brot " * 30])
+@pytest.mark.usefixtures("draws_text")
 def test_text_fits(text: str) -> None:
     line = painting.elided(text, 23, 200)
     assert painting.length(line, 23) <= 200
@@ -186,6 +193,7 @@ def test_text_fits(text: str) -> None:
     assert " ".join(lines).removesuffix("…") == text[: len(" ".join(lines).removesuffix("…"))]
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_letters_that_no_font_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(painting, "_SYSTEM_FONTS", ("no such font.ttf",))
     assert painting.elided("Käse, señor, 杯!", 23, 500) == "Kase, senor, ?!"

@@ -119,6 +119,7 @@ def test_commands_for_networks_refuse_it(
     assert "is a recognizer" in err
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_evaluate_counts_and_draws(tmp_path: Path, learnt: Path, run: Run) -> None:
     asked = write_folder(tmp_path / "asked", (*KINDS, "arrow left"), 2, first=20)
     picture = tmp_path / "confusion.png"
