@@ -36,6 +36,11 @@ def cropping() -> sqznet.Model:
     return sqznet.load(threads=1, preprocessing=CROP)
 
 
+@pytest.fixture(scope="module")
+def evidence(model: sqznet.Model) -> Evidence:
+    return Evidence(model, CHELSEA)
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     return networks.save(tmp_path / "small.safetensors", networks.tensors())
@@ -142,8 +147,7 @@ def test_the_largest_part_hangs_together_by_its_sides() -> None:
 # --- What the values are -----------------------------------------------------------------------
 
 
-def test_the_average_of_the_map_is_the_logit(model: sqznet.Model) -> None:
-    evidence = Evidence(model, CHELSEA)
+def test_the_average_of_the_map_is_the_logit(model: sqznet.Model, evidence: Evidence) -> None:
     logits = model.logits(model.preprocess(CHELSEA))[0]
     for index in (*evidence.ranking[:5], 0, 999):
         mean = evidence.class_map(index).mean(dtype=np.float64)
@@ -240,10 +244,15 @@ def test_of_two_classes_of_one_name_the_likelier_is_meant(small: Path) -> None:
         ([CAT], "expected a class's name"),
     ],
 )
-def test_other_labels_are_refused(model: sqznet.Model, label: Any, message: str) -> None:
+def test_other_labels_are_refused(evidence: Evidence, label: Any, message: str) -> None:
     with pytest.raises(SqznetError, match=message) as caught:
-        model.heatmap(CHELSEA, label)
+        evidence.index(label)
     assert str(caught.value).isprintable()
+
+
+def test_a_heat_map_of_no_class_is_refused(model: sqznet.Model) -> None:
+    with pytest.raises(SqznetError, match="no class is called 'none of these'"):
+        model.heatmap(CHELSEA, "none of these")
 
 
 # --- Boxes -------------------------------------------------------------------------------------
