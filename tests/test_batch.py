@@ -144,8 +144,8 @@ def test_weights_are_shared(model: sqznet.Model) -> None:
 
 def test_rounded_networks_too(shared: Path, folder: Path) -> None:
     model = sqznet.load(shared / "weights" / "squeezenet1_1.qdq-int8.onnx", threads=2)
-    for result in model.classify_files([folder / "0.png", folder / "1.png"], top=2):
-        assert result.predictions == model.classify(result.path, top=2)
+    (result,) = model.classify_files([folder / "0.png"], top=2)
+    assert result.predictions == model.classify(result.path, top=2)
 
 
 def test_recognizers_too(model: sqznet.Model, folder: Path) -> None:

@@ -218,11 +218,12 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_damaged_file_is_one_line(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, small: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "v.npz"
     DAMAGE[name](path)
-    assert run("similar", COFFEE, path) == 1
+    options = () if name == "shorter" else ("--model", small)
+    assert run("similar", COFFEE, path, *options) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"sqznet: {path}: ")
     assert err.count("\n") == 1
@@ -230,12 +231,12 @@ def test_a_damaged_file_is_one_line(
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" * 9])
 def test_a_damaged_parquet_file_is_one_line(
-    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, small: Path, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("pyarrow", reason="needs pyarrow")
     path = tmp_path / "v.parquet"
     path.write_bytes(content)
-    assert run("similar", COFFEE, path) == 1
+    assert run("similar", COFFEE, path, "--model", small) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"sqznet: {path}: ")
     assert err.count("\n") == 1

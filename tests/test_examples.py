@@ -116,8 +116,9 @@ def test_doorbell(tmp_path: Path) -> None:
     assert out.startswith("knows Ada, Grace\n")
     assert seen(out) == ["ding dong: Ada", "ding dong: a stranger", "ding dong: Grace"]
     shutil.rmtree(friends)  # what it learnt is in friends.sqz
+    video = write_video(tmp_path / "again.mp4", frames[:6], rate=5)
     again, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path)
-    assert again == out
+    assert again.splitlines() == out.splitlines()[:2]
 
 
 def test_doorbell_knows_real_faces(tmp_path: Path, shared: Path) -> None:

@@ -53,7 +53,7 @@ def test_it_names_what_it_was_shown(taught: Recognizer) -> None:
     assert taught.labels == THREE
     assert (taught.num_classes, taught.num_images) == (3, 18)
     for kind in THREE:
-        for made in pictures(kind, 3, first=50):
+        for made in pictures(kind, 2, first=50):
             best, *others = taught.classify(made)
             assert best.label == kind
             assert best.index == THREE.index(kind)
