@@ -105,6 +105,8 @@ def test_a_cancelled_task_that_waited_is_never_begun(model: sqznet.Model) -> Non
         await begun(files[1])
         tasks[0].cancel()  # at work: its answer is dropped
         tasks[2].cancel()  # still waiting
+        while not (tasks[0].done() and tasks[2].done()):
+            await asyncio.sleep(0)
         go.set()
         done = await asyncio.gather(*tasks, return_exceptions=True)
         assert [isinstance(d, asyncio.CancelledError) for d in done] == [True, False, True]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def model(small: Path) -> sqznet.Model:
 @pytest.fixture(scope="module")
 def bundled() -> sqznet.Model:
     """The bundled network on fewer pixels, which are enough for these pictures."""
-    return sqznet.load(threads=1, preprocessing=replace(PRESETS["squash-bgr"], size=(128, 128)))
+    return sqznet.load(threads=1, preprocessing=PRESETS["squash-bgr"]._replace(size=(128, 128)))
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +110,8 @@ def test_the_same_pictures_give_the_same_file(tmp_path: Path, small: Path) -> No
     assert len(contents) == 1
 
 
-def test_threads_share_it_while_it_learns(model: sqznet.Model) -> None:
-    shared = learn({kind: pictures(kind, 3) for kind in THREE[:2]}, model=model)
+def test_threads_share_it_while_it_learns(bundled: sqznet.Model) -> None:
+    shared = learn({kind: pictures(kind, 3) for kind in THREE[:2]}, model=bundled)
     made = picture("stripes", 60)
     seen: list[str] = []
     failed: list[BaseException] = []
@@ -135,7 +134,7 @@ def test_threads_share_it_while_it_learns(model: sqznet.Model) -> None:
     assert set(seen) == {"stripes"}
     assert shared.num_images == 12
     at_once = {kind: pictures(kind, 6 if kind == "rings" else 3) for kind in THREE}
-    assert_same_answers(shared, learn(at_once, model=model), [made, COFFEE])
+    assert_same_answers(shared, learn(at_once, model=bundled), [made, COFFEE])
 
 
 def test_one_class_alone_is_told_from_the_unknown(bundled: sqznet.Model) -> None:
