@@ -13,6 +13,7 @@ from sqznet.weights import protobuf
 from sqznet.weights.protobuf import MessageReader
 
 from .onnx_files import entry, varint
+from .weights_refusal import SECONDS
 
 NUMBERS = [0, 1, 127, 128, 300, 2**31, 2**63 - 1, -1, -5, -(2**63)]
 
@@ -83,7 +84,7 @@ def test_a_file_has_a_limit_of_fields_over_all_its_messages() -> None:
     assert sum(value for _, value in reader.fields(message) if value == 1) == 300_000
     with pytest.raises(WeightsError, match="far too many"):
         list(reader.fields(message))
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < SECONDS
 
 
 def test_text() -> None:

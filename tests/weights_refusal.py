@@ -13,10 +13,12 @@ import pytest
 from sqznet import weights
 from sqznet.errors import WeightsError
 
+from .conftest import EMULATED
 from .isolated import is_sanitized
 
-# What a file may cost its reader; AddressSanitizer multiplies time and reserves address space.
-_SECONDS = 30 if is_sanitized() else 2
+# What a file may cost its reader; AddressSanitizer and an emulator multiply time, and the first
+# reserves address space.
+SECONDS = 30 if is_sanitized() or EMULATED else 2
 _BYTES = 200_000_000
 _USED = Path("/proc/self/statm")  # in pages, the address space first
 _IS_MEASURED = _USED.exists() and not is_sanitized()
@@ -38,7 +40,7 @@ def assert_refused(folder: Path, content: bytes, match: str | None = None) -> st
 
 @contextlib.contextmanager
 def limited() -> Iterator[None]:
-    """Fails what takes longer than two seconds or more than 200 MB."""
+    """Fails what takes longer than `SECONDS` or more than 200 MB."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     if _IS_MEASURED:
         used = int(_USED.read_bytes().split()[0]) * resource.getpagesize()
@@ -48,7 +50,7 @@ def limited() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
-    assert time.process_time() - started < _SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 def check_message(message: str) -> None:
