@@ -166,6 +166,10 @@ def test_evaluate_refuses(tmp_path: Path, learnt: Path, run: Run) -> None:
     assert "has no class called as the folders are (arrow left" in err
     assert run("evaluate", "--model", learnt, strange, "-o", "o.txt").code == 2
     assert run("evaluate", "--model", learnt, tmp_path / "absent").code == 1
+
+
+@pytest.mark.usefixtures("draws_text")
+def test_a_table_of_counts_that_cannot_be_written(tmp_path: Path, learnt: Path, run: Run) -> None:
     known = write_folder(tmp_path / "known", ("rings",), 1)
     code, out, err = run("evaluate", "--model", learnt, known, "-o", tmp_path / "no" / "o.png")
     assert code == 1

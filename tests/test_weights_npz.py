@@ -99,7 +99,7 @@ def test_counters_and_prefixes_are_left_out(tmp_path: Path) -> None:
     ("array", "match"),
     [
         (np.array([object()], object), "holds pickled objects"),
-        (np.array([1, 2]), "has type '<i8', expected one of <f2, <f4, <f8"),
+        (np.array([1, 2], "<i8"), "has type '<i8', expected one of <f2, <f4, <f8"),
         (np.array([1.5], ">f4"), "has type '>f4'"),
         (np.array(["text"]), "has type '<U4'"),
         (np.array([1j]), "has type '<c16'"),
