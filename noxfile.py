@@ -157,12 +157,13 @@ def sanitize(session: nox.Session) -> None:
 
 def tests_of(names: tuple[str, ...]) -> list[str]:
     """The files of tests with these names, in which * stands for anything."""
-    return [str(p) for name in names for p in sorted(ROOT.glob(f"tests/test_{name}.py"))]
+    found = {str(p): None for name in names for p in sorted(ROOT.glob(f"tests/test_{name}.py"))}
+    return list(found)
 
 
 # The tests that bring the compiled modules new bytes; the others would only take time.
 COMPILED = (
-    "batch", "classify", "cpu", "executor", "feature_maps", "golden", "guarded", "image",
+    "bands", "batch", "classify", "cpu", "executor", "feature_maps", "golden", "guarded", "image",
     "kernel_*", "model", "preprocessing", "quantized", "resize_kernel", "threads", "watch_frames",
 )  # fmt: skip
 
@@ -268,11 +269,11 @@ EMULATED = [("aarch64", "cortex-a53"), ("aarch64", "max,sme=off"), ("armv7l", "c
 def emulate(session: nox.Session, arch: str, cpu: str) -> None:
     """These wheels on emulated processors: installed, one photo named, the tests (docs/arm.md)."""
     session.run("scripts/try_wheel.sh", arch, cpu, external=True)
-    # What is not compiled is no other on `max` than on the Cortex-A53. The files left out on the
-    # others ask whole networks hundreds of times.
+    # What is Python alone runs on one of them; what it leaves out asks whole networks hundreds of
+    # times.
     tests = ["tests", *(f"--ignore=tests/test_{name}.py" for name in MANY_PHOTOS)]
-    if cpu.startswith("max"):
-        tests = tests_of((*KERNELS, "bands"))
+    if cpu != "cortex-a53":
+        tests = tests_of((*KERNELS, *COMPILED))
     command = ["scripts/emulate.sh", arch, cpu, "-rs", *(session.posargs or tests)]
     session.run(*command, external=True, env=shared_environment())
 
