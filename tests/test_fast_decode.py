@@ -116,7 +116,7 @@ def test_the_input_has_the_same_shape_and_differs_little(fit: str) -> None:
     pre = Preprocessing(fit=fit, mean=(0, 0, 0), std=(1, 1, 1))
     model = sqznet.load(preprocessing=pre)
     random = np.random.default_rng(1)
-    for width, height in [(1200, 900), *random.integers(200, 2500, (6, 2)).tolist()]:
+    for width, height in [(1200, 900), *random.integers(200, 2500, (3, 2)).tolist()]:
         data = jpeg(width, height)
         exact, fast = model.preprocess(data), model.preprocess(data, fast_decode=True)
         assert fast.shape == exact.shape
