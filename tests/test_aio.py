@@ -15,6 +15,8 @@ import pytest
 import sqznet
 from sqznet import aio
 
+from .isolated import in_child
+
 COFFEE = Path(__file__).resolve().parents[1] / "examples" / "coffee.jpg"
 
 
@@ -132,11 +134,4 @@ def test_the_threads_end_with_their_model(small: Path) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking where threads run
 def test_the_child_of_a_fork_has_threads_of_its_own(model: sqznet.Model) -> None:
     expected = asyncio.run(model.aclassify(COFFEE))
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            code = 0 if asyncio.run(model.aclassify(COFFEE)) == expected else 2
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    assert in_child(lambda: asyncio.run(model.aclassify(COFFEE)) == expected)
