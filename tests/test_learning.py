@@ -118,7 +118,7 @@ def test_threads_share_it_while_it_learns(bundled: sqznet.Model) -> None:
 
     def ask() -> None:
         try:
-            for _ in range(8):
+            for _ in range(4):
                 seen.append(shared.classify(made)[0].label)
         except BaseException as error:
             failed.append(error)
@@ -126,14 +126,14 @@ def test_threads_share_it_while_it_learns(bundled: sqznet.Model) -> None:
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for i in range(6):
+    for i in range(4):
         shared.add("rings", picture("rings", i))
     for thread in threads:
         thread.join()
     assert not failed
     assert set(seen) == {"stripes"}
-    assert shared.num_images == 12
-    at_once = {kind: pictures(kind, 6 if kind == "rings" else 3) for kind in THREE}
+    assert shared.num_images == 10
+    at_once = {kind: pictures(kind, 4 if kind == "rings" else 3) for kind in THREE}
     assert_same_answers(shared, learn(at_once, model=bundled), [made, COFFEE])
 
 
