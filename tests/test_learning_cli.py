@@ -44,8 +44,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("learnt")
     shown = write_folder(folder / "shown", KINDS, 2)
-    assert cli.main(["learn", str(shown), "-o", str(folder / "kinds.sqz")]) == 0
-    return folder / "kinds.sqz"
+    target = folder / "kinds.sqz"
+    assert cli.main(["learn", str(shown), "-o", str(target), "--mirror", "no"]) == 0
+    return target
 
 
 def test_learn_says_what_it_wrote(tmp_path: Path, run: Run) -> None:
