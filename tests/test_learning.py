@@ -37,7 +37,7 @@ def bundled() -> sqznet.Model:
 
 @pytest.fixture(scope="module")
 def taught(bundled: sqznet.Model) -> Recognizer:
-    return learn({kind: pictures(kind, 6) for kind in THREE}, model=bundled)
+    return learn({kind: pictures(kind, 4) for kind in THREE}, model=bundled)
 
 
 def assert_same_answers(one: Recognizer, other: Recognizer, images: list[Any]) -> None:
@@ -50,7 +50,7 @@ def assert_same_answers(one: Recognizer, other: Recognizer, images: list[Any]) -
 
 def test_it_names_what_it_was_shown(taught: Recognizer) -> None:
     assert taught.labels == THREE
-    assert (taught.num_classes, taught.num_images) == (3, 18)
+    assert (taught.num_classes, taught.num_images) == (3, 12)
     for kind in THREE:
         for made in pictures(kind, 2, first=50):
             best, *others = taught.classify(made)
@@ -139,7 +139,7 @@ def test_threads_share_it_while_it_learns(bundled: sqznet.Model) -> None:
 
 def test_one_class_alone_is_told_from_the_unknown(bundled: sqznet.Model) -> None:
     said: list[str] = []
-    alone = learn({"rings": pictures("rings", 12)}, model=bundled, report=said.append)
+    alone = learn({"rings": pictures("rings", 8)}, model=bundled, report=said.append)
     assert said == ["one class alone, 'rings': it can only be told from the unknown"]
     assert alone.classify(picture("rings", 40)) == [("rings", 1.0, 0)]
     assert alone.classify(COFFEE)[0].label == "unknown"
@@ -151,9 +151,9 @@ def test_one_image_a_class_works(bundled: sqznet.Model) -> None:
 
 
 def test_mirror_images_are_learnt_only_where_they_look_alike(bundled: sqznet.Model) -> None:
-    rings = learn({kind: pictures(kind, 5) for kind in THREE}, model=bundled)
+    rings = learn({kind: pictures(kind, 3) for kind in THREE}, model=bundled)
     assert rings._learner.examples.mirrored.any()
-    arrows = {kind: pictures(kind, 5) for kind in ("arrow left", "arrow right")}
+    arrows = {kind: pictures(kind, 4) for kind in ("arrow left", "arrow right")}
     pointing = learn(arrows, model=bundled)
     assert not pointing._learner.examples.mirrored.any()
     probes = [picture("arrow left", 30), picture("arrow right", 30)]

@@ -25,8 +25,8 @@ def class_folders(folder: Path, count: int) -> list[Path]:
 
 
 def test_five_people(shared: Path) -> None:
-    people = class_folders(shared / "faces", 4 if EMULATED else 7)
-    known, strangers = (people[:3], people[3:]) if EMULATED else (people[:5], people[5:])
+    people = class_folders(shared / "faces", 3 if EMULATED else 7)
+    known, strangers = (people[:2], people[2:]) if EMULATED else (people[:5], people[5:])
     photos = {person.name: sorted(person.iterdir()) for person in people}
     taught = learn({p.name: photos[p.name][:4] for p in known}, model=sqznet.load(threads=1))
     answers = {p.name: taught.answers(photos[p.name][4 : 6 if EMULATED else 8]) for p in people}

@@ -25,7 +25,7 @@ COFFEE = Path(__file__).resolve().parents[1] / "examples" / "coffee.jpg"
 
 @pytest.fixture(scope="module")
 def taught() -> Recognizer:
-    shown = {kind: pictures(kind, 3) for kind in ("rings", "checks")}
+    shown = {kind: pictures(kind, 2) for kind in ("rings", "checks")}
     return learn(shown, model=sqznet.load(threads=1), mirror=False)
 
 
@@ -54,7 +54,7 @@ def test_a_saved_recognizer_answers_as_before(tmp_path: Path, taught: Recognizer
     for one, other in zip(loaded.classify(probes), taught.classify(probes), strict=True):
         assert [p.label for p in one] == [p.label for p in other]
         assert [p.score for p in one] == pytest.approx([p.score for p in other], abs=1e-9)
-    loaded.add("stripes", pictures("stripes", 3))
+    loaded.add("stripes", pictures("stripes", 2))
     assert loaded.classify(picture("stripes", 30))[0].label == "stripes"
     again = Recognizer.load(str(path), backbone=taught.model)
     assert again.model is taught.model
