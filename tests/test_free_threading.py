@@ -83,6 +83,28 @@ def test_models_come_and_go_in_many_threads(tmp_path: Path) -> None:
     assert set(found) == {expected}
 
 
+def test_layers_are_made_and_dropped_in_many_threads() -> None:
+    """Packing needs no lock of Python's, but pybind11's list of all its objects does."""
+    run_script(
+        """
+        from concurrent.futures import ThreadPoolExecutor
+        from sqznet import _kernels as k
+
+        table, bias = k.best_table(), k.Tensor((16, 1, 1, 1))
+        one, three = k.Tensor((16, 16, 1, 1)), k.Tensor((16, 16, 3, 3))
+
+        def work(_):
+            for _ in range(400):
+                k.Conv(table, one, bias)
+                k.Fire(table, one, bias, one, bias, three, bias)
+                k.Classifier(table, one, bias)
+
+        with ThreadPoolExecutor(4) as callers:
+            list(callers.map(work, range(4)))
+        """
+    )
+
+
 def test_first_use_in_many_threads_at_once() -> None:
     """Whatever is made on first use, the bundled model above all, is made once or harmlessly."""
     run_script(

@@ -18,6 +18,8 @@ namespace py = pybind11;
 namespace sqz {
 namespace {
 
+// Not for constructors: theirs would hold while pybind11 enters the new object into its list of all
+// objects, which only the lock keeps in order.
 using Released = py::call_guard<WithoutLock>;
 
 void require_weights(const Tensor& weight, const Tensor& bias) {
@@ -189,23 +191,26 @@ void bind_layers(py::module_& m) {
   py::class_<Conv, std::shared_ptr<Conv>> conv(m, "Conv");
   conv.def(
       py::init([](const KernelTable& t, const Tensor& w, const Tensor& b, int stride, bool relu) {
+        const WithoutLock released;
         require(stride > 0, "stride must be positive");
         return std::make_shared<Conv>(t, pack(t, w, b), stride, relu);
       }),
       py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
-      py::arg("relu") = true, Released());
+      py::arg("relu") = true);
   def_calls(conv, &bind_conv, py::arg("y"));
   py::class_<Stem, std::shared_ptr<Stem>> stem(m, "Stem");
   stem.def(py::init([](const KernelTable& t, const Tensor& w, const Tensor& b) {
+             const WithoutLock released;
              require_weights(w, b);
              require(w.view.w == 7 && w.view.c == 7, "the kernel must be 7 x 7");
              return std::make_shared<Stem>(t, w.view.data, b.view.data, w.view.n, w.view.h);
            }),
-           py::arg("table"), py::arg("weight"), py::arg("bias"), Released());
+           py::arg("table"), py::arg("weight"), py::arg("bias"));
   def_calls(stem, &bind_stem, py::arg("y"));
   py::class_<Fire, std::shared_ptr<Fire>> fire(m, "Fire");
   fire.def(py::init([](const KernelTable& t, const Tensor& ws, const Tensor& bs, const Tensor& w1,
                        const Tensor& b1, const Tensor& w3, const Tensor& b3, int tile) {
+             const WithoutLock released;
              require(w1.view.h == ws.view.n && w3.view.h == ws.view.n,
                      "both expands read the squeeze's channels");
              require(tile == 0 || (tile >= Winograd::kMinTile && tile <= Winograd::kMaxTile),
@@ -215,15 +220,15 @@ void bind_layers(py::module_& m) {
            }),
            py::arg("table"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
            py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
-           py::arg("expand3x3_bias"), py::arg("tile") = 0, Released());
+           py::arg("expand3x3_bias"), py::arg("tile") = 0);
   def_calls(fire, &bind_fire, py::arg("y"), py::arg("above") = 0);
   py::class_<Classifier, std::shared_ptr<Classifier>> classifier(m, "Classifier");
   classifier.def(py::init([](const KernelTable& t, const Tensor& w, const Tensor& b, int padding) {
+                   const WithoutLock released;
                    require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
                    return std::make_shared<Classifier>(t, pack_sized(t, w, b, 1), padding);
                  }),
-                 py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0,
-                 Released());
+                 py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0);
   def_calls(classifier, &bind_classifier, py::arg("logits"));
 }
 
