@@ -8,10 +8,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
-from collections.abc import Callable
-
-from .conftest import EMULATED
 
 
 def run_script(code: str, *arguments: str, **environment: str) -> str:
@@ -32,27 +28,6 @@ def run_script(code: str, *arguments: str, **environment: str) -> str:
         )
     assert result.returncode == 0, f"exit code {result.returncode}\n{result.stderr}"
     return result.stdout
-
-
-def in_child(check: Callable[[], bool]) -> bool:
-    """Whether it holds in a forked child. One that hangs is killed, and fails the test."""
-    if EMULATED:
-        time.sleep(0.3)  # a thread not yet idle may hold a lock of the emulator's
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(0 if check() else 1)
-        finally:
-            os._exit(2)
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return status == 0
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    raise AssertionError("the child hung")
 
 
 def hear_ctrl_c() -> None:

@@ -15,7 +15,7 @@ import pytest
 import sqznet
 from sqznet import aio
 
-from .isolated import in_child
+from .forked import in_child
 
 COFFEE = Path(__file__).resolve().parents[1] / "examples" / "coffee.jpg"
 

@@ -34,7 +34,7 @@ def groups(draw: st.DrawFn) -> tuple[list[graph.Layer], list[int]]:
 
 
 @given(group=groups(), rows=st.integers(1, 20))
-@examples(200)
+@examples(300)
 def test_every_row_is_written_once_and_read_while_it_is_there(
     group: tuple[list[graph.Layer], list[int]], rows: int
 ) -> None:

@@ -121,8 +121,7 @@ def test_doorbell(tmp_path: Path) -> None:
 
 
 def test_doorbell_knows_real_faces(tmp_path: Path, shared: Path) -> None:
-    people = sorted(path for path in (shared / "faces").iterdir() if path.is_dir())
-    people = people[:3]
+    people = sorted(path for path in (shared / "faces").iterdir() if path.is_dir())[:3]
     friends = tmp_path / "friends"
     frames = []
     for person in people:

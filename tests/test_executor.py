@@ -219,7 +219,7 @@ def programs(draw: st.DrawFn) -> Program:
 
 
 @given(program=programs())
-@examples(200)
+@examples(300)
 def test_no_value_overlaps_another_live_one(program: Program) -> None:
     size = program.allocate()
     for value in program.values:

@@ -48,7 +48,7 @@ def check_classifier(
 
 
 @given(data=st.data())
-@cases.examples(100)
+@cases.examples(150)
 def test_classifier(table: _kernels.KernelTable, data: st.DataObject) -> None:
     seed = data.draw(cases.seeds)
     cin, classes = data.draw(cases.channels), data.draw(cases.channels)

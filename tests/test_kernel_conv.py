@@ -62,7 +62,7 @@ def check_conv(
     w_kind=cases.kinds,
     seed=cases.seeds,
 )
-@cases.examples(100)
+@cases.examples(120)
 def test_conv_1x1(
     table: _kernels.KernelTable,
     batch: int,
@@ -113,7 +113,7 @@ def test_stem(table: _kernels.KernelTable, kernel: int, data: st.DataObject) -> 
 
 
 @given(data=st.data())
-@cases.examples(100)
+@cases.examples(120)
 def test_any_kernel_and_stride(table: _kernels.KernelTable, data: st.DataObject) -> None:
     """Also what no SqueezeNet has: oblong kernels, strides of 1 to 3."""
     kh, kw = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))

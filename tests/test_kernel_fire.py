@@ -75,7 +75,7 @@ tiles = st.integers(2, 7)
 
 
 @given(data=st.data())
-@cases.examples(100)
+@cases.examples(150)
 def test_fire(table: _kernels.KernelTable, data: st.DataObject) -> None:
     cin, squeeze, e1, e3 = data.draw(st.tuples(*[cases.channels] * 4))
     beyond = data.draw(st.tuples(st.integers(0, 1), st.integers(0, 1)))

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,23 +153,7 @@ def test_a_forked_child_computes_the_same(threads: int) -> None:
         "import warnings; warnings.simplefilter('ignore', DeprecationWarning)"
         + WORK
         + """
-def in_child(check):
-    if len(sys.argv) > 2:
-        time.sleep(0.3)  # a thread not yet idle may hold a lock of the emulator's
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(0 if check() else 1)
-        finally:
-            os._exit(2)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status) == 0
-        time.sleep(0.002)
-    os.kill(child, 9)
-    raise AssertionError("the child hung")
+from forked import in_child
 
 expected = work(k.ThreadPool(1))
 pool = k.ThreadPool(int(sys.argv[1]))
@@ -179,7 +164,8 @@ assert in_child(lambda: work(pool) == expected and in_child(lambda: work(pool) =
 assert work(pool) == expected
 """,
         str(threads),
-        *(["emulated"] if EMULATED else []),
+        PYTHONPATH=str(Path(__file__).parent),
+        SQZNET_EMULATED="1" if EMULATED else "",
     )
 
 
