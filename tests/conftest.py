@@ -35,6 +35,19 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return networks.save(path, networks.tensors("squeezenet1_1", 7))
 
 
+@pytest.fixture(scope="session")
+def coarse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled weights, to be fed 128 x 128 pixels: enough for most photos, and done in a third
+    of the time, where the answers matter and not how fine they are."""
+    from sqznet import weights
+
+    content = Path(weights.BUNDLED_PATH).read_bytes()
+    assert content.count(b"[224,224]") == 1  # in its header
+    path = tmp_path_factory.mktemp("weights") / "coarse.safetensors"
+    path.write_bytes(content.replace(b"[224,224]", b"[128,128]"))
+    return path
+
+
 @pytest.fixture
 def draws_text() -> None:
     """Skips where Pillow draws no text, as Debian 12's, which 32-bit boards have."""

@@ -39,8 +39,8 @@ def run(*args: str | Path) -> int:
 # --- model.embed ---------------------------------------------------------------------------------
 
 
-def test_a_vector_is_the_average_of_fire9() -> None:
-    model = sqznet.load(threads=2)
+def test_a_vector_is_the_average_of_fire9(coarse: Path) -> None:
+    model = sqznet.load(coarse, threads=2)
     photos = [COFFEE, np.zeros((30, 40, 3), np.uint8), COFFEE]
     found = model.embed(photos)
     assert (found.shape, found.dtype) == ((3, 512), np.float32)
@@ -50,8 +50,8 @@ def test_a_vector_is_the_average_of_fire9() -> None:
     assert model.embed([]).shape == (0, 512)
 
 
-def test_normalized_vectors_have_length_one() -> None:
-    model = sqznet.load(threads=1)
+def test_normalized_vectors_have_length_one(coarse: Path) -> None:
+    model = sqznet.load(coarse, threads=1)
     plain, unit = model.embed(COFFEE), model.embed(COFFEE, normalize=True)
     assert unit.dtype == np.float32
     assert np.linalg.norm(unit) == pytest.approx(1, abs=1e-6)
@@ -107,7 +107,7 @@ def test_wrong_usage(args: tuple[str, ...], capsys: pytest.CaptureFixture[str]) 
 
 
 def test_nothing_is_left_where_it_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "v.npz"
     target.write_text("what was there")
@@ -116,7 +116,7 @@ def test_nothing_is_left_where_it_cannot_be_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    assert run("embed", COFFEE, "-o", target) == 1
+    assert run("embed", COFFEE, "-o", target, "--model", small) == 1
     expected = f"sqznet: {target}: cannot be written: No space left on device\n"
     assert capsys.readouterr().err == expected
     assert os.listdir(tmp_path) == ["v.npz"]
@@ -134,7 +134,9 @@ def test_without_pyarrow_there_is_a_hint_before_the_work(
 # --- sqznet similar ------------------------------------------------------------------------------
 
 
-def test_similar_photos_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_similar_photos_come_first(
+    tmp_path: Path, coarse: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     Image.radial_gradient("L").save(folder / "0.png")
@@ -142,7 +144,8 @@ def test_similar_photos_come_first(tmp_path: Path, capsys: pytest.CaptureFixture
     shutil.copy(COFFEE, folder / "copy.jpg")
     with Image.open(COFFEE) as photo:
         photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "mirrored.jpg")
-    assert run("similar", folder / "copy.jpg", folder, "--top", "3") == 0
+    options = ("--top", "3", "--model", coarse)
+    assert run("similar", folder / "copy.jpg", folder, *options) == 0
     direct = capsys.readouterr()
     found = [ROW.fullmatch(line) for line in direct.out.splitlines()]
     assert [m and m[1] for m in found] == ["1", "2", "3"]
@@ -151,8 +154,8 @@ def test_similar_photos_come_first(tmp_path: Path, capsys: pytest.CaptureFixture
     assert likeness[0] > 0.9
     assert likeness == sorted(likeness, reverse=True)
     # The same from a file.
-    assert run("embed", folder, "-o", folder / "v.npz") == 0
-    assert run("similar", folder / "copy.jpg", folder / "v.npz", "--top", "3") == 0
+    assert run("embed", folder, "-o", folder / "v.npz", "--model", coarse) == 0
+    assert run("similar", folder / "copy.jpg", folder / "v.npz", *options) == 0
     assert capsys.readouterr() == direct
 
 
@@ -166,13 +169,15 @@ def test_vectors_of_other_weights_are_refused(
     assert err.count("\n") == 1
 
 
-def test_nothing_to_compare_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("similar", COFFEE, tmp_path) == 1
+def test_nothing_to_compare_with(
+    tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("similar", COFFEE, tmp_path, "--model", small) == 1
     assert "a folder without photos" in capsys.readouterr().err
     shutil.copy(COFFEE, tmp_path / "one.jpg")
-    assert run("similar", tmp_path / "one.jpg", tmp_path) == 1
+    assert run("similar", tmp_path / "one.jpg", tmp_path, "--model", small) == 1
     assert "no photos but the one" in capsys.readouterr().err
-    assert run("similar", tmp_path / "none.jpg", tmp_path) == 1
+    assert run("similar", tmp_path / "none.jpg", tmp_path, "--model", small) == 1
     assert capsys.readouterr().err == f"sqznet: {tmp_path / 'none.jpg'}: no such file\n"
 
 

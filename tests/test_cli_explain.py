@@ -152,9 +152,10 @@ def test_unreadable_weights(run, tmp_path: Path) -> None:  # type: ignore[no-unt
     assert_one_line(err, str(model))
 
 
-def test_a_recognizer_has_no_heat(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_recognizer_has_no_heat(run, tmp_path: Path, coarse: Path) -> None:  # type: ignore[no-untyped-def]
     taught = tmp_path / "taught.sqz"
-    sqznet.learn({"a": [networks.photo(1)], "b": [networks.photo(2)]}).save(taught)
+    shown = {"a": [networks.photo(1)], "b": [networks.photo(2)]}
+    sqznet.learn(shown, model=sqznet.load(coarse)).save(taught)
     code, said, err = run("explain", COFFEE, "-o", tmp_path / "out.png", "--model", taught)
     assert (code, said) == (1, "")
     assert_one_line(err, f"{taught}: is a recognizer")

@@ -32,6 +32,12 @@ def model() -> sqznet.Model:
 
 
 @pytest.fixture(scope="module")
+def quick(coarse: Path) -> sqznet.Model:
+    """Where it does not matter how fine the map is."""
+    return sqznet.load(coarse, threads=1)
+
+
+@pytest.fixture(scope="module")
 def cropping() -> sqznet.Model:
     return sqznet.load(threads=1, preprocessing=CROP)
 
@@ -60,14 +66,16 @@ def on_grey(left: int, top: int, size: tuple[int, int] = (900, 700)) -> Array:
 @pytest.mark.parametrize(("left", "top"), [(0, 0), (600, 0), (0, 460), (600, 460), (300, 230)])
 def test_it_lights_up_where_the_cat_is(model: sqznet.Model, left: int, top: int) -> None:
     photo = on_grey(left, top)
-    heat = np.asarray(model.heatmap(photo, CAT))
+    evidence = Evidence(model, photo)
+    index = evidence.index(CAT)
+    heat = evidence.heat(index)
     # A cell of the map is 64 x 50 pixels here. Evenly spread heat would have 17 to 23 % in there.
     around = heat[max(0, top - 50) : top + 290, max(0, left - 64) : left + 364]
     assert around.sum() >= 0.65 * heat.sum()
     y, x = np.unravel_index(np.argmax(heat), heat.shape)
     assert left <= x < left + 300
     assert top <= y < top + 240
-    box = Evidence(model, photo).box(model.labels.index(CAT))
+    box = evidence.box(index)
     assert box is not None
     assert abs((box.x0 + box.x1) / 2 - (left + 150)) < 100
     assert abs((box.y0 + box.y1) / 2 - (top + 120)) < 80
@@ -90,8 +98,8 @@ def test_a_crop_is_all_that_is_seen(cropping: sqznet.Model, size: tuple[int, int
     assert x0 - 1 <= box.x0 < box.x1 <= x1 + 1
 
 
-def test_the_whole_photo_is_seen_where_it_is_squashed(model: sqznet.Model) -> None:
-    evidence = Evidence(model, networks.photo(3, 120, 400))
+def test_the_whole_photo_is_seen_where_it_is_squashed(quick: sqznet.Model) -> None:
+    evidence = Evidence(quick, networks.photo(3, 120, 400))
     cells = evidence.class_map(evidence.index(None))
     heat = evidence.heat(evidence.index(None))
     corners = heat[[0, 0, -1, -1], [0, -1, 0, -1]]
@@ -99,15 +107,15 @@ def test_the_whole_photo_is_seen_where_it_is_squashed(model: sqznet.Model) -> No
     np.testing.assert_allclose(corners, expected, atol=1e-6)
 
 
-def test_the_heat_turns_with_the_photo(model: sqznet.Model, tmp_path: Path) -> None:
+def test_the_heat_turns_with_the_photo(quick: sqznet.Model, tmp_path: Path) -> None:
     upright = Image.fromarray(on_grey(0, 0, (500, 300)))
     exif = Image.Exif()
     exif[0x0112] = 6  # turn a quarter clockwise to see it upright
     path = tmp_path / "turned.png"
     upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
-    heat = model.heatmap(path)
+    heat = quick.heatmap(path)
     assert heat.shape == (300, 500)
-    np.testing.assert_array_equal(heat, model.heatmap(upright))
+    np.testing.assert_array_equal(heat, quick.heatmap(upright))
 
 
 def test_the_cells_lie_where_their_windows_have_their_middle() -> None:
@@ -198,30 +206,30 @@ def test_the_hottest_place_is_1(model: sqznet.Model) -> None:
     assert model.heatmap(CHELSEA).max() == pytest.approx(1, abs=0.01)
 
 
-def test_grey_and_bgr_photos(model: sqznet.Model) -> None:
+def test_grey_and_bgr_photos(quick: sqznet.Model) -> None:
     from sqznet.frame import Frame
 
     with Image.open(CHELSEA) as photo:
         rgb = np.asarray(photo)
         grey = np.asarray(photo.convert("L"))
-    bgr = model.heatmap(Frame.wrap(rgb[:, :, ::-1], "bgr"))
-    expected = model.heatmap(rgb)
+    bgr = quick.heatmap(Frame.wrap(rgb[:, :, ::-1], "bgr"))
+    expected = quick.heatmap(rgb)
     np.testing.assert_array_equal(bgr, expected)
     assert bgr._repr_png_() == expected._repr_png_()
-    assert Image.open(io.BytesIO(model.heatmap(grey)._repr_png_() or b"")).size == (451, 300)
+    assert Image.open(io.BytesIO(quick.heatmap(grey)._repr_png_() or b"")).size == (451, 300)
 
 
 # --- Labels ------------------------------------------------------------------------------------
 
 
-def test_a_label_is_a_name_or_an_index(model: sqznet.Model) -> None:
-    top = sqznet.classify(CHELSEA)[0]
-    expected = model.heatmap(CHELSEA)
-    for label in (CAT, CAT.upper(), model.labels.index(CAT), np.int64(model.labels.index(CAT))):
-        heat = model.heatmap(CHELSEA, label)
+def test_a_label_is_a_name_or_an_index(quick: sqznet.Model) -> None:
+    top = quick.classify(CHELSEA)[0]
+    expected = quick.heatmap(CHELSEA)
+    for label in (CAT, CAT.upper(), quick.labels.index(CAT), np.int64(quick.labels.index(CAT))):
+        heat = quick.heatmap(CHELSEA, label)
         np.testing.assert_array_equal(heat, expected)
         assert (heat.label, heat.score) == (CAT, pytest.approx(top.score, rel=1e-6))
-    assert not np.array_equal(model.heatmap(CHELSEA, "lynx"), expected)
+    assert not np.array_equal(quick.heatmap(CHELSEA, "lynx"), expected)
 
 
 def test_of_two_classes_of_one_name_the_likelier_is_meant(small: Path) -> None:
@@ -322,8 +330,8 @@ def test_weights_that_were_replaced_meanwhile(small: Path) -> None:
 # --- In a notebook -----------------------------------------------------------------------------
 
 
-def test_a_heat_map_shows_itself(model: sqznet.Model) -> None:
-    heat = model.heatmap(on_grey(0, 0, (1280, 800)))
+def test_a_heat_map_shows_itself(quick: sqznet.Model) -> None:
+    heat = quick.heatmap(on_grey(0, 0, (1280, 800)))
     assert isinstance(heat, HeatMap)
     png = heat._repr_png_()
     assert png is not None
@@ -333,8 +341,8 @@ def test_a_heat_map_shows_itself(model: sqznet.Model) -> None:
     assert shown[:120, :150, 0].mean() > 1.5 * shown[200:, 320:, 0].mean()
 
 
-def test_only_a_whole_heat_map_shows_itself(model: sqznet.Model) -> None:
-    heat = model.heatmap(CHELSEA)
+def test_only_a_whole_heat_map_shows_itself(quick: sqznet.Model) -> None:
+    heat = quick.heatmap(CHELSEA)
     for derived in (heat[10:20], heat.T, heat.copy()):
         assert derived._repr_png_() is None
     for plain in (heat * 2, heat > 0.5, heat.sum(axis=0), np.asarray(heat)):
@@ -342,9 +350,9 @@ def test_only_a_whole_heat_map_shows_itself(model: sqznet.Model) -> None:
     assert isinstance(heat.max(), np.float32)
 
 
-def test_a_heat_map_is_picklable(model: sqznet.Model) -> None:
+def test_a_heat_map_is_picklable(quick: sqznet.Model) -> None:
     photo = on_grey(100, 80, (1600, 1000))
-    heat = model.heatmap(photo)
+    heat = quick.heatmap(photo)
     pickled = pickle.dumps(heat)
     assert len(pickled) < heat.nbytes + 640 * 400 * 3 + 2000
     again = pickle.loads(pickled)

