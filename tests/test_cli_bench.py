@@ -126,7 +126,7 @@ def test_the_table(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_holds_the_same(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--seconds", "0.1", "--json", "--model", small) == 0
+    assert run("--seconds", "0.1", "--json", "--model", small, "--photo", COFFEE) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) == set(measuring.Measurement.__dataclass_fields__)
     assert set(found["forward"]) == {"runs", "min_ms", "p50_ms", "p90_ms", "p99_ms"}

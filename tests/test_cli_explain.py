@@ -109,8 +109,11 @@ def test_another_ending(run, tmp_path: Path, name: str) -> None:  # type: ignore
         (("--isa", "z80"), "z80"),
     ],
 )
-def test_wrong_usage(run, tmp_path: Path, options: tuple[str, str], part: str) -> None:  # type: ignore[no-untyped-def]
-    code, said, err = run("explain", COFFEE, "-o", tmp_path / "out.png", *options)
+def test_wrong_usage(  # type: ignore[no-untyped-def]
+    run, tmp_path: Path, coarse: Path, options: tuple[str, str], part: str
+) -> None:
+    given = ("explain", COFFEE, "-o", tmp_path / "out.png", "--model", coarse)
+    code, said, err = run(*given, *options)
     assert (code, said) == (2, "")
     assert_one_line(err, part)
     assert os.listdir(tmp_path) == []

@@ -19,11 +19,24 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PROGRAMS = sorted(EXAMPLES.glob("*.py"))
 
 
-def run(program: str, *arguments: str | Path, code: int = 0, cwd: Path) -> tuple[str, str]:
+# Runs the second argument, a program, with the first one as the weights that come with sqznet.
+WITH_WEIGHTS = """
+import runpy, sys
+from sqznet import weights
+weights.BUNDLED_PATH = sys.argv[1]
+del sys.argv[:2]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run(
+    program: str, *arguments: str | Path, code: int = 0, cwd: Path, weights: Path | None = None
+) -> tuple[str, str]:
     """What it prints on stdout and stderr. It finds the installed package, not the sources."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SQZNET_")}
+    start = ["-c", WITH_WEIGHTS, str(weights)] if weights else []
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / program), *map(str, arguments)],
+        [sys.executable, "-W", "error", *start, str(EXAMPLES / program), *map(str, arguments)],
         cwd=cwd,
         env=kept,
         capture_output=True,
@@ -89,21 +102,21 @@ def test_sort_photos(tmp_path: Path) -> None:
     assert (photos / "a.jpg").is_file()
 
 
-def test_gesture_control(tmp_path: Path) -> None:
+def test_gesture_control(tmp_path: Path, coarse: Path) -> None:
     kinds = ("stripes", "checks", "rings")
     signs = write_folder(tmp_path / "signs", kinds, 2)
     frames = [shot for kind in kinds[:2] for shot in pictures(kind, 2, first=100)]
     video = write_video(tmp_path / "hand.mp4", frames)
     command = f"checks={sys.executable} -c \"open('ran', 'a').write('once')\""
-    out, _ = run("gesture_control.py", signs, "--source", video, "--do", command, cwd=tmp_path)
+    out, _ = run("gesture_control.py", signs, "--source", video, "--do", command, cwd=tmp_path, weights=coarse)
     assert seen(out) == ["stripes", "checks"]
     assert (tmp_path / "ran").read_text() == "once"
     few = write_folder(tmp_path / "few", kinds[:2], 1)
-    _, err = run("gesture_control.py", few, "--do", "fist=ls", code=2, cwd=tmp_path)
+    _, err = run("gesture_control.py", few, "--do", "fist=ls", code=2, cwd=tmp_path, weights=coarse)
     assert "no photos of fist" in err
 
 
-def test_doorbell(tmp_path: Path) -> None:
+def test_doorbell(tmp_path: Path, coarse: Path) -> None:
     friends = write_folder(tmp_path / "friends", ("stripes", "checks"), 2)
     (friends / "stripes").rename(friends / "Ada")
     (friends / "checks").rename(friends / "Grace")
@@ -111,16 +124,16 @@ def test_doorbell(tmp_path: Path) -> None:
         shot for kind in ("stripes", "rings", "checks") for shot in pictures(kind, 2, first=100)
     ]
     video = write_video(tmp_path / "door.mp4", frames)
-    out, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path)
+    out, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path, weights=coarse)
     assert out.startswith("knows Ada, Grace\n")
     assert seen(out) == ["ding dong: Ada", "ding dong: a stranger", "ding dong: Grace"]
     shutil.rmtree(friends)  # what it learnt is in friends.sqz
     video = write_video(tmp_path / "again.mp4", frames[:2])
-    again, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path)
+    again, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path, weights=coarse)
     assert again.splitlines() == out.splitlines()[:2]
 
 
-def test_doorbell_knows_real_faces(tmp_path: Path, shared: Path) -> None:
+def test_doorbell_knows_real_faces(tmp_path: Path, coarse: Path, shared: Path) -> None:
     people = sorted(path for path in (shared / "faces").iterdir() if path.is_dir())[:3]
     friends = tmp_path / "friends"
     frames = []
@@ -134,25 +147,25 @@ def test_doorbell_knows_real_faces(tmp_path: Path, shared: Path) -> None:
             with Image.open(path) as image:
                 frames.append(np.asarray(image.convert("RGB").resize((92, 112))))
     video = write_video(tmp_path / "door.mp4", frames)
-    out, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path)
+    out, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path, weights=coarse)
     said = [line.removeprefix("ding dong: ") for line in seen(out)]
     # An odd pose of a friend may pass for a stranger for a moment.
     assert [name for name in said if name != "a stranger"] == [p.name for p in people[:-1]], said
     assert said[-1] == "a stranger"
 
 
-def test_smart_camera(tmp_path: Path) -> None:
+def test_smart_camera(tmp_path: Path, coarse: Path) -> None:
     frames = [photo("coffee.jpg")] + 4 * [photo("chelsea.jpg")]
     video = write_video(tmp_path / "kitchen.mp4", frames)
     options = ("--source", video, "--keep", tmp_path / "seen", "--pause", "2")
-    out, _ = run("smart_camera.py", "cat", *options, cwd=tmp_path)
+    out, _ = run("smart_camera.py", "cat", *options, cwd=tmp_path, weights=coarse)
     kept = sorted((tmp_path / "seen").iterdir())
     assert len(kept) == len(seen(out)) == 2
     with Image.open(kept[0]) as image:
         assert image.size == (320, 240)
         difference = np.abs(np.asarray(image, np.float32) - photo("chelsea.jpg"))
     assert difference.mean() < 10
-    _, err = run("smart_camera.py", "unicorn", *options, code=2, cwd=tmp_path)
+    _, err = run("smart_camera.py", "unicorn", *options, code=2, cwd=tmp_path, weights=coarse)
     assert "no class is called 'unicorn'" in err
 
 

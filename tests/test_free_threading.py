@@ -112,7 +112,7 @@ def test_first_use_in_many_threads_at_once() -> None:
         import threading
         from concurrent.futures import ThreadPoolExecutor
 
-        start = threading.Barrier(8)
+        start = threading.Barrier(4)
         picture = memoryview(bytes(range(256)) * 147).cast("B", (112, 112, 3))
 
         def work(_):
@@ -120,8 +120,8 @@ def test_first_use_in_many_threads_at_once() -> None:
             import sqznet
             return tuple(sqznet.classify(sqznet.Frame.wrap(picture)))
 
-        with ThreadPoolExecutor(8) as callers:
-            assert len(set(callers.map(work, range(8)))) == 1
+        with ThreadPoolExecutor(4) as callers:
+            assert len(set(callers.map(work, range(4)))) == 1
         """
     )
 

@@ -346,4 +346,4 @@ def test_many_callers_of_one_model(small: Path, threads: int) -> None:
         return bool(shared_model.logits(batches[i % 6]).tobytes() == expected[i % 6])
 
     with ThreadPoolExecutor(8) as callers:
-        assert all(callers.map(turn, range(240)))
+        assert all(callers.map(turn, range(120)))

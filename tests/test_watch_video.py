@@ -71,9 +71,9 @@ def test_the_colours_are_those_that_ffmpeg_sees() -> None:
 
 
 @pytest.mark.parametrize("name", ["bikes.mp4", "bigbuckbunny.mp4"])
-def test_real_clips_to_their_end(name: str) -> None:
+def test_real_clips_to_their_end(name: str, coarse: Path) -> None:
     path = real_clip(name)
-    seen = list(sqznet.watch(path, every=90))
+    seen = list(sqznet.watch(path, model=sqznet.load(coarse), every=90))
     with av.open(str(path)) as container:
         assert len(seen) == -(-container.streams.video[0].frames // 90)
     assert all(0 < s.shown.score <= 1 for s in seen)

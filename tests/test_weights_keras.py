@@ -150,12 +150,17 @@ def test_bfloat16(tmp_path: Path) -> None:
     assert bytes(found.tensors["features.0.bias"].data) == made["features.0.bias"].tobytes()
 
 
-@pytest.mark.parametrize("automatic", [False, True])
-def test_weights_without_the_top(tmp_path: Path, automatic: bool) -> None:
+def test_automatic_names_without_the_top(tmp_path: Path) -> None:
+    made = networks.tensors()
+    given = files.automatic(files.layers(made, BASES[1], top=False))
+    found = read_here(files.layer_names_file(tmp_path / "a.h5", given))
+    assert_holds(found, {k: v for k, v in made.items() if not k.startswith("classifier.")})
+
+
+def test_weights_without_the_top(tmp_path: Path) -> None:
     given = files.layers(networks.tensors(), BASES[1], top=False)
     path, load = tmp_path / "a.h5", partial(sqznet.load, preprocessing=FEW_PIXELS)
-    files.layer_names_file(path, files.automatic(given) if automatic else given)
-    model = load(path)
+    model = load(files.layer_names_file(path, given))
     assert (model.num_classes, model.labels) == (0, ())
     photo = networks.photo()
     with pytest.raises(SqznetError, match="have no classifier"):
