@@ -28,11 +28,18 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a SqueezeNet 1.1 of few channels with 7 classes: quick, where the rest matters."""
+    """Weights of a SqueezeNet 1.1 of few channels with 7 classes, to be fed 96 x 96 pixels: quick,
+    where the rest matters."""
+    from sqznet.graph import Wiring
+    from sqznet.preprocessing import PRESETS
+    from sqznet.weights import metadata
+
     from . import networks
 
+    pixels = PRESETS["torchvision"]._replace(size=(96, 96))
+    stated = metadata.dump("squeezenet1_1", pixels, None, Wiring())
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    return networks.save(path, networks.tensors("squeezenet1_1", 7))
+    return networks.save(path, networks.tensors("squeezenet1_1", 7), stated)
 
 
 @pytest.fixture(scope="session")

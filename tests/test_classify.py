@@ -91,7 +91,7 @@ def test_one_bad_image_gives_no_partial_answer(model: sqznet.Model) -> None:
 def test_preprocess_is_what_the_network_is_fed(model: sqznet.Model) -> None:
     image = networks.photo()
     x = model.preprocess(image)
-    assert (x.shape, x.dtype, x.flags.c_contiguous) == ((1, 3, 224, 224), np.float32, True)
+    assert (x.shape, x.dtype, x.flags.c_contiguous) == ((1, 3, 96, 96), np.float32, True)
     best = model.classify(image, top=7)
     logits = model.logits(x)[0]
     assert [p.index for p in best] == sorted(range(7), key=lambda i: (-logits[i], i))

@@ -118,7 +118,7 @@ def test_the_table(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
     assert "squeezenet1_1, scalar kernels, 1 thread\n" in out
     assert str(COFFEE) in out
-    for name in ("network, 224 x 224", "file to answer"):
+    for name in ("network, 96 x 96", "file to answer"):
         assert re.search(rf"^{name}( +\d+\.\d\d){{4}} +\d+$", out, re.MULTILINE), out
     assert len(re.findall(r"^(conv|fire|maxpool)\d+ +\d+\.\d{3}  #*$", out, re.MULTILINE)) == 13
     assert len(re.findall(r"^from \d\.?\d* s +\d+\.\d  #+$", out, re.MULTILINE)) == 10

@@ -50,7 +50,8 @@ def test_the_bundled_model(bundled: sqznet.Model) -> None:
         assert part in repr(bundled)
 
 
-def test_a_file_without_metadata_is_taken_for_torchvisions(model: sqznet.Model) -> None:
+def test_a_file_without_metadata_is_taken_for_torchvisions(tmp_path: Path) -> None:
+    model = sqznet.load(networks.save(tmp_path / "plain.safetensors", networks.tensors()))
     assert model.variant == "squeezenet1_1"
     assert model.preprocessing == PRESETS["torchvision"]
     assert model.labels == tuple(f"class {i}" for i in range(7))
