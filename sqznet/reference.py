@@ -20,7 +20,8 @@ Array = npt.NDArray[np.float64]
 def conv2d(x: Any, weight: Any, bias: Any, stride: int = 1, padding: int = 0) -> Array:
     """Cross-correlation, as every framework's convolution: (N, C, H, W) -> (N, O, H', W')."""
     x, weight = np.asarray(x, np.float64), np.asarray(weight, np.float64)
-    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    if padding:
+        x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     windows = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], axis=(2, 3))
     y = np.tensordot(windows[:, :, ::stride, ::stride], weight, axes=([1, 4, 5], [1, 2, 3]))
     return np.asarray(np.moveaxis(y, -1, 1) + np.asarray(bias, np.float64)[:, None, None])

@@ -102,8 +102,8 @@ def test_the_first_photos_from_the_file_on(
 ) -> None:
     weights = shared / "weights" / "squeezenet1_1.safetensors"
     model = sqznet.load(weights, threads=2, preprocessing="squash-bgr")
-    x = np.concatenate([model.preprocess(framed(path, fit)) for path in photos[:8]])
-    assert relative_error(model.logits(x), logits[f"squeezenet1_1.{fit}"][:8]) <= PROMISED
+    x = np.concatenate([model.preprocess(framed(path, fit)) for path in photos[:5]])
+    assert relative_error(model.logits(x), logits[f"squeezenet1_1.{fit}"][:5]) <= PROMISED
 
 
 @pytest.mark.slow

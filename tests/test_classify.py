@@ -119,12 +119,13 @@ def test_module_level_classify(bundled: sqznet.Model) -> None:
         sqznet.classify(b"")
 
 
-def test_first_use_by_many_threads_loads_one_model() -> None:
+def test_first_use_by_many_threads_loads_one_model(coarse: Path) -> None:
     run_script(
         """
-        import threading
+        import sys, threading
         import sqznet, sqznet.api
 
+        sqznet.weights.BUNDLED_PATH = sys.argv[1]  # fewer pixels
         loads = []
         original = sqznet.api.load
         sqznet.api.load = lambda *a, **k: loads.append(1) or original(*a, **k)
@@ -139,5 +140,6 @@ def test_first_use_by_many_threads_loads_one_model() -> None:
         assert len(loads) == 1, loads
         assert len(results) == 8
         assert all(result == results[0] for result in results)
-        """
+        """,
+        str(coarse),
     )
