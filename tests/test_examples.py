@@ -108,7 +108,8 @@ def test_gesture_control(tmp_path: Path, coarse: Path) -> None:
     frames = [shot for kind in kinds[:2] for shot in pictures(kind, 2, first=100)]
     video = write_video(tmp_path / "hand.mp4", frames)
     command = f"checks={sys.executable} -c \"open('ran', 'a').write('once')\""
-    out, _ = run("gesture_control.py", signs, "--source", video, "--do", command, cwd=tmp_path, weights=coarse)
+    options = ("--source", video, "--do", command)
+    out, _ = run("gesture_control.py", signs, *options, cwd=tmp_path, weights=coarse)
     assert seen(out) == ["stripes", "checks"]
     assert (tmp_path / "ran").read_text() == "once"
     few = write_folder(tmp_path / "few", kinds[:2], 1)

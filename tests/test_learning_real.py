@@ -26,7 +26,8 @@ def test_five_people(shared: Path, coarse: Path) -> None:
     people = class_folders(shared / "faces", 7)
     known, strangers = people[:5], people[5:]
     photos = {person.name: sorted(person.iterdir()) for person in people}
-    taught = learn({p.name: photos[p.name][:4] for p in known}, model=sqznet.load(coarse, threads=1))
+    shown = {person.name: photos[person.name][:4] for person in known}
+    taught = learn(shown, model=sqznet.load(coarse, threads=1))
     answers = {p.name: taught.answers(photos[p.name][4:7]) for p in people}
     for index, person in enumerate(known):
         assert (answers[person.name].scores.argmax(axis=1) == index).all()
