@@ -34,9 +34,9 @@ def test_the_real_file_gives_the_reference_logits(shared: Path) -> None:
     """The reference has no padding at conv10."""
     path = shared / "weights" / "squeezenet1_0.deep-compression.net"
     with np.load(shared / "reference" / "input_224.npz") as stored:
-        x = stored["first8_squash"][:2]
+        x = stored["first8_squash"][:1]
     with np.load(shared / "reference" / "logits_224.npz") as stored:
-        expected = stored["squeezenet1_0.squash"][:2]
+        expected = stored["squeezenet1_0.squash"][:1]
     found = sqznet.load(path, conv10_padding=0).logits(x)
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 

@@ -46,9 +46,9 @@ def test_the_real_file_holds_the_same_weights(shared: Path) -> None:
 
 def test_the_real_file_gives_the_reference_logits(shared: Path) -> None:
     with np.load(shared / "reference" / "input_224.npz") as stored:
-        x = stored["first8_squash"][:2]
+        x = stored["first8_squash"][:1]
     with np.load(shared / "reference" / "logits_224.npz") as stored:
-        expected = stored["squeezenet1_1.squash"][:2]
+        expected = stored["squeezenet1_1.squash"][:1]
     path = shared / "weights" / "squeezenet1_1.keras.h5"
     found = sqznet.load(path, preprocessing="squash-bgr").logits(x)
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()

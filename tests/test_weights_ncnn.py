@@ -43,9 +43,9 @@ def test_the_real_files_hold_the_same_weights(shared: Path, network: str, suffix
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_real_files_give_the_reference_logits(shared: Path, network: str) -> None:
     with np.load(shared / "reference" / "input_224.npz") as stored:
-        x = stored["first8_squash"][:2]
+        x = stored["first8_squash"][:1]
     with np.load(shared / "reference" / "logits_224.npz") as stored:
-        expected = stored[f"{network}.squash"][:2]
+        expected = stored[f"{network}.squash"][:1]
     found = sqznet.load(shared / "weights" / f"{network}.param").logits(x)
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 
