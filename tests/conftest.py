@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-#: Set by scripts/emulate.sh: all is some fifty times slower, and tests that would take more than a
-#: minute do less of the same.
+#: Set by scripts/emulate.sh: all is some fifty times slower, and a few tests do less of the same
+#: (docs/arm.md lists them).
 EMULATED = bool(os.environ.get("SQZNET_EMULATED"))
 SHARED_DEFAULT = Path(__file__).resolve().parents[2] / "shared"
 
