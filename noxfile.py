@@ -167,7 +167,7 @@ COMPILED = (
     "kernel_*", "model", "preprocessing", "quantized", "resize_kernel", "threads", "watch_frames",
 )  # fmt: skip
 
-# What another compiler or processor may change.
+# What another compiler may change.
 KERNELS = ("accuracy", "cpu*", "executor", "golden", "kernel_*", "preprocessing", "resize_kernel")
 
 # What several threads use at once.
