@@ -26,7 +26,7 @@ import sqznet
 from benchmarks import machine, report
 from benchmarks.material import ROOT, SHARED, MissingError
 from benchmarks.report_all import fill
-from sqznet import image
+from sqznet.images import decoding
 from sqznet.learning.features import describe, mirror_image
 from sqznet.learning.learner import Learner
 
@@ -144,7 +144,7 @@ def _photos(folder: Path, model: sqznet.Model) -> Photos:
     if not files:
         raise MissingError(f"needs {folder}, which is not there")
     names = sorted({path.parent.name for path in files})
-    pixels = [image.decode(path) for path in files]
+    pixels = [decoding.decode(path) for path in files]
     return Photos(
         files,
         np.array([names.index(path.parent.name) for path in files]),

@@ -21,9 +21,10 @@ if __package__ in (None, ""):  # started as a script: its own folder is on the p
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.material import ROOT, SHARED
-from sqznet import _kernels, api, image
+from sqznet import _kernels, api
+from sqznet.images import decoding
+from sqznet.images.preprocessing import Preprocessing
 from sqznet.model import Model
-from sqznet.preprocessing import Preprocessing
 
 FITS = ("squash", "crop")
 
@@ -71,14 +72,14 @@ def _ms(call: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
 
 def _print_ratio(fit: str, model: Model, photos: list[bytes], rounds: int) -> None:
     tensor = _kernels.Tensor((1, *model.preprocessing.size, 3))
-    decoding: list[list[float]] = [[] for _ in photos]
+    decode_ms: list[list[float]] = [[] for _ in photos]
     feeding: list[list[float]] = [[] for _ in photos]
     for _ in range(rounds):
         for i, photo in enumerate(photos):
-            took, pixels = _ms(image.decode, photo)
-            decoding[i].append(took)
-            feeding[i].append(_ms(model._feed, pixels, tensor)[0])
-    decode = [statistics.median(samples) for samples in decoding]
+            took, pixels = _ms(decoding.decode, photo)
+            decode_ms[i].append(took)
+            feeding[i].append(_ms(model.feed, pixels, tensor)[0])
+    decode = [statistics.median(samples) for samples in decode_ms]
     feed = [statistics.median(samples) for samples in feeding]
     ratios = [a / b for a, b in zip(feed, decode, strict=True)]
     print(
@@ -92,7 +93,8 @@ def _print_fast(
     fit: str, model: Model, photos: list[bytes], classes: list[int], rounds: int
 ) -> None:
     smaller = [
-        image.decode(photo, model._resized).width < image.decode(photo).width for photo in photos
+        decoding.decode(photo, model.resized).width < decoding.decode(photo).width
+        for photo in photos
     ]
     times: dict[bool, list[list[float]]] = {fast: [[] for _ in photos] for fast in (False, True)}
     answers: dict[bool, list[list[int]]] = {}

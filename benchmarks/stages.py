@@ -21,7 +21,9 @@ import numpy as np
 from benchmarks import machine, report, stepping
 from benchmarks.engines.base import SIZE
 from benchmarks.material import ROOT, find_photos
-from sqznet import _kernels, cpu, graph
+from sqznet import _kernels
+from sqznet.engine import cpu
+from sqznet.network import graph
 
 FLAGS = {
     "scalar": (),

@@ -12,9 +12,11 @@ import numpy as np
 from benchmarks import network
 from benchmarks.material import SHARED, MissingError
 from benchmarks.network import Array
-from sqznet import _kernels, cpu, graph
-from sqznet.executor import Executor
-from sqznet.program import Workspace
+from sqznet import _kernels
+from sqznet.engine import cpu
+from sqznet.engine.executor import Executor
+from sqznet.engine.program import Workspace
+from sqznet.network import graph
 from sqznet.weights import Checkpoint, RawTensor, bundled, read
 
 

@@ -20,8 +20,9 @@ import numpy as np
 from benchmarks import network, stepping
 from benchmarks.engines.base import SIZE
 from benchmarks.network import Array
-from sqznet import _kernels, graph
-from sqznet.executor import Executor, PackedLayer
+from sqznet import _kernels
+from sqznet.engine.executor import Executor, PackedLayer
+from sqznet.network import graph
 
 Call = Callable[[], object]
 Shape = tuple[int, int, int, int]

@@ -30,8 +30,8 @@ def shared() -> Path:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a SqueezeNet 1.1 of few channels with 7 classes, to be fed 96 x 96 pixels: quick,
     where the rest matters."""
-    from sqznet.graph import Wiring
-    from sqznet.preprocessing import PRESETS
+    from sqznet.images.preprocessing import PRESETS
+    from sqznet.network.graph import Wiring
     from sqznet.weights import metadata
 
     from . import networks
@@ -58,7 +58,8 @@ def coarse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def draws_text() -> None:
     """Skips where Pillow draws no text, as Debian 12's, which 32-bit boards have."""
-    from sqznet import SqznetError, painting
+    from sqznet import SqznetError
+    from sqznet.insight import painting
 
     try:
         painting.face("a", 20)

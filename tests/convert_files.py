@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sqznet import weights
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
 from sqznet.weights import Checkpoint
 
 from . import networks

@@ -12,8 +12,11 @@ import pytest
 
 from sqznet import weights
 from sqznet.errors import WeightsError
-from sqznet.graph import TOPOLOGIES
-from sqznet.weights import Checkpoint, keras, keras_child, keras_content
+from sqznet.network.graph import TOPOLOGIES
+from sqznet.weights import Checkpoint
+from sqznet.weights.keras import child as keras_child
+from sqznet.weights.keras import content as keras_content
+from sqznet.weights.keras import reader as keras
 
 Array = Any
 Layers = list[tuple[str, Array, Array]]

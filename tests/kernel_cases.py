@@ -1,9 +1,9 @@
 """What the kernel tests share: maps in guarded memory, kinds of values, and error budgets.
 
 A test of a kernel draws a shape, kinds of values and a placement, puts every operand into a
-`Map`, runs the kernel and compares with `sqznet.reference` through `assert_close`. A new kernel
-that computes one of these operations is covered by taking its place behind the same binding; one
-with rounding errors of its own kind gets its own budget below.
+`Map`, runs the kernel and compares with `sqznet.network.reference` through `assert_close`. A new
+kernel that computes one of these operations is covered by taking its place behind the same binding;
+one with rounding errors of its own kind gets its own budget below.
 """
 
 from __future__ import annotations

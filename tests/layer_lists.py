@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqznet import graph
+from sqznet.network import graph
 from sqznet.weights import recognition
 from sqznet.weights.recognition import Layer
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from sqznet import _kernels, graph
-from sqznet.executor import Executor
+from sqznet import _kernels
+from sqznet.engine.executor import Executor
+from sqznet.network import graph
 from sqznet.weights import RawTensor
 
 Array = Any

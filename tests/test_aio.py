@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import sqznet
-from sqznet import aio
+from sqznet.batch import asynchronous
 
 from .forked import in_child
 
@@ -121,7 +121,7 @@ def test_a_cancelled_task_that_waited_is_never_begun(model: sqznet.Model) -> Non
 def test_the_threads_end_with_their_model(small: Path) -> None:
     model = sqznet.load(small, threads=1)
     asyncio.run(model.aclassify(COFFEE))
-    threads = list(aio.workers_of(model).threads._threads)
+    threads = list(asynchronous.workers_of(model).threads._threads)
     assert threads[0].is_alive()
     del model
     gc.collect()

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 
 import sqznet
-from sqznet import _kernels, bands, graph, reference
+from sqznet import _kernels
+from sqznet.engine import bands
+from sqznet.network import graph, reference
 
 from . import networks
 from .kernel_cases import examples
@@ -142,7 +144,7 @@ def test_maps_that_are_asked_for_are_there_as_a_whole(monkeypatch: pytest.Monkey
 
 
 def test_only_large_maps_go_by_bands() -> None:
-    layers = sqznet.load()._executor.network
+    layers = sqznet.load().executor.network
     sides = {}
     for side in (224, 320, 384, 512, 1024):
         shapes = layers.shapes(side, side)
@@ -161,7 +163,7 @@ def test_only_large_maps_go_by_bands() -> None:
 
 
 def test_memory_grows_little_with_the_height_of_large_images() -> None:
-    executor = sqznet.load(threads=1)._executor
+    executor = sqznet.load(threads=1).executor
     sizes = [executor.acquire(1, height, 512).nbytes for height in (1024, 2048, 4096)]
     # The image and what is behind the pools; all maps would take 80 bytes for each pixel more.
     for (less, more), height in zip(pairwise(sizes), (1024, 2048), strict=True):

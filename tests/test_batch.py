@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import ImageError, SqznetError, image
-from sqznet.batch import _AHEAD, _TOGETHER, alone, classify_files, in_order
-from sqznet.sources import expand
+from sqznet import ImageError, SqznetError
+from sqznet.batch.photos import _AHEAD, _TOGETHER, classify_files, in_order
+from sqznet.images import decoding
+from sqznet.images.finding import expand
 
 from .isolated import run_script
 
@@ -137,9 +138,9 @@ def test_files_folders_and_patterns_together(model: sqznet.Model, folder: Path) 
 
 
 def test_weights_are_shared(model: sqznet.Model) -> None:
-    single = alone(model)
+    single = model.alone()
     assert (single.threads, model.threads) == (1, 2)
-    assert single._executor._layers._packed is model._executor._layers._packed  # type: ignore[attr-defined]
+    assert single.executor._layers._packed is model.executor._layers._packed  # type: ignore[attr-defined]
 
 
 def test_rounded_networks_too(shared: Path, folder: Path) -> None:
@@ -164,19 +165,19 @@ def test_files_are_read_in_one_go_unless_they_are_large(monkeypatch: pytest.Monk
         streamed.append(file.name)
         return io.BufferedReader(file)
 
-    monkeypatch.setattr(image, "BufferedReader", buffered)
+    monkeypatch.setattr(decoding, "BufferedReader", buffered)
     coffee = EXAMPLES / "coffee.jpg"
-    at_once = bytes(image.decode(coffee).data)
+    at_once = bytes(decoding.decode(coffee).data)
     assert streamed == []
-    monkeypatch.setattr(image, "_AT_ONCE", coffee.stat().st_size - 1)
-    assert bytes(image.decode(coffee).data) == at_once
+    monkeypatch.setattr(decoding, "_AT_ONCE", coffee.stat().st_size - 1)
+    assert bytes(decoding.decode(coffee).data) == at_once
     assert len(streamed) == 1
 
 
 def test_a_photo_while_another_thread_imports_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL.Image", types.ModuleType("PIL.Image"))
     with pytest.raises(ImageError, match="not an image"):
-        image.decode(3)
+        decoding.decode(3)
 
 
 def test_the_first_photos_may_be_several(small: Path) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import reference
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
+from sqznet.network import reference
 
 from . import networks
 from .isolated import run_script

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import pytest
 
 import sqznet
-from sqznet import cli, cpu
+from sqznet import cli
+from sqznet.engine import cpu
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 COFFEE = EXAMPLES / "coffee.jpg"

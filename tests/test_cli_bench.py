@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import cli, measuring, synthetic
+from sqznet import cli
+from sqznet.diagnostics import measuring
+from sqznet.images import synthetic
 
 from . import networks
 from .isolated import run_script
@@ -64,7 +66,7 @@ def test_the_time_of_a_bypass_belongs_to_its_fire(
 ) -> None:
     """Each kernel takes one tick of a clock that stands still otherwise."""
     model = small_model(tmp_path, "complex", threads=1)
-    workspace = model._executor.acquire(1, *model.preprocessing.size)
+    workspace = model.executor.acquire(1, *model.preprocessing.size)
     clock = 0.0
 
     def tick() -> None:
@@ -72,10 +74,10 @@ def test_the_time_of_a_bypass_belongs_to_its_fire(
         clock += 1
 
     workspace.steps = [tick for _ in workspace.steps]
-    model._executor.release(workspace)
+    model.executor.release(workspace)
     monkeypatch.setattr(measuring, "perf_counter", lambda: clock)
     passes, _ = measuring._passes(model, str(COFFEE), 0.0)
-    names = measuring.layer_names(model._executor.network)
+    names = measuring.layer_names(model.executor.network)
     ticks = dict(zip(names, passes[0], strict=True))
     several = {"fire3": 2, "fire5": 2, "fire7": 2, "fire9": 2}  # the fire, and the sum
     several |= {"fire2": 3, "fire4": 3, "fire6": 3, "fire8": 3}  # a convolution besides
@@ -93,7 +95,7 @@ def test_measuring_imports_no_numpy(small: Path) -> None:
     run_script(
         """
         import sys, sqznet
-        from sqznet.measuring import measure
+        from sqznet.diagnostics.measuring import measure
         measure(sqznet.load(sys.argv[1]), 0.1)
         assert "numpy" not in sys.modules
         """,

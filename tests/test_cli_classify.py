@@ -59,7 +59,7 @@ def test_pillow_is_imported_while_the_weights_are_packed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, threads: str, times: int, classify: Classify
 ) -> None:
     prepared: list[str] = []
-    monkeypatch.setattr(sqznet.image, "prepare", lambda: prepared.append("Pillow"))
+    monkeypatch.setattr(sqznet.images.decoding, "prepare", lambda: prepared.append("Pillow"))
     assert classify(folder, "--threads", threads) == 0
     assert len(prepared) == times
 

@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import cli, vectors
-from sqznet.embedding import nearest, normalized
+from sqznet import cli
+from sqznet.insight import vectors
+from sqznet.insight.embedding import nearest, normalized
 
 from .answer_files import COFFEE, make_folder
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import sqznet
 from sqznet import cli
-from sqznet.explain import draw
+from sqznet.insight.explain import draw
 
 from . import networks
 

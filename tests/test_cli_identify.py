@@ -120,6 +120,6 @@ def test_one_command_does_not_import_the_others() -> None:
         assert cli.main(["info"]) == 0
         mine = {name for name in sys.modules if name.startswith("sqznet.cli.")}
         assert mine == {"sqznet.cli.common", "sqznet.cli.info"}, mine
-        assert "sqznet.identity" not in sys.modules
+        assert "sqznet.weights.identity" not in sys.modules
         """
     )

@@ -38,10 +38,10 @@ def test_resume_does_only_what_is_missing(
     assert classify(folder, "--top", "2", "-o", whole) == 0
     assert classify(folder / "0.png", folder / "1.png", "--top", "2", "-o", target) == 0
     decoded: list[str] = []
-    decode = sqznet.Model._decode
+    decode = sqznet.Model.decode
     monkeypatch.setattr(
         sqznet.Model,
-        "_decode",
+        "decode",
         lambda self, source, fast: decoded.append(source) or decode(self, source, fast),
     )
     for _ in range(2):  # the second time there is nothing left to do

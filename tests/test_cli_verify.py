@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import _kernels, cli, verification, weights
-from sqznet.executor import Workspace
-from sqznet.verification import BOUND, BUNDLED_SHA256, checks
+from sqznet import _kernels, cli, weights
+from sqznet.diagnostics import verification
+from sqznet.diagnostics.verification import BOUND, BUNDLED_SHA256, checks
+from sqznet.engine.executor import Workspace
 
 Change = Callable[[Any], None]
 

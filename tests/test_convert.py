@@ -11,7 +11,7 @@ import pytest
 
 import sqznet
 from sqznet import convert, weights
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
 
 from . import networks
 from .convert_files import LABELS, PADDED, assert_same, cast, contents, source_file

@@ -12,7 +12,7 @@ import pytest
 
 from sqznet import cli, convert, weights
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
 
 from . import networks
 from .convert_files import assert_same, source_file

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sqznet import _kernels, cpu
+from sqznet import _kernels
+from sqznet.engine import cpu
 from sqznet.errors import SqznetError, UnsupportedIsaError
 
 

@@ -84,7 +84,8 @@ def test_one_feature_less(changes: dict[str, int], lost: set[str]) -> None:
 
 PROGRAM = """
 import sqznet, sys
-from sqznet import _kernels, cpu
+from sqznet import _kernels
+from sqznet.engine import cpu
 print(cpu.info()["isa"], len(sqznet.classify(sys.argv[1])))
 for name, compiled, runs, needs in _kernels.isa_entries():
     if compiled and not runs:
@@ -137,7 +138,7 @@ def test_a_board_without_vfpv4() -> None:
     run_script(
         """
         import sqznet
-        from sqznet import cpu
+        from sqznet.engine import cpu
         assert cpu.info()["available"] == ["scalar"]
         picture = memoryview(bytes(range(256)) * 147).cast("B", (112, 112, 3))
         assert len(sqznet.classify(sqznet.Frame.wrap(picture))) == 5

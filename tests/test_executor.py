@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 
 import sqznet
-from sqznet import _kernels, graph, reference
+from sqznet import _kernels
+from sqznet.engine.executor import KEPT_WORKSPACES
+from sqznet.engine.program import Program, Value
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.executor import KEPT_WORKSPACES
-from sqznet.program import Program, Value
+from sqznet.network import graph, reference
 
 from . import networks
 from .kernel_cases import examples
@@ -135,7 +136,7 @@ def test_large_workspaces_are_not_hoarded(monkeypatch: pytest.MonkeyPatch) -> No
     made = networks.tensors("squeezenet1_1")
     ready = networks.executor(networks.network(made), made)
     small, large = ready.acquire(1, 40, 40), ready.acquire(1, 80, 80)
-    monkeypatch.setattr("sqznet.executor.KEPT_BYTES", large.nbytes)
+    monkeypatch.setattr("sqznet.engine.executor.KEPT_BYTES", large.nbytes)
     ready.release(small)
     ready.release(large)
     assert ready._idle == [large]  # the last one stays, however large it is
@@ -242,7 +243,7 @@ def test_no_value_overlaps_another_live_one(program: Program) -> None:
 def test_the_working_set_is_small() -> None:
     """The bundled network's at 224 x 224, beside its weights: less than its two largest maps and
     the scratch memory between them would take apart."""
-    executor = sqznet.load(threads=2)._executor
+    executor = sqznet.load(threads=2).executor
     assert executor.acquire(1, 224, 224).nbytes < 4_100_000
 
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 import sqznet
-from sqznet import painting
 from sqznet.errors import ImageError, SqznetError
-from sqznet.explain import _GAP, _MARGIN, _PANEL, MAX_TOP, draw
+from sqznet.insight import painting
+from sqznet.insight.explain import _GAP, _MARGIN, _PANEL, MAX_TOP, draw
 
 from . import networks
 

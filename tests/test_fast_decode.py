@@ -13,8 +13,8 @@ from PIL import Image
 
 import sqznet
 from sqznet import cli
-from sqznet.image import decode
-from sqznet.preprocessing import Preprocessing, geometry
+from sqznet.images.decoding import decode
+from sqznet.images.preprocessing import Preprocessing, geometry
 
 
 def jpeg(width: int, height: int, kind: str = "JPEG", **options: Any) -> bytes:

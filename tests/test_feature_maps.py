@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import reference
 from sqznet.errors import ImageError, SqznetError
+from sqznet.network import reference
 
 from . import networks
 

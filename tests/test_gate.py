@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sqznet import cpu, gate
-from sqznet.gate import Gate
+from sqznet.engine import cpu, gate
+from sqznet.engine.gate import Gate
 
 
 @pytest.fixture

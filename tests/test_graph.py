@@ -6,9 +6,9 @@ from math import prod
 
 import pytest
 
-from sqznet import graph
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.graph import Classifier, Conv, Fire, MaxPool, Network, Wiring
+from sqznet.network import graph
+from sqznet.network.graph import Classifier, Conv, Fire, MaxPool, Network, Wiring
 
 FIRES = [(16, 64, 64)] * 2 + [(32, 128, 128)] * 2 + [(48, 192, 192)] * 2 + [(64, 256, 256)] * 2
 STEMS = {"squeezenet1_0": (96, 7), "squeezenet1_1": (64, 3)}

@@ -14,8 +14,17 @@ from PIL import Image
 
 import sqznet
 from sqznet.errors import ImageError, SqznetError, WeightsError
-from sqznet.heatmap import BOX_HEAT, Box, Evidence, HeatMap, _axis, _cell_grid, _largest_part
-from sqznet.preprocessing import geometry
+from sqznet.images.preprocessing import geometry
+from sqznet.insight.heatmap import (
+    BOX_HEAT,
+    Box,
+    Evidence,
+    HeatMap,
+    _axis,
+    _cell_grid,
+    _largest_part,
+)
+from sqznet.network.graph import Wiring
 
 from . import networks
 
@@ -125,7 +134,7 @@ def test_the_cells_lie_where_their_windows_have_their_middle() -> None:
         ("squeezenet1_0", {}, (17.5, 16)),
     ):
         made = networks.tensors(base)
-        network = networks.network(made, wiring=sqznet.graph.Wiring(**wiring))
+        network = networks.network(made, wiring=Wiring(**wiring))
         assert _cell_grid(network) == expected
 
 
@@ -207,7 +216,7 @@ def test_the_hottest_place_is_1(model: sqznet.Model) -> None:
 
 
 def test_grey_and_bgr_photos(quick: sqznet.Model) -> None:
-    from sqznet.frame import Frame
+    from sqznet.images.frame import Frame
 
     with Image.open(CHELSEA) as photo:
         rgb = np.asarray(photo)

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from sqznet import hub, hub_download
 from sqznet.errors import WeightsError
+from sqznet.weights import hub, hub_download
 
 from .http_server import Server, serving, wait_for
 

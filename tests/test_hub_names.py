@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from sqznet import hub
 from sqznet.errors import WeightsError
-from sqznet.weights import known
+from sqznet.weights import hub, known
 
 from .isolated import run_script
 
@@ -59,7 +58,7 @@ def test_asking_whether_a_name_is_remote_imports_no_network() -> None:
     run_script(
         """
         import sys
-        from sqznet import hub
+        from sqznet.weights import hub
         assert hub.is_remote("torchvision/squeezenet1_1")
         heavy = {"urllib.request", "http.client", "socket", "ssl", "hashlib", "platformdirs"}
         found = heavy & set(sys.modules)

@@ -10,7 +10,7 @@ import pytest
 
 import sqznet
 from sqznet import cli, weights
-from sqznet.preprocessing import PRESETS, Preprocessing
+from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.weights import known
 from sqznet.weights.known import KNOWN, KnownFile
 

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from sqznet.errors import ImageError
-from sqznet.image import MAX_PIXELS, Pixels, decode, describe
+from sqznet.images.decoding import MAX_PIXELS, Pixels, decode, describe
 
 Array = npt.NDArray[Any]
 
@@ -102,7 +102,7 @@ def test_neither_numpy_nor_spare_plugins_are_imported(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     photo().save(path)
     code = (
-        "import sys; from sqznet.image import decode; assert 'PIL' not in sys.modules;"
+        "import sys; from sqznet.images.decoding import decode; assert 'PIL' not in sys.modules;"
         f"decode({str(path)!r});"
         "bad = {'numpy', 'PIL.PngImagePlugin'} & set(sys.modules);"
         "assert not bad, bad"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from sqznet import _kernels, reference
+from sqznet import _kernels
+from sqznet.network import reference
 
 from . import kernel_cases as cases
 from .kernel_cases import Map

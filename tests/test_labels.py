@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sqznet import labels, weights
+from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
+from sqznet.weights import labels
 
 IMAGENET = weights.imagenet_labels()
 THREE = ("ant", "bee", "große Kröte")

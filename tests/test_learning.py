@@ -13,9 +13,9 @@ import pytest
 
 import sqznet
 from sqznet.errors import ImageError, SqznetError
+from sqznet.images.preprocessing import PRESETS
 from sqznet.learning import learner, recognizer
 from sqznet.learning.recognizer import Recognizer, learn
-from sqznet.preprocessing import PRESETS
 
 from .patterns import picture, pictures, write_folder
 

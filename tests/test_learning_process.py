@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import image
-from sqznet.learning import features, judgement
+from sqznet.images import decoding
+from sqznet.learning import features, scoring
 from sqznet.learning.examples import Examples, encode, evenly, quota
-from sqznet.learning.judgement import Judgement
-from sqznet.learning.process import NOISE, Process, kernel
+from sqznet.learning.gaussian_process import NOISE, Process, kernel
+from sqznet.learning.scoring import Judgement
 
 from .patterns import picture
 
@@ -110,7 +110,7 @@ def test_few_of_the_shown_are_unknown_and_noise_is(mirrored: bool) -> None:
     known, strange = judge.ask(like), judge.ask(rows(50, 77))
     assert known.unknown.mean() < 0.15
     assert strange.unknown.all()
-    assert (strange.strangeness >= 1 - judgement.REJECTED).all()
+    assert (strange.strangeness >= 1 - scoring.REJECTED).all()
     assert (strange.strangeness < 1).all()
 
 
@@ -161,7 +161,7 @@ def test_mirror_images(channels: int) -> None:
     made = np.random.default_rng(0).integers(0, 256, (40, 50, max(channels, 1)), np.uint8)
     made = made[:, :, 0] if channels == 0 else made
     model = sqznet.load(threads=1)
-    mirrored = features.mirror_image(image.decode(made))
+    mirrored = features.mirror_image(decoding.decode(made))
     np.testing.assert_array_equal(
         model.preprocess(mirrored), model.preprocess(np.ascontiguousarray(made[:, ::-1]))
     )
@@ -170,7 +170,7 @@ def test_mirror_images(channels: int) -> None:
 def test_a_mirror_image_of_bytes() -> None:
     """What an older Pillow decodes to."""
     made = picture("arrow left", 1)
-    mirrored = features.mirror_image(image.Pixels(made.tobytes(), *made.shape))
+    mirrored = features.mirror_image(decoding.Pixels(made.tobytes(), *made.shape))
     np.testing.assert_array_equal(mirrored.data, made[:, ::-1])
 
 
@@ -182,7 +182,7 @@ def test_a_mirror_image_of_a_pillow_image(tmp_path: Any) -> None:
     model = sqznet.load(threads=1)
     expected = model.preprocess(made.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
     for source in (made, tmp_path / "arrow.png"):
-        found = model.preprocess(features.mirror_image(image.decode(source)))
+        found = model.preprocess(features.mirror_image(decoding.decode(source)))
         np.testing.assert_array_equal(found, expected)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import image
+from sqznet.images import decoding
 from sqznet.learning import features
 from sqznet.learning.learner import Learner
 from sqznet.learning.recognizer import learn
@@ -49,7 +49,7 @@ def described(shared: Path) -> Callable[[str], tuple[Any, Any, Any]]:
         if name not in made:
             files = sorted((shared / name).glob("*/*"))
             names = sorted({path.parent.name for path in files})
-            pixels = [image.decode(path) for path in files]
+            pixels = [decoding.decode(path) for path in files]
             made[name] = (
                 np.array([names.index(path.parent.name) for path in files]),
                 features.describe(model, pixels),

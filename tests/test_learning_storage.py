@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import conversion, weights
+from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.learning import storage
 from sqznet.learning.recognizer import Recognizer, learn
+from sqznet.weights import conversion
 
 from . import networks
 from .learning_files import BACKBONE, examples, joined, small, split

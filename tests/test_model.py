@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import _kernels, graph, hub, reference
-from sqznet.preprocessing import PRESETS, Preprocessing
+from sqznet import _kernels
+from sqznet.images.preprocessing import PRESETS, Preprocessing
+from sqznet.network import graph, reference
+from sqznet.weights import hub
 
 from . import networks
 from .test_executor import assert_near
@@ -134,7 +136,7 @@ def test_a_forced_instruction_set_is_the_one_that_works(
 ) -> None:
     forced = sqznet.load(small, isa=isa)
     assert forced.isa == isa
-    assert forced._executor.table.isa == isa
+    assert forced.executor.table.isa == isa
     monkeypatch.setenv("SQZNET_ISA", isa)
     assert sqznet.load(small).isa == isa
     monkeypatch.setenv("SQZNET_ISA", "mmx")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqznet
 from sqznet import Prediction
-from sqznet.notebook import Predictions
+from sqznet.answers import Predictions
 
 COFFEE = Path(__file__).resolve().parents[1] / "examples" / "coffee.jpg"
 

@@ -18,8 +18,8 @@ from PIL import Image
 
 from sqznet import _kernels, _pixels
 from sqznet.errors import SqznetError
-from sqznet.image import Pixels, decode
-from sqznet.preprocessing import PRESETS, Preprocessing, geometry, preset_name, resolve
+from sqznet.images.decoding import Pixels, decode
+from sqznet.images.preprocessing import PRESETS, Preprocessing, geometry, preset_name, resolve
 
 RUNNABLE = [name for name, _, runnable, _ in _kernels.isa_entries() if runnable]
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import _kernels, cli, graph, reference, weights
-from sqznet.conversion import convert
-from sqznet.executor import Executor
-from sqznet.quantized import RoundedLayers
+from sqznet import _kernels, cli, weights
+from sqznet.engine.executor import Executor
+from sqznet.engine.rounded_layers import RoundedLayers
+from sqznet.network import graph, reference
 from sqznet.weights.checkpoint import Quantization
+from sqznet.weights.conversion import convert
 
 from . import networks
 from .onnx_files import Rounding, node

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sqznet import graph, reference
+from sqznet.network import graph, reference
 
 from . import networks
 

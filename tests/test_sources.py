@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sqznet.sources import Found, expand, read_list
+from sqznet.images.finding import Found, expand, read_list
 
 
 def touch(folder: Path, *names: str) -> None:

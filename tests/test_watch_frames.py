@@ -10,7 +10,7 @@ import pytest
 
 import sqznet
 from sqznet import Frame, ImageError, _kernels, _pixels
-from sqznet.frame import LUMA_WEIGHTS
+from sqznet.images.frame import LUMA_WEIGHTS
 
 from .guarded import Guarded
 

@@ -15,7 +15,7 @@ import pytest
 
 from sqznet import weights
 from sqznet.errors import WeightsError
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
 from sqznet.weights import Checkpoint, RawTensor
 
 from . import torch_files as files

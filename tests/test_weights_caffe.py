@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import graph, weights
-from sqznet.graph import Wiring
-from sqznet.preprocessing import PRESETS
+from sqznet import weights
+from sqznet.images.preprocessing import PRESETS
+from sqznet.network import graph
+from sqznet.network.graph import Wiring
 from sqznet.weights import recognition
 from sqznet.weights.mapped import MappedFile
 from sqznet.weights.naming import torchvision_name

@@ -11,7 +11,7 @@ import pytest
 
 import sqznet
 from sqznet import weights
-from sqznet.graph import Wiring, expected_shapes, network_for
+from sqznet.network.graph import Wiring, expected_shapes, network_for
 from sqznet.weights.mapped import MappedFile
 
 from .caffe_files import float_array

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import graph, weights
+from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.graph import Wiring
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
+from sqznet.network import graph
+from sqznet.network.graph import Wiring
 
 from . import keras_files as files
 from . import networks

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from sqznet.errors import WeightsError
-from sqznet.weights import keras_child, keras_content
+from sqznet.weights.keras import child as keras_child
+from sqznet.weights.keras import content as keras_content
 
 from . import keras_files as files
 from . import networks
@@ -155,7 +156,7 @@ def test_a_child_stops_itself() -> None:
     run_script(
         """
         import os, signal, sys, time
-        from sqznet.weights import keras_child
+        from sqznet.weights.keras import child as keras_child
         if os.fork() == 0:
             keras_child.limit_resources(os.devnull)
             try:

@@ -10,8 +10,8 @@ import pytest
 
 import sqznet
 from sqznet import WeightsError, weights
-from sqznet.conversion import writers
-from sqznet.executor import Executor
+from sqznet.engine.executor import Executor
+from sqznet.weights.conversion import writers
 
 from . import networks
 

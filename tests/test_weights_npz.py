@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sqznet import weights
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
 
 from . import networks
 from . import torch_files as files

@@ -13,8 +13,8 @@ import pytest
 import sqznet
 from sqznet import weights
 from sqznet.errors import WeightsError
-from sqznet.graph import Wiring
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
+from sqznet.network.graph import Wiring
 from sqznet.weights import Checkpoint
 
 from . import networks

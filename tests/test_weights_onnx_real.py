@@ -12,7 +12,7 @@ import pytest
 
 import sqznet
 from sqznet import weights
-from sqznet.graph import TOPOLOGIES, Wiring
+from sqznet.network.graph import TOPOLOGIES, Wiring
 
 from . import networks
 from .onnx_files import Exporter

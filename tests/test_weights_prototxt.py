@@ -9,7 +9,7 @@ import pytest
 
 from sqznet import weights
 from sqznet.errors import WeightsError
-from sqznet.graph import Wiring
+from sqznet.network.graph import Wiring
 
 from . import caffe_files, layer_lists, networks
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 import sqznet
 from sqznet import cli
-from sqznet.heatmap import Evidence
+from sqznet.insight.heatmap import Evidence
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "examples" / "chelsea.jpg"

@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 import sqznet
-from sqznet.confusion import draw
-from sqznet.evaluation import evaluate
+from sqznet.insight.confusion import draw
+from sqznet.insight.evaluation import evaluate
 from sqznet.learning.folder import classes_in
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -49,7 +49,7 @@ WHEEL_OPTIONS = ("--platform=manylinux1_x86_64", "--python-version=3.10", "--imp
 LABELS_MODULE = "torchvision/models/_meta.py"
 LABELS_NAME = "_IMAGENET_CATEGORIES"
 
-# How a photo is fed to these weights; what sqznet.preprocessing calls "squash-bgr".
+# How a photo is fed to these weights; what sqznet.images.preprocessing calls "squash-bgr".
 PREPROCESSING = {
     "size": [224, 224],
     "fit": "squash",

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from sqznet import graph, reference, weights
+from sqznet import weights
+from sqznet.network import graph, reference
 
 PATH = Path(__file__).resolve().parents[1] / "tests" / "golden" / "logits.npz"
 Array = Any

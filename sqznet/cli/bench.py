@@ -18,7 +18,7 @@ from sqznet.errors import ImageError
 
 if TYPE_CHECKING:
     from sqznet.cli.common import Commands
-    from sqznet.measuring import Latency, Measurement
+    from sqznet.diagnostics.measuring import Latency, Measurement
 
 _BAR = 40  # characters of the longest bar
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     model = load_weights(args)
     if isinstance(model, int):
         return model
-    from sqznet.measuring import measure
+    from sqznet.diagnostics.measuring import measure
 
     try:
         found = measure(model, args.seconds, args.photo)

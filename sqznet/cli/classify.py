@@ -9,8 +9,7 @@ from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from sqznet import image
-from sqznet.batch import classify_files
+from sqznet.batch.photos import classify_files
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -23,7 +22,8 @@ from sqznet.cli.common import (
 from sqznet.cli.output import FORMATS, Output, ResultFile, chosen_format, on_stdout
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError
-from sqznet.sources import ENDINGS, Found, expand, read_list
+from sqznet.images import decoding
+from sqznet.images.finding import ENDINGS, Found, expand, read_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         complain(error)
         return EXIT_USAGE
     if args.threads != 1:
-        Thread(target=image.prepare).start()  # while the weights are packed
+        Thread(target=decoding.prepare).start()  # while the weights are packed
     model = load_model(args)
     if isinstance(model, int):
         return model

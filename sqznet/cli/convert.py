@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import sqznet
 from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE, complain
-from sqznet.conversion import convert
 from sqznet.errors import printable
+from sqznet.weights.conversion import convert
 
 if TYPE_CHECKING:
     import argparse

@@ -17,16 +17,16 @@ from sqznet.cli.common import (
 )
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, printable
-from sqznet.parquet import parquet_library
-from sqznet.vectors import ENDINGS, VectorFile, is_vector_file, save
+from sqznet.files.parquet import parquet_library
+from sqznet.insight.vectors import ENDINGS, VectorFile, is_vector_file, save
 
 if TYPE_CHECKING:
     import argparse
 
     from sqznet import Model
     from sqznet.cli.common import Commands
-    from sqznet.source import Source
-    from sqznet.sources import Found
+    from sqznet.images.finding import Found
+    from sqznet.weights.locate import WeightsLike
 
 
 def add_parser(commands: Commands) -> None:
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if not content.paths:
         return status
     if args.normalize:
-        from sqznet.embedding import normalized
+        from sqznet.insight.embedding import normalized
 
         content = VectorFile(content.paths, normalized(content.vectors), content.weights)
     try:
@@ -76,11 +76,11 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def collect(model: Model, source: Source, found: list[Found]) -> tuple[VectorFile, int]:
+def collect(model: Model, source: WeightsLike, found: list[Found]) -> tuple[VectorFile, int]:
     """The vectors of all photos that can be read, and the exit code."""
     import numpy as np
 
-    from sqznet.embedding import embed_files, length
+    from sqznet.insight.embedding import embed_files, length
 
     status = EXIT_OK
     paths: list[str] = []
@@ -98,10 +98,10 @@ def collect(model: Model, source: Source, found: list[Found]) -> tuple[VectorFil
     return VectorFile(paths, vectors[: len(paths)], weights_hash(source)), status
 
 
-def weights_hash(source: Source) -> str:
+def weights_hash(source: WeightsLike) -> str:
     """The sha256 of the weights file that ``--model`` stands for, in hex."""
-    from sqznet.source import locate
     from sqznet.weights.known import sha256
+    from sqznet.weights.locate import locate
     from sqznet.weights.mapped import map_file
 
     return sha256(map_file(locate(source)))

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from sqznet.batch import FileResult
+    from sqznet.batch.photos import FileResult
     from sqznet.cli.common import Commands
-    from sqznet.evaluation import Evaluation
+    from sqznet.insight.evaluation import Evaluation
 
 
 def add_parser(commands: Commands) -> None:
@@ -43,7 +43,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sqznet.evaluation import evaluate
+    from sqznet.insight.evaluation import evaluate
     from sqznet.learning.folder import classes_in
 
     try:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         for line in lines(evaluation):
             print(line)
         if args.output is not None:
-            from sqznet.confusion import draw
+            from sqznet.insight.confusion import draw
 
             picture.write(draw(evaluation), args.output)
             shown = printable(args.output)

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _explain(model: Model, args: argparse.Namespace) -> int:
-    from sqznet.explain import draw
+    from sqznet.insight.explain import draw
 
     label = args.label
     if label is not None and label not in model.labels and label.isascii() and label.isdigit():

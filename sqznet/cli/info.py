@@ -7,8 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 import sqznet
-from sqznet import cpu, weights
+from sqznet import weights
 from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE, complain, print_table
+from sqznet.engine import cpu
 
 if TYPE_CHECKING:
     import argparse

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from sqznet.errors import SqznetError, printable
-from sqznet.part_file import PartFile
+from sqznet.files.part_file import PartFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

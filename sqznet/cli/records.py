@@ -18,7 +18,7 @@ from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from sqznet.errors import SqznetError, printable
-from sqznet.parquet import parquet_library
+from sqznet.files.parquet import parquet_library
 
 if TYPE_CHECKING:
     from sqznet import Prediction

@@ -15,7 +15,7 @@ from sqznet.cli.common import (
     positive,
 )
 from sqznet.errors import SqznetError, printable
-from sqznet.vectors import VectorFile, is_vector_file, load
+from sqznet.insight.vectors import VectorFile, is_vector_file, load
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     content, status = _candidates(model, args, query.shape[1])
     if content is None:
         return status
-    from sqznet.embedding import nearest
+    from sqznet.insight.embedding import nearest
 
     full = os.path.realpath(args.query)
     ranked = nearest(query, content.vectors, len(content.paths))

@@ -26,7 +26,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sqznet.verification import checks
+    from sqznet.diagnostics.verification import checks
 
     done = failed = 0
     try:

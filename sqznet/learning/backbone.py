@@ -8,12 +8,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from sqznet.errors import SqznetError, WeightsError, printable
-from sqznet.graph import Wiring
-from sqznet.preprocessing import Preprocessing
+from sqznet.images.preprocessing import Preprocessing
+from sqznet.network.graph import Wiring
 from sqznet.weights.metadata import compact
 
 if TYPE_CHECKING:
-    from sqznet.model import Model
+    from sqznet.engine.pipeline import Pipeline
     from sqznet.weights import Checkpoint
 
 
@@ -32,8 +32,8 @@ class Backbone:
     wiring: Wiring
 
     @classmethod
-    def of(cls, model: Model) -> Backbone:
-        checkpoint = model._checkpoint
+    def of(cls, model: Pipeline) -> Backbone:
+        checkpoint = model.checkpoint
         return cls(
             os.path.basename(checkpoint.path),
             fingerprint(checkpoint),
@@ -52,10 +52,10 @@ class Backbone:
                 "give the former as the backbone"
             )
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Pipeline) -> None:
         """Raises WeightsError for other weights, SqznetError for the same ones fed or wired in
         another way."""
-        self.check_weights(model._checkpoint)
+        self.check_weights(model.checkpoint)
         for name in ("variant", "preprocessing", "wiring"):
             found, wanted = getattr(model, name), getattr(self, name)
             if found != wanted:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sqznet import image
+from sqznet.images import decoding
 
 if TYPE_CHECKING:
-    from sqznet.model import Model
+    from sqznet.engine.pipeline import Pipeline
 
 Floats = npt.NDArray[np.float32]
 
@@ -37,7 +37,7 @@ LAYERS: Mapping[str, int] = {"fire5": 96, "fire7": 96, "fire9": 192}
 LENGTH = _CELLS * sum(LAYERS.values())
 
 
-def describe(model: Model, images: Sequence[Any], fast_decode: bool = False) -> Floats:
+def describe(model: Pipeline, images: Sequence[Any], fast_decode: bool = False) -> Floats:
     """float32 (N, LENGTH): each image's description, a row of length one.
 
     images: as for `Model.classify`. Raises ImageError if any cannot be read.
@@ -49,18 +49,18 @@ def describe(model: Model, images: Sequence[Any], fast_decode: bool = False) -> 
     return rows
 
 
-def mirror_image(pixels: image.Pixels) -> image.Pixels:
+def mirror_image(pixels: decoding.Pixels) -> decoding.Pixels:
     """The picture with left and right exchanged; a view wherever it can be one."""
     shape = pixels.height, pixels.width, pixels.channels
-    if pixels.bgr or type(pixels) is not image.Pixels:  # a camera's frame
-        from sqznet.frame import Frame
+    if pixels.bgr or type(pixels) is not decoding.Pixels:  # a camera's frame
+        from sqznet.images.frame import Frame
 
         shape = pixels.height, pixels.width, 3
         upright = Frame.of(pixels).to_rgb()
     else:
         # Bytes, as decoded with an older Pillow, are one item to NumPy.
         upright = np.asarray(memoryview(pixels.data)).reshape(shape)
-    return image.Pixels(upright[:, ::-1], *shape)
+    return decoding.Pixels(upright[:, ::-1], *shape)
 
 
 def _described(maps: Mapping[str, Floats]) -> Floats:

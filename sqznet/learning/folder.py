@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from sqznet.errors import ImageError, SqznetError, printable
-from sqznet.sources import ENDINGS, expand
+from sqznet.images.finding import ENDINGS, expand
 
 
 def classes_in(
@@ -14,7 +14,8 @@ def classes_in(
 ) -> dict[str, list[str]]:
     """The image files of each class, by its label; labels and files in the order of their names.
 
-    `sqznet.sources` says what an image file is; those of a class may lie in folders within its own.
+    `sqznet.images.finding` says what an image file is; those of a class may lie in folders within
+    its own.
     ``report`` is told of images beside the classes' folders, and of those folders without any.
     Raises SqznetError if there is no such folder, or no sub-folder with an image in it.
     """

@@ -7,8 +7,8 @@ from threading import Lock
 
 from sqznet.learning.examples import Examples, Floats
 from sqznet.learning.features import LENGTH
-from sqznet.learning.judgement import Answers, Judgement, mirror_images_agree
-from sqznet.learning.process import Process
+from sqznet.learning.gaussian_process import Process
+from sqznet.learning.scoring import Answers, Judgement, mirror_images_agree
 
 #: Memory grows with the square of the rows and time with the cube: 2000 take 100 MB, three times
 #: that for a moment, and two seconds to take in, 0.15 for one more.

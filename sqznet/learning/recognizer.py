@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 
-from sqznet import api, image, weights
-from sqznet.batch import alone, in_order
+from sqznet import loading, weights
+from sqznet.answers import Prediction, Predictions, checked_top
+from sqznet.batch.photos import in_order
 from sqznet.errors import ImageError, SqznetError, WeightsError, printable
+from sqznet.images import decoding
 from sqznet.learning import storage
 from sqznet.learning.backbone import Backbone
 from sqznet.learning.examples import evenly, quota
 from sqznet.learning.features import LENGTH, Floats, describe, mirror_image
 from sqznet.learning.folder import classes_in
 from sqznet.learning.learner import MAX_ROWS, Learner, Views
-from sqznet.model import Model, Prediction, checked_top
-from sqznet.notebook import Predictions
-from sqznet.source import Source, locate
+from sqznet.model import Model
+from sqznet.weights.locate import WeightsLike, locate
 from sqznet.weights.mapped import open_file
 
 if TYPE_CHECKING:
-    from sqznet.learning.judgement import Answers
+    from sqznet.learning.scoring import Answers
 
 #: The label of what looks like nothing that was shown, and its index.
 UNKNOWN, UNKNOWN_INDEX = "unknown", -1
@@ -95,7 +96,7 @@ class Recognizer:
     ) -> None:
         if mirror is not None and not isinstance(mirror, bool):
             raise SqznetError(f"mirror is {mirror!r}, expected True, False or None")
-        self.model = model or api.load()
+        self.model = model or loading.load_model()
         self._learner = Learner(mirror)
         self._report = report
 
@@ -134,7 +135,7 @@ class Recognizer:
 
     @overload
     def classify(
-        self, images: image.Source, top: int = 5, fast_decode: bool = False
+        self, images: decoding.ImageLike, top: int = 5, fast_decode: bool = False
     ) -> list[Prediction]: ...
 
     def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any:
@@ -181,8 +182,22 @@ class Recognizer:
     def alone(self) -> Recognizer:
         """The same recognizer, of which every caller uses one thread: its own."""
         other = copy(self)
-        other.model = alone(self.model)
+        other.model = self.model.alone()
         return other
+
+    def classify_each(
+        self, sources: Sequence[Any], top: int, fast_decode: bool = False
+    ) -> list[list[Prediction] | SqznetError]:
+        """See ``Classifier``: one after the other."""
+
+        def answer(source: Any) -> list[Prediction] | SqznetError:
+            try:
+                predictions: list[Prediction] = self.classify(source, top, fast_decode)
+                return predictions
+            except ImageError as error:
+                return error
+
+        return [answer(source) for source in sources]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all that was learnt into a file, 3.5 kB a picture (7 kB with its mirror image).
@@ -191,7 +206,7 @@ class Recognizer:
         network is in it but its hash. Raises WeightsError if it cannot be written, and SqznetError
         if there is nothing to write.
         """
-        from sqznet.conversion import write_file
+        from sqznet.weights.conversion import write_file
 
         if self.num_classes == 0:
             raise SqznetError("nothing to save: the recognizer was shown nothing yet")
@@ -211,7 +226,7 @@ class Recognizer:
         cls,
         path: str | os.PathLike[str],
         *,
-        backbone: Model | Source = None,
+        backbone: Model | WeightsLike = None,
         threads: int | None = None,
         isa: str | None = None,
         report: Report = _warn,
@@ -286,7 +301,7 @@ class Recognizer:
     ) -> Views:
         """Descriptions of the images that can be read and, if wanted, of their mirror images."""
         threads = 1 if len(images) < 2 else self.model.threads
-        model = self.model if threads == 1 else alone(self.model)
+        model = self.model if threads == 1 else self.model.alone()
         rows = []
         for found in in_order(partial(_described, model, both), images, threads):
             if not isinstance(found, ImageError):
@@ -302,7 +317,7 @@ class Recognizer:
 def _described(model: Model, both: bool, source: Any) -> Floats | ImageError:
     """An image, and its mirror image behind it if wanted: (1, 1 or 2, LENGTH); or why not."""
     try:
-        pixels = image.decode(source)
+        pixels = decoding.decode(source)
     except ImageError as error:
         return error
     return describe(model, [pixels, mirror_image(pixels)] if both else [pixels])[None]
@@ -310,7 +325,7 @@ def _described(model: Model, both: bool, source: Any) -> Floats | ImageError:
 
 def load_as_model(
     path: str | os.PathLike[str],
-    backbone: Source,
+    backbone: WeightsLike,
     threads: int | None,
     isa: str | None,
     stated: Iterable[object],
@@ -321,7 +336,7 @@ def load_as_model(
     """
     if any(value is not None for value in stated):
         raise SqznetError(
-            f"{image.describe(path)} is a recognizer, which says itself how its network is fed, "
+            f"{decoding.describe(path)} is a recognizer, which says itself how its network is fed, "
             "wired and labelled; expected nothing but threads, isa and backbone"
         )
     return cast(Model, Recognizer.load(path, backbone=backbone, threads=threads, isa=isa))

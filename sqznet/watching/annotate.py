@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from sqznet.errors import SqznetError, printable
-from sqznet.painting import elided, length, write
+from sqznet.insight.painting import elided, length, write
 from sqznet.watching.video import pyav
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Generator
 from typing import NamedTuple
 
 from sqznet.errors import ImageError, SqznetError, printable
-from sqznet.frame import Frame
-from sqznet.image import decode
+from sqznet.images.decoding import decode
+from sqznet.images.frame import Frame
 from sqznet.watching.shot import Notice, Shot, now
 
 # Seconds between two looks. A file whose size and time are the same in both is complete.

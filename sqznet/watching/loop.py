@@ -18,8 +18,8 @@ from sqznet.watching.smoothing import Smoother
 from sqznet.watching.sources import open_source
 
 if TYPE_CHECKING:
-    from sqznet.frame import Frame
-    from sqznet.model import Prediction
+    from sqznet.answers import Prediction
+    from sqznet.images.frame import Frame
 
 # What a frame's classes beyond its likeliest few could add to an average is not worth their time.
 _COUNTED = 20

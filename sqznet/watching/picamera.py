@@ -12,7 +12,7 @@ from collections.abc import Generator
 from typing import Any
 
 from sqznet.errors import SqznetError
-from sqznet.frame import Frame
+from sqznet.images.frame import Frame
 from sqznet.watching.shot import Shot, now
 
 # picamera2 names formats by the bits of a word, so their bytes lie the other way round (its

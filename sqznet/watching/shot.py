@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from typing import NamedTuple, Protocol
 
 from sqznet.errors import SqznetError
-from sqznet.frame import Frame
+from sqznet.images.frame import Frame
 
 #: Takes one line about something that went wrong and that watching goes on after.
 Notice = Callable[[str], None]

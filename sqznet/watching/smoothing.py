@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from sqznet.errors import SqznetError
 
 if TYPE_CHECKING:
-    from sqznet.model import Prediction
+    from sqznet.answers import Prediction
 
 # Averages below this are forgotten, so that the table stays small.
 _NEGLIGIBLE = 1e-5

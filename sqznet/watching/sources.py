@@ -9,8 +9,8 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 from sqznet.errors import SqznetError, printable
-from sqznet.frame import Frame
-from sqznet.image import decode
+from sqznet.images.decoding import decode
+from sqznet.images.frame import Frame
 from sqznet.watching.folder import FolderSource
 from sqznet.watching.picamera import PicameraSource, is_picamera
 from sqznet.watching.shot import Notice, Shot, Source, now

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from sqznet.errors import SqznetError, printable
-from sqznet.frame import Frame
+from sqznet.images.frame import Frame
 from sqznet.watching.shot import LostError, Shot, now
 
 # Seconds to open a network stream, and to wait for its next packet.

@@ -97,7 +97,7 @@ def imagenet_labels() -> tuple[str, ...]:
 def _read_file(file: WeightsFile) -> Checkpoint:
     view = file.view
     if file.path.endswith(".bin"):  # ncnn's weights, which no content tells apart
-        from sqznet.weights import ncnn
+        from sqznet.weights.ncnn import reader as ncnn
 
         if ncnn.is_half_of_a_pair(file):
             return ncnn.read(file)

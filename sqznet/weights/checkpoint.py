@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqznet.errors import WeightsError
-from sqznet.graph import Wiring
-from sqznet.preprocessing import Preprocessing
+from sqznet.images.preprocessing import Preprocessing
+from sqznet.network.graph import Wiring
 from sqznet.weights.mapped import MappedFile
 
 #: Bytes per element of the element types that weights may have.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
 from sqznet.weights.checkpoint import Checkpoint
 
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.graph import MAX_PADDING, Wiring
-from sqznet.preprocessing import PRESETS, Preprocessing
+from sqznet.images.preprocessing import PRESETS, Preprocessing
+from sqznet.network.graph import MAX_PADDING, Wiring
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, plain_names, shown
 from sqznet.weights.mapped import WeightsFile
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from sqznet.graph import TOPOLOGIES
+from sqznet.network.graph import TOPOLOGIES
 
 _FIRST_FIRE = 2
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqznet.errors import WeightsError
-from sqznet.graph import SIMPLE_BYPASS, TOPOLOGIES, Wiring
+from sqznet.network.graph import SIMPLE_BYPASS, TOPOLOGIES, Wiring
 from sqznet.weights.checkpoint import shown
 
 INPUT = "an input"

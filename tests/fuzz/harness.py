@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sqznet import graph, weights
+from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
+from sqznet.network import graph
 from sqznet.weights import Checkpoint, RawTensor
 from sqznet.weights.checkpoint import FLOAT_SIZES, element_count
 from sqznet.weights.mapped import WeightsFile

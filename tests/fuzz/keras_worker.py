@@ -15,7 +15,9 @@ import h5py  # noqa: F401 - once, before the forks
 import numpy  # noqa: F401
 
 from sqznet.errors import WeightsError
-from sqznet.weights import keras, keras_child, keras_content
+from sqznet.weights.keras import child as keras_child
+from sqznet.weights.keras import content as keras_content
+from sqznet.weights.keras import reader as keras
 
 
 def status(path: str) -> int:

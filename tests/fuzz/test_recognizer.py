@@ -6,8 +6,8 @@ import numpy as np
 
 from sqznet.errors import WeightsError
 from sqznet.learning import storage
-from sqznet.learning.judgement import Judgement
-from sqznet.learning.process import Process
+from sqznet.learning.gaussian_process import Process
+from sqznet.learning.scoring import Judgement
 
 from ..learning_files import small
 from .damage import damaged, edits

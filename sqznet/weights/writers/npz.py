@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqznet.graph import Network, expected_shapes
+from sqznet.network.graph import Network, expected_shapes
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.metadata import compact
 from sqznet.weights.npz import METADATA_NAME

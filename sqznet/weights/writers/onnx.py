@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqznet.graph import Classifier, Conv, Fire, MaxPool, Network, expected_shapes
+from sqznet.network.graph import Classifier, Conv, Fire, MaxPool, Network, expected_shapes
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqznet.graph import Network, expected_shapes
+from sqznet.network.graph import Network, expected_shapes
 from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint
 from sqznet.weights.metadata import compact
 

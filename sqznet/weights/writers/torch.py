@@ -7,10 +7,10 @@ in an entry that torch does not look at.
 
 from __future__ import annotations
 
-from sqznet.graph import Network, expected_shapes
+from sqznet.network.graph import Network, expected_shapes
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, element_count
 from sqznet.weights.metadata import compact
-from sqznet.weights.torch import METADATA_ENTRY
+from sqznet.weights.torch.reader import METADATA_ENTRY
 from sqznet.weights.writers.archive import pack
 
 _FOLDER = "archive/"

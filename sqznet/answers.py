@@ -1,0 +1,71 @@
+"""What a classifier answers, and what every classifier can do."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from sqznet.errors import SqznetError
+
+_ROW = (
+    '<tr><td style="text-align:left">{label}</td>'
+    '<td style="text-align:left;min-width:12em"><div style="background:#c2417c;border-radius:3px;'
+    'height:0.8em;width:{width:.2f}%;min-width:1px"></div></td>'
+    '<td style="text-align:right">{percent:.2f}&nbsp;%</td></tr>'
+)
+
+
+class Prediction(NamedTuple):
+    """One answer: the class's name, its softmax score in 0..1 and its index."""
+
+    label: str
+    score: float
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses here
+
+
+class Predictions(list[Prediction]):
+    """A list of Predictions that a notebook shows as a table with bars."""
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = (
+            _ROW.format(label=escape(p.label), width=100 * p.score, percent=100 * p.score)
+            for p in self
+        )
+        return f"<table>{''.join(rows)}</table>"
+
+
+class Classifier(Protocol):
+    """What names photos: a ``Model`` or a ``Recognizer``. Code that serves both needs no more."""
+
+    @property
+    def threads(self) -> int: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any: ...
+
+    def classify_each(
+        self, sources: Sequence[Any], top: int, fast_decode: bool = False
+    ) -> list[list[Prediction] | SqznetError]:
+        """Predictions for each source, or the error that it gave instead."""
+        ...
+
+    def alone(self) -> Classifier:
+        """The same one, of which every caller uses one thread: its own."""
+        ...
+
+
+def checked_top(top: int, classes: int) -> int:
+    try:
+        count = 0 if isinstance(top, bool) else operator.index(top)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise SqznetError(f"top must be a whole number from 1 up, not {top!r}")
+    if classes == 0:
+        raise SqznetError("these weights have no classifier: they can embed() and learn()")
+    return min(count, classes)

@@ -1,0 +1,150 @@
+"""Layers of a network whose file rounds its activations to eight bits, or sixteen.
+
+Such a file means integers; here the numbers that they stand for are kept as float32, and are
+rounded and clipped wherever the file says so. Between two roundings all is computed in float32,
+whose error is far below one step of eight bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from functools import partial
+
+from sqznet import _kernels
+from sqznet.engine.executor import Parameters
+from sqznet.engine.program import Operand, Program
+from sqznet.network import graph
+from sqznet.weights.checkpoint import Quantization
+
+
+class RoundedLayers:
+    """Layers one convolution at a time, each rounded; see ``Checkpoint.activations``."""
+
+    in_bands = False
+
+    def __init__(
+        self,
+        activations: Mapping[str, tuple[Quantization, ...]],
+        network: graph.Network,
+        parameters: Parameters,
+        table: _kernels.KernelTable,
+        pool: _kernels.ThreadPool,
+    ) -> None:
+        self._activations = activations
+        self._network = network
+        self._table = table
+        self._pool = pool
+        self._convs: dict[str, _kernels.Conv] = {}
+        for layer in network.layers:
+            for name in _convolutions(layer):
+                self._convs[name] = _kernels.Conv(
+                    table,
+                    *parameters(name),
+                    stride=layer.stride if isinstance(layer, graph.Conv) else 1,
+                    relu=not name.endswith(".bypass"),
+                )
+
+    def add(self, program: Program, index: int, x: Operand, y: Operand, above: int = 0) -> None:
+        layer = self._network.layers[index]
+        if index == 0:
+            self._round(program, "input", x)
+        if isinstance(layer, graph.Conv):
+            self._conv(program, layer.name, x, y)
+        elif isinstance(layer, graph.MaxPool):
+            pool = partial(_kernels.bind_max_pool, self._table, self._pool)
+            program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
+            # Behind the first layer, features.0, stands its ReLU, features.1.
+            self._round(program, f"features.{index + 1}", y)
+        elif isinstance(layer, graph.Fire):
+            self._fire(program, layer, x, y)
+        else:
+            x = _padded(program, x, layer.padding)
+            maps = program.value(*x.shape[:3], layer.classes)
+            self._conv(program, layer.name, x, maps)
+            program.step(partial(partial, _average), maps, y)
+            self._round(program, "average", y)
+
+    def on(self, pool: _kernels.ThreadPool) -> RoundedLayers:
+        other = copy(self)
+        other._pool = pool
+        return other
+
+    def _fire(self, program: Program, fire: graph.Fire, x: Operand, y: Operand) -> None:
+        size = x.shape[:3]
+
+        def conv(part: str, x: Operand, channels: int) -> Operand:
+            return self._conv(program, f"{fire.name}.{part}", x, program.value(*size, channels))
+
+        squeezed = conv("squeeze", x, fire.squeeze)
+        ones = conv("expand1x1", squeezed, fire.expand1x1)
+        threes = conv("expand3x3", _padded(program, squeezed, 1), fire.expand3x3)
+        program.step(partial(partial, _concat), ones, threes, y)
+        self._round(program, f"{fire.name}.concat", y)
+        if fire.bypass is not None:
+            if fire.bypass == "complex":
+                x = conv("bypass", x, fire.channels)
+            program.step(partial(_kernels.bind_add, self._table, self._pool), x, y, y)
+            self._round(program, f"{fire.name}.add", y)
+
+    def _conv(self, program: Program, name: str, x: Operand, y: Operand) -> Operand:
+        conv, (n, h, w, _) = self._convs[name], x.shape
+        scratch = program.value(1, 1, 1, max(1, conv.scratch(n, h, w, self._pool.threads)))
+        program.step(partial(conv.bind, self._pool), x, scratch, y)
+        return self._round(program, name, y)
+
+    def _round(self, program: Program, place: str, x: Operand) -> Operand:
+        for grid in self._activations.get(place, ()):
+            program.step(partial(partial, _round_to, grid), x)
+        return x
+
+
+def _convolutions(layer: graph.Layer) -> list[str]:
+    if isinstance(layer, graph.MaxPool):
+        return []
+    if not isinstance(layer, graph.Fire):
+        return [layer.name]
+    bypass = ["bypass"] if layer.bypass == "complex" else []
+    return [f"{layer.name}.{part}" for part in ("squeeze", "expand1x1", "expand3x3", *bypass)]
+
+
+def _padded(program: Program, x: Operand, border: int) -> Operand:
+    if not border:
+        return x
+    n, height, width, channels = x.shape
+    y = program.value(n, height + 2 * border, width + 2 * border, channels)
+    program.step(partial(partial, _pad, border), x, y)
+    return y
+
+
+# --- Steps: each writes its last tensor ---------------------------------------------------------
+
+
+def _round_to(grid: Quantization, x: _kernels.Tensor) -> None:
+    import numpy as np
+
+    values = np.asarray(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values /= grid.scale
+        np.rint(values, out=values)
+        np.clip(values, grid.low - grid.zero_point, grid.high - grid.zero_point, out=values)
+        values *= grid.scale
+
+
+def _pad(border: int, x: _kernels.Tensor, y: _kernels.Tensor) -> None:
+    import numpy as np
+
+    np.asarray(y)[...] = 0.0  # the arena holds other values by turns
+    np.asarray(y.inside(border))[...] = np.asarray(x)
+
+
+def _concat(a: _kernels.Tensor, b: _kernels.Tensor, y: _kernels.Tensor) -> None:
+    import numpy as np
+
+    np.concatenate([np.asarray(a), np.asarray(b)], axis=3, out=np.asarray(y))
+
+
+def _average(x: _kernels.Tensor, y: _kernels.Tensor) -> None:
+    import numpy as np
+
+    np.mean(np.asarray(x), axis=(1, 2), keepdims=True, dtype=np.float64, out=np.asarray(y))

@@ -1,0 +1,1 @@
+"""Photos: found, decoded, turned upright, resized and normalized, as a network wants them."""

@@ -1,0 +1,88 @@
+"""A photo as a vector: photos of like things have vectors that point alike."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqznet.batch.photos import in_order
+from sqznet.errors import SqznetError
+from sqznet.images.finding import Found
+from sqznet.network.graph import Fire
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from sqznet.engine.pipeline import Pipeline
+
+    Vectors = npt.NDArray[np.float32]
+
+#: The layer whose maps are averaged: the last one before the classes.
+LAYER = "fire9"
+
+
+class FileVector(NamedTuple):
+    """One file's vector, float32 (D,), or the error that it gave instead."""
+
+    path: str
+    vector: Vectors | None
+    error: SqznetError | None
+
+
+def length(model: Pipeline) -> int:
+    """How many numbers a vector has, the layer's channels: 512, fewer of a pruned network."""
+    network = model.executor.network
+    name = network.layer_names[LAYER]
+    fire = next(layer for layer in network.layers if isinstance(layer, Fire) and layer.name == name)
+    return fire.channels
+
+
+def embed(model: Pipeline, images: Any, normalize: bool, fast_decode: bool) -> Vectors:
+    """float32 (N, D); see ``Model.embed``."""
+    import numpy as np
+
+    several: Sequence[Any] = images if isinstance(images, list | tuple) else [images]
+    vectors = np.empty((len(several), length(model)), np.float32)
+    for row, maps in enumerate(model.feature_maps(several, (LAYER,), fast_decode)):
+        vectors[row] = maps[LAYER].mean(axis=(0, 1), dtype=np.float64)
+    return normalized(vectors) if normalize else vectors
+
+
+def normalized(vectors: Vectors) -> Vectors:
+    """Vectors of length 1 that point the same way; one without a direction stays all zero."""
+    import numpy as np
+
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    scaled: Vectors = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return scaled
+
+
+def embed_files(
+    model: Pipeline, paths: Iterable[Found], fast_decode: bool = False
+) -> Generator[FileVector, None, None]:
+    """A vector for each file, in their order, on all of the model's threads."""
+    return in_order(partial(_embed_file, model.alone(), fast_decode), paths, model.threads)
+
+
+def nearest(query: Vectors, vectors: Vectors, top: int) -> list[tuple[int, float]]:
+    """The ``top`` rows most like ``query``, best first: each row's index and its cosine, -1 to 1.
+
+    ``query``: float32 (1, D); ``vectors``: float32 (N, D), of any lengths. Equal ones keep their
+    order.
+    """
+    import numpy as np
+
+    cosines = np.clip(normalized(vectors) @ normalized(query)[0], -1, 1)
+    best = np.argsort(-cosines, kind="stable")[:top]
+    return [(int(row), float(cosines[row])) for row in best]
+
+
+def _embed_file(model: Pipeline, fast_decode: bool, found: Found) -> FileVector:
+    if found.error is not None:
+        return FileVector(found.path, None, found.error)
+    try:
+        return FileVector(found.path, embed(model, found.path, False, fast_decode)[0], None)
+    except SqznetError as error:
+        return FileVector(found.path, None, error)

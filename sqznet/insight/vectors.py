@@ -1,0 +1,198 @@
+"""Files of photos' vectors: .npz and Parquet.
+
+An .npz file has the arrays "paths" (N strings), "vectors" (float32, N x D) and "weights", the
+sha256 of the weights file that made them. A Parquet file has the columns "path" and "vector", and
+the hash in its metadata under "sqznet.weights". Only vectors of the same weights can be compared.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from sqznet.errors import SqznetError, printable
+from sqznet.files.parquet import parquet_library
+from sqznet.files.part_file import PartFile
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+#: The endings of files that can be written and read.
+ENDINGS = (".npz", ".parquet")
+
+_METADATA_KEY = b"sqznet.weights"
+
+
+@dataclass(frozen=True)
+class VectorFile:
+    """paths: N of them; vectors: float32 (N, D); weights: the sha256 of the weights file."""
+
+    paths: Sequence[str]
+    vectors: npt.NDArray[np.float32]
+    weights: str
+
+
+def is_vector_file(path: str) -> bool:
+    """Whether the name of a path is that of such a file."""
+    return os.path.splitext(path)[1].lower() in ENDINGS
+
+
+def save(content: VectorFile, path: str) -> None:
+    """Write a file; the ending of its name says the format.
+
+    Raises OSError if it cannot be written: nothing of it is left then, and what was there stays;
+    SqznetError if its format's library is missing.
+    """
+    write = _save_parquet if _is_parquet(path) else _save_npz
+    part = PartFile(path)
+    part.create()
+    try:
+        write(content, part.path)
+        part.commit()
+    except BaseException:
+        part.discard()
+        raise
+
+
+def load(path: str) -> VectorFile:
+    """Read a file that ``save`` wrote. Raises SqznetError, naming it, if it is anything else."""
+    name = printable(path)
+    try:
+        content = _load_parquet(path) if _is_parquet(path) else _load_npz(path)
+    except OSError as error:
+        raise SqznetError(f"{name}: cannot be read: {error.strerror or error}") from None
+    except SqznetError as error:
+        raise SqznetError(f"{name}: {error}") from None
+    import numpy as np
+
+    if len(content.paths) != len(content.vectors):
+        raise SqznetError(
+            f"{name}: {len(content.paths)} paths and {len(content.vectors)} vectors, expected as "
+            "many of each"
+        )
+    if not np.isfinite(content.vectors).all():
+        raise SqznetError(f"{name}: vectors that are not finite, expected finite ones")
+    return content
+
+
+def _is_parquet(path: str) -> bool:
+    return path.lower().endswith(".parquet")
+
+
+# --- .npz ----------------------------------------------------------------------------------------
+
+
+def _save_npz(content: VectorFile, path: str) -> None:
+    import numpy as np
+
+    with open(path, "wb") as file:
+        np.savez(
+            file,
+            paths=np.array(content.paths, dtype=np.str_),
+            vectors=content.vectors,
+            weights=np.array(content.weights),
+        )
+
+
+def _load_npz(path: str) -> VectorFile:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            paths = _member(archive, "paths", "U", 1)
+            vectors = _member(archive, "vectors", "f", 2)
+            weights = _member(archive, "weights", "U", 0)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise SqznetError(f"no .npz file of vectors: {error}") from None
+    import numpy as np
+
+    return VectorFile(paths.tolist(), np.ascontiguousarray(vectors, np.float32), str(weights))
+
+
+def _member(archive: zipfile.ZipFile, name: str, kind: str, dimensions: int) -> npt.NDArray[Any]:
+    """An array of an archive: no more is read or allocated than its entry says and the file has."""
+    import numpy as np
+
+    expected = f"expected the array {name!r} as 'sqznet embed' writes it"
+    try:
+        entry = archive.getinfo(f"{name}.npy")
+    except KeyError:
+        raise SqznetError(f"no array {name!r} in it; {expected}") from None
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise SqznetError(f"its array {name!r} is compressed; {expected}")
+    with archive.open(entry) as file:
+        try:
+            shape, fortran, dtype = _header(file)
+        except ValueError as error:
+            raise SqznetError(f"its array {name!r} has no header: {error}; {expected}") from None
+        data = file.read()
+    width = dtype.itemsize
+    plain = dtype.kind == kind and width % 4 == 0 and width > 0 and (kind == "U" or width == 4)
+    if not plain or len(shape) != dimensions or fortran or min(shape, default=0) < 0:
+        raise SqznetError(f"its array {name!r} is {dtype} of shape {shape}; {expected}")
+    if math.prod(shape) * width != len(data):
+        raise SqznetError(
+            f"its array {name!r} has {len(data)} bytes, expected {math.prod(shape) * width}"
+        )
+    codes = np.frombuffer(data, np.dtype("u4").newbyteorder(dtype.byteorder))
+    if kind == "U" and codes.size and codes.max() > sys.maxunicode:
+        raise SqznetError(f"its array {name!r} is no text; {expected}")
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    from numpy.lib import format as npy
+
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    version = npy.read_magic(file)
+    if version not in readers:
+        raise ValueError(f"version {version}")
+    shape, fortran, dtype = readers[version](file)
+    # A list of one path is in both orders.
+    return shape, fortran and len(shape) > 1, dtype
+
+
+# --- Parquet -------------------------------------------------------------------------------------
+
+
+def _save_parquet(content: VectorFile, path: str) -> None:
+    pa = parquet_library()
+    import numpy as np
+
+    flat = np.ascontiguousarray(content.vectors, np.float32).reshape(-1)
+    names = [path.encode("utf-8", "backslashreplace").decode() for path in content.paths]
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), content.vectors.shape[1])
+    table = pa.table({"path": pa.array(names, pa.string()), "vector": vectors})
+    metadata = {_METADATA_KEY: content.weights.encode()}
+    pa.parquet.write_table(table.replace_schema_metadata(metadata), path)
+
+
+def _load_parquet(path: str) -> VectorFile:
+    pa = parquet_library()
+    import numpy as np
+
+    try:
+        table = pa.parquet.read_table(path, partitioning=None)
+    except pa.ArrowException as error:
+        raise SqznetError(f"no Parquet file: {str(error).splitlines()[0]}") from None
+    names = table.column_names
+    kinds = [table.schema.field(name).type for name in names]
+    if (
+        names != ["path", "vector"]
+        or not pa.types.is_string(kinds[0])
+        or not pa.types.is_fixed_size_list(kinds[1])
+        or not pa.types.is_float32(kinds[1].value_type)
+        or any(column.null_count for column in table.columns)
+    ):
+        raise SqznetError(
+            f"it has the columns {', '.join(names)}; expected path and vector as 'sqznet embed' "
+            "writes them"
+        )
+    flat = table.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors = np.asarray(flat, np.float32).reshape(-1, kinds[1].list_size)
+    stated = (table.schema.metadata or {}).get(_METADATA_KEY, b"")
+    return VectorFile(table.column("path").to_pylist(), vectors, stated.decode("ascii", "replace"))
