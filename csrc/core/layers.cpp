@@ -40,6 +40,11 @@ View inside(const View& v, int border) {
 
 namespace {
 
+View take_map(Scratch& scratch, int n, int h, int w, int c) {
+  const std::size_t floats = static_cast<std::size_t>(n) * h * w * c;
+  return contiguous_view(scratch.take<float>(floats), n, h, w, c);
+}
+
 void clear(const View& v) {
   for (int n = 0; n < v.n; ++n)
     for (int y = 0; y < v.h; ++y)
@@ -68,7 +73,7 @@ ConvArgs Conv::args(const View& x, const View& y) const {
   return {x, y, packed_.weight.data(), packed_.bias.data(), packed_.kh, packed_.kw, stride_, relu_};
 }
 
-void Conv::run(ThreadPool& pool, const View& x, float*, const View& y) const {
+void Conv::run(ThreadPool& pool, const View& x, Scratch, const View& y) const {
   const ConvArgs a = args(x, y);
   pool.run(table_.conv_items(a),
            [&](std::int64_t begin, std::int64_t end, int) { table_.conv_f32(a, begin, end); });
@@ -130,28 +135,23 @@ Stem::Stem(const KernelTable& table, const float* weight, const float* bias, int
                               table.conv_nr),
                 table.stem_tile) {}
 
-std::size_t Stem::scratch(int n, int h, int w, int threads) const {
-  return square_floats(n, h, w) + winograd_.scratch(n, output_size(h), output_size(w), threads);
+Stem::Memory Stem::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  const View squares = take_map(scratch, n, halved(h), halved(w), winograd_.packed().in);
+  return {squares, winograd_.plan(scratch, n, output_size(h), output_size(w), threads)};
 }
 
-std::size_t Stem::square_floats(int n, int h, int w) const {
-  const std::size_t floats =
-      static_cast<std::size_t>(n) * halved(h) * halved(w) * winograd_.packed().in;
-  return whole_lines(floats);
-}
-
-void Stem::run(ThreadPool& pool, const View& x, float* scratch, const View& y) const {
-  const View squares =
-      contiguous_view(scratch, x.n, halved(x.h), halved(x.w), winograd_.packed().in);
+void Stem::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y) const {
+  const Memory memory = plan(scratch, x.n, x.h, x.w, pool.threads());
+  const View& squares = memory.squares;
   pool.run(static_cast<std::int64_t>(x.n) * squares.h,
            [&](std::int64_t begin, std::int64_t end, int) {
              for (std::int64_t i = begin; i < end; ++i)
                gather_squares(x, squares, i / squares.h, i % squares.h);
            });
-  const WinogradArgs a = winograd_.args(squares, y, scratch + square_floats(x.n, x.h, x.w));
+  const WinogradArgs a = winograd_.args(squares, y, memory.winograd);
   pool.run(winograd_.input_items(a),
            [&](std::int64_t begin, std::int64_t end, int) { winograd_.input(a, begin, end); });
-  winograd_.output(pool, a);
+  winograd_.output(pool, a, memory.winograd);
 }
 
 // --- Fire --------------------------------------------------------------------------------------
@@ -165,20 +165,14 @@ Fire::Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expa
 // Bands of a map that threads share between them, at most: enough for an even share.
 constexpr std::int64_t kBands = 64;
 
-// The squeezed map with a border of one pixel for the 3x3 expand's padding, then what the 3x3
-// expand needs.
-std::size_t Fire::scratch(int n, int h, int w, int threads) const {
-  return squeezed_floats(n, h, w) + expand3_.scratch(n, h, w, threads);
+Fire::Memory Fire::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  const View squeezed = take_map(scratch, n, h + 2, w + 2, squeeze_.packed().out);
+  return {squeezed, expand3_.plan(scratch, n, h, w, threads)};
 }
 
-std::size_t Fire::squeezed_floats(int n, int h, int w) const {
-  const std::size_t floats =
-      static_cast<std::size_t>(n) * (h + 2) * (w + 2) * squeeze_.packed().out;
-  return whole_lines(floats);
-}
-
-void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y, int above) const {
-  const View squeezed = contiguous_view(scratch, y.n, y.h + 2, y.w + 2, squeeze_.packed().out);
+void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above) const {
+  const Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
+  const View& squeezed = memory.squeezed;
   const View map = inside(squeezed, 1);
   // What is squeezed fills the border's rows, too, where the map goes on.
   View band = map;
@@ -190,8 +184,8 @@ void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y, i
            [&](std::int64_t begin, std::int64_t end, int) { table_.squeeze_f32(a0, begin, end); });
   const int split = expand1_.packed().out;
   const ConvArgs a1 = expand1_.args(map, channel_slice(y, 0, split));
-  const WinogradArgs a3 = expand3_.args(squeezed, channel_slice(y, split, expand3_.packed().out),
-                                        scratch + squeezed_floats(y.n, y.h, y.w));
+  const WinogradArgs a3 =
+      expand3_.args(squeezed, channel_slice(y, split, expand3_.packed().out), memory.expand3);
   // The 1x1 expand and the 3x3 expand's input transform both read the squeezed map only: one loop,
   // whose items are bands of the map, spares the pool a stop in between and has each thread write
   // what it is likely to read next.
@@ -201,29 +195,23 @@ void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y, i
     table_.conv_f32(a1, n1 * begin / bands, n1 * end / bands);
     expand3_.input(a3, n3 * begin / bands, n3 * end / bands);
   });
-  expand3_.output(pool, a3);
+  expand3_.output(pool, a3, memory.expand3);
 }
 
 // --- Classifier and the rest -------------------------------------------------------------------
 
-ClassifierArgs Classifier::args(const View& x, float* scratch, float* logits) const {
+ClassifierArgs Classifier::args(const View& x, std::int32_t* lists, float* logits) const {
   const int border = (x.h + 2 * padding_) * (x.w + 2 * padding_) - x.h * x.w;
-  return {x,
-          logits,
-          packed_.weight.data(),
-          packed_.bias.data(),
-          packed_.out,
-          border,
-          reinterpret_cast<std::int32_t*>(scratch)};
+  return {x, logits, packed_.weight.data(), packed_.bias.data(), packed_.out, border, lists};
 }
 
-std::size_t Classifier::scratch(int n, int h, int w, int) const {
+std::int32_t* Classifier::plan(Scratch& scratch, int n, int h, int w, int) const {
   const View x = contiguous_view(nullptr, n, h, w, packed_.in);
-  return static_cast<std::size_t>(table_.classifier_lists(args(x, nullptr, nullptr)));
+  return scratch.take<std::int32_t>(table_.classifier_lists(args(x, nullptr, nullptr)));
 }
 
-void Classifier::run(ThreadPool& pool, const View& x, float* scratch, float* logits) const {
-  const ClassifierArgs a = args(x, scratch, logits);
+void Classifier::run(ThreadPool& pool, const View& x, Scratch scratch, float* logits) const {
+  const ClassifierArgs a = args(x, plan(scratch, x.n, x.h, x.w, pool.threads()), logits);
   pool.run(table_.classifier_list_items(a), [&](std::int64_t begin, std::int64_t end, int) {
     table_.classifier_list_f32(a, begin, end);
   });

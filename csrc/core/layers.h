@@ -1,9 +1,10 @@
 // The layers of a SqueezeNet: packed weights and how a pool runs them through a kernel table.
-// Shapes are checked where Python hands them in (bindings); here they are preconditions. Each
-// says how many floats of scratch memory a run over n maps of h x w on some threads needs.
+// Shapes are checked where Python hands them in (bindings); here they are preconditions. The plan of
+// each takes from a Scratch the memory that a run over n maps of h x w on some threads needs.
 #pragma once
 
 #include "core/pack.h"
+#include "core/scratch.h"
 #include "core/threadpool.h"
 #include "core/winograd.h"
 #include "sqz/kernels.h"
@@ -36,8 +37,8 @@ class Conv {
     return size < kernel ? 0 : (size - kernel) / stride_ + 1;
   }
   ConvArgs args(const View& x, const View& y) const;
-  std::size_t scratch(int, int, int, int) const { return 0; }
-  void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
+  void plan(Scratch&, int, int, int, int) const {}
+  void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y) const;
 
  private:
   const KernelTable& table_;
@@ -56,12 +57,15 @@ class Stem {
   int inputs() const { return winograd_.packed().in / 4; }
   int outputs() const { return winograd_.packed().out; }
   static int output_size(int size) { return size < 7 ? 0 : (size - 7) / 2 + 1; }
-  std::size_t scratch(int n, int h, int w, int threads) const;
-  void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
+
+  struct Memory {
+    View squares;
+    Winograd::Memory winograd;
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y) const;
 
  private:
-  std::size_t square_floats(int n, int h, int w) const;
-
   Winograd winograd_;
 };
 
@@ -69,7 +73,7 @@ class Stem {
 // runs by Winograd's algorithm; `tile` is 0 for the best one for each size.
 //
 // `x` may be a band of a map: then it has `above` rows, none or one, above the first of `y`, and none
-// or one below the last. Where it has none, the map ends there. scratch() is told y's height.
+// or one below the last. Where it has none, the map ends there. plan() is told y's height.
 class Fire {
  public:
   Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
@@ -78,12 +82,14 @@ class Fire {
   const Conv& expand1() const { return expand1_; }
   const Packed& expand3() const { return expand3_.packed(); }
 
-  std::size_t scratch(int n, int h, int w, int threads) const;
-  void run(ThreadPool& pool, const View& x, float* scratch, const View& y, int above = 0) const;
+  struct Memory {
+    View squeezed;  // with a border of one pixel for the 3x3 expand's padding
+    Winograd::Memory expand3;
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above = 0) const;
 
  private:
-  std::size_t squeezed_floats(int n, int h, int w) const;
-
   const KernelTable& table_;
   Conv squeeze_, expand1_;
   Winograd expand3_;
@@ -96,12 +102,13 @@ class Classifier {
       : table_(table), packed_(std::move(packed)), padding_(padding) {}
 
   const Packed& packed() const { return packed_; }
-  std::size_t scratch(int n, int h, int w, int threads) const;
+  // Gives the lists of channels that are not zero.
+  std::int32_t* plan(Scratch& scratch, int n, int h, int w, int threads) const;
   // logits: x.n rows of packed().out floats.
-  void run(ThreadPool& pool, const View& x, float* scratch, float* logits) const;
+  void run(ThreadPool& pool, const View& x, Scratch scratch, float* logits) const;
 
  private:
-  ClassifierArgs args(const View& x, float* scratch, float* logits) const;
+  ClassifierArgs args(const View& x, std::int32_t* lists, float* logits) const;
 
   const KernelTable& table_;
   Packed packed_;

@@ -186,7 +186,9 @@ def _empty(shape: tuple[int, ...]) -> _kernels.Tensor:
 
 def _layer(layer: Layer, threads: int, x: Floats, shape: tuple[int, ...]) -> Floats:
     n, _, h, w = x.shape
-    scratch = _empty((1, max(1, layer.scratch(n, h, w, threads)), 1, 1))
+    nbytes = max(1, layer.scratch(n, h, w, threads))
+    scratch = _kernels.Tensor((1, 1, 1, nbytes), "uint8")
+    np.asarray(scratch)[...] = 0xFF  # NaN, where it is read as floats
     y = _empty(shape)
     layer(_kernels.ThreadPool(threads), _nhwc(x), scratch, y)
     return _nchw(y)
