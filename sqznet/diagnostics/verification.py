@@ -103,7 +103,7 @@ def _whole_network(checkpoint: Checkpoint) -> list[tuple[Floats, Doubles]]:
     """Inputs and the logits that the reference gives for them."""
     tensors = {
         name: np.frombuffer(raw.data, f"<{np.dtype(raw.dtype).str[1:]}").reshape(raw.shape)
-        for name, raw in checkpoint.tensors.items()
+        for name, raw in ((name, stored.floats()) for name, stored in checkpoint.tensors.items())
     }
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     network = graph.network_for(shapes, checkpoint.variant, checkpoint.path, checkpoint.wiring)

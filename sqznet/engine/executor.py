@@ -230,7 +230,7 @@ def _parameters(
     tensors: Mapping[str, RawTensor], origin: str, name: str
 ) -> tuple[_kernels.Tensor, _kernels.Tensor]:
     def unpacked(name: str) -> _kernels.Tensor:
-        raw = tensors[name]
+        raw = tensors[name].floats()
         out, cin, kh, kw = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
         tensor = _kernels.Tensor.from_bytes(raw.data, raw.dtype, (out, cin, kh, kw))
         if not tensor.is_finite():
