@@ -58,9 +58,9 @@ def load(
     ``source``: nothing or ``"squeezenet1_1"`` for the bundled SqueezeNet 1.1; the path of a weights
     file; or a name to fetch one by, see ``sqznet.weights.hub``: ``"torchvision/squeezenet1_1"`` and
     such, ``"hf://owner/repository/file"``. A file may be torchvision's ``.pth`` (or any state_dict
-    with its names), ``.safetensors``, ``.npz``, ONNX, Caffe's ``.caffemodel``, Keras's ``.h5``, ncnn's
-    ``.param`` with its ``.bin``, or Deep Compression's ``.net``; its content decides which it is.
-    ``sqznet.identify`` says what is in it.
+    with its names), ``.safetensors``, ``.npz``, ONNX, Caffe's ``.caffemodel``, Keras's ``.h5``,
+    ncnn's ``.param`` with its ``.bin``, or Deep Compression's ``.net``; its content decides which
+    it is. ``sqznet.identify`` says what is in it.
     ``threads``: from 1 up; default: SQZNET_THREADS, else the usable cores, at most 4.
     ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best that runs here.
     ``variant``: which SqueezeNet the file holds, where it cannot say so itself: a simple bypass.

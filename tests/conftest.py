@@ -34,7 +34,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sqznet.network.graph import Wiring
     from sqznet.weights import metadata
 
-    from . import networks
+    from .support import networks
 
     pixels = PRESETS["torchvision"]._replace(size=(96, 96))
     stated = metadata.dump("squeezenet1_1", pixels, None, Wiring())
@@ -70,7 +70,7 @@ def draws_text() -> None:
 @pytest.fixture
 def classify(small: Path) -> Callable[..., int]:
     """`sqznet classify` with a network that is done quickly."""
-    from . import answer_files
+    from .support import answer_files
 
     return partial(answer_files.classify, "--model", small)
 

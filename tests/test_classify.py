@@ -12,8 +12,8 @@ import sqznet
 from sqznet.images.preprocessing import PRESETS
 from sqznet.network import reference
 
-from . import networks
-from .isolated import run_script
+from .support import networks
+from .support.isolated import run_script
 
 
 @pytest.fixture(scope="module")

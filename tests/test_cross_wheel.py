@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from .support.places import ROOT
+
 TRIPLETS = {"aarch64": "aarch64-linux-gnu", "armv7l": "arm-linux-gnueabihf"}
 
 # The newest GLIBCXX of each manylinux tag that Debian's compilers can meet (PEP 600's policies).

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .patterns import pictures, write_folder
+from .support.patterns import pictures, write_folder
+from .support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PROGRAMS = sorted(EXAMPLES.glob("*.py"))
 
 

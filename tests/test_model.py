@@ -15,8 +15,8 @@ from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.network import graph, reference
 from sqznet.weights import hub
 
-from . import networks
-from .test_executor import assert_near
+from .engine.test_executor import assert_near
+from .support import networks
 
 Array = Any
 

@@ -22,7 +22,7 @@ from sqznet.weights import Checkpoint, RawTensor
 from sqznet.weights.checkpoint import FLOAT_SIZES, element_count
 from sqznet.weights.mapped import WeightsFile
 
-from ..weights_refusal import check_message, limited
+from ..support.weights_refusal import check_message, limited
 
 _ASKED = int(os.environ.get("SQZNET_FUZZ_EXAMPLES", "0"))
 _SHORT, _LONG = 60, 1000

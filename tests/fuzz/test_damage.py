@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from .. import caffe_files, layer_lists, ncnn_files, networks, npz_files, torch_files
-from ..deep_compression_files import deep_file
-from ..onnx_files import Exporter, Rounding, Storage
-from ..onnx_files import small as small_onnx
+from ..support import caffe_files, layer_lists, ncnn_files, networks, npz_files, torch_files
+from ..support.deep_compression_files import deep_file
+from ..support.onnx_files import Exporter, Rounding, Storage
+from ..support.onnx_files import small as small_onnx
 from .damage import Edit, damaged, edits
 from .harness import attempt, every_length, fuzz
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from .. import caffe_files, npz_files
-from .. import torch_files as files
-from ..onnx_files import Storage, model, node, value_info
+from ..support import caffe_files, npz_files
+from ..support import torch_files as files
+from ..support.onnx_files import Storage, model, node, value_info
 from .harness import attempt, every_length, fuzz
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .. import keras_files as files
-from .. import networks
+from ..support import keras_files as files
+from ..support import networks
 from .damage import Edit, damaged, edits
 from .harness import every_length, fuzz
 

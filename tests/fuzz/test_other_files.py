@@ -14,7 +14,7 @@ from sqznet.errors import ImageError, WeightsError
 from sqznet.images import decoding
 from sqznet.weights import labels
 
-from ..weights_refusal import check_message, limited
+from ..support.weights_refusal import check_message, limited
 from .damage import Edit, damaged, edits
 from .harness import every_length, fuzz
 

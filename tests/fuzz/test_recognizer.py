@@ -9,7 +9,7 @@ from sqznet.learning import storage
 from sqznet.learning.gaussian_process import Process
 from sqznet.learning.scoring import Judgement
 
-from ..learning_files import small
+from ..support.learning_files import small
 from .damage import damaged, edits
 from .harness import check_message, every_length, fuzz, held, limited
 
