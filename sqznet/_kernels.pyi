@@ -72,6 +72,23 @@ class Stem:
     def bind(self, pool: ThreadPool, x: Tensor, scratch: Tensor, y: Tensor) -> Step: ...
     def __call__(self, pool: ThreadPool, x: Tensor, scratch: Tensor, y: Tensor) -> None: ...
 
+class PaddedConv:
+    def __init__(
+        self,
+        table: KernelTable,
+        weight: Tensor,
+        bias: Tensor,
+        relu: bool = True,
+        tile: int = 0,
+    ) -> None: ...
+    def scratch(self, n: int, h: int, w: int, threads: int) -> int: ...
+    def bind(
+        self, pool: ThreadPool, x: Tensor, scratch: Tensor, y: Tensor, above: int = 0
+    ) -> Step: ...
+    def __call__(
+        self, pool: ThreadPool, x: Tensor, scratch: Tensor, y: Tensor, above: int = 0
+    ) -> None: ...
+
 class Fire:
     def __init__(
         self,

@@ -48,6 +48,11 @@ Packed pack_winograd_3x3(const KernelTable& table, const Tensor& weight, const T
   return pack_winograd(w.data, b, w.n, w.h, 3, table.conv_nr);
 }
 
+void require_tile(int tile) {
+  require(tile == 0 || (tile >= Winograd::kMinTile && tile <= Winograd::kMaxTile),
+          "tile must be from 2 to 7, or 0");
+}
+
 // The bytes that the layer's plan takes for n maps of h x w.
 template <typename Layer>
 std::size_t scratch_bytes(const Layer& layer, int n, int h, int w, int threads) {
@@ -116,15 +121,31 @@ Step bind_stem(const std::shared_ptr<Stem>& stem, const Pool& pool, const Tensor
   return {[=] { stem->run(*pool, in.view, memory.scratch, out.view); }};
 }
 
+// Of x, a band of a map, a row above and one below what is computed may be there.
+void require_rows(const View& x, const View& y, int above) {
+  const int below = x.h - y.h - above;
+  require((above == 0 || above == 1) && (below == 0 || below == 1),
+          "of x, at most one row more than of y may be above and below");
+}
+
+Step bind_padded_conv(const std::shared_ptr<PaddedConv>& conv, const Pool& pool, const Tensor& x,
+                      const Tensor& scratch, const Tensor& y, int above) {
+  const FloatMap in = x.floats(), out = y.floats();
+  const View &v = in.view, &w = out.view;
+  require_size(v, v.n, v.h, v.w, conv->packed().in, "x");
+  require_size(w, v.n, w.h, v.w, conv->packed().out, "y");
+  require_rows(v, w, above);
+  const ScratchMemory memory = scratch_for(*conv, *pool, w, scratch);
+  return {[=] { conv->run(*pool, in.view, memory.scratch, out.view, above); }};
+}
+
 Step bind_fire(const std::shared_ptr<Fire>& fire, const Pool& pool, const Tensor& x,
                const Tensor& scratch, const Tensor& y, int above) {
   const FloatMap in = x.floats(), out = y.floats();
   const View &v = in.view, &w = out.view;
   require_size(v, v.n, v.h, v.w, fire->squeeze().packed().in, "x");
   require_size(w, v.n, w.h, v.w, fire->expand1().packed().out + fire->expand3().out, "y");
-  const int below = v.h - w.h - above;
-  require((above == 0 || above == 1) && (below == 0 || below == 1),
-          "of x, at most one row more than of y may be above and below");
+  require_rows(v, w, above);
   const ScratchMemory memory = scratch_for(*fire, *pool, w, scratch);
   return {[=] { fire->run(*pool, in.view, memory.scratch, out.view, above); }};
 }
@@ -223,14 +244,23 @@ void bind_layers(py::module_& m) {
            }),
            py::arg("table"), py::arg("weight"), py::arg("bias"));
   def_calls(stem, &bind_stem, py::arg("y"));
+  py::class_<PaddedConv, std::shared_ptr<PaddedConv>> padded(m, "PaddedConv");
+  padded.def(
+      py::init([](const KernelTable& t, const Tensor& w, const Tensor& b, bool relu, int tile) {
+        const WithoutLock released;
+        require_tile(tile);
+        return std::make_shared<PaddedConv>(t, pack_winograd_3x3(t, w, b), tile, relu);
+      }),
+      py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("relu") = true,
+      py::arg("tile") = 0);
+  def_calls(padded, &bind_padded_conv, py::arg("y"), py::arg("above") = 0);
   py::class_<Fire, std::shared_ptr<Fire>> fire(m, "Fire");
   fire.def(py::init([](const KernelTable& t, const Tensor& ws, const Tensor& bs, const Tensor& w1,
                        const Tensor& b1, const Tensor& w3, const Tensor& b3, int tile) {
              const WithoutLock released;
              require(w1.shape[1] == ws.shape[0] && w3.shape[1] == ws.shape[0],
                      "both expands read the squeeze's channels");
-             require(tile == 0 || (tile >= Winograd::kMinTile && tile <= Winograd::kMaxTile),
-                     "tile must be from 2 to 7, or 0");
+             require_tile(tile);
              return std::make_shared<Fire>(t, pack(t, ws, bs, 1), pack(t, w1, b1, 1),
                                            pack_winograd_3x3(t, w3, b3), tile);
            }),

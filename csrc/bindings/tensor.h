@@ -27,8 +27,8 @@ inline void require(bool condition, const std::string& message) {
 }
 
 inline void require_shape(const Shape& found, const Shape& expected, const char* name) {
-  require(found == expected, std::string(name) + " has shape " + text(found) + ", expected " +
-                                 text(expected));
+  require(found == expected,
+          std::string(name) + " has shape " + text(found) + ", expected " + text(expected));
 }
 
 inline void require_size(const View& v, int n, int h, int w, int c, const char* name) {

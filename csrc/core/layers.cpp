@@ -45,28 +45,6 @@ View take_map(Scratch& scratch, int n, int h, int w, int c) {
   return contiguous_view(scratch.take<float>(floats), n, h, w, c);
 }
 
-void clear(const View& v) {
-  for (int n = 0; n < v.n; ++n)
-    for (int y = 0; y < v.h; ++y)
-      for (int x = 0; x < v.w; ++x)
-        std::fill_n(v.data + n * v.image + y * v.row + x * v.pixel, v.c, 0.0f);
-}
-
-// The border of one pixel that a map of `rows` rows, from `first` on, leaves free in `v`: zeros.
-// Arenas are reused, so they are written each time.
-void clear_border(const View& v, int first, int rows) {
-  const auto column = [&](int x) {
-    View c = rows_of(v, first, rows);
-    c.data += x * v.pixel;
-    c.w = 1;
-    clear(c);
-  };
-  clear(rows_of(v, 0, first));
-  clear(rows_of(v, first + rows, v.h - first - rows));
-  column(0);
-  column(v.w - 1);
-}
-
 }  // namespace
 
 ConvArgs Conv::args(const View& x, const View& y) const {
@@ -133,7 +111,7 @@ Stem::Stem(const KernelTable& table, const float* weight, const float* bias, int
     : winograd_(table,
                 pack_winograd(strideless(weight, out, in).data(), bias, out, kPhases * in, 4,
                               table.conv_nr),
-                table.stem_tile) {}
+                table.stem_tile, true) {}
 
 Stem::Memory Stem::plan(Scratch& scratch, int n, int h, int w, int threads) const {
   const View squares = take_map(scratch, n, halved(h), halved(w), winograd_.packed().in);
@@ -149,9 +127,72 @@ void Stem::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y) 
                gather_squares(x, squares, i / squares.h, i % squares.h);
            });
   const WinogradArgs a = winograd_.args(squares, y, memory.winograd);
-  pool.run(winograd_.input_items(a),
-           [&](std::int64_t begin, std::int64_t end, int) { winograd_.input(a, begin, end); });
-  winograd_.output(pool, a, memory.winograd);
+  winograd_.run(pool, a, memory.winograd);
+}
+
+// --- Padded convolution ------------------------------------------------------------------------
+
+namespace {
+
+void clear(const View& v) {
+  for (int n = 0; n < v.n; ++n)
+    for (int y = 0; y < v.h; ++y)
+      for (int x = 0; x < v.w; ++x)
+        std::fill_n(v.data + n * v.image + y * v.row + x * v.pixel, v.c, 0.0f);
+}
+
+// The border of one pixel that a map of `rows` rows, from `first` on, leaves free in `v`: zeros.
+// Arenas are reused, so they are written each time.
+void clear_border(const View& v, int first, int rows) {
+  const auto column = [&](int x) {
+    View c = rows_of(v, first, rows);
+    c.data += x * v.pixel;
+    c.w = 1;
+    clear(c);
+  };
+  clear(rows_of(v, 0, first));
+  clear(rows_of(v, first + rows, v.h - first - rows));
+  column(0);
+  column(v.w - 1);
+}
+
+// Row `i` of the rows of all images, to a map of adjacent pixels.
+void copy_row(const View& x, const View& y, std::int64_t i) {
+  const std::ptrdiff_t n = i / x.h, row = i % x.h;
+  const float* from = x.data + n * x.image + row * x.row;
+  float* to = y.data + n * y.image + row * y.row;
+  if (x.pixel == x.c) {
+    std::copy_n(from, static_cast<std::ptrdiff_t>(x.w) * x.c, to);
+    return;
+  }
+  for (int column = 0; column < x.w; ++column, from += x.pixel, to += x.c)
+    std::copy_n(from, x.c, to);
+}
+
+}  // namespace
+
+PaddedConv::Memory PaddedConv::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  const View bordered = take_map(scratch, n, h + 2, w + 2, packed().in);
+  return {bordered, winograd_.plan(scratch, n, h, w, threads)};
+}
+
+// Rows above and below what is computed lie in the border's rows, where the map goes on.
+View PaddedConv::prepare(const Memory& memory, int rows, int above) {
+  clear_border(memory.bordered, 1 - above, rows);
+  View x = inside(memory.bordered, 1);
+  x.data -= above * x.row;
+  x.h = rows;
+  return x;
+}
+
+void PaddedConv::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y,
+                     int above) const {
+  const Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
+  const View copy = prepare(memory, x.h, above);
+  pool.run(static_cast<std::int64_t>(x.n) * x.h, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t i = begin; i < end; ++i) copy_row(x, copy, i);
+  });
+  winograd_.run(pool, args(memory, y), memory.winograd);
 }
 
 // --- Fire --------------------------------------------------------------------------------------
@@ -160,42 +201,31 @@ Fire::Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expa
     : table_(table),
       squeeze_(table, std::move(squeeze), 1, true),
       expand1_(table, std::move(expand1), 1, true),
-      expand3_(table, std::move(expand3), tile) {}
+      expand3_(table, std::move(expand3), tile, true) {}
 
 // Bands of a map that threads share between them, at most: enough for an even share.
 constexpr std::int64_t kBands = 64;
 
-Fire::Memory Fire::plan(Scratch& scratch, int n, int h, int w, int threads) const {
-  const View squeezed = take_map(scratch, n, h + 2, w + 2, squeeze_.packed().out);
-  return {squeezed, expand3_.plan(scratch, n, h, w, threads)};
-}
-
 void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above) const {
-  const Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
-  const View& squeezed = memory.squeezed;
-  const View map = inside(squeezed, 1);
-  // What is squeezed fills the border's rows, too, where the map goes on.
-  View band = map;
-  band.data -= above * map.row;
-  band.h = x.h;
-  clear_border(squeezed, 1 - above, x.h);
-  const ConvArgs a0 = squeeze_.args(x, band);
+  const PaddedConv::Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
+  const View squeezed = PaddedConv::prepare(memory, x.h, above);
+  const ConvArgs a0 = squeeze_.args(x, squeezed);
   pool.run(table_.squeeze_items(a0),
            [&](std::int64_t begin, std::int64_t end, int) { table_.squeeze_f32(a0, begin, end); });
   const int split = expand1_.packed().out;
-  const ConvArgs a1 = expand1_.args(map, channel_slice(y, 0, split));
-  const WinogradArgs a3 =
-      expand3_.args(squeezed, channel_slice(y, split, expand3_.packed().out), memory.expand3);
+  const ConvArgs a1 = expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
+  const WinogradArgs a3 = expand3_.args(memory, channel_slice(y, split, expand3_.packed().out));
+  const Winograd& winograd = expand3_.winograd();
   // The 1x1 expand and the 3x3 expand's input transform both read the squeezed map only: one loop,
   // whose items are bands of the map, spares the pool a stop in between and has each thread write
   // what it is likely to read next.
-  const std::int64_t n1 = table_.conv_items(a1), n3 = expand3_.input_items(a3);
+  const std::int64_t n1 = table_.conv_items(a1), n3 = winograd.input_items(a3);
   const std::int64_t bands = std::min(n1, kBands);
   pool.run(bands, [&](std::int64_t begin, std::int64_t end, int) {
     table_.conv_f32(a1, n1 * begin / bands, n1 * end / bands);
-    expand3_.input(a3, n3 * begin / bands, n3 * end / bands);
+    winograd.input(a3, n3 * begin / bands, n3 * end / bands);
   });
-  expand3_.output(pool, a3, memory.expand3);
+  winograd.output(pool, a3, memory.winograd);
 }
 
 // --- Classifier and the rest -------------------------------------------------------------------

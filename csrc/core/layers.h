@@ -69,11 +69,40 @@ class Stem {
   Winograd winograd_;
 };
 
-// Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output. The 3x3
-// runs by Winograd's algorithm; `tile` is 0 for the best one for each size.
+// 3x3 convolution of stride 1, padded by one pixel of zeros, by Winograd's algorithm; `tile` is 0 for
+// the best one for each size.
 //
 // `x` may be a band of a map: then it has `above` rows, none or one, above the first of `y`, and none
 // or one below the last. Where it has none, the map ends there. plan() is told y's height.
+class PaddedConv {
+ public:
+  // `packed` comes from pack_winograd.
+  PaddedConv(const KernelTable& table, Packed packed, int tile, bool relu)
+      : winograd_(table, std::move(packed), tile, relu) {}
+
+  const Packed& packed() const { return winograd_.packed(); }
+
+  struct Memory {
+    View bordered;  // what the algorithm reads: the map within its border
+    Winograd::Memory winograd;
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above = 0) const;
+
+  // The same in parts, for a layer that writes x where it is read: prepare() gives that place, of as
+  // many rows as x has, and after x come the parts of winograd().
+  static View prepare(const Memory& memory, int rows, int above);
+  WinogradArgs args(const Memory& memory, const View& y) const {
+    return winograd_.args(memory.bordered, y, memory.winograd);
+  }
+  const Winograd& winograd() const { return winograd_; }
+
+ private:
+  Winograd winograd_;
+};
+
+// Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output. `tile` is that
+// of the 3x3, and `x` may be a band of a map, as there.
 class Fire {
  public:
   Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
@@ -82,17 +111,16 @@ class Fire {
   const Conv& expand1() const { return expand1_; }
   const Packed& expand3() const { return expand3_.packed(); }
 
-  struct Memory {
-    View squeezed;  // with a border of one pixel for the 3x3 expand's padding
-    Winograd::Memory expand3;
-  };
-  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  // The squeezed map is written where the 3x3 expand reads it.
+  PaddedConv::Memory plan(Scratch& scratch, int n, int h, int w, int threads) const {
+    return expand3_.plan(scratch, n, h, w, threads);
+  }
   void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above = 0) const;
 
  private:
   const KernelTable& table_;
   Conv squeeze_, expand1_;
-  Winograd expand3_;
+  PaddedConv expand3_;
 };
 
 // 1x1 convolution, ReLU and global average; `padding` is the 1x1 convolution's own.

@@ -56,8 +56,20 @@ Winograd::Memory Winograd::plan(Scratch& scratch, int n, int h, int w, int threa
 }
 
 WinogradArgs Winograd::args(const View& x, const View& y, const Memory& memory) const {
-  return {
-      x, y, packed_.weight.data(), packed_.bias.data(), memory.points, packed_.kh, tile(y.h, y.w)};
+  return {x,
+          y,
+          packed_.weight.data(),
+          packed_.bias.data(),
+          memory.points,
+          packed_.kh,
+          tile(y.h, y.w),
+          relu_};
+}
+
+void Winograd::run(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const {
+  pool.run(input_items(a),
+           [&](std::int64_t begin, std::int64_t end, int) { input(a, begin, end); });
+  output(pool, a, memory);
 }
 
 void Winograd::output(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const {

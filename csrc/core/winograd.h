@@ -13,8 +13,8 @@ class Winograd {
   static constexpr int kMinTile = 2, kMaxTile = 7;
 
   // `packed` comes from pack_winograd. `tile` is the outputs' tile side, 0 to choose for each size.
-  Winograd(const KernelTable& table, Packed packed, int tile)
-      : table_(table), packed_(std::move(packed)), tile_(tile) {}
+  Winograd(const KernelTable& table, Packed packed, int tile, bool relu)
+      : table_(table), packed_(std::move(packed)), tile_(tile), relu_(relu) {}
 
   const Packed& packed() const { return packed_; }
 
@@ -29,8 +29,11 @@ class Winograd {
   // For n outputs of h x w on this many threads.
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
 
-  // `x` includes the border of a padded convolution. First all of input(), then output().
+  // `x` includes the border of a padded convolution.
   WinogradArgs args(const View& x, const View& y, const Memory& memory) const;
+  void run(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const;
+
+  // The same in parts: first all of input(), then output().
   std::int64_t input_items(const WinogradArgs& a) const { return table_.winograd_input_items(a); }
   void input(const WinogradArgs& a, std::int64_t begin, std::int64_t end) const {
     table_.winograd_input_f32(a, begin, end);
@@ -44,6 +47,7 @@ class Winograd {
   const KernelTable& table_;
   Packed packed_;
   int tile_;
+  bool relu_;
 };
 
 }  // namespace sqz

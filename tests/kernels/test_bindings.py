@@ -26,6 +26,11 @@ def conv(out: int = 4, cin: int = 3, kernel: int = 3, stride: int = 1) -> _kerne
     return _kernels.Conv(TABLE, Tensor((out, cin, kernel, kernel)), Tensor((out, 1, 1, 1)), stride)
 
 
+def padded(kernel: int = 3, tile: int = 0) -> _kernels.PaddedConv:
+    weight = Tensor((4, 3, kernel, kernel))
+    return _kernels.PaddedConv(TABLE, weight, Tensor((4, 1, 1, 1)), tile=tile)
+
+
 def fire(cin: int = 8, squeeze: int = 2, e1: int = 4, e3: int = 4, tile: int = 5) -> _kernels.Fire:
     shapes = [(squeeze, cin, 1), (e1, squeeze, 1), (e3, squeeze, 3)]
     tensors = [
@@ -137,6 +142,23 @@ WRONG_CALLS: dict[str, Callable[[], object]] = {
         Tensor((4, 2, 3, 3)),
         Tensor((4, 1, 1, 1)),
     ),
+    "padded conv to a smaller map": lambda: padded()(
+        POOL, Tensor((1, 5, 5, 3)), SCRATCH, Tensor((1, 5, 4, 4))
+    ),
+    "padded conv to other channels": lambda: padded()(
+        POOL, Tensor((1, 5, 5, 3)), SCRATCH, Tensor((1, 5, 5, 3))
+    ),
+    "padded conv of other channels": lambda: padded()(
+        POOL, Tensor((1, 5, 5, 4)), SCRATCH, Tensor((1, 5, 5, 4))
+    ),
+    "padded conv of too many rows": lambda: padded()(
+        POOL, Tensor((1, 7, 5, 3)), SCRATCH, Tensor((1, 4, 5, 4)), 1
+    ),
+    "padded conv with too little scratch": lambda: padded()(
+        POOL, Tensor((1, 5, 5, 3)), Tensor((1, 1, 1, 64), "uint8"), Tensor((1, 5, 5, 4))
+    ),
+    "padded conv with a 1x1 kernel": lambda: padded(kernel=1),
+    "padded conv with tiles that are too large": lambda: padded(tile=8),
     "classifier with a 3x3 kernel": lambda: _kernels.Classifier(
         TABLE, Tensor((4, 3, 3, 3)), Tensor((4, 1, 1, 1))
     ),
