@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/pack.h"
-#include "kernels/winograd.cpp"  // for the stages inside of it
+#include "kernels/f32/winograd.cpp"  // for the stages inside of it
 
 namespace sqz {
 namespace SQZ_ISA {

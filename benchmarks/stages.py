@@ -48,7 +48,7 @@ def compile_stages(isa: str, folder: Path) -> Path:
     """The program, for one instruction set. Raises CalledProcessError if that fails."""
     program = folder / "stages"
     sources = [Path(__file__).with_suffix(".cpp"), _CSRC / "core" / "pack.cpp"]
-    sources += [_CSRC / "kernels" / f"{name}.cpp" for name in ("conv", "squeeze")]
+    sources += [_CSRC / "kernels" / "f32" / f"{name}.cpp" for name in ("conv", "squeeze")]
     command = ["g++", "-O3", "-std=c++17", *FLAGS[isa], f"-DSQZ_ISA={isa}"]
     command += [f"-DSQZ_ISA_{isa.upper()}", f"-I{_CSRC}", f"-I{_CSRC / 'include'}"]
     subprocess.run([*command, "-o", str(program), *map(str, sources)], check=True)

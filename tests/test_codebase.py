@@ -235,8 +235,11 @@ def compile_commands(isa: str) -> dict[Path, list[str]]:
     left_out = re.findall(
         r'if\(NOT name STREQUAL "(\w+)"\).*\n *target_sources\([^ ]* PRIVATE (\S+)\)', text
     )
-    sources = sorted((ROOT / "csrc" / "kernels").glob("*.cpp"))
-    return {path: flags for path in sources if (isa, f"csrc/kernels/{path.name}") not in left_out}
+    kernels = ROOT / "csrc" / "kernels"
+    sources = sorted([*kernels.glob("*.cpp"), *kernels.glob("*/*.cpp")])
+    return {
+        path: flags for path in sources if (isa, path.relative_to(ROOT).as_posix()) not in left_out
+    }
 
 
 def compiled_sets() -> set[str]:

@@ -1,5 +1,5 @@
 // The table of one instruction set. core/dispatch finds it by the name of its namespace.
-#include "vec.h"
+#include "kernels/tuning/tuning.h"
 
 #define SQZ_TEXT2(x) #x
 #define SQZ_TEXT(x) SQZ_TEXT2(x)

@@ -5,7 +5,7 @@
 // address. One item is a tile of kConvMr output pixels; for each block of kConvNr output
 // channels the tile's accumulators stay in registers over the whole sum. A run of items walks
 // the pixels inside the channel blocks, so that a block's weights stay in the first cache.
-#include "tile.h"
+#include "kernels/tiles/dense.h"
 
 namespace sqz {
 namespace SQZ_ISA {

@@ -3,7 +3,7 @@
 // lane of the coefficients. Two rows go at once, so that no sum waits for itself.
 #pragma once
 
-#include "resize.h"
+#include "kernels/pixels/rows.h"
 
 namespace sqz {
 namespace SQZ_ISA {

@@ -8,12 +8,12 @@
 // while they are in the first cache. The product map is never in memory, and neither are the
 // transformed filters: they are 49 / 9 times as large as the filters, and to fetch them takes
 // longer than to make them again.
-#include "tile.h"
-#include "winograd_transform.h"
+#include "kernels/f32/winograd_transform.h"
+#include "kernels/tiles/dense.h"
 
 #if defined(SQZ_AARCH64)
-#include "aarch64/winograd_filters.h"
-#include "aarch64/winograd_tile.h"
+#include "kernels/f32/aarch64/winograd_filters.h"
+#include "kernels/f32/aarch64/winograd_tile.h"
 #endif
 
 namespace sqz {

@@ -4,7 +4,7 @@
 // are of nearly equal size, so that threads share it evenly. The group's channels are listed first,
 // which costs a few per cent of the product; where the lists are too long to pay, which the first
 // few show, the dense kernel takes the whole group.
-#include "sparse.h"
+#include "kernels/tiles/sparse.h"
 
 namespace sqz {
 namespace SQZ_ISA {

@@ -9,30 +9,6 @@ namespace sqz {
 namespace SQZ_ISA {
 
 inline constexpr int kLanes = 4;
-#if defined(SQZ_AARCH64)
-// 4 pixels x 4 registers: 16 accumulators, 4 registers with 4 channels of each pixel, of which the
-// multiplications pick a lane, and 8 with weights: the next 4 are loaded while the present ones are
-// multiplied, for a core that runs instructions in their order.
-inline constexpr int kConvMr = 4;
-inline constexpr int kConvNv = 4;
-inline constexpr int kConvBlocks = 1;
-// 4 pixels x 4 registers: 16 sums, and 4 loads of weights for 16 multiplications.
-inline constexpr int kSparseMr = 4;
-inline constexpr int kSparseBlocks = 1;
-inline constexpr float kDenseFrom = 0.95f;
-inline constexpr float kListCost = 4.0f;
-inline constexpr int kMaxTile = 7, kStemTile = 6, kTileStep = kConvMr, kFilterTiles = 4;
-#else
-// 4 pixels x 2 registers: 8 accumulators, 2 weights and 4 registers of pixels.
-inline constexpr int kConvMr = 4;
-inline constexpr int kConvNv = 2;
-inline constexpr int kConvBlocks = 1;
-inline constexpr int kSparseMr = 3;
-inline constexpr int kSparseBlocks = 1;
-inline constexpr float kDenseFrom = 0.9f;
-inline constexpr float kListCost = 4.0f;
-inline constexpr int kMaxTile = 6, kStemTile = 5, kTileStep = 1, kFilterTiles = 4;
-#endif
 
 using Vec = float32x4_t;
 using VecI = int32x4_t;

@@ -6,7 +6,7 @@
 // step multiplies is loaded during the step before.
 #pragma once
 
-#include "../vec.h"
+#include "kernels/tuning/tuning.h"
 
 namespace sqz {
 namespace SQZ_ISA {

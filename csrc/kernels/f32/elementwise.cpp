@@ -1,5 +1,5 @@
 // The element-wise addition of a bypass, and softmax.
-#include "vec.h"
+#include "kernels/simd/vec.h"
 
 namespace sqz {
 namespace SQZ_ISA {

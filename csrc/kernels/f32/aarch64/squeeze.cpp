@@ -3,7 +3,7 @@
 // An item is a group of pixels, a whole number of the dense kernel's tiles. The channels of the
 // first few are listed beforehand; where the lists are too long to pay, the dense kernel takes the
 // whole group.
-#include "sparse_list.h"
+#include "kernels/f32/aarch64/sparse_list.h"
 
 namespace sqz {
 namespace SQZ_ISA {

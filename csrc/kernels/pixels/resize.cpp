@@ -13,10 +13,10 @@
 // output sample.
 // Columns: a register holds kLanes adjacent bytes of a row; three registers repeat the channel
 // pattern, so mean and scale stay in registers.
-#include "resize.h"
+#include "kernels/pixels/rows.h"
 
 #if defined(SQZ_ISA_NEON)
-#include "resize_neon.h"
+#include "kernels/pixels/rows_neon.h"
 #endif
 
 namespace sqz {

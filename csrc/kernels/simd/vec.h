@@ -5,23 +5,12 @@
 //
 // Each vec_<isa>.h gives
 //   kLanes                     floats in a register
-//   kConvMr, kConvNv           pixels x registers of one convolution tile; kConvNr, as many channels,
-//                              is a block of output channels
-//   kConvBlocks                blocks that a dense convolution takes at once
-//   kMaxTile, kStemTile        the largest tiles of Winograd's algorithm that pay, with 3 taps and with
-//                              4: larger ones need fewer multiplications and more registers
-//   kTileStep                  tiles whose products take as long as those of one of them
-//   kFilterTiles               tiles whose products take as long as to transform the filters
 //   Vec                        kLanes floats: zero, broadcast, load, store, load_n and store_n (the
 //                              first n < kLanes floats, the rest zero or left alone), prefetch,
 //                              add, sub, mul, div, max,
 //                              fma(a, b, c) = a * b + c, fnma(a, b, c) = c - a * b, round_even,
 //                              pow2 (2^n for integral n),
 //                              bit_or, list_nonzero (the non-zero lanes' numbers)
-//   kSparseMr, kSparseBlocks   pixels that share a list of channels in the zero-skipping kernels, and
-//                              blocks of output channels that a walk of it takes at once
-//   kDenseFrom, kListCost      the share of channels on the lists from which the dense kernels are
-//                              the quicker ones, less kListCost / outputs for making the lists
 //   VecI                       kLanes int32: broadcast_i, load_i, load_u8 (widens kLanes bytes),
 //                              mul_i, add_i, shift_right_i<n> (arithmetic), clamp_u8, store_u8,
 //                              to_float, reduce_add_i; sums wrap around
@@ -40,59 +29,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/simd/compiler.h"
 #include "sqz/kernels.h"
 
-#if defined(_MSC_VER)
-#define SQZ_INLINE static __forceinline
-#define SQZ_NOINLINE static __declspec(noinline)
-#else
-#define SQZ_NOINLINE static __attribute__((noinline))
-#define SQZ_INLINE static inline __attribute__((always_inline))
-#endif
-
-#if defined(__clang__)
-#define SQZ_UNROLL _Pragma("unroll")
-#elif defined(__GNUC__)
-#define SQZ_UNROLL _Pragma("GCC unroll 16")
-#else
-#define SQZ_UNROLL
-#endif
-
-// NEON with 32 registers, instructions that load four of them, and multiplication by a lane.
-#if defined(SQZ_ISA_NEON) && (defined(__aarch64__) || defined(_M_ARM64))
-#define SQZ_AARCH64
-#endif
-
-// For loops whose values fit into 32 registers, but not into 16.
-#if defined(SQZ_AARCH64) || defined(SQZ_ISA_AVX512)
-#define SQZ_UNROLL_WIDE SQZ_UNROLL
-#else
-#define SQZ_UNROLL_WIDE
-#endif
-
-// For loops whose bookkeeping is a good part of them where instructions have few operands.
-#if defined(SQZ_ISA_NEON) && defined(__GNUC__) && !defined(__clang__)
-#define SQZ_UNROLL_TWICE _Pragma("GCC unroll 2")
-#else
-#define SQZ_UNROLL_TWICE
-#endif
-
 #if defined(SQZ_ISA_SCALAR)
-#include "vec_scalar.h"
+#include "kernels/simd/vec_scalar.h"
 #elif defined(SQZ_ISA_AVX2)
-#include "vec_avx2.h"
+#include "kernels/simd/vec_avx2.h"
 #elif defined(SQZ_ISA_AVX512)
-#include "vec_avx512.h"
+#include "kernels/simd/vec_avx512.h"
 #elif defined(SQZ_ISA_NEON)
-#include "vec_neon.h"
+#include "kernels/simd/vec_neon.h"
 #else
 #error "compile this file for one instruction set: SQZ_ISA_SCALAR, SQZ_ISA_AVX2, ..."
 #endif
 
 namespace sqz {
 namespace SQZ_ISA {
-
-inline constexpr int kConvNr = kConvNv * kLanes;
 
 // `p`, but computed once and not again with every offset to it.
 template <typename T>

@@ -5,7 +5,7 @@
 // as dense_tile.h.
 #pragma once
 
-#include "../vec.h"
+#include "kernels/tuning/tuning.h"
 
 namespace sqz {
 namespace SQZ_ISA {

@@ -6,8 +6,8 @@
 // once for all blocks; a block's weights fill the first cache and the pixels stream past them.
 // Where too few channels are zero, kConvMr pixels at a time are multiplied densely instead. The
 // order of summation depends neither on the number of threads nor on who works on what.
-#include "sparse.h"
-#include "tile.h"
+#include "kernels/tiles/dense.h"
+#include "kernels/tiles/sparse.h"
 
 namespace sqz {
 namespace SQZ_ISA {

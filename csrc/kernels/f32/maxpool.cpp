@@ -1,6 +1,6 @@
 // 3x3 max pooling with stride 2, windows clipped at the lower and right edge. An item is one
 // output row; registers run over the channels, which are adjacent.
-#include "vec.h"
+#include "kernels/simd/vec.h"
 
 namespace sqz {
 namespace SQZ_ISA {

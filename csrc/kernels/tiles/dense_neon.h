@@ -1,5 +1,5 @@
 // The dense register tile for NEON: four channels of a pixel are loaded at once, and the
-// multiplications pick a lane. On AArch64 aarch64/dense_tile.h takes its place wherever a tile's
+// multiplications pick a lane. On AArch64 f32/aarch64/dense_tile.h takes its place wherever a tile's
 // inputs can be packed.
 #pragma once
 

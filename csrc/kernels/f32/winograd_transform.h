@@ -4,8 +4,8 @@
 // where they cost nothing, from the filters, which are many.
 #pragma once
 
+#include "kernels/simd/vec.h"
 #include "sqz/winograd.h"
-#include "vec.h"
 
 namespace sqz {
 namespace SQZ_ISA {

@@ -9,7 +9,7 @@
 // it cannot foresee.
 #pragma once
 
-#include "vec.h"
+#include "kernels/tuning/tuning.h"
 
 namespace sqz {
 namespace SQZ_ISA {

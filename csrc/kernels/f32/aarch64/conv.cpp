@@ -3,8 +3,8 @@
 // As in ../conv.cpp an item is a tile of kConvMr output pixels, and a run of items walks the pixels
 // inside the channel blocks. But a tile's inputs are packed first, once for all blocks: its kernel
 // rows become one, and one load serves four steps.
-#include "../tile.h"
-#include "dense_tile.h"
+#include "kernels/f32/aarch64/dense_tile.h"
+#include "kernels/tiles/dense.h"
 
 namespace sqz {
 namespace SQZ_ISA {

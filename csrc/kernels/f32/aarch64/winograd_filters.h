@@ -2,7 +2,7 @@
 // four registers that are loaded and stored by one instruction.
 #pragma once
 
-#include "../winograd_transform.h"
+#include "kernels/f32/winograd_transform.h"
 
 namespace sqz {
 namespace SQZ_ISA {

@@ -6,7 +6,7 @@
 // zero are listed first, with their values, once for all classes. A map without zeros is walked
 // likewise: it takes a third more instructions than a dense tile would. The order of summation
 // depends neither on the number of threads nor on who works on what.
-#include "sparse_list.h"
+#include "kernels/f32/aarch64/sparse_list.h"
 
 namespace sqz {
 namespace SQZ_ISA {

@@ -1,7 +1,7 @@
 // What the rows passes of the resize share, see resize.cpp.
 #pragma once
 
-#include "vec.h"
+#include "kernels/simd/vec.h"
 
 namespace sqz {
 namespace SQZ_ISA {

@@ -1,10 +1,10 @@
 // The register tile of every dense product: kRows rows by kConvNv registers of columns.
 #pragma once
 
-#include "vec.h"
+#include "kernels/tuning/tuning.h"
 
 #if defined(SQZ_ISA_NEON)
-#include "tile_neon.h"
+#include "kernels/tiles/dense_neon.h"
 #else
 
 namespace sqz {

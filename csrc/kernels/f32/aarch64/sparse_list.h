@@ -1,11 +1,11 @@
-// 1x1 products that skip zeros, for AArch64: sparse.h with lists of single pixels.
+// 1x1 products that skip zeros, for AArch64: tiles/sparse.h with lists of single pixels.
 //
 // With 32 registers, and instructions that load four of them and that multiply by one lane, a
 // pixel alone keeps the multipliers fed: its list holds none but its own channels, where tiles of
 // pixels have to walk the union of theirs.
 #pragma once
 
-#include "../vec.h"
+#include "kernels/tuning/tuning.h"
 
 namespace sqz {
 namespace SQZ_ISA {
