@@ -36,7 +36,7 @@ _CSRC = ROOT / "csrc"
 
 def tile_for(side: int, isa: str) -> int:
     """The tile that core/winograd.cpp chooses for a map of this side, by the same cost."""
-    table = _kernels.table_named(isa)
+    table = _kernels.kernels_named(isa).f32
 
     def cost(tile: int) -> int:
         return int((tile + 2) ** 2 * ((-(-side // tile)) ** 2 + table.filter_tiles))
@@ -106,7 +106,7 @@ def text(found: Sequence[tuple[graph.Fire, int, dict[str, float]]], peak: float)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
-    parser.add_argument("--isa", choices=FLAGS, default=cpu.kernel_table(None).isa)
+    parser.add_argument("--isa", choices=FLAGS, default=cpu.kernels().f32.isa)
     parser.add_argument("--photo", type=Path, metavar="FILE")
     parser.add_argument("--tile", type=int, choices=(4, 5, 6, 7), help="default: as sqznet chooses")
     parser.add_argument("--rounds", type=int, default=400)

@@ -30,7 +30,7 @@ KEPT_BYTES = 64 << 20
 
 
 class Layers(Protocol):
-    """The layers of a network with packed weights, for one kernel table and thread pool."""
+    """The layers of a network with packed weights, for one set of kernels and thread pool."""
 
     #: Whether `add` takes bands of rows.
     in_bands: bool
@@ -57,20 +57,22 @@ class FloatLayers:
         self,
         network: graph.Network,
         parameters: Parameters,
-        table: _kernels.KernelTable,
+        kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
     ) -> None:
         self._network = network
-        self._table = table
+        self._kernels = kernels.f32
         self._pool = pool
         self._packed = {
-            name: layer for part in network.layers for name, layer in _pack(part, parameters, table)
+            name: layer
+            for part in network.layers
+            for name, layer in _pack(part, parameters, kernels.f32)
         }
 
     def add(self, program: Program, index: int, x: Operand, y: Operand, above: int = 0) -> None:
         layer = self._network.layers[index]
         if isinstance(layer, graph.MaxPool):
-            pool = partial(_kernels.bind_max_pool, self._table, self._pool)
+            pool = partial(_kernels.bind_max_pool, self._kernels, self._pool)
             program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
         elif not isinstance(layer, graph.Fire):
             self._step(program, self._packed[layer.name], x, y)
@@ -95,7 +97,7 @@ class FloatLayers:
             through = program.value(*y.shape)
             self._step(program, self._packed[f"{fire.name}.bypass"], x, through)
             x = through
-        program.step(partial(_kernels.bind_add, self._table, self._pool), x, y, y)
+        program.step(partial(_kernels.bind_add, self._kernels, self._pool), x, y, y)
 
     def _step(self, program: Program, kernel: PackedLayer, x: Operand, y: Operand) -> None:
         program.step(partial(kernel.bind, self._pool), x, self._scratch(program, kernel, x), y)
@@ -106,7 +108,7 @@ class FloatLayers:
 
 
 class Executor:
-    """A network with packed weights, ready to run on one kernel table and thread pool.
+    """A network with packed weights, ready to run on one set of kernels and thread pool.
 
     ``layers`` packs them: as floats, or in another way for a file that asks for one.
     """
@@ -115,17 +117,17 @@ class Executor:
         self,
         network: graph.Network,
         tensors: Mapping[str, RawTensor],
-        table: _kernels.KernelTable,
+        kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
         origin: str = "the checkpoint",
         layers: Callable[
-            [graph.Network, Parameters, _kernels.KernelTable, _kernels.ThreadPool], Layers
+            [graph.Network, Parameters, _kernels.Kernels, _kernels.ThreadPool], Layers
         ] = FloatLayers,
     ) -> None:
         self.network = network
-        self.table = table
+        self.kernels = kernels
         self.pool = pool
-        self._layers: Layers = layers(network, partial(_parameters, tensors, origin), table, pool)
+        self._layers: Layers = layers(network, partial(_parameters, tensors, origin), kernels, pool)
         self._idle: list[Workspace] = []  # the one used last at the end
         self._lock = Lock()
         self._gate = Gate()
@@ -241,23 +243,23 @@ def _parameters(
 
 
 def _pack(
-    layer: graph.Layer, parameters: Parameters, table: _kernels.KernelTable
+    layer: graph.Layer, parameters: Parameters, kernels: _kernels.Float32Kernels
 ) -> list[tuple[str, PackedLayer]]:
     if isinstance(layer, graph.Conv):
         weight, bias = parameters(layer.name)
         if (layer.kernel, layer.stride) == (7, 2):
-            return [(layer.name, _kernels.Stem(table, weight, bias))]
-        return [(layer.name, _kernels.Conv(table, weight, bias, stride=layer.stride))]
+            return [(layer.name, _kernels.Stem(kernels, weight, bias))]
+        return [(layer.name, _kernels.Conv(kernels, weight, bias, stride=layer.stride))]
     if isinstance(layer, graph.Classifier):
-        classifier = _kernels.Classifier(table, *parameters(layer.name), padding=layer.padding)
+        classifier = _kernels.Classifier(kernels, *parameters(layer.name), padding=layer.padding)
         return [(layer.name, classifier)]
     if isinstance(layer, graph.MaxPool):
         return []
     parts = [parameters(f"{layer.name}.{part}") for part in ("squeeze", "expand1x1", "expand3x3")]
     packed: list[tuple[str, PackedLayer]] = [
-        (layer.name, _kernels.Fire(table, *parts[0], *parts[1], *parts[2]))
+        (layer.name, _kernels.Fire(kernels, *parts[0], *parts[1], *parts[2]))
     ]
     if layer.bypass == "complex":
         name = f"{layer.name}.bypass"
-        packed.append((name, _kernels.Conv(table, *parameters(name), relu=False)))
+        packed.append((name, _kernels.Conv(kernels, *parameters(name), relu=False)))
     return packed

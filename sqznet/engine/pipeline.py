@@ -45,7 +45,7 @@ class Pipeline:
         labels: Labels | None = None,
         wiring: graph.Wiring | None = None,
     ) -> None:
-        table = cpu.kernel_table(isa)
+        kernels = cpu.kernels(isa)
         pool = _kernels.ThreadPool(cpu.thread_count(threads))
         shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
         self.wiring = wiring or checkpoint.wiring
@@ -58,10 +58,10 @@ class Pipeline:
         self.num_classes = network.num_classes
         self.labels = names_for(labels, checkpoint.labels, network.num_classes, checkpoint.path)
         self.threads = pool.threads
-        self.isa = table.isa
-        self._table = table.capsule()
+        self.isa = kernels.isa
+        self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
-        self.executor = _executor(checkpoint, network, table, pool)
+        self.executor = _executor(checkpoint, network, kernels, pool)
         checkpoint.require_unchanged()
 
     def __repr__(self) -> str:
@@ -193,7 +193,7 @@ class Pipeline:
                     answers[row] = error
             if None in answers:
                 workspace.run()
-                _kernels.softmax(self.executor.table, workspace.logits, workspace.logits)
+                _kernels.softmax(self.executor.kernels.f32, workspace.logits, workspace.logits)
             return [
                 self.predictions(workspace, row, top) if answer is None else answer
                 for row, answer in enumerate(answers)
@@ -208,7 +208,7 @@ class Pipeline:
             for i, pixels in enumerate(decoded):
                 self.feed(pixels, workspace.image(i))
             workspace.run()
-            _kernels.softmax(self.executor.table, workspace.logits, workspace.logits)
+            _kernels.softmax(self.executor.kernels.f32, workspace.logits, workspace.logits)
             return [self.predictions(workspace, i, top) for i in range(len(decoded))]
 
     def decode(self, source: Any, fast: bool) -> decoding.Pixels:
@@ -233,7 +233,7 @@ class Pipeline:
             pre.mean,
             pre.std,
             (pre.channel_order == "bgr") != pixels.bgr,
-            self._table,
+            self._pixel_kernels,
         )
 
     def predictions(self, workspace: Workspace, row: int, top: int) -> list[Prediction]:
@@ -246,10 +246,10 @@ class Pipeline:
 def _executor(
     checkpoint: weights.Checkpoint,
     network: graph.Network,
-    table: _kernels.KernelTable,
+    kernels: _kernels.Kernels,
     pool: _kernels.ThreadPool,
 ) -> Executor:
-    prepare = partial(Executor, network, checkpoint.tensors, table, pool, checkpoint.path)
+    prepare = partial(Executor, network, checkpoint.tensors, kernels, pool, checkpoint.path)
     if not checkpoint.activations:
         return prepare()
     from sqznet.engine.rounded_layers import RoundedLayers

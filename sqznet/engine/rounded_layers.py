@@ -28,18 +28,18 @@ class RoundedLayers:
         activations: Mapping[str, tuple[Quantization, ...]],
         network: graph.Network,
         parameters: Parameters,
-        table: _kernels.KernelTable,
+        kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
     ) -> None:
         self._activations = activations
         self._network = network
-        self._table = table
+        self._kernels = kernels.f32
         self._pool = pool
         self._convs: dict[str, _kernels.Conv] = {}
         for layer in network.layers:
             for name in _convolutions(layer):
                 self._convs[name] = _kernels.Conv(
-                    table,
+                    kernels.f32,
                     *parameters(name),
                     stride=layer.stride if isinstance(layer, graph.Conv) else 1,
                     relu=not name.endswith(".bypass"),
@@ -52,7 +52,7 @@ class RoundedLayers:
         if isinstance(layer, graph.Conv):
             self._conv(program, layer.name, x, y)
         elif isinstance(layer, graph.MaxPool):
-            pool = partial(_kernels.bind_max_pool, self._table, self._pool)
+            pool = partial(_kernels.bind_max_pool, self._kernels, self._pool)
             program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
             # Behind the first layer, features.0, stands its ReLU, features.1.
             self._round(program, f"features.{index + 1}", y)
@@ -84,7 +84,7 @@ class RoundedLayers:
         if fire.bypass is not None:
             if fire.bypass == "complex":
                 x = conv("bypass", x, fire.channels)
-            program.step(partial(_kernels.bind_add, self._table, self._pool), x, y, y)
+            program.step(partial(_kernels.bind_add, self._kernels, self._pool), x, y, y)
             self._round(program, f"{fire.name}.add", y)
 
     def _conv(self, program: Program, name: str, x: Operand, y: Operand) -> Operand:

@@ -6,6 +6,7 @@
 // once for all blocks; a block's weights fill the first cache and the pixels stream past them.
 // Where too few channels are zero, kConvMr pixels at a time are multiplied densely instead. The
 // order of summation depends neither on the number of threads nor on who works on what.
+#include "kernels/f32/kernels.h"
 #include "kernels/tiles/dense.h"
 #include "kernels/tiles/sparse.h"
 
@@ -148,11 +149,11 @@ int items_per_image(const ClassifierArgs& a) {
 
 }  // namespace
 
-int64_t classifier_lists(const ClassifierArgs& a) {
+int64_t classifier_f32_lists(const ClassifierArgs& a) {
   return a.x.n * tiles_per_image(a) * list_size(a);
 }
 
-int64_t classifier_list_items(const ClassifierArgs& a) { return a.x.n * tiles_per_image(a); }
+int64_t classifier_list_f32_items(const ClassifierArgs& a) { return a.x.n * tiles_per_image(a); }
 
 void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
@@ -165,7 +166,7 @@ void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
   }
 }
 
-int64_t classifier_items(const ClassifierArgs& a) {
+int64_t classifier_f32_items(const ClassifierArgs& a) {
   return static_cast<int64_t>(a.x.n) * items_per_image(a);
 }
 

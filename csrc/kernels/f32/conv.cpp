@@ -5,6 +5,7 @@
 // address. One item is a tile of kConvMr output pixels; for each block of kConvNr output
 // channels the tile's accumulators stay in registers over the whole sum. A run of items walks
 // the pixels inside the channel blocks, so that a block's weights stay in the first cache.
+#include "kernels/f32/kernels.h"
 #include "kernels/tiles/dense.h"
 
 namespace sqz {
@@ -98,7 +99,7 @@ constexpr int64_t kGroup = 8;
 
 }  // namespace
 
-int64_t conv_items(const ConvArgs& a) {
+int64_t conv_f32_items(const ConvArgs& a) {
   const int64_t pixels = static_cast<int64_t>(a.y.n) * a.y.h * a.y.w;
   return (pixels + kConvMr - 1) / kConvMr;
 }

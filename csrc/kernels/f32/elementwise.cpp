@@ -1,4 +1,5 @@
 // The element-wise addition of a bypass, and softmax.
+#include "kernels/f32/kernels.h"
 #include "kernels/simd/vec.h"
 
 namespace sqz {
@@ -39,7 +40,7 @@ void softmax_row(const float* x, float* y, int columns) {
 
 }  // namespace
 
-int64_t add_items(const AddArgs& a) { return static_cast<int64_t>(a.y.n) * a.y.h; }
+int64_t add_f32_items(const AddArgs& a) { return static_cast<int64_t>(a.y.n) * a.y.h; }
 
 void add_f32(const AddArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {

@@ -1,5 +1,6 @@
 // 3x3 max pooling with stride 2, windows clipped at the lower and right edge. An item is one
 // output row; registers run over the channels, which are adjacent.
+#include "kernels/f32/kernels.h"
 #include "kernels/simd/vec.h"
 
 namespace sqz {
@@ -53,7 +54,7 @@ int clipped(int start, int size) { return size - start < 3 ? size - start : 3; }
 
 }  // namespace
 
-int64_t maxpool_items(const MaxPoolArgs& a) { return static_cast<int64_t>(a.y.n) * a.y.h; }
+int64_t maxpool_f32_items(const MaxPoolArgs& a) { return static_cast<int64_t>(a.y.n) * a.y.h; }
 
 void maxpool_f32(const MaxPoolArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {

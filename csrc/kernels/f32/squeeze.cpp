@@ -4,12 +4,11 @@
 // are of nearly equal size, so that threads share it evenly. The group's channels are listed first,
 // which costs a few per cent of the product; where the lists are too long to pay, which the first
 // few show, the dense kernel takes the whole group.
+#include "kernels/f32/kernels.h"
 #include "kernels/tiles/sparse.h"
 
 namespace sqz {
 namespace SQZ_ISA {
-
-void conv_f32(const ConvArgs&, int64_t, int64_t);
 
 namespace {
 
@@ -143,7 +142,7 @@ void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
 }  // namespace
 
 // Groups end with their image, so that an image's numbers do not depend on its place in a batch.
-int64_t squeeze_items(const ConvArgs& a) { return a.y.n * groups_of(a).count; }
+int64_t squeeze_f32_items(const ConvArgs& a) { return a.y.n * groups_of(a).count; }
 
 void squeeze_f32(const ConvArgs& a, int64_t begin, int64_t end) {
   Lists lists;

@@ -8,6 +8,7 @@
 // while they are in the first cache. The product map is never in memory, and neither are the
 // transformed filters: they are 49 / 9 times as large as the filters, and to fetch them takes
 // longer than to make them again.
+#include "kernels/f32/kernels.h"
 #include "kernels/f32/winograd_transform.h"
 #include "kernels/tiles/dense.h"
 
@@ -44,7 +45,7 @@ TileGrid grid_of(const WinogradArgs& a) {
 // Points lie as [block of kConvMr tiles][point][tile][channel], or with the last two as
 // aarch64/winograd_tile.h packs them.
 SQZ_INLINE ptrdiff_t point_stride(int width, int channels) {
-  return static_cast<ptrdiff_t>(width) * channels + winograd::kPointPadding;
+  return static_cast<ptrdiff_t>(width) * channels + kPointPadding;
 }
 
 SQZ_INLINE float* points_of(const WinogradArgs& a, int64_t block) {
@@ -318,7 +319,7 @@ void transform_tiles(const WinogradArgs& a, int64_t begin, int64_t end) {
 
 }  // namespace
 
-int64_t winograd_input_items(const WinogradArgs& a) { return grid_of(a).tiles; }
+int64_t winograd_input_f32_items(const WinogradArgs& a) { return grid_of(a).tiles; }
 
 void winograd_input_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
   if (a.taps == 4)
@@ -340,7 +341,7 @@ void winograd_input_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
   }
 }
 
-int64_t winograd_output_items(const WinogradArgs& a) {
+int64_t winograd_output_f32_items(const WinogradArgs& a) {
   return chunks_of(a, grid_of(a)).count * channel_blocks(a);
 }
 

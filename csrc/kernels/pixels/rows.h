@@ -1,6 +1,7 @@
 // What the rows passes of the resize share, see resize.cpp.
 #pragma once
 
+#include "kernels/pixels/kernels.h"
 #include "kernels/simd/vec.h"
 
 namespace sqz {

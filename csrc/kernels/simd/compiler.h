@@ -36,3 +36,7 @@
 #else
 #define SQZ_UNROLL_TWICE
 #endif
+
+// The value of a macro as a string.
+#define SQZ_TEXT_OF(x) #x
+#define SQZ_TEXT(x) SQZ_TEXT_OF(x)

@@ -30,7 +30,6 @@
 #include <stdint.h>
 
 #include "kernels/simd/compiler.h"
-#include "sqz/kernels.h"
 
 #if defined(SQZ_ISA_SCALAR)
 #include "kernels/simd/vec_scalar.h"

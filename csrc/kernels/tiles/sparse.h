@@ -10,6 +10,7 @@
 #pragma once
 
 #include "kernels/tuning/tuning.h"
+#include "sqz/views.h"
 
 namespace sqz {
 namespace SQZ_ISA {

@@ -7,6 +7,7 @@
 // likewise: it takes a third more instructions than a dense tile would. The order of summation
 // depends neither on the number of threads nor on who works on what.
 #include "kernels/f32/aarch64/sparse_list.h"
+#include "kernels/f32/kernels.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -78,9 +79,11 @@ int64_t items_per_image(const ClassifierArgs& a) {
 
 }  // namespace
 
-int64_t classifier_lists(const ClassifierArgs& a) { return a.x.n * pixels_of(a) * list_size(a); }
+int64_t classifier_f32_lists(const ClassifierArgs& a) {
+  return a.x.n * pixels_of(a) * list_size(a);
+}
 
-int64_t classifier_list_items(const ClassifierArgs& a) { return a.x.n * pixels_of(a); }
+int64_t classifier_list_f32_items(const ClassifierArgs& a) { return a.x.n * pixels_of(a); }
 
 void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
@@ -102,7 +105,7 @@ void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
   }
 }
 
-int64_t classifier_items(const ClassifierArgs& a) { return a.x.n * items_per_image(a); }
+int64_t classifier_f32_items(const ClassifierArgs& a) { return a.x.n * items_per_image(a); }
 
 void classifier_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
   const int64_t pixels = pixels_of(a);

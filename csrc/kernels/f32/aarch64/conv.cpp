@@ -4,6 +4,7 @@
 // inside the channel blocks. But a tile's inputs are packed first, once for all blocks: its kernel
 // rows become one, and one load serves four steps.
 #include "kernels/f32/aarch64/dense_tile.h"
+#include "kernels/f32/kernels.h"
 #include "kernels/tiles/dense.h"
 
 namespace sqz {
@@ -96,7 +97,7 @@ void multiply(const ConvArgs& a, const Tile& t, const float* packed, ptrdiff_t d
 
 }  // namespace
 
-int64_t conv_items(const ConvArgs& a) {
+int64_t conv_f32_items(const ConvArgs& a) {
   const int64_t pixels = static_cast<int64_t>(a.y.n) * a.y.h * a.y.w;
   return (pixels + kConvMr - 1) / kConvMr;
 }

@@ -4,12 +4,10 @@
 // first few are listed beforehand; where the lists are too long to pay, the dense kernel takes the
 // whole group.
 #include "kernels/f32/aarch64/sparse_list.h"
+#include "kernels/f32/kernels.h"
 
 namespace sqz {
 namespace SQZ_ISA {
-
-int64_t conv_items(const ConvArgs&);
-void conv_f32(const ConvArgs&, int64_t, int64_t);
 
 namespace {
 
@@ -87,7 +85,7 @@ void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
           static_cast<float>(entries) > dense_from(blocks) * static_cast<float>((p + 1) * a.x.c);
   }
   if (dense) {
-    const int64_t last = (group + 1) * kTiles, end = conv_items(a);
+    const int64_t last = (group + 1) * kTiles, end = conv_f32_items(a);
     conv_f32(a, group * kTiles, last < end ? last : end);
     return;
   }
@@ -109,7 +107,7 @@ int64_t groups_per_image(const ConvArgs& a) {
 }  // namespace
 
 // Groups end with their image, so that an image's numbers do not depend on its place in a batch.
-int64_t squeeze_items(const ConvArgs& a) { return a.y.n * groups_per_image(a); }
+int64_t squeeze_f32_items(const ConvArgs& a) { return a.y.n * groups_per_image(a); }
 
 void squeeze_f32(const ConvArgs& a, int64_t begin, int64_t end) {
   Lists lists;
