@@ -1,6 +1,7 @@
 // 3x3 max pooling with stride 2, windows clipped at the lower and right edge. An item is one
 // output row; registers run over the channels, which are adjacent.
 #include "kernels/f32/kernels.h"
+#include "kernels/simd/integers.h"
 #include "kernels/simd/vec.h"
 
 namespace sqz {
@@ -50,7 +51,7 @@ void whole_windows(const MaxPoolArgs& a, const float* x, float* y, int windows) 
   }
 }
 
-int clipped(int start, int size) { return size - start < 3 ? size - start : 3; }
+int clipped(int start, int size) { return min(size - start, 3); }
 
 }  // namespace
 

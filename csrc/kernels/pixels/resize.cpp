@@ -14,6 +14,7 @@
 // Columns: a register holds kLanes adjacent bytes of a row; three registers repeat the channel
 // pattern, so mean and scale stay in registers.
 #include "kernels/pixels/rows.h"
+#include "kernels/simd/integers.h"
 
 #if defined(SQZ_ISA_NEON)
 #include "kernels/pixels/rows_neon.h"
@@ -119,8 +120,8 @@ void colour_rows(const ResizeRowsArgs& a, int begin, int end) {
                     : pairs == 8 ? four_rows<Channels, 8>
                                  : four_rows<Channels, 0>;
   int32_t cut[kCut];
-  const int stride = (a.taps.most + 2 * kTaps - 1) / (2 * kTaps) * (2 * kTaps);
-  const int room = kCut / stride & ~3, block = room < kBlock ? room : kBlock;
+  const int stride = ceil_div(a.taps.most, 2 * kTaps) * (2 * kTaps);
+  const int room = kCut / stride & ~3, block = min(room, kBlock);
   if (block < 8) {  // photos shrunk hundreds of times
     for (int y = begin; y < end; ++y)
       finish_row(a, a.src + y * a.src_row, a.dst + y * a.dst_row, 0, a.out_w);
