@@ -101,7 +101,7 @@ def rows(seconds: Sequence[Round], photos: int) -> list[tuple[str, ...]]:
 
 def gain(seconds: Sequence[Round], left_out: int = 0) -> str:
     """What the second thread gives: round by round, and by the quickest command of each kind,
-    which a machine's neighbours disturbed least."""
+    which a machine's neighbors disturbed least."""
     ratios = [taken[1] / taken[2] for taken in seconds]
     least = min(taken[1] for taken in seconds) / min(taken[2] for taken in seconds)
     busy = f"; {left_out} left out, in which other programs were busy" if left_out else ""

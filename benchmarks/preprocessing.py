@@ -1,4 +1,4 @@
-"""What comes before the network: decoding photos, resizing and normalising them.
+"""What comes before the network: decoding photos, resizing and normalizing them.
 
 python -m benchmarks.preprocessing               time: decode, preprocess and their ratio
 python -m benchmarks.preprocessing --fast-decode  what fast_decode does to answers and time

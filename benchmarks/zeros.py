@@ -5,7 +5,7 @@ kernels cannot be told not to skip, so the dense path is put together from parts
 
 * a fire is its squeeze as a plain convolution, then the same fire fed a map of one channel (its
   expands, and a squeeze of almost no work), less that squeeze as a plain convolution;
-* the classifier is its 1x1 convolution alone, without the average: a little in favour of dense.
+* the classifier is its 1x1 convolution alone, without the average: a little in favor of dense.
 """
 
 from __future__ import annotations

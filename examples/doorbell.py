@@ -5,7 +5,7 @@
 friends/ holds a folder of photos for each friend, cut to the face: friends/Ada/, friends/Grace/,
 ...; five of each are a good start, and the camera should see faces as large. Everybody else is a
 stranger. It greets friends; it is no lock, for a photo of a face passes for the face.
-What it learnt is kept in friends.sqz; remove that file to learn anew.
+What it learned is kept in friends.sqz; remove that file to learn anew.
 """
 
 import argparse
@@ -23,12 +23,12 @@ def main() -> int:
     options = parser.parse_args()
     source = int(options.source) if options.source.isdigit() else options.source
 
-    learnt = options.friends.with_suffix(".sqz")
-    if learnt.exists():
-        friends = sqznet.Recognizer.load(learnt)
+    learned = options.friends.with_suffix(".sqz")
+    if learned.exists():
+        friends = sqznet.Recognizer.load(learned)
     else:
         friends = sqznet.learn(options.friends)
-        friends.save(learnt)
+        friends.save(learned)
     print(f"knows {', '.join(friends.labels)}", flush=True)
 
     at_the_door = None

@@ -97,14 +97,14 @@ def test_preprocess_is_what_the_network_is_fed(model: sqznet.Model) -> None:
     assert [p.index for p in best] == sorted(range(7), key=lambda i: (-logits[i], i))
 
 
-def test_flat_colours_are_normalised_as_stated(small: Path) -> None:
+def test_flat_colors_are_normalized_as_stated(small: Path) -> None:
     """(v - mean) / std in the network's channel order, for every preset."""
     rgb = (200, 100, 50)
     image = np.tile(np.array(rgb, np.uint8), (300, 300, 1))
     for name, preset in PRESETS.items():
         loaded = sqznet.load(small, preprocessing=name)
-        colour = rgb if preset.channel_order == "rgb" else rgb[::-1]
-        expected = (np.array(colour) - preset.mean) / preset.std
+        color = rgb if preset.channel_order == "rgb" else rgb[::-1]
+        expected = (np.array(color) - preset.mean) / preset.std
         x = loaded.preprocess(image)
         np.testing.assert_allclose(x.min(axis=(0, 2, 3)), expected, rtol=1e-5, atol=1e-4)
         np.testing.assert_allclose(x.max(axis=(0, 2, 3)), expected, rtol=1e-5, atol=1e-4)

@@ -92,13 +92,13 @@ def test_sort_photos(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "coffee.jpg", photos / "a.jpg")
     shutil.copy(EXAMPLES / "coffee.jpg", photos / "sub" / "a.jpg")
     shutil.copy(EXAMPLES / "chelsea.jpg", photos / "b.jpg")
-    Image.new("RGB", (80, 60), (90, 90, 90)).save(photos / "grey.png")
+    Image.new("RGB", (80, 60), (90, 90, 90)).save(photos / "gray.png")
     (photos / "broken.jpg").write_bytes(b"no photo")
     target = tmp_path / "sorted"
     _, err = run("sort_photos.py", photos, target, code=1, cwd=tmp_path)
     assert "broken.jpg" in err
     found = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
-    assert found == {"espresso/a.jpg", "espresso/a-2.jpg", "Egyptian cat/b.jpg", "unsure/grey.png"}
+    assert found == {"espresso/a.jpg", "espresso/a-2.jpg", "Egyptian cat/b.jpg", "unsure/gray.png"}
     assert (photos / "a.jpg").is_file()
 
 
@@ -128,7 +128,7 @@ def test_doorbell(tmp_path: Path, coarse: Path) -> None:
     out, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path, weights=coarse)
     assert out.startswith("knows Ada, Grace\n")
     assert seen(out) == ["ding dong: Ada", "ding dong: a stranger", "ding dong: Grace"]
-    shutil.rmtree(friends)  # what it learnt is in friends.sqz
+    shutil.rmtree(friends)  # what it learned is in friends.sqz
     video = write_video(tmp_path / "again.mp4", frames[:2])
     again, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path, weights=coarse)
     assert again.splitlines() == out.splitlines()[:2]

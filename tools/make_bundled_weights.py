@@ -160,7 +160,7 @@ def to_half(values: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
     return half
 
 
-def serialise(tensors: Arrays, metadata: Mapping[str, str]) -> bytes:
+def serialize(tensors: Arrays, metadata: Mapping[str, str]) -> bytes:
     """A safetensors file of float16 tensors, in the order of their names; one spelling only."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     body = bytearray()
@@ -220,7 +220,7 @@ def make(sdist: bytes, wheel: bytes) -> dict[str, bytes]:
         "provenance": compact(provenance()),
     }
     return {
-        "squeezenet1_1.safetensors": serialise(convert(keras_layers(pickled)), metadata),
+        "squeezenet1_1.safetensors": serialize(convert(keras_layers(pickled)), metadata),
         "imagenet_classes.txt": ("\n".join(labels) + "\n").encode("utf-8"),
     }
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime: all graph optimisations, one operator at a time over N threads that spin."""
+"""ONNX Runtime: all graph optimizations, one operator at a time over N threads that spin."""
 
 from __future__ import annotations
 

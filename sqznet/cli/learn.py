@@ -63,13 +63,13 @@ def run(args: argparse.Namespace) -> int:
             status = EXIT_UNREADABLE
 
     try:
-        learnt = sqznet.learn(args.folder, model=model, mirror=_MIRROR[args.mirror], report=report)
-        learnt.save(args.output)
+        learned = sqznet.learn(args.folder, model=model, mirror=_MIRROR[args.mirror], report=report)
+        learned.save(args.output)
     except (SqznetError, OSError) as error:
         complain(error)
         return EXIT_UNREADABLE
     size = os.path.getsize(args.output) / 1e3
-    named = ", ".join(map(printable, learnt.labels[:5]))
-    more = f" and {learnt.num_classes - 5} more" if learnt.num_classes > 5 else ""
-    print(f"{printable(args.output)}: {learnt.num_images} images of {named}{more}, {size:.0f} kB")
+    named = ", ".join(map(printable, learned.labels[:5]))
+    more = f" and {learned.num_classes - 5} more" if learned.num_classes > 5 else ""
+    print(f"{printable(args.output)}: {learned.num_images} images of {named}{more}, {size:.0f} kB")
     return status

@@ -87,8 +87,8 @@ class Table:
         pass
 
 
-class ColourTable:
-    """The same text on a terminal, with colours and a bar for each score; needs rich."""
+class ColorTable:
+    """The same text on a terminal, with colors and a bar for each score; needs rich."""
 
     BAR = 20
 
@@ -135,7 +135,7 @@ def on_stdout(format_name: str) -> Output:
     if format_name == "table":
         if sys.stdout is not None and sys.stdout.isatty():
             try:
-                return ColourTable()
+                return ColorTable()
             except ImportError:
                 pass
         return Table()

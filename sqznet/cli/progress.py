@@ -65,7 +65,7 @@ class Plain(Drawn):
 
 
 class Rich(Drawn):
-    """With rich's bar and colours."""
+    """With rich's bar and colors."""
 
     def __init__(self, total: int) -> None:
         from rich.console import Console

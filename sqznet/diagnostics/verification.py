@@ -124,7 +124,7 @@ def _normalized(checkpoint: Checkpoint, rgb: npt.NDArray[np.uint8]) -> Floats:
 
 
 def _photo(model: Model) -> Check:
-    """Resizing and normalising, against Pillow: its releases differ by one grey level."""
+    """Resizing and normalizing, against Pillow: its releases differ by one gray level."""
     from PIL import Image
 
     picture = photo(301, 403)
@@ -132,7 +132,7 @@ def _photo(model: Model) -> Check:
     resized = picture.resize((width, height), Image.Resampling.BILINEAR)
     expected = _normalized(model.checkpoint, np.asarray(resized))
     levels = float(np.abs(model.preprocess(picture) - expected).max())
-    finding = f"error {levels:.2g} grey levels, bound 1"
+    finding = f"error {levels:.2g} gray levels, bound 1"
     return Check(model.isa, "a photo made ready, against Pillow", levels <= 1, finding)
 
 

@@ -1,11 +1,11 @@
-"""Anything a person calls an image -> upright 8-bit grey, RGB or RGBX pixels.
+"""Anything a person calls an image -> upright 8-bit gray, RGB or RGBX pixels.
 
 Pillow decodes; it is imported when the first file is. numpy is never imported here: arrays are
 read through the buffer protocol.
 
 What happens to less usual images: the first frame of an animation is taken; transparency is
 dropped, as Pillow's `convert("RGB")` does; CMYK, YCbCr, LAB, HSV and palettes are converted by
-Pillow; of 16-bit grey levels the upper 8 bits are kept (mode "I" is taken for 16-bit grey);
+Pillow; of 16-bit gray levels the upper 8 bits are kept (mode "I" is taken for 16-bit gray);
 floating-point pixels are refused, for nothing says what their range is.
 """
 
@@ -90,9 +90,9 @@ class Pixels:
     """A decoded photo.
 
     data: uint8 behind the buffer protocol: height x width x channels with any strides (height x
-        width for grey), or the same bytes flat and contiguous; or a Yuv420, of 3 channels.
-    channels: 1 is grey, 3 is RGB, 4 is RGB and a byte to ignore.
-    bgr: the colours come in the order blue, green, red.
+        width for gray), or the same bytes flat and contiguous; or a Yuv420, of 3 channels.
+    channels: 1 is gray, 3 is RGB, 4 is RGB and a byte to ignore.
+    bgr: the colors come in the order blue, green, red.
     """
 
     def __init__(
@@ -338,14 +338,14 @@ def _upper_bytes(image: Image, name: str) -> bytes:
         low, high = image.getextrema()
         if low < 0 or high > 65535:  # type: ignore[operator]
             raise ImageError(
-                f"{name}: grey levels from {low} to {high} (mode I), expected 0 to 65535"
+                f"{name}: gray levels from {low} to {high} (mode I), expected 0 to 65535"
             )
     first, step = _HIGH_BYTE[image.mode]
     return image.tobytes()[first::step]
 
 
 def _pixels_of(image: Image, height: int, width: int) -> Pixels:
-    """Pillow's own memory (four bytes a colour pixel) where it can be lent, else a copy."""
+    """Pillow's own memory (four bytes a color pixel) where it can be lent, else a copy."""
     channels = _KEEP[image.mode]
     stored = 1 if channels == 1 else 4
     try:
@@ -361,7 +361,7 @@ def _pixels_of(image: Image, height: int, width: int) -> Pixels:
 _EXPECTED = "expected a uint8 array H x W, H x W x 3 or H x W x 4"
 _HINTS = {
     "f": ": scale to 0..255 and call .astype('uint8')",
-    "H": ": call (array >> 8).astype('uint8') if it holds 16-bit grey levels",
+    "H": ": call (array >> 8).astype('uint8') if it holds 16-bit gray levels",
     "?": ": call array.astype('uint8') * 255",
 }
 

@@ -40,7 +40,7 @@ class Frame(Pixels):
         """The frame that lies in `data`, which must not change while the frame is in use.
 
         format: "rgb" or "bgr": a uint8 array H x W x 3, H x W x 4 (the fourth is ignored) or H x W
-            (grey), with any strides. "i420" (also called YUV420), "yv12" (YVU420), "nv12" or
+            (gray), with any strides. "i420" (also called YUV420), "yv12" (YVU420), "nv12" or
             "nv21": contiguous uint8, of shape (H * 3 / 2, row) with rows of `width` or more bytes,
             as picamera2 gives it, or flat without gaps.
         height, width: of a YUV frame; needed where `data` is flat, and `width` where its rows are

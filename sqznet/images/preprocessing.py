@@ -1,6 +1,6 @@
 """How a photo becomes the network's input.
 
-Every checkpoint was trained with one way of resizing and normalising photos and answers badly to
+Every checkpoint was trained with one way of resizing and normalizing photos and answers badly to
 any other, so that way travels with the weights as a `Preprocessing`.
 """
 
@@ -36,13 +36,13 @@ class _Preprocessing(NamedTuple):
 
 
 class Preprocessing(_Preprocessing):
-    """Resize, cut out `size`, then x = (v - mean) / std for every grey level v in 0..255.
+    """Resize, cut out `size`, then x = (v - mean) / std for every gray level v in 0..255.
 
     size: (height, width) in pixels, each 1..4096; an int n means (n, n).
     fit: "squash" resizes the whole photo to `resize`, whatever its shape; "crop" keeps its shape:
-        it is resized until it just covers `resize`. The centre of `size` is then cut out.
+        it is resized until it just covers `resize`. The center of `size` is then cut out.
     channel_order: "rgb" or "bgr", the order of the network's three input channels.
-    mean, std: three grey levels, in the order of `channel_order`; every std is
+    mean, std: three gray levels, in the order of `channel_order`; every std is
         1e-6 or more.
 
     rounding: how a crop falls on whole pixels. "nearest" resizes the longer side to the nearest

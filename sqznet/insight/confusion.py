@@ -26,7 +26,7 @@ _RIGHT, _WRONG = (24, 111, 101), (194, 65, 124)
 
 
 def draw(evaluation: Evaluation) -> Image.Image:
-    """A picture (RGB): the share of each row in each column as depth of colour, counts as numbers
+    """A picture (RGB): the share of each row in each column as depth of color, counts as numbers
     where there is room; right answers in green, wrong ones in red.
 
     Classes that the model does not know come last; for them "(unknown)" is right.
@@ -84,8 +84,8 @@ def _draw_cell(
     count, total = counter[answer], max(counter.total(), 1)
     share = (count / total) ** 0.6 if count else 0.0  # a few of many can still be seen
     full = _RIGHT if is_right else _WRONG
-    colour = tuple(round(a + share * (b - a)) for a, b in zip(_EMPTY, full, strict=True))
-    pen.rectangle((x + 1, y + 1, x + cell - 1, y + cell - 1), fill=colour)
+    color = tuple(round(a + share * (b - a)) for a, b in zip(_EMPTY, full, strict=True))
+    pen.rectangle((x + 1, y + 1, x + cell - 1, y + cell - 1), fill=color)
     if count and cell > _TINY:
         text = f"{count}"
         size = min(_TEXT, round((cell - 6) / (0.62 * len(text))))

@@ -107,7 +107,7 @@ def _draw_box(photo: Image.Image, box: Box, scale: float) -> None:
 
 
 def _panel(model: Pipeline, evidence: Evidence, index: int, top: int) -> Image.Image:
-    """The class's name, a bar for each of the likeliest, and what the colours mean."""
+    """The class's name, a bar for each of the likeliest, and what the colors mean."""
     from PIL import Image, ImageDraw
 
     shown = evidence.ranking[:top]
@@ -126,27 +126,27 @@ def _panel(model: Pipeline, evidence: Evidence, index: int, top: int) -> Image.I
     line = f"{_percent(evidence.scores[index])}, {place} of {model.num_classes} classes"
     painting.write(pen, (0, len(name) * line_height + 2), line, _TEXT, _FAINT)
     for row, shown_index in enumerate(shown):
-        colours = (_INK, _ACCENT) if shown_index == index else (_FAINT, _OTHER)
+        colors = (_INK, _ACCENT) if shown_index == index else (_FAINT, _OTHER)
         score = float(evidence.scores[shown_index])
-        _draw_bar(panel, head + pitch * row, model.labels[shown_index], score, colours)
+        _draw_bar(panel, head + pitch * row, model.labels[shown_index], score, colors)
     _draw_legend(panel, panel.height - _LEGEND + 24)
     return panel
 
 
 def _draw_bar(
-    panel: Image.Image, y: int, label: str, score: float, colours: tuple[str, str]
+    panel: Image.Image, y: int, label: str, score: float, colors: tuple[str, str]
 ) -> None:
     from PIL import ImageDraw
 
     pen = ImageDraw.Draw(panel)
     percent = _percent(score)
     room = _PANEL - painting.length(percent, _TEXT) - 24
-    painting.write(pen, (0, y), painting.elided(label, _TEXT, room), _TEXT, colours[0])
-    painting.write(pen, (_PANEL, y), percent, _TEXT, colours[0], "ra")
+    painting.write(pen, (0, y), painting.elided(label, _TEXT, room), _TEXT, colors[0])
+    painting.write(pen, (_PANEL, y), percent, _TEXT, colors[0], "ra")
     y += _TEXT + 8
     painting.fill_rounded(panel, (0, y, _PANEL, y + _BAR), _BAR // 2, _TRACK)
     length = max(4, round(score * _PANEL))
-    painting.fill_rounded(panel, (0, y, length, y + _BAR), _BAR // 2, colours[1])
+    painting.fill_rounded(panel, (0, y, length, y + _BAR), _BAR // 2, colors[1])
 
 
 def _draw_legend(panel: Image.Image, y: int) -> None:
@@ -158,8 +158,8 @@ def _draw_legend(panel: Image.Image, y: int) -> None:
     y += _SMALL + 10
     strip = panel.crop((0, y, _PANEL, y + _BAR))
     columns = ImageDraw.Draw(strip)
-    for x, colour in painting.legend_columns(_PANEL):
-        columns.line((x, 0, x, _BAR), fill=colour)
+    for x, color in painting.legend_columns(_PANEL):
+        columns.line((x, 0, x, _BAR), fill=color)
     panel.paste(strip, (0, y), painting.rounded_mask(_PANEL, _BAR, _BAR // 2))
 
 

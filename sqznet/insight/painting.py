@@ -1,4 +1,4 @@
-"""What pictures are painted with: the colours of heat, photos under heat, bars and text.
+"""What pictures are painted with: the colors of heat, photos under heat, bars and text.
 
 Pillow alone draws. Text is in the font that Pillow brings along, and where that has not its letters
 (it has those of ASCII), in one that many systems have.
@@ -44,8 +44,8 @@ _PROBE = 20  # any size will do to ask for letters
 
 
 @lru_cache(maxsize=1)
-def heat_colours() -> Bytes:
-    """uint8 (256, 3): the colours of 0 to 1, from deep violet over red to pale yellow.
+def heat_colors() -> Bytes:
+    """uint8 (256, 3): the colors of 0 to 1, from deep violet over red to pale yellow.
 
     Lightness rises evenly and the hue goes round by the short way, in Oklab, where equal steps
     look equal (Björn Ottosson, "A perceptual color space for image processing", 2020).
@@ -73,8 +73,8 @@ def heat_colours() -> Bytes:
     )
     linear = np.clip(to_rgb @ lms**3, 0, 1).T
     srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    colours: Bytes = np.rint(255 * srgb).astype(np.uint8)
-    return colours
+    colors: Bytes = np.rint(255 * srgb).astype(np.uint8)
+    return colors
 
 
 def reduced(photo: Bytes, side: int) -> Bytes:
@@ -100,18 +100,18 @@ def resized_heat(heat: Floats, height: int, width: int) -> Floats:
 
 def overlay(picture: Bytes, heat: Floats) -> Image.Image:
     """The heat (H, W) in 0..1 over a picture, uint8 (H, W, 3): where it is cold, the picture is
-    greyer and darker; where it is hot, its colour covers most of it."""
+    grayer and darker; where it is hot, its color covers most of it."""
     import numpy as np
     from PIL import Image
 
     shades = picture.astype(np.float32)
-    grey = shades @ np.array([0.299, 0.587, 0.114], np.float32)
-    under = 0.74 * (0.5 * shades + 0.5 * grey[:, :, None])
+    gray = shades @ np.array([0.299, 0.587, 0.114], np.float32)
+    under = 0.74 * (0.5 * shades + 0.5 * gray[:, :, None])
     clear = np.clip(heat, 0, 1)[:, :, None]
-    colours = heat_colours()[np.rint(255 * clear[:, :, 0]).astype(np.uint8)]
+    colors = heat_colors()[np.rint(255 * clear[:, :, 0]).astype(np.uint8)]
     under += clear * (shades - under)
     cover = 0.7 * clear**0.7
-    mixed = under + cover * (colours - under)
+    mixed = under + cover * (colors - under)
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
 
 
@@ -142,9 +142,9 @@ def rounded_mask(width: int, height: int, radius: int) -> Image.Image:
     return mask
 
 
-def fill_rounded(canvas: Image.Image, box: Rectangle, radius: int, colour: str) -> None:
+def fill_rounded(canvas: Image.Image, box: Rectangle, radius: int, color: str) -> None:
     x0, y0, x1, y1 = box
-    canvas.paste(colour, box, rounded_mask(x1 - x0, y1 - y0, radius))
+    canvas.paste(color, box, rounded_mask(x1 - x0, y1 - y0, radius))
 
 
 def face(text: str, size: int) -> Any:
@@ -169,11 +169,11 @@ def write(
     at: tuple[int, int],
     text: str,
     size: int,
-    colour: str | tuple[int, int, int],
+    color: str | tuple[int, int, int],
     anchor: str = "la",
 ) -> None:
     """Draw one line; `anchor` is Pillow's: which of its points lies at `at`."""
-    pen.text(at, text, fill=colour, font=face(text, size), anchor=anchor)
+    pen.text(at, text, fill=color, font=face(text, size), anchor=anchor)
 
 
 def elided(text: str, size: int, width: int) -> str:
@@ -232,10 +232,10 @@ def _shows(font: Any, text: str) -> bool:
 
 
 def legend_columns(width: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
-    """The colours of heat from left to right: (column, colour)."""
-    colours = heat_colours()
+    """The colors of heat from left to right: (column, color)."""
+    colors = heat_colors()
     for x in range(width):
-        red, green, blue = colours[x * 255 // max(1, width - 1)].tolist()
+        red, green, blue = colors[x * 255 // max(1, width - 1)].tolist()
         yield x, (red, green, blue)
 
 

@@ -37,7 +37,7 @@ _NEIGHBORS = 3
 # lower limit, since somebody may have shown the same image twice.
 _TYPICAL, _LEAST = 0.2, 0.05
 
-# The default factor of the softmax, and how strongly little evidence pulls the factor towards it.
+# The default factor of the softmax, and how strongly little evidence pulls the factor toward it.
 _SHARPNESS, _PULL = 15.0, 4.0
 _SHARPNESSES = np.geomspace(1.0, 100.0, 36)
 

@@ -217,7 +217,7 @@ def test_a_file_name_that_is_not_text(tmp_path: Path, encoding: str) -> None:
         ("classify", "--top", "1.5", "x.jpg"),
         ("classify", "--threads", "0", "x.jpg"),
         ("classify", "--isa", "z80", "x.jpg"),
-        ("classify", "--colour", "x.jpg"),
+        ("classify", "--color", "x.jpg"),
         ("info", "x.jpg"),
         ("identify",),
         ("identify", "--xml", "x.pth"),

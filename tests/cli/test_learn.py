@@ -1,4 +1,4 @@
-"""`sqznet learn`, `classify` and `evaluate` with what was learnt."""
+"""`sqznet learn`, `classify` and `evaluate` with what was learned."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory, coarse: Path) -> Path:
+def learned(tmp_path_factory: pytest.TempPathFactory, coarse: Path) -> Path:
     """By the bundled network on few pixels, which then is asked as it was taught."""
-    folder = tmp_path_factory.mktemp("learnt")
+    folder = tmp_path_factory.mktemp("learned")
     shown = write_folder(folder / "shown", KINDS, 2)
     target = folder / "kinds.sqz"
     options = ["-o", str(target), "--mirror", "no", "--model", str(coarse)]
@@ -86,9 +86,9 @@ def test_learn_without_images_writes_nothing(tmp_path: Path, run: Run, folder: s
     assert not (tmp_path / "kinds.sqz").exists()
 
 
-def test_classify_takes_what_was_learnt(learnt: Path, run: Run) -> None:
-    photos = [learnt.parent / "shown" / "rings", EXAMPLES]
-    code, out, err = run("classify", "--model", learnt, *photos, "--format", "json")
+def test_classify_takes_what_was_learned(learned: Path, run: Run) -> None:
+    photos = [learned.parent / "shown" / "rings", EXAMPLES]
+    code, out, err = run("classify", "--model", learned, *photos, "--format", "json")
     assert (code, err) == (0, "")
     firsts = [entry["predictions"][0] for entry in json.loads(out)]
     assert [first["label"] for first in firsts] == ["rings"] * 2 + ["unknown"] * 2
@@ -110,23 +110,23 @@ def test_a_network_of_ones_own(tmp_path: Path, run: Run) -> None:
 
 @pytest.mark.parametrize("command", ["explain", "identify", "learn"])
 def test_commands_for_networks_refuse_it(
-    tmp_path: Path, learnt: Path, run: Run, command: str
+    tmp_path: Path, learned: Path, run: Run, command: str
 ) -> None:
     arguments = {
         "explain": ("explain", EXAMPLES / "coffee.jpg", "-o", tmp_path / "o.png", "--model"),
         "identify": ("identify",),
         "learn": ("learn", EXAMPLES, "-o", tmp_path / "o.sqz", "--model"),
     }
-    code, out, err = run(*arguments[command], learnt)
+    code, out, err = run(*arguments[command], learned)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "is a recognizer" in err
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_evaluate_counts_and_draws(tmp_path: Path, learnt: Path, run: Run) -> None:
+def test_evaluate_counts_and_draws(tmp_path: Path, learned: Path, run: Run) -> None:
     asked = write_folder(tmp_path / "asked", (*KINDS, "arrow left"), 2, first=20)
     picture = tmp_path / "confusion.png"
-    code, out, err = run("evaluate", "--model", learnt, asked, "-o", picture)
+    code, out, err = run("evaluate", "--model", learned, asked, "-o", picture)
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "6 of 6 right: 100.0 %"
@@ -137,8 +137,8 @@ def test_evaluate_counts_and_draws(tmp_path: Path, learnt: Path, run: Run) -> No
     with Image.open(picture) as drawn:
         assert drawn.mode == "RGB"
         assert min(drawn.size) > 300
-        colours = [colour for _, colour in drawn.getcolors(1 << 20)]
-    assert (24, 111, 101) in colours  # all of a class called right
+        colors = [color for _, color in drawn.getcolors(1 << 20)]
+    assert (24, 111, 101) in colors  # all of a class called right
 
 
 def test_evaluate_a_network(tmp_path: Path, run: Run) -> None:
@@ -162,19 +162,19 @@ def test_evaluate_a_network(tmp_path: Path, run: Run) -> None:
     ]
 
 
-def test_evaluate_refuses(tmp_path: Path, learnt: Path, run: Run) -> None:
+def test_evaluate_refuses(tmp_path: Path, learned: Path, run: Run) -> None:
     strange = write_folder(tmp_path / "strange", ("arrow left",), 1)
-    code, _, err = run("evaluate", "--model", learnt, strange)
+    code, _, err = run("evaluate", "--model", learned, strange)
     assert code == 1
     assert "has no class called as the folders are (arrow left" in err
-    assert run("evaluate", "--model", learnt, strange, "-o", "o.txt").code == 2
-    assert run("evaluate", "--model", learnt, tmp_path / "absent").code == 1
+    assert run("evaluate", "--model", learned, strange, "-o", "o.txt").code == 2
+    assert run("evaluate", "--model", learned, tmp_path / "absent").code == 1
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_a_table_of_counts_that_cannot_be_written(tmp_path: Path, learnt: Path, run: Run) -> None:
+def test_a_table_of_counts_that_cannot_be_written(tmp_path: Path, learned: Path, run: Run) -> None:
     known = write_folder(tmp_path / "known", ("rings",), 1)
-    code, out, err = run("evaluate", "--model", learnt, known, "-o", tmp_path / "no" / "o.png")
+    code, out, err = run("evaluate", "--model", learned, known, "-o", tmp_path / "no" / "o.png")
     assert code == 1
     assert out.startswith("1 of 1 right")
     assert "cannot be written" in err

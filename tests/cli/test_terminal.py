@@ -1,4 +1,4 @@
-"""What `sqznet classify` shows on a terminal: colours, bars, and how far it is."""
+"""What `sqznet classify` shows on a terminal: colors, bars, and how far it is."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
-def test_colours_are_for_terminals_and_the_words_the_same(
+def test_colors_are_for_terminals_and_the_words_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("rich", reason="needs rich")
@@ -47,7 +47,7 @@ def test_colours_are_for_terminals_and_the_words_the_same(
     assert "\x1b[" in shown
     lines = plain(shown).splitlines()
     assert [line.split("  ━")[0].rstrip() for line in lines] == expected
-    assert lines[1].count("━") == output.ColourTable.BAR
+    assert lines[1].count("━") == output.ColorTable.BAR
 
 
 def test_a_terminal_without_rich_gets_plain_text(

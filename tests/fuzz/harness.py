@@ -50,25 +50,25 @@ def fuzz(target: Callable[[Any], object], given_by: st.SearchStrategy[Any], exam
 
 
 class HeldFile(WeightsFile):
-    """A weights file that lies in memory, as its neighbours do."""
+    """A weights file that lies in memory, as its neighbors do."""
 
-    neighbours: Mapping[str, bytes]
+    neighbors: Mapping[str, bytes]
 
     def beside(self, name: str) -> WeightsFile | None:
-        return held(name, self.neighbours[name]) if self.neighbours.get(name) else None
+        return held(name, self.neighbors[name]) if self.neighbors.get(name) else None
 
 
-def held(name: str, content: bytes, neighbours: Mapping[str, bytes] | None = None) -> HeldFile:
+def held(name: str, content: bytes, neighbors: Mapping[str, bytes] | None = None) -> HeldFile:
     """The file of this name and content, which is not empty."""
     mapped = mmap.mmap(-1, len(content))
     mapped[:] = content
     file = HeldFile(name, name, memoryview(mapped).toreadonly())
-    file.neighbours = neighbours or {}
+    file.neighbors = neighbors or {}
     return file
 
 
 def attempt(
-    content: bytes, name: str = "weights", neighbours: Mapping[str, bytes] | None = None
+    content: bytes, name: str = "weights", neighbors: Mapping[str, bytes] | None = None
 ) -> Checkpoint | None:
     """The Checkpoint, its promises checked; None if the file was refused as it should be.
 
@@ -76,7 +76,7 @@ def attempt(
     """
     if not content:
         return None
-    file = held(name, content, neighbours)
+    file = held(name, content, neighbors)
     try:
         with limited():
             checkpoint = weights._read_file(file)

@@ -92,10 +92,10 @@ def test_an_object_with_array_conversion() -> None:
     assert_like(decode(Tensor()), photo())  # type: ignore[arg-type]
 
 
-def test_grey_arrays() -> None:
-    grey = np.asarray(photo("L"))
-    assert_like(decode(grey), photo("L"))
-    assert_like(decode(grey[:, :, None]), photo("L"))
+def test_gray_arrays() -> None:
+    gray = np.asarray(photo("L"))
+    assert_like(decode(gray), photo("L"))
+    assert_like(decode(gray[:, :, None]), photo("L"))
 
 
 def test_neither_numpy_nor_spare_plugins_are_imported(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_transparency_is_dropped_not_blended() -> None:
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I;16L", "I"])
-def test_sixteen_bit_grey_keeps_its_upper_byte(mode: str) -> None:
+def test_sixteen_bit_gray_keeps_its_upper_byte(mode: str) -> None:
     levels = (np.arange(37 * 23).reshape(23, 37) * 77).astype(np.uint16)
     kind = {"I;16B": ">u2", "I": "i4"}.get(mode, "<u2")
     image = Image.frombytes(mode, (37, 23), levels.astype(kind).tobytes())
@@ -189,7 +189,7 @@ def test_levels_of_unknown_range_are_refused(mode: str, level: float) -> None:
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_the_first_frame_of_an_animation(kind: str) -> None:
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
     np.testing.assert_allclose(array_of(decode(data)), np.asarray(frames[0]), atol=2)
 

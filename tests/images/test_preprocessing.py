@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 
 
 def levels_only(size: tuple[int, int], fit: str) -> Preprocessing:
-    """Feeds RGB grey levels as they are."""
+    """Feeds RGB gray levels as they are."""
     return Preprocessing(size, fit, "rgb", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
@@ -64,7 +64,7 @@ def squashed(image: Image.Image, size: tuple[int, int]) -> Array:
 
 
 def cropped(image: Image.Image, side: int, rounding: str = "nearest") -> Array:
-    """The shorter side to side * 256 / 224 and the centre; or torchvision's Resize, CenterCrop."""
+    """The shorter side to side * 256 / 224 and the center; or torchvision's Resize, CenterCrop."""
     short, long = sorted(image.size)
     target = round(side * 256 / 224)
     torchvision = rounding == "torchvision"
@@ -90,7 +90,7 @@ def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> Array:
     st.integers(1, 90), st.integers(1, 90), st.integers(1, 70), st.integers(1, 70),
     st.sampled_from([1, 3, 4]), st.integers(0, 99),
 )  # fmt: skip
-def test_squash_has_pillows_grey_levels(
+def test_squash_has_pillows_gray_levels(
     isa: str, height: int, width: int, out_h: int, out_w: int, channels: int, seed: int
 ) -> None:
     photo = noise(height, width, channels, seed)
@@ -108,7 +108,7 @@ def test_squash_has_pillows_grey_levels(
     st.integers(1, 300), st.integers(1, 300), st.integers(1, 60), st.integers(0, 99),
     st.sampled_from(["nearest", "torchvision"]),
 )  # fmt: skip
-def test_crop_has_pillows_grey_levels(
+def test_crop_has_pillows_gray_levels(
     isa: str, height: int, width: int, side: int, seed: int, rounding: str
 ) -> None:
     photo = noise(height, width, seed=seed)

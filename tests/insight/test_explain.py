@@ -45,7 +45,7 @@ def assert_framed(picture: Image.Image) -> None:
 
 
 def bars(picture: Image.Image) -> Array:
-    """For each row of the panel, how many pixels have the colour of the class looked for."""
+    """For each row of the panel, how many pixels have the color of the class looked for."""
     panel = np.asarray(picture)[:, -_MARGIN - _PANEL : -_MARGIN]
     return (panel == np.array(ACCENT)).all(axis=2).sum(axis=1)
 
@@ -158,10 +158,10 @@ def test_the_example_of_the_docs_runs(
 # --- What it is painted with -------------------------------------------------------------------
 
 
-def test_the_colours_of_heat_rise_evenly() -> None:
-    colours = painting.heat_colours() / 255
-    assert colours.shape == (256, 3)
-    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+def test_the_colors_of_heat_rise_evenly() -> None:
+    colors = painting.heat_colors() / 255
+    assert colors.shape == (256, 3)
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
     luminance = linear @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance) > -1e-3).all()
     lightness = 116 * np.cbrt(luminance) - 16  # CIE L*

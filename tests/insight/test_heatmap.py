@@ -61,8 +61,8 @@ def small(tmp_path: Path) -> Path:
     return networks.save(tmp_path / "small.safetensors", networks.tensors())
 
 
-def on_grey(left: int, top: int, size: tuple[int, int] = (900, 700)) -> Array:
-    """The cat's face, 300 x 240, at a place of a grey canvas."""
+def on_gray(left: int, top: int, size: tuple[int, int] = (900, 700)) -> Array:
+    """The cat's face, 300 x 240, at a place of a gray canvas."""
     canvas = Image.new("RGB", size, (124, 117, 104))
     with Image.open(CHELSEA) as photo:
         canvas.paste(photo.resize((300, 240)), (left, top))
@@ -74,7 +74,7 @@ def on_grey(left: int, top: int, size: tuple[int, int] = (900, 700)) -> Array:
 
 @pytest.mark.parametrize(("left", "top"), [(0, 0), (600, 0), (0, 460), (600, 460), (300, 230)])
 def test_it_lights_up_where_the_cat_is(model: sqznet.Model, left: int, top: int) -> None:
-    photo = on_grey(left, top)
+    photo = on_gray(left, top)
     evidence = Evidence(model, photo)
     index = evidence.index(CAT)
     heat = evidence.heat(index)
@@ -117,7 +117,7 @@ def test_the_whole_photo_is_seen_where_it_is_squashed(quick: sqznet.Model) -> No
 
 
 def test_the_heat_turns_with_the_photo(quick: sqznet.Model, tmp_path: Path) -> None:
-    upright = Image.fromarray(on_grey(0, 0, (500, 300)))
+    upright = Image.fromarray(on_gray(0, 0, (500, 300)))
     exif = Image.Exif()
     exif[0x0112] = 6  # turn a quarter clockwise to see it upright
     path = tmp_path / "turned.png"
@@ -153,7 +153,7 @@ def test_between_the_cells_runs_a_curve_through_them() -> None:
 def test_the_largest_part_hangs_together_by_its_sides() -> None:
     rows = ["##...#", "#....#", "..#..#", ".#...."]
     hot = np.array([[c == "#" for c in row] for row in rows])
-    # The end of a row and the start of the next, or two corners, are no neighbours.
+    # The end of a row and the start of the next, or two corners, are no neighbors.
     found = set(zip(*_largest_part(hot), strict=True))
     assert found in ({(0, 0), (0, 1), (1, 0)}, {(0, 5), (1, 5), (2, 5)})
     hot[3, 5] = True
@@ -215,17 +215,17 @@ def test_the_hottest_place_is_1(model: sqznet.Model) -> None:
     assert model.heatmap(CHELSEA).max() == pytest.approx(1, abs=0.01)
 
 
-def test_grey_and_bgr_photos(quick: sqznet.Model) -> None:
+def test_gray_and_bgr_photos(quick: sqznet.Model) -> None:
     from sqznet.images.frame import Frame
 
     with Image.open(CHELSEA) as photo:
         rgb = np.asarray(photo)
-        grey = np.asarray(photo.convert("L"))
+        gray = np.asarray(photo.convert("L"))
     bgr = quick.heatmap(Frame.wrap(rgb[:, :, ::-1], "bgr"))
     expected = quick.heatmap(rgb)
     np.testing.assert_array_equal(bgr, expected)
     assert bgr._repr_png_() == expected._repr_png_()
-    assert Image.open(io.BytesIO(quick.heatmap(grey)._repr_png_() or b"")).size == (451, 300)
+    assert Image.open(io.BytesIO(quick.heatmap(gray)._repr_png_() or b"")).size == (451, 300)
 
 
 # --- Labels ------------------------------------------------------------------------------------
@@ -340,7 +340,7 @@ def test_weights_that_were_replaced_meanwhile(small: Path) -> None:
 
 
 def test_a_heat_map_shows_itself(quick: sqznet.Model) -> None:
-    heat = quick.heatmap(on_grey(0, 0, (1280, 800)))
+    heat = quick.heatmap(on_gray(0, 0, (1280, 800)))
     assert isinstance(heat, HeatMap)
     png = heat._repr_png_()
     assert png is not None
@@ -360,7 +360,7 @@ def test_only_a_whole_heat_map_shows_itself(quick: sqznet.Model) -> None:
 
 
 def test_a_heat_map_is_picklable(quick: sqznet.Model) -> None:
-    photo = on_grey(100, 80, (1600, 1000))
+    photo = on_gray(100, 80, (1600, 1000))
     heat = quick.heatmap(photo)
     pickled = pickle.dumps(heat)
     assert len(pickled) < heat.nbytes + 640 * 400 * 3 + 2000
