@@ -42,7 +42,9 @@ def main() -> None:
         model = sqznet.load(folder / "example.sqz")
         evaluation = evaluate(model, classes, lambda result: None)
     draw(evaluation).save(ROOT / "docs" / "learning.png", optimize=True)
-    print(f"{evaluation.right} of {evaluation.asked} right, unknown: {evaluation.found_unknown()}")
+    print(
+        f"{evaluation.correct} of {evaluation.total} correct, unknown: {evaluation.found_unknown()}"
+    )
 
 
 def crops_of(label: str, count: int) -> list[Image.Image]:

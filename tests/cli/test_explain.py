@@ -98,11 +98,11 @@ def test_another_ending(run, tmp_path: Path, name: str) -> None:  # type: ignore
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (("--label", "expresso"), "no class is called 'expresso'; similar: 'espresso'"),
-        (("--label", "1000"), "expected a class's name or its index, 0 to 999"),
-        (("--label", "9" * 5000), "expected a class's name or its index"),
-        (("--label", "²"), "no class is called"),
-        (("--label", "a\nb"), "no class is called"),
+        (("--label", "expresso"), "no class is named 'expresso'; similar: 'espresso'"),
+        (("--label", "1000"), "expected the name or index of a class, 0 to 999"),
+        (("--label", "9" * 5000), "expected the name or index of a class"),
+        (("--label", "²"), "no class is named"),
+        (("--label", "a\nb"), "no class is named"),
         (("--top", "13"), "top is 13, expected 1 to 12"),
         (("--top", "0"), "--top"),
         (("--isa", "z80"), "z80"),

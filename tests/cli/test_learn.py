@@ -129,8 +129,8 @@ def test_evaluate_counts_and_draws(tmp_path: Path, learned: Path, run: Run) -> N
     code, out, err = run("evaluate", "--model", learned, asked, "-o", picture)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "6 of 6 right: 100.0 %"
-    assert lines[1] == "2 of 2 photos of other things called unknown: 100.0 %"
+    assert lines[0] == "6 of 6 correct: 100.0 %"
+    assert lines[1] == "2 of 2 photos of other classes called unknown: 100.0 %"
     assert lines[3].split("  ")[0] == "class"
     assert lines[4].split() == ["checks", "2", "100.0", "%", "100.0", "%"]
     assert lines[-1].startswith(f"{picture}: rows are")
@@ -138,7 +138,7 @@ def test_evaluate_counts_and_draws(tmp_path: Path, learned: Path, run: Run) -> N
         assert drawn.mode == "RGB"
         assert min(drawn.size) > 300
         colors = [color for _, color in drawn.getcolors(1 << 20)]
-    assert (24, 111, 101) in colors  # all of a class called right
+    assert (24, 111, 101) in colors  # a class with only correct answers
 
 
 def test_evaluate_a_network(tmp_path: Path, run: Run) -> None:
@@ -149,7 +149,7 @@ def test_evaluate_a_network(tmp_path: Path, run: Run) -> None:
     code, out, err = run("evaluate", tmp_path)
     assert code == 1
     assert "c.jpg" in err
-    assert out.splitlines()[0] == "1 of 2 right: 50.0 %"
+    assert out.splitlines()[0] == "1 of 2 correct: 50.0 %"
     assert out.splitlines()[-1].split() == [
         "espresso",
         "2",
@@ -166,7 +166,7 @@ def test_evaluate_refuses(tmp_path: Path, learned: Path, run: Run) -> None:
     strange = write_folder(tmp_path / "strange", ("arrow left",), 1)
     code, _, err = run("evaluate", "--model", learned, strange)
     assert code == 1
-    assert "has no class called as the folders are (arrow left" in err
+    assert "has no class with the name of a folder (arrow left" in err
     assert run("evaluate", "--model", learned, strange, "-o", "o.txt").code == 2
     assert run("evaluate", "--model", learned, tmp_path / "absent").code == 1
 
@@ -176,5 +176,5 @@ def test_a_table_of_counts_that_cannot_be_written(tmp_path: Path, learned: Path,
     known = write_folder(tmp_path / "known", ("rings",), 1)
     code, out, err = run("evaluate", "--model", learned, known, "-o", tmp_path / "no" / "o.png")
     assert code == 1
-    assert out.startswith("1 of 1 right")
+    assert out.startswith("1 of 1 correct")
     assert "cannot be written" in err

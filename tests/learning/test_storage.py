@@ -108,7 +108,7 @@ def test_settings_that_the_file_holds_cannot_be_given(tmp_path: Path, taught: Re
         sqznet.load(path, labels=["a", "b"])
     with pytest.raises(WeightsError, match="is a recognizer, which sqznet"):
         weights.read(path)
-    with pytest.raises(SqznetError, match="no recognizer, so it has no backbone"):
+    with pytest.raises(SqznetError, match="is not a recognizer, so it has no backbone"):
         sqznet.load(weights.BUNDLED_PATH, backbone=weights.BUNDLED_PATH)
     with pytest.raises(WeightsError, match=r"coffee\.jpg: begins with .* expected a file that"):
         Recognizer.load(COFFEE)
