@@ -44,8 +44,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def coarse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled weights with an input of 128 x 128 pixels: a third of the time, for tests of answers
-    that do not need all pixels."""
+    """The bundled weights with an input of 128 x 128 pixels: a third of the time, for answers that
+    do not need all pixels."""
     from sqznet import weights
 
     content = Path(weights.BUNDLED_PATH).read_bytes()

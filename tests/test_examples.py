@@ -32,7 +32,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def run(
     program: str, *arguments: str | Path, code: int = 0, cwd: Path, weights: Path | None = None
 ) -> tuple[str, str]:
-    """The output of a program (stdout, stderr), with the installed package instead of the sources."""
+    """The output (stdout, stderr) of a program with the installed package, not the sources."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SQZNET_")}
     start = ["-c", WITH_WEIGHTS, str(weights)] if weights else []
     done = subprocess.run(

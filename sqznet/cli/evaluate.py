@@ -1,4 +1,4 @@
-"""`sqznet evaluate`: how often a model is right about photos whose classes are known."""
+"""`sqznet evaluate`: measures the accuracy of a model on photos with known classes."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
-        help="count how often a model is right",
-        description="Classify photos whose classes are known: those in each sub-folder of DIR are "
-        "of the class that it is named for. What the model does not know should be 'unknown'.",
+        help="measure the accuracy of a model",
+        description="Classify photos with known classes: DIR has a sub-folder for each class, "
+        "named by its label. Photos of other classes should be 'unknown'.",
     )
     parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help=f"a picture of what is taken for what ({picture.ENDINGS})",
+        help=f"an image of the confusion matrix ({picture.ENDINGS})",
     )
-    add_model_options(parser, taught=True)
+    add_model_options(parser, recognizer=True)
 
 
 def run(args: argparse.Namespace) -> int:

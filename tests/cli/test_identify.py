@@ -64,7 +64,7 @@ def test_json(capsys: pytest.CaptureFixture[str], small: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_an_unreadable_file_is_one_line_and_the_rest_is_done(
+def test_an_unreadable_file_is_one_line_and_the_rest_is_described(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, small: Path, options: tuple[str, ...]
 ) -> None:
     bad = tmp_path / "bad.pth"

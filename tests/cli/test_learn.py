@@ -1,4 +1,4 @@
-"""`sqznet learn`, `classify` and `evaluate` with what was learned."""
+"""`sqznet learn`, and `classify` and `evaluate` with a recognizer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory, coarse: Path) -> Path:
-    """By the bundled network on few pixels, which then is asked as it was taught."""
+    """A recognizer of the bundled network with few pixels, for learning and classifying alike."""
     folder = tmp_path_factory.mktemp("learned")
     shown = write_folder(folder / "shown", KINDS, 2)
     target = folder / "kinds.sqz"
@@ -51,7 +51,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory, coarse: Path) -> Path:
     return target
 
 
-def test_learn_says_what_it_wrote(tmp_path: Path, run: Run) -> None:
+def test_learn_reports_what_it_wrote(tmp_path: Path, run: Run) -> None:
     shown = write_folder(tmp_path / "shown", KINDS, 2)
     target = tmp_path / "kinds.sqz"
     code, out, err = run("learn", shown, "-o", target, "--mirror", "no")
@@ -86,7 +86,7 @@ def test_learn_without_images_writes_nothing(tmp_path: Path, run: Run, folder: s
     assert not (tmp_path / "kinds.sqz").exists()
 
 
-def test_classify_takes_what_was_learned(learned: Path, run: Run) -> None:
+def test_classify_takes_a_recognizer(learned: Path, run: Run) -> None:
     photos = [learned.parent / "shown" / "rings", EXAMPLES]
     code, out, err = run("classify", "--model", learned, *photos, "--format", "json")
     assert (code, err) == (0, "")
@@ -95,21 +95,21 @@ def test_classify_takes_what_was_learned(learned: Path, run: Run) -> None:
     assert [first["index"] for first in firsts][-1] == -1
 
 
-def test_a_network_of_ones_own(tmp_path: Path, run: Run) -> None:
+def test_another_backbone(tmp_path: Path, run: Run) -> None:
     shown = write_folder(tmp_path / "shown", KINDS[:2], 2)
     network = networks.save(tmp_path / "net.safetensors", networks.tensors())
     assert run("learn", shown, "-o", tmp_path / "k.sqz", "--model", network).code == 0
     photo = shown / "rings" / "0.png"
     code, _, err = run("classify", "--model", tmp_path / "k.sqz", photo)
     assert code == 1
-    assert "was taught on net.safetensors" in err
+    assert "was trained on net.safetensors" in err
     code, out, _ = run("classify", "--model", tmp_path / "k.sqz", "--backbone", network, photo)
     assert code == 0
     assert "rings" in out
 
 
 @pytest.mark.parametrize("command", ["explain", "identify", "learn"])
-def test_commands_for_networks_refuse_it(
+def test_other_commands_refuse_a_recognizer(
     tmp_path: Path, learned: Path, run: Run, command: str
 ) -> None:
     arguments = {
@@ -172,7 +172,7 @@ def test_evaluate_refuses(tmp_path: Path, learned: Path, run: Run) -> None:
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_a_table_of_counts_that_cannot_be_written(tmp_path: Path, learned: Path, run: Run) -> None:
+def test_a_confusion_matrix_that_cannot_be_written(tmp_path: Path, learned: Path, run: Run) -> None:
     known = write_folder(tmp_path / "known", ("rings",), 1)
     code, out, err = run("evaluate", "--model", learned, known, "-o", tmp_path / "no" / "o.png")
     assert code == 1
