@@ -87,10 +87,9 @@ def _described(pre: Preprocessing) -> Iterator[str]:
         return f"{size[0]} x {size[1]}"
 
     resized = pre.resized
-    how = "resized, whatever its shape," if pre.fit == "squash" else "resized in its shape"
-    to = "to" if pre.fit == "squash" else "to cover"
-    cut = "" if resized == pre.size else f", its middle {pixels(pre.size)} cut out"
-    yield f"the photo {how} {to} {pixels(resized)}{cut}"
+    how = "squashed to" if pre.fit == "squash" else "resized to cover"
+    crop = "" if resized == pre.size else f", center {pixels(pre.size)} cropped"
+    yield f"the photo {how} {pixels(resized)}{crop}"
     mean, std = (", ".join(f"{level:g}" for level in levels) for levels in (pre.mean, pre.std))
     scaled = "" if set(pre.std) == {1.0} else f", divided by {std}"
     yield f"{pre.channel_order.upper()}, 0 to 255, minus {mean}{scaled}"
