@@ -136,7 +136,7 @@ def peak_macs() -> float:
         x = _kernels.Tensor((1, kernel, columns + kernel - 1, inputs))
         np.asarray(x)[...] = 1.0
         y = _kernels.Tensor((1, 1, columns, outputs))
-        scratch = _kernels.Tensor((1, 1, 1, 1))
+        scratch = _kernels.Tensor((1, 1, 1, 1), "uint8")
         macs = columns * outputs * inputs * kernel**2
         least = min(seconds(lambda: conv(pool, x, scratch, y), 5) for _ in range(100))  # noqa: B023
         best = max(best, macs / least)

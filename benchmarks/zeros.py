@@ -134,7 +134,8 @@ def _conv(owner: Executor, pair: Pair, x: Shape, outputs: int) -> Call:
 def _call(owner: Executor, layer: PackedLayer, x: Shape, y: Shape) -> Call:
     source, out = _kernels.Tensor(x), _kernels.Tensor(y)
     np.asarray(source)[...] = 1.0
-    scratch = _kernels.Tensor((1, 1, 1, max(1, layer.scratch(*x[:3], owner.pool.threads))))
+    nbytes = max(1, layer.scratch(*x[:3], owner.pool.threads))
+    scratch = _kernels.Tensor((1, 1, 1, nbytes), "uint8")
     return lambda: layer(owner.pool, source, scratch, out)
 
 
@@ -150,7 +151,7 @@ def _by_density(owner: Executor, weights: dict[str, Array], rounds: int) -> list
     pair = _pair(weights, layer.name)
     dense = _conv(owner, pair, (1, h, w, channels), layer.classes)
     packed = _kernels.Classifier(owner.table, *pair)
-    scratch = _kernels.Tensor((1, 1, 1, max(1, packed.scratch(1, h, w, 1))))
+    scratch = _kernels.Tensor((1, 1, 1, max(1, packed.scratch(1, h, w, 1))), "uint8")
     logits = _kernels.Tensor((1, 1, 1, layer.classes))
     order = np.random.default_rng(2).permutation(channels)
     sources = []

@@ -102,7 +102,7 @@ def _whole_network(checkpoint: Checkpoint) -> list[tuple[Floats, Doubles]]:
     """Inputs and their logits by the reference."""
     tensors = {
         name: np.frombuffer(raw.data, f"<{np.dtype(raw.dtype).str[1:]}").reshape(raw.shape)
-        for name, raw in checkpoint.tensors.items()
+        for name, raw in ((name, stored.floats()) for name, stored in checkpoint.tensors.items())
     }
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     network = graph.network_for(shapes, checkpoint.variant, checkpoint.path, checkpoint.wiring)
@@ -185,7 +185,9 @@ def _empty(shape: tuple[int, ...]) -> _kernels.Tensor:
 
 def _layer(layer: Layer, threads: int, x: Floats, shape: tuple[int, ...]) -> Floats:
     n, _, h, w = x.shape
-    scratch = _empty((1, max(1, layer.scratch(n, h, w, threads)), 1, 1))
+    nbytes = max(1, layer.scratch(n, h, w, threads))
+    scratch = _kernels.Tensor((1, 1, 1, nbytes), "uint8")
+    np.asarray(scratch)[...] = 0xFF  # NaN, where it is read as floats
     y = _empty(shape)
     layer(_kernels.ThreadPool(threads), _nhwc(x), scratch, y)
     return _nchw(y)

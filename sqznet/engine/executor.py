@@ -102,7 +102,7 @@ class FloatLayers:
 
     def _scratch(self, program: Program, kernel: PackedLayer, x: Operand) -> Value:
         n, h, w, _ = x.shape
-        return program.value(1, 1, 1, max(1, kernel.scratch(n, h, w, self._pool.threads)))
+        return program.scratch(kernel.scratch(n, h, w, self._pool.threads))
 
 
 class Executor:
@@ -230,7 +230,7 @@ def _parameters(
     tensors: Mapping[str, RawTensor], origin: str, name: str
 ) -> tuple[_kernels.Tensor, _kernels.Tensor]:
     def unpacked(name: str) -> _kernels.Tensor:
-        raw = tensors[name]
+        raw = tensors[name].floats()
         out, cin, kh, kw = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
         tensor = _kernels.Tensor.from_bytes(raw.data, raw.dtype, (out, cin, kh, kw))
         if not tensor.is_finite():

@@ -89,7 +89,7 @@ class RoundedLayers:
 
     def _conv(self, program: Program, name: str, x: Operand, y: Operand) -> Operand:
         conv, (n, h, w, _) = self._convs[name], x.shape
-        scratch = program.value(1, 1, 1, max(1, conv.scratch(n, h, w, self._pool.threads)))
+        scratch = program.scratch(conv.scratch(n, h, w, self._pool.threads))
         program.step(partial(conv.bind, self._pool), x, scratch, y)
         return self._round(program, name, y)
 

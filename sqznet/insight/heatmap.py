@@ -227,10 +227,9 @@ def _picture(pixels: decoding.Pixels, side: int) -> npt.NDArray[np.uint8]:
 
 def _row(tensor: RawTensor, index: int) -> Floats:
     """float32 (channels,): the weights, or the bias, of one class."""
-    size = tensor.data.nbytes // tensor.shape[0]
-    row = tensor.data[index * size : (index + 1) * size]
+    row = tensor.channel(index).floats()
     channels = tensor.shape[1] if len(tensor.shape) > 1 else 1
-    return np.array(_kernels.Tensor.from_bytes(row, tensor.dtype, (1, channels, 1, 1))).ravel()
+    return np.array(_kernels.Tensor.from_bytes(row.data, row.dtype, (1, channels, 1, 1))).ravel()
 
 
 def _scaled(cells: Floats) -> Floats:

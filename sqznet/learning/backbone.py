@@ -66,11 +66,13 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     """The SHA-256, in hex, of a network's weights; it does not depend on the file format.
 
     It covers every tensor in the order of the names: first a line of JSON ([name, element type,
-    shape]), then the tensor's bytes. If activations are rounded, a last line says how.
+    shape]), then the tensor's bytes, int8 tensors as float32. If activations are rounded, a last
+    line says how.
     """
     checkpoint.require_unchanged()
     digest = sha256()
-    for name, tensor in sorted(checkpoint.tensors.items()):
+    for name, stored in sorted(checkpoint.tensors.items()):
+        tensor = stored.floats()
         digest.update(f"{compact([name, tensor.dtype, tensor.shape])}\n".encode())
         digest.update(tensor.data)
     if checkpoint.activations:

@@ -75,7 +75,8 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         for key, text in checkpoint.metadata.items()
         if not key.startswith(metadata.PREFIX)
     }
-    complete = checkpoint._replace(metadata={**others, **stated})
+    tensors = {key: tensor.floats() for key, tensor in checkpoint.tensors.items()}
+    complete = checkpoint._replace(tensors=tensors, metadata={**others, **stated})
     content = writers.encode(format_name, complete, network)
     checkpoint.require_unchanged()
     try:

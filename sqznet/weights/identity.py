@@ -106,7 +106,9 @@ def identify(source: WeightsLike) -> Identity:
 def _precision(checkpoint: Checkpoint) -> str:
     grids = [grid for roundings in checkpoint.activations.values() for grid in roundings]
     if not grids:
-        return ", ".join(sorted({tensor.dtype for tensor in checkpoint.tensors.values()}))
+        # int8 weights are used as float32; why is among the reasons.
+        dtypes = {tensor.dtype for tensor in checkpoint.tensors.values()}
+        return ", ".join(sorted({"float32" if dtype == "int8" else dtype for dtype in dtypes}))
     is_int8 = max(grid.high - grid.low for grid in grids) < 256
     return f"{'int8' if is_int8 else 'integer'} weights and activations"
 

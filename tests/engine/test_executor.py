@@ -205,13 +205,14 @@ def test_weights_that_are_not_finite(name: str, value: float) -> None:
 
 @st.composite
 def programs(draw: st.DrawFn) -> Program:
-    """Steps over values that come into being at any time and live any while."""
+    """Steps over values of any type that come into being at any time and live any while."""
     program = Program()
-    values = [program.value(1, 1, 1, draw(st.integers(1, 200)))]
+    dtypes = st.sampled_from(("float32", "int32", "int8", "uint8"))
+    values = [program.value(1, 1, 1, draw(st.integers(1, 200)), dtype=draw(dtypes))]
     for _ in range(draw(st.integers(1, 12))):
         fresh = [
-            program.value(1, 1, draw(st.integers(1, 3)), draw(st.integers(1, 200)))
-            for _ in range(draw(st.integers(0, 3)))
+            program.value(1, 1, draw(st.integers(1, 3)), draw(st.integers(1, 200)), dtype=dtype)
+            for dtype in draw(st.lists(dtypes, max_size=3))
         ]
         values += fresh
         others = draw(st.lists(st.sampled_from(values), max_size=3))
@@ -225,9 +226,9 @@ def test_no_value_overlaps_another_live_one(program: Program) -> None:
     size = program.allocate()
     for value in program.values:
         assert value.offset >= 0
-        assert value.offset % 16 == 0  # a cache line
-        assert value.offset + value.floats <= size
-        assert value.floats >= np.prod(value.shape)
+        assert value.offset % 64 == 0  # a cache line
+        assert value.offset + value.nbytes <= size
+        assert value.nbytes >= np.prod(value.shape) * np.dtype(value.dtype).itemsize
     for step, (_, operands) in enumerate(program.steps):
         for value in operands:
             assert isinstance(value, Value)
@@ -236,8 +237,8 @@ def test_no_value_overlaps_another_live_one(program: Program) -> None:
         live = [value for value in program.values if value.first <= now <= value.last]
         live.sort(key=lambda value: value.offset)
         for low, high in pairwise(live):
-            assert low.offset + low.floats <= high.offset
-        assert size >= sum(value.floats for value in live)
+            assert low.offset + low.nbytes <= high.offset
+        assert size >= sum(value.nbytes for value in live)
 
 
 def test_the_working_set_is_small() -> None:

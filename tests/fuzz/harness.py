@@ -92,7 +92,8 @@ def check_promises(checkpoint: Checkpoint) -> None:
     for name, tensor in checkpoint.tensors.items():
         assert isinstance(name, str)
         assert isinstance(tensor, RawTensor)
-        assert tensor.data.nbytes == element_count(tensor.shape) * FLOAT_SIZES[tensor.dtype]
+        floats = tensor.floats()
+        assert floats.data.nbytes == element_count(tensor.shape) * FLOAT_SIZES[floats.dtype]
         assert tensor.data.contiguous
         assert tensor.data.format == "B"
         assert len(bytes(tensor.data)) == tensor.data.nbytes
