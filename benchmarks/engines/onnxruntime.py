@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Adapter(Engine):
-    """Spinning stays on, its default: it is what gives the lowest latency."""
+    """Spinning stays on, as by default: it gives the lowest latency."""
 
     package = "onnxruntime"
     module = "onnxruntime"
