@@ -1,9 +1,10 @@
 """Turns predictions into calibrated scores, and finds images of unknown classes.
 
-The Gaussian process predicts, for each class, a target that is higher for images of the class than
-for others. A softmax over the predictions, scaled by one factor, gives the scores. The factor
-maximizes the likelihood of the examples, each predicted without itself (temperature scaling: Guo et
-al., "On Calibration of Modern Neural Networks", arXiv:1706.04599).
+The Gaussian process predicts a target for each of C classes: w - 1/C for images of the class, where
+w is 1 for a class of average size, and -1/C for others. A softmax over the predictions, scaled by
+one factor, gives the scores. The factor maximizes the likelihood of the examples, each predicted
+without itself (temperature scaling: Guo et al., "On Calibration of Modern Neural Networks",
+arXiv:1706.04599).
 
 The familiarity of an image is the margin between its best two predictions, in standard deviations,
 minus the logarithm of a distance ratio: how far the best class's nearest examples are from the
@@ -34,7 +35,7 @@ THRESHOLD = -0.2
 _NEIGHBORS = 3
 
 # Squared distances between images of one class: the default while no class has two images, and a
-# lower limit, since somebody may have shown the same image twice.
+# lower limit, since the same image may have been added twice.
 _TYPICAL, _LEAST = 0.2, 0.05
 
 # The default factor of the softmax, and how strongly little evidence pulls the factor toward it.
