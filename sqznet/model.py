@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqznet.answers import Prediction, checked_top
-from sqznet.engine.pipeline import Pipeline
+from sqznet.engine.classification import Classification
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqznet.insight.heatmap import Box, HeatMap
 
 
-class Model(Pipeline):
+class Model(Classification):
     """A loaded SqueezeNet, made by ``load``. Any number of threads may use it at once.
 
     Attributes: ``num_classes``, 0 for weights without a classifier; ``labels``, a name for each
@@ -25,6 +25,12 @@ class Model(Pipeline):
     ``preprocessing``, how photos become its input; ``threads``; ``isa``, the instruction set of its
     kernels.
     """
+
+    def __repr__(self) -> str:
+        return (
+            f"<sqznet.Model {self.variant}, {self.num_classes} classes, "
+            f"{self.isa}, {self.threads} thread{'s' if self.threads > 1 else ''}>"
+        )
 
     def classify_files(
         self,

@@ -31,7 +31,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a small SqueezeNet 1.1: few channels, 7 classes, 96 x 96 pixels. It is fast, for
     tests of everything else."""
     from sqznet.images.preprocessing import PRESETS
-    from sqznet.network.graph import Wiring
+    from sqznet.network.variants import Wiring
     from sqznet.weights import metadata
 
     from .support import networks

@@ -10,7 +10,7 @@ from sqznet.insight import painting
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sqznet.engine.pipeline import Pipeline
+    from sqznet.engine.classification import Classification
     from sqznet.insight.heatmap import Box, Evidence
 
 #: The maximum number of scores beside a photo.
@@ -32,7 +32,7 @@ _LEGEND = 88
 
 
 def draw(
-    model: Pipeline, source: Any, label: str | int | None = None, top: int = 5
+    model: Classification, source: Any, label: str | int | None = None, top: int = 5
 ) -> tuple[Image.Image, Box | None]:
     """An image (RGB) that explains a model's answer for one photo, and the box drawn in it.
 
@@ -106,7 +106,7 @@ def _draw_box(photo: Image.Image, box: Box, scale: float) -> None:
     painting.write(pen, (left + _TAG, upper + high // 2), text, _TEXT, _INK, "lm")
 
 
-def _panel(model: Pipeline, evidence: Evidence, index: int, top: int) -> Image.Image:
+def _panel(model: Classification, evidence: Evidence, index: int, top: int) -> Image.Image:
     """The name of the class, a bar for each of the most likely classes, and the color legend."""
     from PIL import Image, ImageDraw
 

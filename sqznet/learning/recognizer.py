@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -323,14 +323,14 @@ def _described(model: Model, both: bool, source: Any) -> Floats | ImageError:
     return describe(model, [pixels, mirror_image(pixels)] if both else [pixels])[None]
 
 
-def load_as_model(
+def load_recognizer(
     path: str | os.PathLike[str],
     backbone: WeightsLike,
     threads: int | None,
     isa: str | None,
     stated: Iterable[object],
-) -> Model:
-    """A Recognizer, which `sqznet.load` returns to callers that only classify.
+) -> Recognizer:
+    """Loads the Recognizer of a file for `sqznet.load`.
 
     ``stated``: settings of how weights are used; they are refused, since the file holds them.
     """
@@ -339,7 +339,7 @@ def load_as_model(
             f"{decoding.describe(path)} is a recognizer; its file sets preprocessing, wiring and "
             "labels; expected only threads, isa and backbone"
         )
-    return cast(Model, Recognizer.load(path, backbone=backbone, threads=threads, isa=isa))
+    return Recognizer.load(path, backbone=backbone, threads=threads, isa=isa)
 
 
 def _listed(images: Any) -> list[Any]:
