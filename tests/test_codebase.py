@@ -227,23 +227,70 @@ def test_public_names() -> None:
 # --- Kernels ---------------------------------------------------------------------------------
 
 
-def compile_commands(isa: str) -> dict[Path, list[str]]:
+KERNELS = ROOT / "csrc" / "kernels"
+
+
+def cmake_words(function: str) -> list[list[str]]:
+    """The arguments of every call of a function in CMakeLists.txt."""
+    text = re.sub(r"#.*", "", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
+    return [call.split() for call in re.findall(rf"\b{function}\(([^)]*)\)", text)]
+
+
+def kernel_sources() -> dict[str, list[Path]]:
+    """The files of each family."""
+    lists = {words[0]: words[1:] for words in cmake_words("set")}
+    families = {
+        name.removesuffix("_sources"): files
+        for name, files in lists.items()
+        if name.endswith("_sources")
+    }
+    return {family: [ROOT / file for file in files] for family, files in families.items()}
+
+
+def compiled(isa: str) -> tuple[list[Path], list[str]]:
     """Sources and the flags that choose the instruction set, as CMakeLists.txt gives them."""
-    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    calls = re.findall(rf"^ *sqz_add_isa\({isa}\b([^)]*)\)", text, re.MULTILINE)
+    calls = [words for words in cmake_words("sqz_add_isa") if words[0] == isa]
     assert calls, f"CMakeLists.txt does not add {isa}"
-    flags = [word for call in calls for word in call.split() if word.startswith("-m")]
+    flags = [word for call in calls for word in call if word.startswith("-m")]
     if sys.maxsize > 2**32:  # -mfpu chooses NEON on 32-bit ARM, where it is not the baseline
         flags = [word for word in flags if not word.startswith("-mfpu=")]
-    left_out = re.findall(
-        r'if\(NOT name STREQUAL "(\w+)"\).*\n *target_sources\([^ ]* PRIVATE (\S+)\)', text
-    )
-    sources = sorted((ROOT / "csrc" / "kernels").glob("*.cpp"))
-    return {path: flags for path in sources if (isa, f"csrc/kernels/{path.name}") not in left_out}
+    families = {name: own for name, own, _, _ in _kernels.instruction_sets()}[isa]
+    sources = [path for family in families for path in kernel_sources()[family]]
+    if isa == "neon" and sys.maxsize > 2**32:
+        sources = [own_of_aarch64(path) for path in sources]
+    return sources, flags
+
+
+def own_of_aarch64(path: Path) -> Path:
+    own = path.parent / "aarch64" / path.name
+    return own if own.is_file() else path
+
+
+def kernel_names(family: str) -> list[str]:
+    text = (ROOT / "csrc" / "include" / "sqz" / f"{family}.def").read_text(encoding="utf-8")
+    return re.findall(r"^SQZ_KERNEL\([^,]+, (\w+),", text, re.MULTILINE)
 
 
 def compiled_sets() -> set[str]:
-    return {name for name, compiled, _, _ in _kernels.isa_entries() if compiled}
+    return {name for name, families, _, _ in _kernels.instruction_sets() if families}
+
+
+@needs_sources
+def test_every_kernel_is_used() -> None:
+    files = [*(ROOT / "csrc" / "core").iterdir(), *(ROOT / "csrc" / "bindings").iterdir()]
+    core = "".join(path.read_text(encoding="utf-8") for path in files)
+    names = [name for family in kernel_sources() for name in kernel_names(family)]
+    assert "resize_rows_u8" in names  # the lists are read
+    assert [name for name in names if not re.search(rf"\.{name}\b", core)] == []
+
+
+@needs_sources
+def test_every_kernel_file_belongs_to_a_family() -> None:
+    listed = {path for paths in kernel_sources().values() for path in paths}
+    listed |= {own_of_aarch64(path) for path in listed}
+    assert listed == set(KERNELS.rglob("*.cpp"))
+    for family, paths in kernel_sources().items():
+        assert {path.parent for path in paths} == {KERNELS / family}
 
 
 @needs_sources
@@ -255,9 +302,10 @@ def test_kernels_share_no_code_with_other_instruction_sets(tmp_path: Path, isa: 
     compiler = next(filter(None, map(shutil.which, [os.environ.get("CXX", "c++"), "g++"])), None)
     if compiler is None or shutil.which("nm") is None or platform.system() != "Linux":
         pytest.skip("needs Linux, a C++ compiler and nm")
-    objects = []
-    for source, flags in compile_commands(isa).items():
-        target = tmp_path / f"{source.stem}.o"
+    objects: list[Path] = []
+    sources, flags = compiled(isa)
+    for source in sources:
+        target = tmp_path / f"{len(objects)}.o"
         command = [compiler, "-std=c++17", "-O0", "-g0", "-fPIC", "-fno-exceptions", "-fno-rtti"]
         command += [f"-DSQZ_ISA={isa}", f"-DSQZ_ISA_{isa.upper()}", *flags]
         command += ["-I", str(ROOT / "csrc"), "-I", str(ROOT / "csrc" / "include")]
@@ -269,7 +317,10 @@ def test_kernels_share_no_code_with_other_instruction_sets(tmp_path: Path, isa: 
         ["nm", "-C", *map(str, objects)], capture_output=True, text=True, check=True
     ).stdout
     symbols = re.findall(r"^(?:[0-9a-f]+)? +(\w) (.+)$", listing, re.MULTILINE)
-    assert any(kind == "T" and name.startswith(f"sqz::{isa}::conv_f32") for kind, name in symbols)
+    families = {name: own for name, own, _, _ in _kernels.instruction_sets()}[isa]
+    defined = {name.partition("(")[0] for kind, name in symbols if kind == "T"}
+    for family in families:
+        assert {f"sqz::{isa}::{name}" for name in kernel_names(family)} <= defined
     own = re.compile(rf"(?:[\w:<>*&\s]+ )?(?:guard variable for )?sqz::{isa}::")
     outside = [
         f"{kind} {name}"

@@ -266,7 +266,8 @@ def test_info_says_what_is_used_and_why(run: Run) -> None:
     shown = dict(re.split(r"  +", line, maxsplit=1) for line in out.splitlines())
     machine = cpu.info()
     assert shown["version"] == sqznet.__version__
-    assert shown["instruction set"] == f"{machine['isa']}: {machine['reason']}"
+    for family, (isa, reason) in machine["families"].items():
+        assert shown[f"kernels for {family}"] == f"{isa}: {reason}"
     assert shown["can run here"].split(", ") == list(machine["available"])
     assert "scalar" in shown["compiled in"].split(", ")
     assert shown["threads"] == f"{machine['threads']}: {machine['threads_reason']}"

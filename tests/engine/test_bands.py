@@ -75,7 +75,7 @@ def banded(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 @given(data=st.data())
 @examples(8)
 def test_against_the_reference(
-    table: _kernels.KernelTable, base: str, bypass: str, data: st.DataObject
+    table: _kernels.Float32Kernels, base: str, bypass: str, data: st.DataObject
 ) -> None:
     made = networks.tensors(base, bypass=bypass, seed=data.draw(st.integers(0, 1000)))
     variant = f"{base}_{bypass}_bypass" if bypass else base

@@ -89,7 +89,7 @@ def executor(
     return Executor(
         network,
         networks.raw(made),
-        _kernels.table_named("scalar"),
+        _kernels.kernels_named("scalar"),
         _kernels.ThreadPool(2),
         layers=partial(RoundedLayers, activations),
     )
