@@ -53,6 +53,21 @@ def test_public_names() -> None:
         sqznet.no_such_name  # noqa: B018
 
 
+def test_dir_shows_the_public_names_alone() -> None:
+    """The same before and after use, which imports more of the package."""
+    run_script(
+        """
+        import sqznet
+        assert dir(sqznet) == sorted(sqznet.__all__)
+        for name in dir(sqznet):
+            getattr(sqznet, name)
+        import sqznet.cli, sqznet.weights
+        assert dir(sqznet) == sorted(sqznet.__all__)
+        assert sqznet.weights and sqznet.__version__ and sqznet.__doc__
+        """
+    )
+
+
 def test_classifying_a_file_imports_no_numpy(tmp_path: Path) -> None:
     from PIL import Image
 

@@ -84,7 +84,7 @@ def test_no_module_uses_a_private_member_of_another() -> None:
         (2, "def work():\n    return load().executor._layers"),
         (
             5,
-            "class Own(Base):\n    def work(self):\n        self.run()\n\n        self._inherited()",
+            "class Own(Base):\n    def work(self):\n        self.run()\n\n        self._theirs()",
         ),
         (
             6,
