@@ -98,9 +98,9 @@ def test_classifying_a_file_imports_nothing_slow(tmp_path: Path) -> None:
         import argparse, PIL.JpegImagePlugin
         theirs = set(sys.modules)  # what some releases of Python and Pillow import themselves
         import sqznet
-        from sqznet import cli
+        from sqznet.cli.main import main
         assert len(sqznet.classify(sys.argv[1])) == 5
-        assert cli.main(["classify", sys.argv[1], "-o", "out.csv"]) == 0
+        assert main(["classify", sys.argv[1], "-o", "out.csv"]) == 0
         slow = {"dataclasses", "inspect", "shutil", "tempfile"} & (set(sys.modules) - theirs)
         assert not slow, slow
         """,
