@@ -95,7 +95,7 @@ WAYS = (
             Step("api", "sqznet/api.py", "load(source)"),
             Step("weights", "sqznet/weights/locate.py", "find or fetch the file"),
             Step("weights", "sqznet/weights/safetensors.py", "a Checkpoint from any format"),
-            Step("network", "sqznet/network/graph.py", "which SqueezeNet is it?"),
+            Step("network", "sqznet/network/variants.py", "which SqueezeNet is it?"),
             Step("engine", "sqznet/engine/executor.py", "make the layers, once"),
             Step("core", "csrc/core/pack.cpp", "pack the weights for the kernels"),
             Step("engine", "sqznet/engine/program.py", "plan for each input size"),

@@ -18,7 +18,7 @@ from sqznet import _kernels, api, weights
 from sqznet.engine import cpu
 from sqznet.images.synthetic import photo
 from sqznet.model import Model
-from sqznet.network import graph, reference
+from sqznet.network import reference
 from sqznet.weights.checkpoint import Checkpoint
 
 Floats = npt.NDArray[np.float32]
@@ -105,8 +105,7 @@ def _whole_network(checkpoint: Checkpoint) -> list[tuple[Floats, Doubles]]:
         name: np.frombuffer(raw.data, f"<{np.dtype(raw.dtype).str[1:]}").reshape(raw.shape)
         for name, raw in ((name, stored.floats()) for name, stored in checkpoint.tensors.items())
     }
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    network = graph.network_for(shapes, checkpoint.variant, checkpoint.path, checkpoint.wiring)
+    network = checkpoint.network()
     inputs = [_fed(checkpoint, *size) for size in _SIZES]
     return [(x, reference.forward(network, tensors, x)) for x in inputs]
 

@@ -120,21 +120,15 @@ class Program:
 class Workspace:
     """The memory and the steps for ``n`` images of one size. Used by one caller at a time.
 
-    ``logits``: what the last layer gives, (N, 1, 1, classes); the last fire's map of a network
-    without a classifier.
+    ``outputs``: maps (N, H, W, C) that outlive the run, by name: those of the heads, such as
+    "logits" (N, 1, 1, classes), and of layers that were asked for.
 
-    ``border``: pixels around each image that belong to the source and stay zero. ``kept``: maps
-    (N, H, W, C) that outlive the run, by their layer's name. ``steps`` and ``operands``, the
-    tensors of each, are for who looks at the steps one by one.
+    ``border``: pixels around each image that belong to the source and stay zero. ``steps`` and
+    ``operands``, the tensors of each, are for who looks at the steps one by one.
     """
 
     def __init__(
-        self,
-        program: Program,
-        source: Value,
-        logits: Value,
-        kept: Mapping[str, Value],
-        border: int,
+        self, program: Program, source: Value, outputs: Mapping[str, Value], border: int
     ) -> None:
         self.nbytes = program.allocate()
         arena = _kernels.Tensor((1, 1, self.nbytes // LINE, LINE), "uint8")
@@ -151,8 +145,7 @@ class Workspace:
         self._source = tensor(source)
         self._border = border
         self.input = self._source.inside(border)
-        self.logits = tensor(logits)
-        self.kept = {name: tensor(value) for name, value in kept.items()}
+        self.outputs = {name: tensor(value) for name, value in outputs.items()}
 
     def image(self, index: int) -> _kernels.Tensor:
         """The input of one image, (1, H, W, 3)."""
@@ -161,7 +154,7 @@ class Workspace:
         return self._source.part(offset, (1, h, w, c), self._source.dtype).inside(self._border)
 
     def run(self) -> None:
-        """From ``input`` (N, H, W, 3) to ``logits`` (N, 1, 1, classes)."""
+        """From ``input`` (N, H, W, 3) to ``outputs``."""
         self._run()
 
     def by_layer(self) -> Iterator[tuple[int, list[Run]]]:

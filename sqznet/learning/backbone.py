@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqznet.errors import SqznetError, WeightsError, printable
 from sqznet.images.preprocessing import Preprocessing
-from sqznet.network.graph import Wiring
+from sqznet.network.variants import Wiring
 from sqznet.weights.metadata import compact
 
 if TYPE_CHECKING:

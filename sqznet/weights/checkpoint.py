@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from sqznet.errors import WeightsError
 from sqznet.images.preprocessing import Preprocessing
-from sqznet.network.graph import Wiring
+from sqznet.network.layers import Network
+from sqznet.network.variants import Wiring, network_for
 from sqznet.weights.mapped import MappedFile
 
 #: Bytes per element of the element types that weights may have.
@@ -144,6 +145,14 @@ class Checkpoint(NamedTuple):
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
+
+    def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
+        """The network that the tensors belong to, wired as the file says or as told.
+
+        ``variant``: see ``network_for``. Raises WeightsError if they are not a SqueezeNet's.
+        """
+        shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
+        return network_for(shapes, variant or self.variant, self.path, wiring or self.wiring)
 
     def require_unchanged(self) -> None:
         """Raises WeightsError if a file that tensors lie in was written to since it was mapped.

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.network import graph
 from sqznet.weights import metadata, writers
 from sqznet.weights.checkpoint import element_count
 from sqznet.weights.labels import for_network
@@ -58,8 +57,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     if _is_same_file(path, target):
         raise SqznetError(f"{name} is the file to be converted; expected another name to write to")
     checkpoint = weights.read(path)
-    shapes = {key: tensor.shape for key, tensor in checkpoint.tensors.items()}
-    network = graph.network_for(shapes, checkpoint.variant, checkpoint.path, checkpoint.wiring)
+    network = checkpoint.network()
     if network.num_classes == 0 and format_name == "onnx":
         raise WeightsError(f"{checkpoint.path}: has no classifier, which an ONNX file ends in")
     try:
@@ -89,7 +87,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         path=name,
         format=format_name,
         variant=network.variant,
-        parameters=sum(element_count(shape) for shape in shapes.values()),
+        parameters=sum(element_count(tensor.shape) for tensor in checkpoint.tensors.values()),
         nbytes=len(content),
         warnings=(_NOT_ROUNDED,) if checkpoint.activations else (),
     )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.network import graph
+from sqznet.network import variants
 from sqznet.weights import Checkpoint, RawTensor
 from sqznet.weights.checkpoint import FLOAT_SIZES, element_count
 from sqznet.weights.mapped import WeightsFile
@@ -99,10 +99,10 @@ def check_promises(checkpoint: Checkpoint) -> None:
         assert len(bytes(tensor.data)) == tensor.data.nbytes
     for padding in (checkpoint.wiring.conv1_padding, checkpoint.wiring.conv10_padding):
         assert type(padding) is int
-        assert 0 <= padding <= graph.MAX_PADDING
+        assert 0 <= padding <= variants.MAX_PADDING
     shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
     try:
-        network = graph.network_for(shapes, checkpoint.variant, "weights", checkpoint.wiring)
+        network = variants.network_for(shapes, checkpoint.variant, "weights", checkpoint.wiring)
         network.shapes(*checkpoint.preprocessing.size)
     except SqznetError as error:
         check_message(str(error))

@@ -12,7 +12,7 @@ import pytest
 
 import sqznet
 from sqznet import weights
-from sqznet.network.graph import TOPOLOGIES, Wiring
+from sqznet.network.variants import TOPOLOGIES, Wiring
 
 from ..engine.test_rounded_layers import expected
 from ..support import networks

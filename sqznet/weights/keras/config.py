@@ -13,7 +13,7 @@ from typing import Any
 
 from sqznet.errors import WeightsError
 from sqznet.images.preprocessing import MAX_SIDE, PRESETS
-from sqznet.network.graph import TOPOLOGIES, Wiring
+from sqznet.network.variants import TOPOLOGIES, Wiring
 from sqznet.weights.checkpoint import shown
 from sqznet.weights.metadata import parse_json
 

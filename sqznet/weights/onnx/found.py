@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqznet.errors import WeightsError
-from sqznet.network.graph import SIMPLE_BYPASS, TOPOLOGIES
+from sqznet.network.variants import SIMPLE_BYPASS, TOPOLOGIES
 from sqznet.weights.checkpoint import Quantization, RawTensor, shown
 from sqznet.weights.onnx.constants import Constants, Quantized
 from sqznet.weights.onnx.graph import Node
