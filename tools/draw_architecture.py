@@ -13,8 +13,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,11 +79,11 @@ WAYS = (
         "The way of a photo",
         (
             Step("api", "sqznet/api.py", "classify(photo)"),
-            Step("engine", "sqznet/engine/pipeline.py", "decode, feed, run, answer"),
+            Step("engine", "sqznet/engine/classification.py", "leads it through these steps"),
             Step("images", "sqznet/images/decoding.py", "decode, turn upright"),
             Step("core", "csrc/core/resize.cpp", "resize, normalize: one pass"),
-            Step("engine", "sqznet/engine/executor.py", "one kernel a step"),
-            Step("kernels", "csrc/kernels/conv.cpp", "the kernels of this processor"),
+            Step("engine", "sqznet/engine/executor.py", "run the steps of the plan"),
+            Step("kernels", "csrc/kernels/f32/conv.cpp", "the kernels of this processor"),
             Step("answers", "sqznet/answers.py", "the top predictions"),
         ),
     ),
@@ -95,9 +94,9 @@ WAYS = (
             Step("api", "sqznet/api.py", "load(source)"),
             Step("weights", "sqznet/weights/locate.py", "find or fetch the file"),
             Step("weights", "sqznet/weights/safetensors.py", "a Checkpoint from any format"),
-            Step("network", "sqznet/network/variants.py", "which SqueezeNet is it?"),
-            Step("engine", "sqznet/engine/executor.py", "make the layers, once"),
-            Step("core", "csrc/core/pack.cpp", "pack the weights for the kernels"),
+            Step("network", "sqznet/network/variants.py", "which SqueezeNet: trunk and heads"),
+            Step("engine", "sqznet/engine/float_layers.py", "make the layers, once"),
+            Step("core", "csrc/core/pack.cpp", "pack weights for the kernels"),
             Step("engine", "sqznet/engine/program.py", "plan for each input size"),
         ),
     ),
@@ -109,13 +108,12 @@ WAYS = (
             Step("watching", "sqznet/watching/video.py", "read the frames"),
             Step("watching", "sqznet/watching/newest.py", "live: keep the newest frame"),
             Step("watching", "sqznet/watching/loop.py", "classify each frame"),
-            Step("engine", "sqznet/engine/pipeline.py", "on as a photo, from step 2"),
+            Step("engine", "sqznet/engine/classification.py", "as a photo, from step 2"),
             Step("watching", "sqznet/watching/smoothing.py", "average over time"),
             Step("watching", "sqznet/watching/loop.py", "a Sighting for each frame"),
         ),
     ),
 )
-
 
 # --- What the sources say --------------------------------------------------------------------
 
@@ -194,7 +192,7 @@ def badges(name: str) -> list[tuple[str, str]]:
         starts = [n for n in numbers if n - 1 not in numbers]
         ends = [n for n in numbers if n + 1 not in numbers]
         for start, end in zip(starts, ends, strict=True):
-            found.append((f"{start}" if start == end else f"{start}–{end}", way.name))
+            found.append((f"{start}" if start == end else f"{start}-{end}", way.name))
     return found
 
 
@@ -226,7 +224,7 @@ def draw_box(picture: Picture, name: str, box: Box, kind: str) -> None:
 
 def layout() -> dict[str, Box]:
     boxes: dict[str, Box] = {}
-    y = 84.0
+    y = 96.0
     for row in ROWS:
         heights = {name: height_of(name, right - left) for name, (left, right) in row.items()}
         for name, (left, right) in row.items():
@@ -290,7 +288,7 @@ def draw_way(picture: Picture, way: Way, y: float) -> float:
             raise ValueError(f"step {n + 1} of the way of a {way.name}: there is no {step.file}")
         box = Box(LEFT + n * (width + gap), y + 10, width, 66)
         picture.box(box, "package")
-        folder, _, file = step.file.removeprefix("sqznet/").rpartition("/")
+        folder, _, file = re.sub("^(sqznet|csrc)/", "", step.file).rpartition("/")
         picture.badge(box.x + 7, box.y + 14, str(n + 1), way.name)
         picture.text(box.x + 29, box.y + 18, f"{folder or 'sqznet'}/", 10.5, "mono quiet")
         picture.text(box.x + 8, box.y + 34, file, 10.5, "mono text")
@@ -302,14 +300,13 @@ def draw_way(picture: Picture, way: Way, y: float) -> float:
 def draw() -> str:
     picture, boxes, graph = Picture(), layout(), arrows()
     picture.text(LEFT, 32, "Imports point down", 17, "text bold")
-    picture.text(
-        LEFT,
-        51,
-        "An arrow: a module in the upper box imports one in the lower box. Left out: what also "
-        f"follows along a longer way, and the arrows to {NOT_DRAWN}.py.",
-        11.5,
-        "quiet",
+    notes = (
+        "An arrow: the first box imports from the second (in csrc: includes). Left out: what also "
+        f"follows along a longer way, and arrows to {NOT_DRAWN}.py.",
+        "Numbers: the steps of the three ways below.",
     )
+    for n, line in enumerate(notes):
+        picture.text(LEFT, 51 + 16 * n, line, 11.5, "quiet")
     top = boxes["_kernels"].y - 20
     bottom = boxes["core"].bottom + 14
     ground = Box(LEFT - 8, top, WIDTH - 2 * LEFT + 16, bottom - top)

@@ -82,7 +82,8 @@ class Picture:
         """A colored pill from `x` on, `y` its middle; returns its right end."""
         width = max(17.0, 7.0 * len(text) + 8)
         self._elements.append(
-            f'<rect class="{kind}" x="{x:g}" y="{y - 8.5:g}" width="{width:g}" height="17" rx="8.5"/>'
+            f'<rect class="{kind}" x="{x:g}" y="{y - 8.5:g}" width="{width:g}" height="17" '
+            'rx="8.5"/>'
         )
         self.text(x + width / 2, y + 4, text, 11, "badge")
         return x + width

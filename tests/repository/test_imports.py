@@ -92,7 +92,10 @@ def packages(graph: Graph) -> set[str]:
 def test_no_module_imports_itself_through_others(tool: Any) -> None:
     graph = tool.import_graph()
     assert cycles(graph) == []
-    assert graph["sqznet.model"] >= {"sqznet.engine.classification", "sqznet.answers"}  # edges are seen
+    assert graph["sqznet.model"] >= {
+        "sqznet.engine.classification",
+        "sqznet.answers",
+    }  # edges are seen
 
 
 def test_no_package_imports_itself_through_others(tool: Any) -> None:
