@@ -1,14 +1,14 @@
-"""The one family of errors that sqznet raises for bad input."""
+"""The family of errors that sqznet raises for bad input."""
 
 from __future__ import annotations
 
 
 class SqznetError(ValueError):
-    """Base of every error that sqznet raises on purpose."""
+    """The base of every error that sqznet raises on purpose."""
 
 
 class ImageError(SqznetError):
-    """Something given as an image could not be read as one."""
+    """An image could not be read."""
 
 
 class WeightsError(SqznetError):
@@ -16,12 +16,12 @@ class WeightsError(SqznetError):
 
 
 class UnsupportedIsaError(SqznetError):
-    """The instruction set asked for is unknown or cannot run on this CPU."""
+    """The requested instruction set is unknown or cannot run on this CPU."""
 
 
 def printable(text: str) -> str:
-    """A file's name as messages show it: line breaks, terminal escapes and lone surrogates as
-    backslash escapes, so that it stays on one line and does nothing to a terminal."""
+    """A file name for use in messages: line breaks, terminal escapes and lone surrogates become
+    backslash escapes, so that it stays on one line and cannot affect a terminal."""
     if text.isprintable():
         return text
     return "".join(

@@ -1,1 +1,1 @@
-"""The command `sqznet`: one module a subcommand, and what they share."""
+"""The command `sqznet`: one module per subcommand, and what they share."""
