@@ -1,4 +1,4 @@
-"""What is written down about the tree is true of it."""
+"""The pages about the tree match the tree: package docstrings, the picture, paths, links."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def cycles(graph: Graph) -> list[str]:
-    """One for each import that closes a circle."""
+    """One for each import that closes a cycle."""
     found: list[str] = []
     finished: set[str] = set()
 
@@ -99,7 +99,7 @@ def test_no_module_imports_itself_through_others(tool: Any) -> None:
 
 
 def test_no_package_imports_itself_through_others(tool: Any) -> None:
-    """What lies directly in a package has no circle either, each sub-package taken as one."""
+    """What lies directly in a package has no cycle either, each sub-package taken as one."""
     graph = tool.import_graph()
     assert packages(graph) > {"sqznet", "sqznet.weights", "sqznet.weights.onnx"}
     for package in packages(graph):
@@ -213,7 +213,7 @@ def test_an_import_that_cannot_be_resolved_is_an_error(
         plant({"a.py": code})
 
 
-def test_a_circle_of_packages_is_seen(tool: Any, plant: Plant) -> None:
+def test_a_cycle_of_packages_is_seen(tool: Any, plant: Plant) -> None:
     graph = plant(
         {
             "one/__init__.py": "",
