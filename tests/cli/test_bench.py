@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main
 from sqznet.diagnostics import measuring
 from sqznet.images import synthetic
 
@@ -22,7 +22,7 @@ from ..support.places import COFFEE
 
 def run(*args: str | Path) -> int:
     try:
-        return cli.main(["bench", *map(str, args)])
+        return main(["bench", *map(str, args)])
     except SystemExit as stop:
         return int(stop.code or 0)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main
 from sqznet.engine import cpu
 
 from ..support.places import EXAMPLES
@@ -40,7 +40,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
     def call(*args: str | Path) -> Result:
         try:
-            code = cli.main([str(arg) for arg in args])
+            code = main([str(arg) for arg in args])
         except SystemExit as stop:  # argparse exits this way
             code = int(stop.code or 0)
         return Result(code, *capsys.readouterr())
@@ -345,11 +345,11 @@ def test_interrupting_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_classifying_a_file_never_imports_numpy(tmp_path: Path) -> None:
     program = (
-        "import sys, sqznet, sqznet.cli\n"
+        "import sys, sqznet, sqznet.cli.main\n"
         "assert not {'PIL', 'numpy'} & set(sys.modules), 'importing sqznet is slow'\n"
         "assert sqznet.classify(sys.argv[1])[0].label == 'espresso'\n"
-        "assert sqznet.cli.main(['classify', sys.argv[1]]) == 0\n"
-        "assert sqznet.cli.main(['info']) == 0\n"
+        "assert sqznet.cli.main.main(['classify', sys.argv[1]]) == 0\n"
+        "assert sqznet.cli.main.main(['info']) == 0\n"
         "assert 'numpy' not in sys.modules\n"
     )
     code, _, err = spawn(tmp_path, sys.executable, "-c", program, COFFEE)

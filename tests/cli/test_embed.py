@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main
 from sqznet.insight import vectors
 from sqznet.insight.embedding import nearest, normalized
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(*args: str | Path) -> int:
     try:
-        return cli.main([str(arg) for arg in args])
+        return main([str(arg) for arg in args])
     except SystemExit as stop:
         return int(stop.code or 0)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main
 from sqznet.insight.explain import draw
 
 from ..support import networks
@@ -23,7 +23,7 @@ from ..support.places import COFFEE
 def run(capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
     def call(*args: str | Path) -> tuple[int, str, str]:
         try:
-            code = cli.main([str(arg) for arg in args])
+            code = main([str(arg) for arg in args])
         except SystemExit as stop:  # argparse exits this way
             code = int(stop.code or 0)
         return (code, *capsys.readouterr())

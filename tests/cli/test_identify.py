@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main
 
 from ..support import networks
 from ..support.isolated import run_script
@@ -17,7 +17,7 @@ from ..support.places import CHELSEA
 
 
 def run(capsys: pytest.CaptureFixture[str], *args: str | Path) -> tuple[int, str, str]:
-    code = cli.main([str(arg) for arg in args])
+    code = main([str(arg) for arg in args])
     return (code, *capsys.readouterr())
 
 
@@ -115,10 +115,10 @@ def test_one_command_does_not_import_the_others() -> None:
     run_script(
         """
         import sys
-        from sqznet import cli
-        assert cli.main(["info"]) == 0
+        from sqznet.cli.main import main
+        assert main(["info"]) == 0
         mine = {name for name in sys.modules if name.startswith("sqznet.cli.")}
-        assert mine == {"sqznet.cli.common", "sqznet.cli.info"}, mine
+        assert mine == {"sqznet.cli.common", "sqznet.cli.info", "sqznet.cli.main"}, mine
         assert "sqznet.weights.identity" not in sys.modules
         """
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
-from sqznet import cli
+from sqznet.cli.main import main
 
 from ..support import networks
 from ..support.patterns import write_folder
@@ -32,7 +32,7 @@ Run = Callable[..., Result]
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def call(*args: str | Path) -> Result:
         try:
-            code = cli.main([str(arg) for arg in args])
+            code = main([str(arg) for arg in args])
         except SystemExit as stop:
             code = int(stop.code or 0)
         return Result(code, *capsys.readouterr())
@@ -47,7 +47,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory, coarse: Path) -> Path:
     shown = write_folder(folder / "shown", KINDS, 2)
     target = folder / "kinds.sqz"
     options = ["-o", str(target), "--mirror", "no", "--model", str(coarse)]
-    assert cli.main(["learn", str(shown), *options]) == 0
+    assert main(["learn", str(shown), *options]) == 0
     return target
 
 

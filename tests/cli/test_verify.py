@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import _kernels, cli, weights
+from sqznet import _kernels, weights
+from sqznet.cli.main import main
 from sqznet.diagnostics import verification
 from sqznet.diagnostics.verification import BOUND, BUNDLED_SHA256, checks
 from sqznet.engine.executor import Workspace
@@ -21,7 +22,7 @@ Change = Callable[[Any], None]
 
 def run(*args: str) -> int:
     try:
-        return cli.main(["verify", *args])
+        return main(["verify", *args])
     except SystemExit as stop:
         return int(stop.code or 0)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sqznet import cli
+from sqznet.cli.main import main
 from sqznet.cli.records import COLUMNS
 
 #: `classify` with a network given.
@@ -32,7 +32,7 @@ def make_folder(tmp_path: Path) -> Path:
 
 def classify(*args: str | Path) -> int:
     try:
-        return cli.main(["classify", *map(str, args)])
+        return main(["classify", *map(str, args)])
     except SystemExit as stop:
         return int(stop.code or 0)
 
