@@ -25,7 +25,7 @@ def check_name(path: str) -> None:
 
 def write(picture: Image, path: str) -> None:
     """Write a picture, all of it or nothing. Raises SqznetError, naming the path, if that fails."""
-    from sqznet.weights.conversion import write_file
+    from sqznet.files.part_file import write_file
 
     content = io.BytesIO()
     picture.save(content, _FORMATS[os.path.splitext(path)[1].lower()], quality=92)

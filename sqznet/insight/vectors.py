@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from sqznet.errors import SqznetError, printable
 from sqznet.files.parquet import parquet_library
-from sqznet.files.part_file import PartFile
+from sqznet.files.part_file import written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,14 +50,8 @@ def save(content: VectorFile, path: str) -> None:
     SqznetError if its format's library is missing.
     """
     write = _save_parquet if _is_parquet(path) else _save_npz
-    part = PartFile(path)
-    part.create()
-    try:
-        write(content, part.path)
-        part.commit()
-    except BaseException:
-        part.discard()
-        raise
+    with written(path) as part:
+        write(content, part)
 
 
 def load(path: str) -> VectorFile:

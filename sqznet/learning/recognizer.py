@@ -16,6 +16,7 @@ from sqznet import loading, weights
 from sqznet.answers import Prediction, Predictions, checked_top
 from sqznet.batch.photos import in_order
 from sqznet.errors import ImageError, SqznetError, WeightsError, printable
+from sqznet.files.part_file import write_file
 from sqznet.images import decoding
 from sqznet.learning import storage
 from sqznet.learning.backbone import Backbone
@@ -206,8 +207,6 @@ class Recognizer:
         network is in it but its hash. Raises WeightsError if it cannot be written, and SqznetError
         if there is nothing to write.
         """
-        from sqznet.weights.conversion import write_file
-
         if self.num_classes == 0:
             raise SqznetError("nothing to save: the recognizer was shown nothing yet")
         content = storage.encode(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 from dataclasses import dataclass
 
 from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
+from sqznet.files.part_file import write_file
 from sqznet.network import graph
 from sqznet.weights import metadata, writers
 from sqznet.weights.checkpoint import element_count
@@ -92,28 +91,6 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         nbytes=len(content),
         warnings=(_NOT_ROUNDED,) if checkpoint.activations else (),
     )
-
-
-def write_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Make this the content of a file, all of it or, if that fails, nothing.
-
-    Raises OSError if it cannot be written; what was there before is then still there.
-    """
-    # A symbolic link goes on pointing to where it points.
-    final = os.path.realpath(path)
-    if os.path.lexists(final) and not os.path.isfile(final):
-        raise FileExistsError(errno.EEXIST, "something of that name is there, and no regular file")
-    beside = os.path.join(os.path.dirname(final), f".sqznet-{os.urandom(8).hex()}.part")
-    try:
-        with open(beside, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, final)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        raise
 
 
 def _format(name: str) -> str:

@@ -11,6 +11,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from sqznet.errors import WeightsError, printable
+from sqznet.files.part_file import move_into_place
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -65,7 +66,7 @@ def download(url: str, path: str, is_sound: Callable[[str], bool]) -> None:
             time.sleep(pause)
             continue
         if is_sound(part):
-            os.replace(part, path)
+            move_into_place(part, path)
             _remove(_tag(part))
             return
         _remove(part)
@@ -129,8 +130,6 @@ def _receive(response: HTTPResponse, part: str, start: int) -> None:
                 raise WeightsError(f"the server sent more than {_MAX_BYTES} bytes")
             file.write(block)
             progress.show(done)
-        file.flush()
-        os.fsync(file.fileno())
     if total is not None and done < total:
         raise _BrokenOffError(f"the connection broke off after {done} of {total} bytes")
 
