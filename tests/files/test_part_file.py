@@ -39,17 +39,26 @@ def test_a_block_that_raises_leaves_what_was_there(
 ) -> None:
     target = tmp_path / "target"
     target.write_text("old")
-    with pytest.raises(error), written(target) as path:
-        Path(path).write_text("half")
-        raise error
+
+    def write() -> None:
+        with written(target) as path:
+            Path(path).write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write()
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["target"]
 
 
 def test_a_part_file_that_is_gone_hides_no_error(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), written(tmp_path / "target") as path:
-        os.unlink(path)
-        raise ZeroDivisionError
+    def fail() -> None:
+        with written(tmp_path / "target") as path:
+            os.unlink(path)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with pytest.raises(FileNotFoundError), written(tmp_path / "target") as path:
         os.unlink(path)
     assert os.listdir(tmp_path) == []
