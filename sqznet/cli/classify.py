@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import closing
 from threading import Thread
@@ -23,7 +22,7 @@ from sqznet.cli.output import FORMATS, Output, ResultFile, chosen_format, on_std
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError
 from sqznet.images import decoding
-from sqznet.images.finding import ENDINGS, Found, expand, read_list
+from sqznet.images.finding import Found, expand, has_photo_ending, read_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,7 +193,7 @@ def _check_output(args: argparse.Namespace, format_name: str) -> None:
         if format_name == "parquet":
             raise SqznetError("Parquet is no text for a terminal: name a file with -o")
         return
-    if os.path.splitext(args.output)[1].lower() in ENDINGS:
+    if has_photo_ending(args.output):
         raise SqznetError(f"{args.output} has the name of a photo, which would be replaced")
     if args.resume and format_name == "table":
         raise SqznetError("--resume needs a file of csv, json, jsonl or parquet, not a table")

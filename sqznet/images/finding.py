@@ -25,6 +25,11 @@ class Found(NamedTuple):
     error: ImageError | None = None
 
 
+def has_photo_ending(name: str) -> bool:
+    """Whether a file's name ends as a photo's does, be it in upper case."""
+    return os.path.splitext(name)[1].lower() in ENDINGS
+
+
 def expand(
     named: Iterable[str | os.PathLike[str]], leave_out: Iterable[str] = ()
 ) -> Iterator[Found]:
@@ -84,7 +89,7 @@ def _in_folder(folder: str) -> Iterator[Found]:
     for place, folders, files in os.walk(folder, onerror=failed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS:
+            if not name.startswith(".") and has_photo_ending(name):
                 empty = False
                 yield Found(os.path.join(place, name))
     for error in failed:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from sqznet.errors import ImageError, SqznetError, printable
-from sqznet.images.finding import ENDINGS, expand
+from sqznet.images.finding import expand, has_photo_ending
 
 
 def classes_in(
@@ -28,7 +28,7 @@ def classes_in(
             )
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise SqznetError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
-    stray = [entry.name for entry in entries if not entry.is_dir() and _is_image(entry.name)]
+    stray = [entry.name for entry in entries if not entry.is_dir() and has_photo_ending(entry.name)]
     if stray:
         others = f" (and {len(stray) - 1} more)" if stray[1:] else ""
         report(f"{name}: {printable(stray[0])}{others} lies in no sub-folder, so it has no class")
@@ -49,7 +49,3 @@ def classes_in(
     if not classes:
         raise SqznetError(f"{name}: expected a sub-folder with images for each class, found none")
     return classes
-
-
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in ENDINGS

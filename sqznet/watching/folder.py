@@ -9,15 +9,12 @@ from typing import NamedTuple
 
 from sqznet.errors import ImageError, SqznetError, printable
 from sqznet.images.decoding import decode
+from sqznet.images.finding import has_photo_ending
 from sqznet.images.frame import Frame
 from sqznet.watching.shot import Notice, Shot, now
 
 # Seconds between two looks. A file whose size and time are the same in both is complete.
 POLL = 0.5
-
-SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
 
 
 class _Version(NamedTuple):
@@ -75,7 +72,7 @@ class FolderSource:
         try:
             with os.scandir(self._path) as entries:
                 for entry in entries:
-                    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+                    if not has_photo_ending(entry.name):
                         continue
                     try:
                         status = entry.stat()
