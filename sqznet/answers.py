@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, checked_count
 
 _ROW = (
     '<tr><td style="text-align:left">{label}</td>'
@@ -60,12 +59,7 @@ class Classifier(Protocol):
 
 
 def checked_top(top: int, classes: int) -> int:
-    try:
-        count = 0 if isinstance(top, bool) else operator.index(top)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise SqznetError(f"top must be a whole number from 1 up, not {top!r}")
+    count = checked_count("top", top)
     if classes == 0:
         raise SqznetError("these weights have no classifier: they can embed() and learn()")
     return min(count, classes)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from operator import index
-from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple, SupportsFloat
 
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, whole_number
 
 FITS = ("squash", "crop")
 CHANNEL_ORDERS = ("rgb", "bgr")
@@ -174,7 +173,7 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def _checked_size(name: str, value: object, least: tuple[int, int] = (1, 1)) -> tuple[int, int]:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
-    sides = [_as_int(side) for side in pair]
+    sides = [whole_number(side) for side in pair]
     if len(sides) != 2 or not all(
         low <= side <= MAX_SIDE for low, side in zip(least, sides, strict=True)
     ):
@@ -184,16 +183,6 @@ def _checked_size(name: str, value: object, least: tuple[int, int] = (1, 1)) -> 
             f"expected (height, width) or one integer, {smallest} to {MAX_SIDE}"
         )
     return sides[0], sides[1]
-
-
-def _as_int(value: object) -> int:
-    """The value of an integer of any library's type, 0 for anything else."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        return 0
-    try:
-        return index(value)
-    except TypeError:  # an array has __index__ too
-        return 0
 
 
 def _checked_levels(name: str, value: object) -> tuple[float, float, float]:

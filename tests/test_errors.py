@@ -1,0 +1,42 @@
+"""What the messages of all errors are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sqznet.errors import SqznetError, checked_count, whole_number
+
+
+class Five:
+    def __index__(self) -> int:
+        return 5
+
+
+@pytest.mark.parametrize("five", [5, Five(), np.int8(5), np.uint64(5), np.array(5)])
+def test_integers_of_any_library_are_whole_numbers(five: Any) -> None:
+    assert whole_number(five) == 5
+    assert type(whole_number(five)) is int
+    assert checked_count("top", five, 5) == 5
+
+
+@pytest.mark.parametrize("value", [True, False, 5.0, np.float32(5), "5", None, [5], np.array([5])])
+def test_nothing_else_is_a_whole_number(value: Any) -> None:
+    assert whole_number(value) == 0
+    with pytest.raises(SqznetError, match="top must be a whole number"):
+        checked_count("top", value)
+
+
+def test_how_many_there_may_be() -> None:
+    assert checked_count("top", 10**30) == 10**30
+    for value, most, message in (
+        (0, None, "every must be a whole number from 1 up, not 0"),
+        (-3, None, "every must be a whole number from 1 up, not -3"),
+        (1025, 1024, "every must be a whole number from 1 to 1024, not 1025"),
+        (0, 1024, "every must be a whole number from 1 to 1024, not 0"),
+    ):
+        with pytest.raises(SqznetError) as caught:
+            checked_count("every", value, most)
+        assert str(caught.value) == message
