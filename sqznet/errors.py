@@ -6,6 +6,9 @@ from __future__ import annotations
 from operator import index
 from typing import Any
 
+#: How much messages show of what a file or a caller chose: characters of a text, bits of a number.
+MAX_SHOWN, MAX_BITS = 60, 128
+
 
 class SqznetError(ValueError):
     """Base of every error that sqznet raises on purpose."""
@@ -23,14 +26,31 @@ class UnsupportedIsaError(SqznetError):
     """The instruction set asked for is unknown or cannot run on this CPU."""
 
 
-def printable(text: str) -> str:
-    """A file's name as messages show it: line breaks, terminal escapes and lone surrogates as
-    backslash escapes, so that it stays on one line and does nothing to a terminal."""
+def printable(text: str, most: int | None = None) -> str:
+    """Text as messages show it, a file's name for instance: line breaks, terminal escapes and lone
+    surrogates as backslash escapes, so that it stays on one line and does nothing to a terminal.
+
+    ``most``: how many characters to show of a text that may have any length.
+    """
+    if most is not None and len(text) > most:
+        text = text[:most] + "..."
     if text.isprintable():
         return text
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
     )
+
+
+def shown(value: object) -> str:
+    """A value that a file or a caller chose as messages show it: quoted, in ASCII, on one line."""
+    if not isinstance(value, (str, bytes, int, float, type(None))):
+        # Never repr() a nested object: its text can be exponentially longer than the file.
+        return f"a {type(value).__name__}"
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        return f"an integer of {value.bit_length()} bits"
+    if isinstance(value, (str, bytes)) and len(value) > MAX_SHOWN:
+        return ascii(value[:MAX_SHOWN]) + "..."
+    return ascii(value)
 
 
 def whole_number(value: Any) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sqznet.errors import SqznetError, checked_count, whole_number
+from sqznet.errors import SqznetError, checked_count, printable, shown, whole_number
 
 
 class Five:
@@ -40,3 +40,40 @@ def test_how_many_there_may_be() -> None:
         with pytest.raises(SqznetError) as caught:
             checked_count("every", value, most)
         assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "expected"),
+    [
+        ("café.jpg", None, "café.jpg"),
+        ("a\nb\x1b[2J\ud800", None, r"a\nb\x1b[2J\ud800"),
+        ("x" * 61, None, "x" * 61),
+        ("x" * 60, 60, "x" * 60),
+        ("x" * 61, 60, "x" * 60 + "..."),
+        ("\n\n\n", 2, r"\n\n..."),
+        ("", 2, ""),
+    ],
+)
+def test_text_in_a_message(text: str, most: int | None, expected: str) -> None:
+    assert printable(text, most) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("café", r"'caf\xe9'"),
+        ("a\nb", r"'a\nb'"),
+        ("x" * 60, f"'{'x' * 60}'"),
+        ("x" * 61, f"'{'x' * 60}'..."),
+        (b"x" * 61, f"b'{'x' * 60}'..."),
+        (1.5, "1.5"),
+        (True, "True"),
+        (None, "None"),
+        (2**127, str(2**127)),
+        (-(2**1000), "an integer of 1001 bits"),
+        (["x" * 10**6], "a list"),
+        ({}, "a dict"),
+    ],
+)
+def test_a_value_in_a_message(value: Any, expected: str) -> None:
+    assert shown(value) == expected

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, SupportsFloat
 
-from sqznet.errors import SqznetError, whole_number
+from sqznet.errors import SqznetError, shown, whole_number
 
 FITS = ("squash", "crop")
 CHANNEL_ORDERS = ("rgb", "bgr")
@@ -205,20 +205,10 @@ def _as_float(value: object) -> float:
 
 
 def _shown(value: object) -> str:
-    """A value from a file in a message: short, on one line, never the text of a nested object."""
+    """A value in a message; of a short tuple or list, its items."""
     if isinstance(value, (tuple, list)) and len(value) <= 4:
-        return f"({', '.join(map(_shown_scalar, value))})"
-    return _shown_scalar(value)
-
-
-def _shown_scalar(value: object) -> str:
-    if isinstance(value, str):
-        return ascii(value if len(value) <= 60 else value[:60] + "...")
-    if isinstance(value, int) and value.bit_length() > 128:
-        return "a huge integer"
-    if isinstance(value, (int, float, type(None))):
-        return repr(value)
-    return f"a {type(value).__name__}"
+        return f"({', '.join(map(shown, value))})"
+    return shown(value)
 
 
 _CAFFE_MEAN = (104.0, 117.0, 123.0)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqznet.errors import SqznetError, WeightsError, printable
+from sqznet.errors import MAX_SHOWN, SqznetError, WeightsError, printable
 
 Shape = tuple[int, ...]
 
@@ -171,8 +171,6 @@ _DEFAULT_WIRING = Wiring()
 # Half of the largest kernel, 7x7: more would only add rows that see nothing of the photo.
 MAX_PADDING = 3
 
-_MAX_SHOWN = 60  # characters of a name that a file may have chosen
-
 
 def network_for(
     shapes: Mapping[str, Shape],
@@ -188,7 +186,7 @@ def network_for(
     """
     if variant is not None and variant not in VARIANTS:
         raise WeightsError(
-            f"unknown variant '{_shown(str(variant))}'; known: {', '.join(VARIANTS)}"
+            f"unknown variant '{printable(str(variant), MAX_SHOWN)}'; known: {', '.join(VARIANTS)}"
         )
     base = _base_variant(shapes, origin)
     has_bypass_tensors = any(".bypass." in name for name in shapes)
@@ -217,7 +215,7 @@ def _base_variant(shapes: Mapping[str, Shape], origin: str) -> str:
     for base, topology in TOPOLOGIES.items():
         if fires == set(topology.fires):
             return base
-    some = ", ".join(map(_shown, sorted(shapes)[:3])) or "nothing"
+    some = ", ".join(printable(name, MAX_SHOWN) for name in sorted(shapes)[:3]) or "nothing"
     raise WeightsError(
         f"{origin} is not a SqueezeNet 1.0 or 1.1: it holds {len(shapes)} tensors ({some}, ...) "
         f"with fire modules at {sorted(fires) or 'no position'}"
@@ -312,7 +310,8 @@ def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
                 f"expected {shape} for {network.variant}"
             )
     if extra := sorted(set(shapes) - set(expected)):
-        raise WeightsError(f"{origin}: {_shown(extra[0])} does not belong to a {network.variant}")
+        name = printable(extra[0], MAX_SHOWN)
+        raise WeightsError(f"{origin}: {name} does not belong to a {network.variant}")
     channels = 3
     for layer in network.layers:
         if isinstance(layer, Fire) and layer.bypass == "simple" and layer.channels != channels:
@@ -322,11 +321,6 @@ def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
             )
         if isinstance(layer, Conv | Fire):
             channels = layer.channels
-
-
-def _shown(name: str) -> str:
-    """A name from a file as messages show it: short, on one line."""
-    return printable(name if len(name) <= _MAX_SHOWN else name[:_MAX_SHOWN] + "...")
 
 
 def _shape_text(shapes: Mapping[str, Shape], name: str) -> str:

@@ -107,7 +107,7 @@ def _open(url: str, part: str, start: int, validator: str) -> HTTPResponse:
         if error.code == _BEYOND_END and start:
             _remove(part)
             raise _BrokenOffError("the part from before is longer than the file") from None
-        answer = f"the server answered {error.code} {printable(str(error.reason))[:100]}"
+        answer = f"the server answered {error.code} {printable(str(error.reason), 100)}"
         if error.code >= _FIRST_SERVER_FAULT:
             raise _BrokenOffError(answer) from None
         raise WeightsError(answer) from None
@@ -178,7 +178,7 @@ def _remove(path: str) -> None:
 
 def _why(error: Any) -> str:
     text = str(getattr(error, "strerror", None) or error)
-    return printable(text)[:200] or type(error).__name__
+    return printable(text, 200) or type(error).__name__
 
 
 class _Progress:

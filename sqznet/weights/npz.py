@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import zipfile
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.weights import archive, metadata
 from sqznet.weights.checkpoint import (
     FLOAT_SIZES,
@@ -21,7 +21,6 @@ from sqznet.weights.checkpoint import (
     RawTensor,
     element_count,
     is_ignored,
-    shown,
 )
 from sqznet.weights.mapped import WeightsFile
 

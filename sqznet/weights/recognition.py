@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.network.graph import SIMPLE_BYPASS, TOPOLOGIES, Wiring
-from sqznet.weights.checkpoint import shown
 
 INPUT = "an input"
 CONV = "a convolution"

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.network.graph import TOPOLOGIES, Wiring
 from sqznet.weights import recognition
 from sqznet.weights.caffe import layers as caffe_layers
 from sqznet.weights.caffe import message as caffe_message
 from sqznet.weights.caffe import prototxt
 from sqznet.weights.caffe.prototxt import Message
-from sqznet.weights.checkpoint import Checkpoint, RawTensor, element_count, shown
+from sqznet.weights.checkpoint import Checkpoint, RawTensor, element_count
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.naming import torchvision_name
 from sqznet.weights.protobuf import float_bytes

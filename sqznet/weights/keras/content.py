@@ -51,7 +51,7 @@ def parse_answer(answer: bytes) -> Content:
     if not isinstance(header, dict):
         raise WeightsError("damaged: its content could not be listed")
     if isinstance(error := header.get("error"), str):
-        raise WeightsError(printable(error)[:300])
+        raise WeightsError(printable(error, 300))
     attributes, tensors = header.get("attributes"), header.get("tensors")
     if not _is_attributes(attributes) or not isinstance(tensors, list):
         raise WeightsError("damaged: its content could not be listed")

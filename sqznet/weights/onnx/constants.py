@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import Quantization, RawTensor, element_count, shown
+from sqznet.errors import WeightsError, shown
+from sqznet.weights.checkpoint import Quantization, RawTensor, element_count
 from sqznet.weights.onnx.graph import Graph, Node
 from sqznet.weights.onnx.tensors import OnnxTensor, TensorData, integer_bounds
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.network.graph import SIMPLE_BYPASS, TOPOLOGIES
-from sqznet.weights.checkpoint import Quantization, RawTensor, shown
+from sqznet.weights.checkpoint import Quantization, RawTensor
 from sqznet.weights.onnx.constants import Constants, Quantized
 from sqznet.weights.onnx.graph import Node
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import Quantization, shown
+from sqznet.errors import WeightsError, shown
+from sqznet.weights.checkpoint import Quantization
 from sqznet.weights.onnx.constants import Constants
 from sqznet.weights.onnx.found import FoundConv, FoundFire, FoundNetwork, Producer
 from sqznet.weights.onnx.graph import Graph, Node

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.network.graph import MAX_PADDING, MaxPool, Wiring
-from sqznet.weights.checkpoint import shown
 from sqznet.weights.onnx.found import FoundConv, FoundFire, FoundNetwork
 from sqznet.weights.onnx.graph import Node
 

@@ -10,14 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import (
-    FLOAT_SIZES,
-    MAX_DIMENSIONS,
-    RawTensor,
-    element_count,
-    shown,
-)
+from sqznet.errors import WeightsError, shown
+from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count
 from sqznet.weights.torch.unpickle import Function
 
 # Element sizes of storages; the types that are no floats can occur beside the weights (counters).
