@@ -191,6 +191,15 @@ def npz(path: Path, **arrays: object) -> None:
     np.savez(path, **(whole | arrays))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_arrays_in_either_order_of_bytes(tmp_path: Path, order: str) -> None:
+    paths, values = np.array(["aé", "b"], f"{order}U2"), np.arange(6, dtype=f"{order}f4")
+    npz(tmp_path / "v.npz", paths=paths, vectors=values.reshape(2, 3))
+    found = vectors.load(str(tmp_path / "v.npz"))
+    assert (found.paths, found.weights) == (["aé", "b"], "x")
+    np.testing.assert_array_equal(found.vectors, [[0, 1, 2], [3, 4, 5]])
+
+
 def huge(path: Path) -> None:
     """A header that promises far more than the file has."""
     buffer = io.BytesIO()
@@ -220,6 +229,11 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "double precision": lambda path: npz(path, vectors=np.full((1, 512), 1e300)),
     "shorter": lambda path: npz(path, vectors=np.ones((1, 9), "f4"), weights=np.array(BUNDLED)),
     "huge": huge,
+    "none": lambda path: npz(path, paths=np.empty(0, "U1"), vectors=np.empty((0, 512), "f4")),
+    "columns first": lambda path: npz(
+        path, paths=np.array(["a", "b"]), vectors=np.ones((2, 512), "f4", order="F")
+    ),
+    "fields": lambda path: npz(path, vectors=np.zeros((1, 512), [("a", "<f4")])),
 }
 
 
