@@ -8,6 +8,7 @@ another position in 1.0 than in 1.1.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from sqznet.network.graph import TOPOLOGIES
 
@@ -44,3 +45,9 @@ def torchvision_name(layer: str, base: str) -> str | None:
     else:
         return None
     return f"features.{TOPOLOGIES[base].fires[number - _FIRST_FIRE]}.{part}"
+
+
+def variant_of(base: str, names: Iterable[str]) -> str:
+    """The variant that convolutions of these names, torchvision's, belong to. A simple bypass adds
+    none, so that nothing is seen of it."""
+    return base + ("_complex_bypass" if any(name.endswith(".bypass") for name in names) else "")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqznet.errors import WeightsError, shown
-from sqznet.network.graph import SIMPLE_BYPASS, TOPOLOGIES
+from sqznet.network.graph import TOPOLOGIES
 from sqznet.weights.checkpoint import Quantization, RawTensor
 from sqznet.weights.onnx.constants import Constants, Quantized
 from sqznet.weights.onnx.graph import Node
+from sqznet.weights.recognition import bypass_suffix
 
 
 @dataclass(frozen=True)
@@ -167,18 +168,12 @@ def _parameters(conv: FoundConv, constants: Constants) -> tuple[RawTensor, RawTe
 
 
 def _bypass_suffix(fires: list[FoundFire]) -> str:
-    simple = tuple(i for i, fire in enumerate(fires) if fire.bypass == "simple")
-    complex_ = tuple(i for i, fire in enumerate(fires) if isinstance(fire.bypass, FoundConv))
-    others = tuple(i for i in range(len(fires)) if i not in SIMPLE_BYPASS)
-    known = {
-        ((), ()): "",
-        (SIMPLE_BYPASS, ()): "_simple_bypass",
-        (SIMPLE_BYPASS, others): "_complex_bypass",
-    }
-    if (simple, complex_) not in known:
-        around = ", ".join(f"fire{i + 2}" for i in sorted(simple + complex_))
+    kinds = ["complex" if isinstance(fire.bypass, FoundConv) else fire.bypass for fire in fires]
+    suffix = bypass_suffix(kinds)
+    if suffix is None:
+        around = ", ".join(f"fire{i}" for i, kind in enumerate(kinds, 2) if kind)
         raise WeightsError(
             f"it has bypasses around {around}, expected them around fire3, 5, 7 and 9, "
             "and convolutions around the others or none"
         )
-    return known[simple, complex_]
+    return suffix
