@@ -36,7 +36,7 @@ def load_weights(variant: str, path: Path | None = None) -> dict[str, Array]:
     checkpoint = bundled() if path is None else read(path)
     return {
         name: np.frombuffer(raw.data, _dtype(raw.dtype)).reshape(raw.shape).astype(np.float32)
-        for name, raw in checkpoint.tensors.items()
+        for name, raw in ((name, stored.floats()) for name, stored in checkpoint.tensors.items())
     }
 
 

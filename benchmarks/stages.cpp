@@ -60,8 +60,8 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
   const Packed w3 = pack_winograd(filters.data(), bias.data(), expand, squeeze, 3, kConvNr);
 
   const int framed = side + 2;
-  Buffer squeezed(static_cast<std::size_t>(framed) * framed * squeeze);
-  Buffer y(static_cast<std::size_t>(side) * side * 2 * expand);
+  Array<float> squeezed(static_cast<std::size_t>(framed) * framed * squeeze);
+  Array<float> y(static_cast<std::size_t>(side) * side * 2 * expand);
   const View frame = view_of(squeezed.data(), framed, framed, squeeze, squeeze);
   View inner = frame;
   inner.data += frame.row + frame.pixel;
@@ -88,11 +88,13 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
                   w3.bias.data(),
                   nullptr,
                   3,
-                  kSide - 2};
+                  kSide - 2,
+                  true};
   const TileGrid grid = grid_of(a3);
-  Buffer points(static_cast<std::size_t>(grid.blocks) * kPoints * point_stride(kConvMr, squeeze));
-  Buffer u(static_cast<std::size_t>(kPoints) * point_stride(kConvNr, squeeze));
-  Buffer products(static_cast<std::size_t>(kConvMr) * kPoints * kConvNr);
+  Array<float> points(static_cast<std::size_t>(grid.blocks) * kPoints *
+                      point_stride(kConvMr, squeeze));
+  Array<float> u(static_cast<std::size_t>(kPoints) * point_stride(kConvNr, squeeze));
+  Array<float> products(static_cast<std::size_t>(kConvMr) * kPoints * kConvNr);
   a3.points = points.data();
 
   const auto tiles_in = [&](int64_t b) {
@@ -129,9 +131,10 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
 int main_(char** argv) {
   const int side = std::atoi(argv[2]), inputs = std::atoi(argv[3]), squeeze = std::atoi(argv[4]),
             expand = std::atoi(argv[5]), tile = std::atoi(argv[6]), rounds = std::atoi(argv[7]);
-  Buffer map(static_cast<std::size_t>(side) * side * inputs);
+  const std::size_t floats = static_cast<std::size_t>(side) * side * inputs;
+  Array<float> map(floats);
   std::FILE* file = std::fopen(argv[1], "rb");
-  if (file == nullptr || std::fread(map.data(), 4, map.size(), file) != map.size()) return 1;
+  if (file == nullptr || std::fread(map.data(), 4, floats, file) != floats) return 1;
   std::fclose(file);
   if (tile == 4) run<6>(map.data(), side, inputs, squeeze, expand, rounds);
   if (tile == 5) run<7>(map.data(), side, inputs, squeeze, expand, rounds);

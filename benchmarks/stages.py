@@ -23,7 +23,7 @@ from benchmarks.engines.base import SIZE
 from benchmarks.material import ROOT, find_photos
 from sqznet import _kernels
 from sqznet.engine import cpu
-from sqznet.network import graph
+from sqznet.network.layers import Fire
 
 FLAGS = {
     "scalar": (),
@@ -57,7 +57,7 @@ def compile_stages(isa: str, folder: Path) -> Path:
 
 def measure(
     isa: str, photo: Path, tile: int | None, rounds: int
-) -> list[tuple[graph.Fire, int, dict[str, float]]]:
+) -> list[tuple[Fire, int, dict[str, float]]]:
     """Each fire with its tile and, by stage, its milliseconds and "points" and "nonzeros"."""
     owner = stepping.executor(dict(stepping.checkpoint("1.1").tensors))
     steps = stepping.Steps(owner, stepping.photo_at(photo, SIZE))
@@ -65,7 +65,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="sqznet-stages-") as name:
         program = compile_stages(isa, Path(name))
         for layer, x in zip(owner.network.layers, steps.inputs(), strict=True):
-            if not isinstance(layer, graph.Fire):
+            if not isinstance(layer, Fire):
                 continue
             file = Path(name) / "map.bin"
             x.tofile(file)
@@ -80,7 +80,7 @@ def measure(
     return found
 
 
-def text(found: Sequence[tuple[graph.Fire, int, dict[str, float]]], peak: float) -> str:
+def text(found: Sequence[tuple[Fire, int, dict[str, float]]], peak: float) -> str:
     """The table: milliseconds of each stage and what they would be at the peak."""
     rows: list[tuple[str, ...]] = [("fire", "map", *STAGES, "sum", "ideal")]
     totals = dict.fromkeys((*STAGES, "ideal"), 0.0)

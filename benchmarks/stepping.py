@@ -13,10 +13,11 @@ from benchmarks import network
 from benchmarks.material import SHARED, MissingError
 from benchmarks.network import Array
 from sqznet import _kernels
+from sqznet.diagnostics.measuring import layer_names
 from sqznet.engine import cpu
 from sqznet.engine.executor import Executor
 from sqznet.engine.program import Workspace
-from sqznet.network import graph
+from sqznet.network import variants
 from sqznet.weights import Checkpoint, RawTensor, bundled, read
 
 
@@ -34,7 +35,7 @@ def executor(tensors: dict[str, RawTensor], threads: int = 1) -> Executor:
     """These weights, packed for the best instruction set here."""
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     pool = _kernels.ThreadPool(threads)
-    return Executor(graph.network_for(shapes), tensors, cpu.kernel_table(None), pool)
+    return Executor(variants.network_for(shapes), tensors, cpu.kernel_table(None), pool)
 
 
 def raw(value: Array) -> RawTensor:
@@ -47,20 +48,6 @@ def tensor(value: Array) -> _kernels.Tensor:
     """An array of one to four dimensions as the kernels take it."""
     o, i, h, w = (*value.shape, 1, 1, 1)[:4]
     return _kernels.Tensor.from_bytes(raw(value).data, "float32", (o, i, h, w))
-
-
-def names(layers: tuple[graph.Layer, ...]) -> list[str]:
-    """The names that the paper gives to the layers: conv1, maxpool1, fire2 ... fire9, conv10."""
-    out: list[str] = []
-    number = 1
-    for layer in layers:
-        if isinstance(layer, graph.MaxPool):
-            out.append(f"maxpool{number}")
-            continue
-        number += bool(out)
-        kind = "fire" if isinstance(layer, graph.Fire) else "conv"
-        out.append(f"{kind}{number}")
-    return out
 
 
 def multiplications(variant: str, height: int, width: int) -> dict[str, int]:
@@ -85,7 +72,7 @@ class Steps:
         n, _, height, width = fed.shape
         self.fed = fed
         self.pool = owner.pool
-        self.names = names(owner.network.layers)
+        self.names = layer_names(owner.network)
         self.workspace: Workspace = owner.acquire(n, height, width)
         if len(self.names) != len(self.workspace.steps):
             raise ValueError("the executor no longer runs one step a layer")
@@ -136,7 +123,7 @@ def peak_macs() -> float:
         x = _kernels.Tensor((1, kernel, columns + kernel - 1, inputs))
         np.asarray(x)[...] = 1.0
         y = _kernels.Tensor((1, 1, columns, outputs))
-        scratch = _kernels.Tensor((1, 1, 1, 1))
+        scratch = _kernels.Tensor((1, 1, 1, 1), "uint8")
         macs = columns * outputs * inputs * kernel**2
         least = min(seconds(lambda: conv(pool, x, scratch, y), 5) for _ in range(100))  # noqa: B023
         best = max(best, macs / least)

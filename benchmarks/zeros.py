@@ -21,8 +21,10 @@ from benchmarks import network, stepping
 from benchmarks.engines.base import SIZE
 from benchmarks.network import Array
 from sqznet import _kernels
-from sqznet.engine.executor import Executor, PackedLayer
-from sqznet.network import graph
+from sqznet.diagnostics.measuring import layer_names
+from sqznet.engine.executor import Executor
+from sqznet.engine.float_layers import Kernel
+from sqznet.network.layers import Classifier, Fire
 
 Call = Callable[[], object]
 Shape = tuple[int, int, int, int]
@@ -84,10 +86,10 @@ def _pairs(owner: Executor, weights: dict[str, Array]) -> dict[str, tuple[Call, 
     shapes = owner.network.shapes(SIZE, SIZE)
     before = (SIZE, SIZE, 3)
     for name, layer, shape in zip(
-        stepping.names(owner.network.layers), owner.network.layers, shapes, strict=True
+        layer_names(owner.network), owner.network.layers, shapes, strict=True
     ):
         h, w, c = before
-        if isinstance(layer, graph.Fire):
+        if isinstance(layer, Fire):
             squeeze = _pair(weights, f"{layer.name}.squeeze")
             thin = stepping.tensor(np.full((layer.squeeze, 1, 1, 1), 0.001, np.float32)), squeeze[1]
             expand1 = _pair(weights, f"{layer.name}.expand1x1")
@@ -104,7 +106,7 @@ def _pairs(owner: Executor, weights: dict[str, Array]) -> dict[str, tuple[Call, 
                 ),
                 _conv(owner, thin, (1, h, w, 1), layer.squeeze),
             )
-        elif isinstance(layer, graph.Classifier):
+        elif isinstance(layer, Classifier):
             pair = _pair(weights, layer.name)
             classifier = _kernels.Classifier(owner.table, *pair)
             out[name] = (
@@ -131,10 +133,11 @@ def _conv(owner: Executor, pair: Pair, x: Shape, outputs: int) -> Call:
     return _call(owner, _kernels.Conv(owner.table, *pair), x, (*x[:3], outputs))
 
 
-def _call(owner: Executor, layer: PackedLayer, x: Shape, y: Shape) -> Call:
+def _call(owner: Executor, layer: Kernel, x: Shape, y: Shape) -> Call:
     source, out = _kernels.Tensor(x), _kernels.Tensor(y)
     np.asarray(source)[...] = 1.0
-    scratch = _kernels.Tensor((1, 1, 1, max(1, layer.scratch(*x[:3], owner.pool.threads))))
+    nbytes = max(1, layer.scratch(*x[:3], owner.pool.threads))
+    scratch = _kernels.Tensor((1, 1, 1, nbytes), "uint8")
     return lambda: layer(owner.pool, source, scratch, out)
 
 
@@ -145,12 +148,12 @@ def _by_density(owner: Executor, weights: dict[str, Array], rounds: int) -> list
     nothing by it; the share just below the switch to the dense kernel is the worst.
     """
     layer = owner.network.layers[-1]
-    assert isinstance(layer, graph.Classifier)
+    assert isinstance(layer, Classifier)
     h, w, channels = owner.network.shapes(SIZE, SIZE)[-2]
     pair = _pair(weights, layer.name)
     dense = _conv(owner, pair, (1, h, w, channels), layer.classes)
     packed = _kernels.Classifier(owner.table, *pair)
-    scratch = _kernels.Tensor((1, 1, 1, max(1, packed.scratch(1, h, w, 1))))
+    scratch = _kernels.Tensor((1, 1, 1, max(1, packed.scratch(1, h, w, 1))), "uint8")
     logits = _kernels.Tensor((1, 1, 1, layer.classes))
     order = np.random.default_rng(2).permutation(channels)
     sources = []

@@ -52,7 +52,7 @@ def load(
     conv10_padding: int | None = None,
     ceil_mode: bool | None = None,
     backbone: WeightsLike = None,
-) -> Model:
+) -> Model | Any:  # a Recognizer, too, and callers know which of the two they load
     """Load a model.
 
     ``source``: nothing or ``"squeezenet1_1"`` for the bundled SqueezeNet 1.1; the path of a weights
@@ -71,17 +71,17 @@ def load(
     ``conv1_padding``, ``conv10_padding`` (pixels), ``ceil_mode`` (of the pools): how the network is
     wired; default: as the file says, else as its format's framework has it.
 
-    A file that `Recognizer.save` wrote gives that Recognizer (typed code had better call its
-    ``load``); ``backbone``: what it was taught on, if not the bundled SqueezeNet 1.1.
+    A file that `Recognizer.save` wrote gives that Recognizer; ``backbone``: what it was taught on,
+    if not the bundled SqueezeNet 1.1.
 
     Raises WeightsError, UnsupportedIsaError or SqznetError, saying what was found and expected.
     """
     path = locate(source)
     if weights.is_recognizer(path):
-        from sqznet.learning.recognizer import load_as_model
+        from sqznet.learning.recognizer import load_recognizer
 
         stated = (variant, preprocessing, labels, conv1_padding, conv10_padding, ceil_mode)
-        return load_as_model(path, backbone, threads, isa, stated)
+        return load_recognizer(path, backbone, threads, isa, stated)
     if backbone is not None:
         raise SqznetError(f"{decoding.describe(path)} is no recognizer, so it has no backbone")
     return load_model(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqznet.answers import Prediction, checked_top
-from sqznet.engine.pipeline import Pipeline
+from sqznet.engine.classification import Classification
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,13 +17,19 @@ if TYPE_CHECKING:
     from sqznet.insight.heatmap import Box, HeatMap
 
 
-class Model(Pipeline):
+class Model(Classification):
     """A loaded SqueezeNet; ``load`` makes one. Any number of threads may use it at once.
 
     Attributes: ``num_classes``, 0 for weights without a classifier; ``labels``, a name for each
     class; ``variant``, such as ``"squeezenet1_1"``; ``wiring``, its padding and pooling;
     ``preprocessing``, how photos are fed to it; ``threads``; ``isa``, its kernels' instruction set.
     """
+
+    def __repr__(self) -> str:
+        return (
+            f"<sqznet.Model {self.variant}, {self.num_classes} classes, "
+            f"{self.isa}, {self.threads} thread{'s' if self.threads > 1 else ''}>"
+        )
 
     def classify_files(
         self,

@@ -31,7 +31,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a SqueezeNet 1.1 of few channels with 7 classes, to be fed 96 x 96 pixels: quick,
     where the rest matters."""
     from sqznet.images.preprocessing import PRESETS
-    from sqznet.network.graph import Wiring
+    from sqznet.network.variants import Wiring
     from sqznet.weights import metadata
 
     from .support import networks

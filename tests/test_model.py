@@ -12,7 +12,7 @@ import pytest
 import sqznet
 from sqznet import _kernels
 from sqznet.images.preprocessing import PRESETS, Preprocessing
-from sqznet.network import graph, reference
+from sqznet.network import reference, variants
 from sqznet.weights import hub
 
 from .engine.test_executor import assert_near
@@ -175,11 +175,11 @@ def test_preprocessing_may_be_named_or_given(small: Path, given: Any) -> None:
 def test_the_wiring_may_be_given(tmp_path: Path, base: str) -> None:
     made = networks.tensors(base)
     path = networks.save(tmp_path / "w.safetensors", made)
-    assert sqznet.load(path).wiring == graph.Wiring()
+    assert sqznet.load(path).wiring == variants.Wiring()
     loaded = sqznet.load(
         path, conv1_padding=2, conv10_padding=1, ceil_mode=False, preprocessing="squash-bgr"
     )
-    assert loaded.wiring == graph.Wiring(2, 1, False)
+    assert loaded.wiring == variants.Wiring(2, 1, False)
     photos = [networks.photo(seed) for seed in range(3)]
     x = np.concatenate([loaded.preprocess(photo) for photo in photos])
     network = networks.network(made, wiring=loaded.wiring)
@@ -197,8 +197,8 @@ def test_what_the_file_says_of_its_wiring_counts(tmp_path: Path) -> None:
         networks.tensors(),
         {"wiring": '{"conv10_padding": 1, "ceil_mode": false}'},
     )
-    assert sqznet.load(path).wiring == graph.Wiring(conv10_padding=1, ceil_mode=False)
-    assert sqznet.load(path, ceil_mode=True).wiring == graph.Wiring(conv10_padding=1)
+    assert sqznet.load(path).wiring == variants.Wiring(conv10_padding=1, ceil_mode=False)
+    assert sqznet.load(path, ceil_mode=True).wiring == variants.Wiring(conv10_padding=1)
 
 
 def test_a_name_that_the_hub_knows_is_fetched(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:

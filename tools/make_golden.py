@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from sqznet import weights
-from sqznet.network import graph, reference
+from sqznet.network import reference, variants
 
 PATH = Path(__file__).resolve().parents[1] / "tests" / "golden" / "logits.npz"
 Array = Any
@@ -64,7 +64,7 @@ def make_input(seed: int, n: int, height: int, width: int) -> Array:
 
 def small_tensors(seed: int, variant: str) -> dict[str, Array]:
     base = variant[: len("squeezenet1_x")]
-    topology = graph.TOPOLOGIES[base]
+    topology = variants.TOPOLOGIES[base]
     made: dict[str, Array] = {}
 
     def conv(name: str, out: int, cin: int, kernel: int) -> None:
@@ -83,7 +83,7 @@ def small_tensors(seed: int, variant: str) -> dict[str, Array]:
         conv(f"{name}.squeeze", squeeze, channels, 1)
         conv(f"{name}.expand1x1", e1, squeeze, 1)
         conv(f"{name}.expand3x3", e3, squeeze, 3)
-        if variant.endswith("complex_bypass") and i not in graph.SIMPLE_BYPASS:
+        if variant.endswith("complex_bypass") and i not in variants.SIMPLE_BYPASS:
             conv(f"{name}.bypass", e1 + e3, channels, 1)
         channels = e1 + e3
     conv("classifier.1", SMALL_CLASSES, channels, 1)
@@ -99,7 +99,7 @@ def bundled_tensors() -> dict[str, Array]:
 
 
 def logits(tensors: dict[str, Array], variant: str, x: Array) -> Array:
-    network = graph.network_for({name: t.shape for name, t in tensors.items()}, variant)
+    network = variants.network_for({name: t.shape for name, t in tensors.items()}, variant)
     return reference.forward(network, tensors, x)
 
 

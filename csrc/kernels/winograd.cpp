@@ -217,13 +217,16 @@ void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) m[j] = half[j][i];
       T::output(factors, m, out);
+      if (a.relu) {
+        SQZ_UNROLL
+        for (int j = 0; j < kTile; ++j) out[j] = max(out[j], zero());
+      }
       SQZ_UNROLL
       for (int j = kTile - 1; j >= 0; --j) {
-        const Vec result = max(out[j], zero());
         if (left >= kLanes)
-          store(row + places[j], result);
+          store(row + places[j], out[j]);
         else
-          store_n(row + places[j], result, left);
+          store_n(row + places[j], out[j], left);
       }
     }
   }

@@ -24,7 +24,7 @@ from sqznet.engine import cpu
 from sqznet.errors import SqznetError
 from sqznet.images.finding import Found
 from sqznet.images.synthetic import jpeg
-from sqznet.network import graph
+from sqznet.network.layers import Network
 from sqznet.weights.checkpoint import element_count
 
 if TYPE_CHECKING:
@@ -149,13 +149,13 @@ def measure(
     )
 
 
-def layer_names(network: graph.Network) -> list[str]:
+def layer_names(network: Network) -> list[str]:
     """The papers' name of every layer: conv1, maxpool1, fire2, ..., fire9, conv10."""
     known = {name: paper for paper, name in network.layer_names.items()}
     names: list[str] = []
     count = 0  # layers so far that are no pools, by whose number pools are called
     for layer in network.layers:
-        if isinstance(layer, graph.MaxPool):
+        if not layer.tensors(1):
             names.append(f"maxpool{count}")
             continue
         count += 1

@@ -18,7 +18,7 @@ from sqznet import _kernels, api, weights
 from sqznet.engine import cpu
 from sqznet.images.synthetic import photo
 from sqznet.model import Model
-from sqznet.network import graph, reference
+from sqznet.network import reference
 from sqznet.weights.checkpoint import Checkpoint
 
 Floats = npt.NDArray[np.float32]
@@ -103,10 +103,9 @@ def _whole_network(checkpoint: Checkpoint) -> list[tuple[Floats, Doubles]]:
     """Inputs and the logits that the reference gives for them."""
     tensors = {
         name: np.frombuffer(raw.data, f"<{np.dtype(raw.dtype).str[1:]}").reshape(raw.shape)
-        for name, raw in checkpoint.tensors.items()
+        for name, raw in ((name, stored.floats()) for name, stored in checkpoint.tensors.items())
     }
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    network = graph.network_for(shapes, checkpoint.variant, checkpoint.path, checkpoint.wiring)
+    network = checkpoint.network()
     inputs = [_fed(checkpoint, *size) for size in _SIZES]
     return [(x, reference.forward(network, tensors, x)) for x in inputs]
 
@@ -186,7 +185,9 @@ def _empty(shape: tuple[int, ...]) -> _kernels.Tensor:
 
 def _layer(layer: Layer, threads: int, x: Floats, shape: tuple[int, ...]) -> Floats:
     n, _, h, w = x.shape
-    scratch = _empty((1, max(1, layer.scratch(n, h, w, threads)), 1, 1))
+    nbytes = max(1, layer.scratch(n, h, w, threads))
+    scratch = _kernels.Tensor((1, 1, 1, nbytes), "uint8")
+    np.asarray(scratch)[...] = 0xFF  # NaN, where it is read as floats
     y = _empty(shape)
     layer(_kernels.ThreadPool(threads), _nhwc(x), scratch, y)
     return _nchw(y)

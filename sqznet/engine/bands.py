@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from sqznet import _kernels
 from sqznet.engine.program import Operand, Program, Value
-from sqznet.network import graph
+from sqznet.network.layers import Layer, MapShape, MaxPool
 
-# Appends the steps of one layer, by its index, and of a fire the rows that it reads above.
-AddLayer = Callable[[Program, int, Operand, Operand, int], None]
+# Appends the steps of one layer, see `PackedLayers.add`.
+AddLayer = Callable[[Program, Layer, Operand, Operand, int], None]
 
 # Bytes of a map from which bands are quicker: much of it has left the caches when it is read.
 LARGE = 8 << 20
@@ -43,18 +43,18 @@ class Turn(NamedTuple):
     stop: int
 
 
-def groups(layers: Sequence[graph.Layer]) -> Iterator[range]:
-    """The indices of all layers, in groups that end with a pool; what follows the last one."""
-    start = 0
-    for index, layer in enumerate(layers):
-        if isinstance(layer, graph.MaxPool):
+def groups(layers: Sequence[Layer], part: range) -> Iterator[range]:
+    """The indices of a part of the layers, in groups; each ends with a pool, but maybe the last."""
+    start = part.start
+    for index in part:
+        if isinstance(layers[index], MaxPool):
             yield range(start, index + 1)
             start = index + 1
-    if start < len(layers):
-        yield range(start, len(layers))
+    if start < part.stop:
+        yield range(start, part.stop)
 
 
-def rows_of_a_band(group: range, shapes: Sequence[graph.Shape]) -> int:
+def rows_of_a_band(group: range, shapes: Sequence[MapShape]) -> int:
     """Rows behind the last layer of a group that a band has; 0 where bands would not pay.
 
     ``shapes``: (H, W, C) that each layer of the network gives.
@@ -72,8 +72,8 @@ def rows_of_a_band(group: range, shapes: Sequence[graph.Shape]) -> int:
 def add(
     program: Program,
     add_layer: AddLayer,
-    layers: Sequence[graph.Layer],
-    shapes: Sequence[graph.Shape],
+    layers: Sequence[Layer],
+    shapes: Sequence[MapShape],
     group: range,
     rows: int,
     x: Value,
@@ -104,8 +104,7 @@ def add(
                     of = between[i - 1].rows(0, turn.needed - held[i - 1], turn.read - held[i - 1])
                 else:
                     of = x.rows(image, turn.needed, turn.read)
-                above = turn.first - turn.needed if isinstance(own[i], graph.Fire) else 0
-                add_layer(program, group[i], of, to, above)
+                add_layer(program, own[i], of, to, max(0, turn.first - turn.needed))
 
 
 def _move(program: Program, value: Value, reader: Turn, held: int) -> None:
@@ -117,7 +116,7 @@ def _move(program: Program, value: Value, reader: Turn, held: int) -> None:
         )
 
 
-def plan_of(layers: Sequence[graph.Layer], heights: Sequence[int], rows: int) -> list[list[Turn]]:
+def plan_of(layers: Sequence[Layer], heights: Sequence[int], rows: int) -> list[list[Turn]]:
     """For each band of ``rows`` rows behind the last layer, what each layer does in its turn.
 
     ``heights``: of the first layer's input, with its border, and of each layer's output.
@@ -127,20 +126,11 @@ def plan_of(layers: Sequence[graph.Layer], heights: Sequence[int], rows: int) ->
     for stop in range(rows, heights[-1] + rows, rows):
         stops = [min(stop, heights[-1])]
         for layer, height in zip(reversed(layers), reversed(heights[:-1]), strict=True):
-            stops.insert(0, _reads(layer, 0, stops[0], height)[1])
+            stops.insert(0, layer.rows_read(0, stops[0], height)[1])
         band = []
         for i, layer in enumerate(layers):
-            needed, read = _reads(layer, done[i + 1], stops[i + 1], heights[i])
+            needed, read = layer.rows_read(done[i + 1], stops[i + 1], heights[i])
             band.append(Turn(needed, done[i], read, done[i + 1], stops[i + 1]))
         bands.append(band)
         done = stops
     return bands
-
-
-def _reads(layer: graph.Layer, first: int, stop: int, height: int) -> tuple[int, int]:
-    """The rows of an input of this height that a layer's rows ``first`` to ``stop`` come from."""
-    if isinstance(layer, graph.Fire):
-        return max(0, first - 1), min(stop + 1, height)
-    assert not isinstance(layer, graph.Classifier)
-    kernel, stride = (3, 2) if isinstance(layer, graph.MaxPool) else (layer.kernel, layer.stride)
-    return first * stride, min((stop - 1) * stride + kernel, height)

@@ -8,101 +8,21 @@ from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from threading import Lock
-from typing import Protocol
 from weakref import WeakSet
 
 from sqznet import _kernels
 from sqznet.engine import bands
+from sqznet.engine.float_layers import FloatLayers, PackedLayers, Parameters
 from sqznet.engine.gate import Gate
-from sqznet.engine.program import Operand, Program, Rows, Value, Workspace
+from sqznet.engine.program import Program, Workspace
 from sqznet.errors import WeightsError
-from sqznet.network import graph
+from sqznet.network.layers import INPUT, Network
 from sqznet.weights.checkpoint import RawTensor
-
-# Weight and bias of a convolution, by its name.
-Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
-PackedLayer = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
 
 # Workspaces kept for reuse, whatever their sizes: enough for several callers of one model, but a
 # stray size or a burst of callers must not hold memory for ever.
 KEPT_WORKSPACES = 8
 KEPT_BYTES = 64 << 20
-
-
-class Layers(Protocol):
-    """The layers of a network with packed weights, for one kernel table and thread pool."""
-
-    #: Whether `add` takes bands of rows.
-    in_bands: bool
-
-    def add(self, program: Program, index: int, x: Operand, y: Operand, above: int = 0) -> None:
-        """Append the steps of the layer of that index, from ``x`` to ``y``.
-
-        ``x``: what the layer before gives; for the first one the images, within their border.
-        ``above``: how many rows of a band of ``x`` a fire reads above the first that it writes.
-        """
-        ...
-
-    def on(self, pool: _kernels.ThreadPool) -> Layers:
-        """The same packed weights, for another thread pool."""
-        ...
-
-
-class FloatLayers:
-    """Layers as they are: each a kernel, and one more for a bypass."""
-
-    in_bands = True
-
-    def __init__(
-        self,
-        network: graph.Network,
-        parameters: Parameters,
-        table: _kernels.KernelTable,
-        pool: _kernels.ThreadPool,
-    ) -> None:
-        self._network = network
-        self._table = table
-        self._pool = pool
-        self._packed = {
-            name: layer for part in network.layers for name, layer in _pack(part, parameters, table)
-        }
-
-    def add(self, program: Program, index: int, x: Operand, y: Operand, above: int = 0) -> None:
-        layer = self._network.layers[index]
-        if isinstance(layer, graph.MaxPool):
-            pool = partial(_kernels.bind_max_pool, self._table, self._pool)
-            program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
-        elif not isinstance(layer, graph.Fire):
-            self._step(program, self._packed[layer.name], x, y)
-        else:
-            self._fire(program, layer, x, y, above)
-
-    def on(self, pool: _kernels.ThreadPool) -> FloatLayers:
-        other = copy(self)
-        other._pool = pool
-        return other
-
-    def _fire(self, program: Program, fire: graph.Fire, x: Operand, y: Operand, above: int) -> None:
-        kernel = self._packed[fire.name]
-        assert isinstance(kernel, _kernels.Fire)
-        scratch = self._scratch(program, kernel, y)
-        program.step(partial(kernel.bind, self._pool, above=above), x, scratch, y)
-        if fire.bypass is None:
-            return
-        if isinstance(x, Rows):  # of them, those that are written
-            x = x.part(above, above + y.shape[1])
-        if fire.bypass == "complex":
-            through = program.value(*y.shape)
-            self._step(program, self._packed[f"{fire.name}.bypass"], x, through)
-            x = through
-        program.step(partial(_kernels.bind_add, self._table, self._pool), x, y, y)
-
-    def _step(self, program: Program, kernel: PackedLayer, x: Operand, y: Operand) -> None:
-        program.step(partial(kernel.bind, self._pool), x, self._scratch(program, kernel, x), y)
-
-    def _scratch(self, program: Program, kernel: PackedLayer, x: Operand) -> Value:
-        n, h, w, _ = x.shape
-        return program.value(1, 1, 1, max(1, kernel.scratch(n, h, w, self._pool.threads)))
 
 
 class Executor:
@@ -113,19 +33,20 @@ class Executor:
 
     def __init__(
         self,
-        network: graph.Network,
+        network: Network,
         tensors: Mapping[str, RawTensor],
         table: _kernels.KernelTable,
         pool: _kernels.ThreadPool,
         origin: str = "the checkpoint",
         layers: Callable[
-            [graph.Network, Parameters, _kernels.KernelTable, _kernels.ThreadPool], Layers
+            [Network, Parameters, _kernels.KernelTable, _kernels.ThreadPool], PackedLayers
         ] = FloatLayers,
     ) -> None:
         self.network = network
         self.table = table
         self.pool = pool
-        self._layers: Layers = layers(network, partial(_parameters, tensors, origin), table, pool)
+        parameters = partial(_parameters, tensors, origin)
+        self._layers: PackedLayers = layers(network, parameters, table, pool)
         self._idle: list[Workspace] = []  # the one used last at the end
         self._lock = Lock()
         self._gate = Gate()
@@ -161,14 +82,15 @@ class Executor:
     def acquire(self, n: int, height: int, width: int, keep: tuple[str, ...] = ()) -> Workspace:
         """A workspace that nobody else uses, until it is given to ``release``.
 
-        ``keep``: names of layers whose output stays readable after the run, in ``kept``.
+        ``keep``: names of layers whose maps are outputs, too, besides those of the heads.
         """
+        outputs = (*self.network.outputs, *keep)
         with self._lock:
             for i in reversed(range(len(self._idle))):
                 idle = self._idle[i]
-                if idle.input.shape[:3] == (n, height, width) and tuple(idle.kept) == keep:
+                if idle.input.shape[:3] == (n, height, width) and tuple(idle.outputs) == outputs:
                     return self._idle.pop(i)
-        return self._plan(n, height, width, keep)
+        return self._plan(n, height, width, outputs)
 
     def release(self, workspace: Workspace) -> None:
         with self._lock:
@@ -179,37 +101,41 @@ class Executor:
             ):
                 del self._idle[0]
 
-    def _plan(self, n: int, height: int, width: int, keep: tuple[str, ...]) -> Workspace:
-        program = Program()
-        outputs: dict[str, Value] = {}
-        border, layers = self.network.padding, self.network.layers
-        source = x = program.value(n, height + 2 * border, width + 2 * border, 3)
-        shapes = self.network.shapes(height, width)
-        for group in bands.groups(layers):
-            if self._may_band(group, keep) and (rows := bands.rows_of_a_band(group, shapes)):
-                y = program.value(n, *shapes[group[-1]])
-                bands.add(program, self._layers.add, layers, shapes, group, rows, x, y)
-                x = y
-                continue
-            for index in group:
-                program.layer, layer = index, layers[index]
-                y = program.value(n, *shapes[index])
-                self._layers.add(program, index, x, y)
-                x = y
-                if not isinstance(layer, graph.MaxPool):
-                    outputs[layer.name] = y
-        kept = {name: outputs[name] for name in keep}
-        for value in kept.values():
+    def _plan(self, n: int, height: int, width: int, outputs: tuple[str, ...]) -> Workspace:
+        program, network = Program(), self.network
+        layers, shapes = network.layers, network.shapes(height, width)
+        border = network.padding
+        source = program.value(n, height + 2 * border, width + 2 * border, 3)
+        maps = {INPUT: source}
+        read_whole = {*outputs, *(branch.source for branch in network.branches)}
+        start = 0
+        for branch in network.branches:
+            x = maps[branch.source]
+            part = range(start, start + len(branch.layers))
+            for group in bands.groups(layers, part):
+                may_band = self._layers.in_bands and read_whole.isdisjoint(
+                    layers[index].name for index in group[:-1]
+                )
+                rows = bands.rows_of_a_band(group, shapes) if may_band else 0
+                if rows:
+                    y = program.value(n, *shapes[group[-1]])
+                    bands.add(program, self._layers.add, layers, shapes, group, rows, x, y)
+                    x = maps[layers[group[-1]].name] = y
+                    continue
+                for index in group:
+                    program.layer, layer = index, layers[index]
+                    y = program.value(n, *shapes[index])
+                    self._layers.add(program, layer, x, y)
+                    x = maps[layer.name] = y
+            maps[branch.output] = x
+            start = part.stop
+        wanted = {name: maps[name] for name in outputs}
+        for value in wanted.values():
             value.last = len(program.steps)
         if border:
             # Zeroed once, when the arena is made, so no other value may ever lie there.
             source.last = len(program.steps)
-        return Workspace(program, source, x, kept, border)
-
-    def _may_band(self, group: range, keep: tuple[str, ...]) -> bool:
-        """Maps that outlive the run must be there as a whole."""
-        names = {getattr(self.network.layers[index], "name", None) for index in group}
-        return self._layers.in_bands and names.isdisjoint(keep)
+        return Workspace(program, source, wanted, border)
 
 
 # A fork may come while another thread holds a lock that only it could release.
@@ -230,7 +156,7 @@ def _parameters(
     tensors: Mapping[str, RawTensor], origin: str, name: str
 ) -> tuple[_kernels.Tensor, _kernels.Tensor]:
     def unpacked(name: str) -> _kernels.Tensor:
-        raw = tensors[name]
+        raw = tensors[name].floats()
         out, cin, kh, kw = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
         tensor = _kernels.Tensor.from_bytes(raw.data, raw.dtype, (out, cin, kh, kw))
         if not tensor.is_finite():
@@ -238,26 +164,3 @@ def _parameters(
         return tensor
 
     return unpacked(f"{name}.weight"), unpacked(f"{name}.bias")
-
-
-def _pack(
-    layer: graph.Layer, parameters: Parameters, table: _kernels.KernelTable
-) -> list[tuple[str, PackedLayer]]:
-    if isinstance(layer, graph.Conv):
-        weight, bias = parameters(layer.name)
-        if (layer.kernel, layer.stride) == (7, 2):
-            return [(layer.name, _kernels.Stem(table, weight, bias))]
-        return [(layer.name, _kernels.Conv(table, weight, bias, stride=layer.stride))]
-    if isinstance(layer, graph.Classifier):
-        classifier = _kernels.Classifier(table, *parameters(layer.name), padding=layer.padding)
-        return [(layer.name, classifier)]
-    if isinstance(layer, graph.MaxPool):
-        return []
-    parts = [parameters(f"{layer.name}.{part}") for part in ("squeeze", "expand1x1", "expand3x3")]
-    packed: list[tuple[str, PackedLayer]] = [
-        (layer.name, _kernels.Fire(table, *parts[0], *parts[1], *parts[2]))
-    ]
-    if layer.bypass == "complex":
-        name = f"{layer.name}.bypass"
-        packed.append((name, _kernels.Conv(table, *parameters(name), relu=False)))
-    return packed

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from sqznet import _kernels, _pixels, weights
-from sqznet.answers import Prediction, Predictions, checked_top
 from sqznet.engine import cpu
 from sqznet.engine.executor import Executor
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
 from sqznet.images import decoding
 from sqznet.images.preprocessing import Preprocessing, geometry
-from sqznet.network import graph
-from sqznet.weights.labels import Labels
-from sqznet.weights.labels import for_network as names_for
+from sqznet.network.layers import Network
+from sqznet.network.variants import Wiring
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -29,9 +28,10 @@ if TYPE_CHECKING:
 
 
 class Pipeline:
-    """A network with its weights, and the way of a photo through it. ``Model`` is its face.
+    """A network with its weights, and the way of a photo through it, whatever its heads are.
 
-    Besides what `Model` tells its users: ``executor``, ``checkpoint``.
+    Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
+    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, where its weights lie.
     """
 
     def __init__(
@@ -42,63 +42,21 @@ class Pipeline:
         isa: str | None = None,
         variant: str | None = None,
         preprocessing: Preprocessing | None = None,
-        labels: Labels | None = None,
-        wiring: graph.Wiring | None = None,
+        wiring: Wiring | None = None,
     ) -> None:
         table = cpu.kernel_table(isa)
         pool = _kernels.ThreadPool(cpu.thread_count(threads))
-        shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
         self.wiring = wiring or checkpoint.wiring
-        network = graph.network_for(
-            shapes, variant or checkpoint.variant, checkpoint.path, self.wiring
-        )
+        network = checkpoint.network(variant, self.wiring)
         self.preprocessing = preprocessing or checkpoint.preprocessing
         network.shapes(*self.preprocessing.size)
         self.variant = network.variant
-        self.num_classes = network.num_classes
-        self.labels = names_for(labels, checkpoint.labels, network.num_classes, checkpoint.path)
         self.threads = pool.threads
         self.isa = table.isa
         self._table = table.capsule()
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, table, pool)
         checkpoint.require_unchanged()
-
-    def __repr__(self) -> str:
-        return (
-            f"<sqznet.Model {self.variant}, {self.num_classes} classes, "
-            f"{self.isa}, {self.threads} thread{'s' if self.threads > 1 else ''}>"
-        )
-
-    @overload
-    def classify(
-        self, images: list[Any] | tuple[Any, ...], top: int = 5, fast_decode: bool = False
-    ) -> list[list[Prediction]]: ...
-
-    @overload
-    def classify(
-        self, images: decoding.ImageLike, top: int = 5, fast_decode: bool = False
-    ) -> list[Prediction]: ...
-
-    def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any:
-        """The ``top`` most likely classes, best first.
-
-        ``images`` is one image (a path, bytes, a binary file object, a PIL image or a uint8 array
-        H x W, H x W x 3 or H x W x 4), which gives a list of Predictions, or a list or tuple of
-        images, which gives a list of such lists. Raises ImageError if any cannot be read.
-
-        ``fast_decode`` lets large JPEG files be scaled down while they are decoded, never below
-        the size that they are resized to: quicker, but the scores change a little.
-        """
-        top = checked_top(top, self.num_classes)
-        if not isinstance(images, list | tuple):
-            return self._classify_group([self.decode(images, fast_decode)], top)[0]
-        answers: list[list[Prediction]] = []
-        for start in range(0, len(images), self.threads):
-            group = images[start : start + self.threads]
-            decoded = [self.decode(source, fast_decode) for source in group]
-            answers += self._classify_group(decoded, top)
-        return answers
 
     def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
         """The network's input for one image: float32 (1, 3, H, W), channels in its order.
@@ -114,33 +72,6 @@ class Pipeline:
         _kernels.export_nchw(pixels, _kernels.Tensor.over(x, x.shape))
         return x
 
-    def logits(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Class scores before softmax, float32 (N, num_classes), for preprocessed input.
-
-        ``x`` is float32 (N, 3, H, W) of any strides, N >= 0, H and W from the network's smallest
-        legal size up. Raises SqznetError for another dtype or shape and for values that are not
-        finite.
-        """
-        import numpy as np
-
-        if not isinstance(x, np.ndarray) or x.dtype != np.float32:
-            found = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
-            raise SqznetError(f"logits() needs a float32 array (N, 3, H, W), not {found}")
-        if x.ndim != 4 or x.shape[1] != 3:
-            raise SqznetError(f"logits() needs an array of shape (N, 3, H, W), not {x.shape}")
-        checked_top(1, self.num_classes)
-        n, _, height, width = x.shape
-        self.executor.network.shapes(height, width)
-        y = np.empty((n, self.num_classes), np.float32)
-        for start in range(0, n, self.threads):
-            group = x[start : start + self.threads]
-            with self.executor.workspace(len(group), height, width) as workspace:
-                if not _kernels.import_nchw(self.executor.pool, group, workspace.input):
-                    raise SqznetError("logits() needs finite values: x holds NaN or infinity")
-                workspace.run()
-                y[start : start + self.threads] = np.asarray(workspace.logits)[:, 0, 0]
-        return y
-
     def feature_maps(
         self, images: Sequence[Any], layers: Sequence[str] = ("fire9",), fast_decode: bool = False
     ) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
@@ -153,71 +84,50 @@ class Pipeline:
         """
         import numpy as np
 
-        known = self.executor.network.layer_names
+        network = self.executor.network
+        known = network.layer_names
         if missing := [name for name in layers if name not in known]:
             raise SqznetError(f"no layer {missing[0]!r}, expected one of {', '.join(known)}")
         keep = tuple(known[name] for name in layers)
         for start in range(0, len(images), self.threads):
             group = images[start : start + self.threads]
             decoded = [self.decode(source, fast_decode) for source in group]
-            size = self.preprocessing.size
-            with self.executor.workspace(len(decoded), *size, keep) as workspace:
-                for i, pixels in enumerate(decoded):
-                    self.feed(pixels, workspace.image(i))
-                workspace.run()
-                kept = {name: np.array(workspace.kept[known[name]]) for name in layers}
-                logits = np.array(workspace.logits)[:, 0, 0, : self.num_classes]
+            with self.passed(decoded, keep) as workspace:
+                maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
+                if network.num_classes:
+                    maps["logits"] = np.array(workspace.outputs["logits"])[:, 0, 0]
+                else:
+                    maps["logits"] = np.empty((len(decoded), 0), np.float32)
             for i in range(len(decoded)):
-                yield {name: kept[name][i] for name in layers} | {"logits": logits[i]}
+                yield {name: found[i] for name, found in maps.items()}
 
     def alone(self: Same) -> Same:
-        """The same model on the same packed weights, of which every caller uses one thread: its
-        own."""
+        """The same model on the same packed weights. Each caller runs it on its own thread only."""
         other = copy(self)
         other.executor = self.executor.alone()
         other.threads = 1
         return other
 
-    def classify_each(
-        self, sources: Sequence[Any], top: int, fast_decode: bool = False
-    ) -> list[list[Prediction] | SqznetError]:
-        """See ``Classifier``: one pass of the network for all sources that can be read."""
-        top = min(top, self.num_classes)
-        workspace = self.executor.acquire(len(sources), *self.preprocessing.size)
-        try:
-            answers: list[Any] = [None] * len(sources)
-            for row, source in enumerate(sources):
-                try:
-                    self.feed(self.decode(source, fast_decode), workspace.image(row))
-                except SqznetError as error:
-                    answers[row] = error
-            if None in answers:
-                workspace.run()
-                _kernels.softmax(self.executor.table, workspace.logits, workspace.logits)
-            return [
-                self.predictions(workspace, row, top) if answer is None else answer
-                for row, answer in enumerate(answers)
-            ]
-        finally:
-            self.executor.release(workspace)
-
-    def _classify_group(
-        self, decoded: Sequence[decoding.Pixels], top: int
-    ) -> list[list[Prediction]]:
-        with self.executor.workspace(len(decoded), *self.preprocessing.size) as workspace:
+    @contextmanager
+    def passed(
+        self, decoded: Sequence[decoding.Pixels], keep: tuple[str, ...] = ()
+    ) -> Iterator[Workspace]:
+        """A workspace through which these photos went; see ``Executor.acquire``."""
+        with self.executor.workspace(len(decoded), *self.preprocessing.size, keep) as workspace:
             for i, pixels in enumerate(decoded):
                 self.feed(pixels, workspace.image(i))
             workspace.run()
-            _kernels.softmax(self.executor.table, workspace.logits, workspace.logits)
-            return [self.predictions(workspace, i, top) for i in range(len(decoded))]
+            yield workspace
 
     def decode(self, source: Any, fast: bool) -> decoding.Pixels:
         return decoding.decode(source, self.resized if fast else None)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
+        """The size that a photo of this height and width is resized to, before any crop."""
         return geometry(self.preprocessing, height, width)[:2]
 
     def feed(self, pixels: decoding.Pixels, x: _kernels.Tensor) -> None:
+        """Resize and normalize a photo into ``x`` (1, H, W, 3), the network's input."""
         pre = self.preprocessing
         resized_h, resized_w, top, left = geometry(pre, pixels.height, pixels.width)
         _pixels.resize_normalize(
@@ -236,16 +146,10 @@ class Pipeline:
             self._table,
         )
 
-    def predictions(self, workspace: Workspace, row: int, top: int) -> list[Prediction]:
-        return Predictions(
-            Prediction(self.labels[index], score, index)
-            for index, score in workspace.logits.top_k(row, top)
-        )
-
 
 def _executor(
     checkpoint: weights.Checkpoint,
-    network: graph.Network,
+    network: Network,
     table: _kernels.KernelTable,
     pool: _kernels.ThreadPool,
 ) -> Executor:

@@ -9,27 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sqznet import _kernels
 
 Shape = tuple[int, int, int, int]
+Dtype = Literal["float32", "int32", "int8", "uint8"]
+
+ITEM_BYTES: Mapping[Dtype, int] = {"float32": 4, "int32": 4, "int8": 1, "uint8": 1}
+LINE = 64  # bytes of a cache line
 
 
 class Value:
-    """A map between layers: its NHWC shape and the steps that use it first and last."""
+    """A map between layers, or scratch memory of one: its NHWC shape and element type, and the
+    steps that use it first and last."""
 
-    def __init__(self, shape: Shape, first: int, last: int) -> None:
+    def __init__(self, shape: Shape, dtype: Dtype, first: int, last: int) -> None:
         self.shape = shape
+        self.dtype = dtype
         self.first = first
         self.last = last
-        self.offset = 0  # in the arena, until `Program.allocate` says it
+        self.offset = 0  # bytes into the arena, once `Program.allocate` has found a place
 
     @property
-    def floats(self) -> int:
+    def nbytes(self) -> int:
+        """What it takes of the arena: whole cache lines, so that every value starts on one."""
         n, h, w, c = self.shape
-        # Whole cache lines, so that every map starts on one.
-        return -(-n * h * w * c // 16) * 16
+        return -(-n * h * w * c * ITEM_BYTES[self.dtype] // LINE) * LINE
 
     def rows(self, image: int, first: int, stop: int) -> Rows:
         return Rows(self, image, first, stop)
@@ -44,6 +50,10 @@ class Rows(NamedTuple):
     stop: int
 
     @property
+    def dtype(self) -> Dtype:
+        return self.value.dtype
+
+    @property
     def shape(self) -> Shape:
         _, _, w, c = self.value.shape
         return 1, self.stop - self.first, w, c
@@ -54,7 +64,8 @@ class Rows(NamedTuple):
     @property
     def offset(self) -> int:
         _, h, w, c = self.value.shape
-        return self.value.offset + (self.image * h + self.first) * w * c
+        row = w * c * ITEM_BYTES[self.dtype]
+        return self.value.offset + (self.image * h + self.first) * row
 
 
 Operand = Value | Rows
@@ -76,11 +87,15 @@ class Program:
         self.layers: list[int] = []  # of each step
         self.layer = 0
 
-    def value(self, *shape: int) -> Value:
+    def value(self, *shape: int, dtype: Dtype = "float32") -> Value:
         n, h, w, c = shape
         now = len(self.steps)
-        self.values.append(Value((n, h, w, c), now, now))
+        self.values.append(Value((n, h, w, c), dtype, now, now))
         return self.values[-1]
+
+    def scratch(self, nbytes: int) -> Value:
+        """Memory for the step that is appended next, of ``nbytes`` or more."""
+        return self.value(1, 1, max(1, -(-nbytes // LINE)), LINE, dtype="uint8")
 
     def step(self, bind: Bind, *operands: Operand) -> None:
         for operand in operands:
@@ -90,43 +105,37 @@ class Program:
         self.layers.append(self.layer)
 
     def allocate(self) -> int:
-        """Offsets for all values, first fit, largest first; returns the arena's size in floats."""
+        """Offsets for all values, first fit, largest first; returns the arena's size in bytes."""
         placed: list[Value] = []
-        for value in sorted(self.values, key=lambda v: -v.floats):
+        for value in sorted(self.values, key=lambda v: -v.nbytes):
             value.offset = 0
             for other in sorted(placed, key=lambda v: v.offset):
                 overlap_in_time = value.first <= other.last and other.first <= value.last
-                if overlap_in_time and value.offset + value.floats > other.offset:
-                    value.offset = max(value.offset, other.offset + other.floats)
+                if overlap_in_time and value.offset + value.nbytes > other.offset:
+                    value.offset = max(value.offset, other.offset + other.nbytes)
             placed.append(value)
-        return max(v.offset + v.floats for v in placed)
+        return max(v.offset + v.nbytes for v in placed)
 
 
 class Workspace:
     """The memory and the steps for ``n`` images of one size. Used by one caller at a time.
 
-    ``logits``: what the last layer gives, (N, 1, 1, classes); the last fire's map of a network
-    without a classifier.
+    ``outputs``: maps (N, H, W, C) that outlive the run, by name: those of the heads, such as
+    "logits" (N, 1, 1, classes), and of layers that were asked for.
 
-    ``border``: pixels around each image that belong to the source and stay zero. ``kept``: maps
-    (N, H, W, C) that outlive the run, by their layer's name. ``steps`` and ``operands``, the
-    tensors of each, are for who looks at the steps one by one.
+    ``border``: pixels around each image that belong to the source and stay zero. ``steps`` and
+    ``operands``, the tensors of each, are for who looks at the steps one by one.
     """
 
     def __init__(
-        self,
-        program: Program,
-        source: Value,
-        logits: Value,
-        kept: Mapping[str, Value],
-        border: int,
+        self, program: Program, source: Value, outputs: Mapping[str, Value], border: int
     ) -> None:
-        arena = _kernels.Tensor((1, 1, 1, program.allocate()))
+        self.nbytes = program.allocate()
+        arena = _kernels.Tensor((1, 1, self.nbytes // LINE, LINE), "uint8")
 
         def tensor(operand: Operand) -> _kernels.Tensor:
-            return arena.part(operand.offset, operand.shape)
+            return arena.part(operand.offset, operand.shape, operand.dtype)
 
-        self.nbytes = arena.shape[3] * 4
         self.operands = [list(map(tensor, operands)) for _, operands in program.steps]
         self.steps: list[Run] = [
             bind(*tensors) for (bind, _), tensors in zip(program.steps, self.operands, strict=True)
@@ -136,16 +145,16 @@ class Workspace:
         self._source = tensor(source)
         self._border = border
         self.input = self._source.inside(border)
-        self.logits = tensor(logits)
-        self.kept = {name: tensor(value) for name, value in kept.items()}
+        self.outputs = {name: tensor(value) for name, value in outputs.items()}
 
     def image(self, index: int) -> _kernels.Tensor:
         """The input of one image, (1, H, W, 3)."""
         _, h, w, c = self._source.shape
-        return self._source.part(index * h * w * c, (1, h, w, c)).inside(self._border)
+        offset = index * h * w * c * ITEM_BYTES[self._source.dtype]
+        return self._source.part(offset, (1, h, w, c), self._source.dtype).inside(self._border)
 
     def run(self) -> None:
-        """From ``input`` (N, H, W, 3) to ``logits`` (N, 1, 1, classes)."""
+        """From ``input`` (N, H, W, 3) to ``outputs``."""
         self._run()
 
     def by_layer(self) -> Iterator[tuple[int, list[Run]]]:

@@ -7,14 +7,14 @@ whose error is far below one step of eight bits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from functools import partial
 
 from sqznet import _kernels
-from sqznet.engine.executor import Parameters
+from sqznet.engine.float_layers import Parameters
 from sqznet.engine.program import Operand, Program
-from sqznet.network import graph
+from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
 from sqznet.weights.checkpoint import Quantization
 
 
@@ -26,70 +26,69 @@ class RoundedLayers:
     def __init__(
         self,
         activations: Mapping[str, tuple[Quantization, ...]],
-        network: graph.Network,
+        network: Network,
         parameters: Parameters,
         table: _kernels.KernelTable,
         pool: _kernels.ThreadPool,
     ) -> None:
         self._activations = activations
-        self._network = network
+        self._first = network.layers[0]
         self._table = table
         self._pool = pool
         self._convs: dict[str, _kernels.Conv] = {}
         for layer in network.layers:
-            for name in _convolutions(layer):
-                self._convs[name] = _kernels.Conv(
-                    table,
-                    *parameters(name),
-                    stride=layer.stride if isinstance(layer, graph.Conv) else 1,
-                    relu=not name.endswith(".bypass"),
-                )
+            for tensor in layer.tensors(1):
+                name, _, kind = tensor.rpartition(".")
+                if kind == "weight":
+                    relu, (weight, bias) = not name.endswith(".bypass"), parameters(name)
+                    stride = layer.window.stride
+                    self._convs[name] = _kernels.Conv(table, weight, bias, stride=stride, relu=relu)
 
-    def add(self, program: Program, index: int, x: Operand, y: Operand, above: int = 0) -> None:
-        layer = self._network.layers[index]
-        if index == 0:
+    def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
+        if layer is self._first:
             self._round(program, "input", x)
-        if isinstance(layer, graph.Conv):
-            self._conv(program, layer.name, x, y)
-        elif isinstance(layer, graph.MaxPool):
-            pool = partial(_kernels.bind_max_pool, self._table, self._pool)
-            program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
-            # Behind the first layer, features.0, stands its ReLU, features.1.
-            self._round(program, f"features.{index + 1}", y)
-        elif isinstance(layer, graph.Fire):
-            self._fire(program, layer, x, y)
-        else:
-            x = _padded(program, x, layer.padding)
-            maps = program.value(*x.shape[:3], layer.classes)
-            self._conv(program, layer.name, x, maps)
-            program.step(partial(partial, _average), maps, y)
-            self._round(program, "average", y)
+        _ADD[type(layer)](self, program, layer, x, y)
 
     def on(self, pool: _kernels.ThreadPool) -> RoundedLayers:
         other = copy(self)
         other._pool = pool
         return other
 
-    def _fire(self, program: Program, fire: graph.Fire, x: Operand, y: Operand) -> None:
+    def _stem(self, program: Program, layer: Conv, x: Operand, y: Operand) -> None:
+        self._conv(program, layer.name, x, y)
+
+    def _max_pool(self, program: Program, layer: MaxPool, x: Operand, y: Operand) -> None:
+        bind = partial(_kernels.bind_max_pool, self._table, self._pool, ceil_mode=layer.ceil_mode)
+        program.step(bind, x, y)
+        self._round(program, layer.name, y)
+
+    def _classifier(self, program: Program, layer: Classifier, x: Operand, y: Operand) -> None:
+        x = _padded(program, x, layer.padding)
+        maps = program.value(*x.shape[:3], layer.classes)
+        self._conv(program, layer.name, x, maps)
+        program.step(partial(partial, _average), maps, y)
+        self._round(program, "average", y)
+
+    def _fire(self, program: Program, layer: Fire, x: Operand, y: Operand) -> None:
         size = x.shape[:3]
 
         def conv(part: str, x: Operand, channels: int) -> Operand:
-            return self._conv(program, f"{fire.name}.{part}", x, program.value(*size, channels))
+            return self._conv(program, f"{layer.name}.{part}", x, program.value(*size, channels))
 
-        squeezed = conv("squeeze", x, fire.squeeze)
-        ones = conv("expand1x1", squeezed, fire.expand1x1)
-        threes = conv("expand3x3", _padded(program, squeezed, 1), fire.expand3x3)
+        squeezed = conv("squeeze", x, layer.squeeze)
+        ones = conv("expand1x1", squeezed, layer.expand1x1)
+        threes = conv("expand3x3", _padded(program, squeezed, 1), layer.expand3x3)
         program.step(partial(partial, _concat), ones, threes, y)
-        self._round(program, f"{fire.name}.concat", y)
-        if fire.bypass is not None:
-            if fire.bypass == "complex":
-                x = conv("bypass", x, fire.channels)
+        self._round(program, f"{layer.name}.concat", y)
+        if layer.bypass is not None:
+            if layer.bypass == "complex":
+                x = conv("bypass", x, layer.channels)
             program.step(partial(_kernels.bind_add, self._table, self._pool), x, y, y)
-            self._round(program, f"{fire.name}.add", y)
+            self._round(program, f"{layer.name}.add", y)
 
     def _conv(self, program: Program, name: str, x: Operand, y: Operand) -> Operand:
         conv, (n, h, w, _) = self._convs[name], x.shape
-        scratch = program.value(1, 1, 1, max(1, conv.scratch(n, h, w, self._pool.threads)))
+        scratch = program.scratch(conv.scratch(n, h, w, self._pool.threads))
         program.step(partial(conv.bind, self._pool), x, scratch, y)
         return self._round(program, name, y)
 
@@ -99,13 +98,12 @@ class RoundedLayers:
         return x
 
 
-def _convolutions(layer: graph.Layer) -> list[str]:
-    if isinstance(layer, graph.MaxPool):
-        return []
-    if not isinstance(layer, graph.Fire):
-        return [layer.name]
-    bypass = ["bypass"] if layer.bypass == "complex" else []
-    return [f"{layer.name}.{part}" for part in ("squeeze", "expand1x1", "expand3x3", *bypass)]
+_ADD: Mapping[type, Callable[..., None]] = {
+    Conv: RoundedLayers._stem,
+    MaxPool: RoundedLayers._max_pool,
+    Fire: RoundedLayers._fire,
+    Classifier: RoundedLayers._classifier,
+}
 
 
 def _padded(program: Program, x: Operand, border: int) -> Operand:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqznet.batch.photos import in_order
 from sqznet.errors import SqznetError
 from sqznet.images.finding import Found
-from sqznet.network.graph import Fire
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,9 +33,7 @@ class FileVector(NamedTuple):
 def length(model: Pipeline) -> int:
     """How many numbers a vector has, the layer's channels: 512, fewer of a pruned network."""
     network = model.executor.network
-    name = network.layer_names[LAYER]
-    fire = next(layer for layer in network.layers if isinstance(layer, Fire) and layer.name == name)
-    return fire.channels
+    return network.channels(network.layer_names[LAYER])
 
 
 def embed(model: Pipeline, images: Any, normalize: bool, fast_decode: bool) -> Vectors:

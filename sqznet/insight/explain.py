@@ -10,7 +10,7 @@ from sqznet.insight import painting
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sqznet.engine.pipeline import Pipeline
+    from sqznet.engine.classification import Classification
     from sqznet.insight.heatmap import Box, Evidence
 
 #: As many scores fit beside a photo.
@@ -32,7 +32,7 @@ _LEGEND = 88
 
 
 def draw(
-    model: Pipeline, source: Any, label: str | int | None = None, top: int = 5
+    model: Classification, source: Any, label: str | int | None = None, top: int = 5
 ) -> tuple[Image.Image, Box | None]:
     """A picture (RGB) that explains what a model says of one photo, and the box in it.
 
@@ -106,7 +106,7 @@ def _draw_box(photo: Image.Image, box: Box, scale: float) -> None:
     painting.write(pen, (left + _TAG, upper + high // 2), text, _TEXT, _INK, "lm")
 
 
-def _panel(model: Pipeline, evidence: Evidence, index: int, top: int) -> Image.Image:
+def _panel(model: Classification, evidence: Evidence, index: int, top: int) -> Image.Image:
     """The class's name, a bar for each of the likeliest, and what the colours mean."""
     from PIL import Image, ImageDraw
 

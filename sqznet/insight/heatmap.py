@@ -17,10 +17,10 @@ import numpy.typing as npt
 from sqznet import _kernels
 from sqznet.errors import SqznetError, printable
 from sqznet.images import decoding
-from sqznet.network import graph
+from sqznet.network.layers import Network
 
 if TYPE_CHECKING:
-    from sqznet.engine.pipeline import Pipeline
+    from sqznet.engine.classification import Classification
     from sqznet.weights import RawTensor
 
     Floats = npt.NDArray[np.float32]
@@ -93,7 +93,7 @@ class Evidence:
     Raises ImageError if the photo cannot be read.
     """
 
-    def __init__(self, model: Pipeline, source: Any) -> None:
+    def __init__(self, model: Classification, source: Any) -> None:
         if model.num_classes == 0:
             raise SqznetError("these weights have no classifier, so there is nothing to explain")
         self._pixels = decoding.decode(source)
@@ -211,7 +211,7 @@ class Evidence:
         return (height, resized_h, top, pre.size[0]), (width, resized_w, left, pre.size[1])
 
 
-def boxes(model: Pipeline, source: Any, top: int) -> list[Box]:
+def boxes(model: Classification, source: Any, top: int) -> list[Box]:
     """The boxes of the `top` likeliest classes; see ``Model.localize``."""
     evidence = Evidence(model, source)
     found = [evidence.box(index) for index in evidence.ranking[:top]]
@@ -227,10 +227,9 @@ def _picture(pixels: decoding.Pixels, side: int) -> npt.NDArray[np.uint8]:
 
 def _row(tensor: RawTensor, index: int) -> Floats:
     """float32 (channels,): one class's part of the weights, or of the biases."""
-    size = tensor.data.nbytes // tensor.shape[0]
-    row = tensor.data[index * size : (index + 1) * size]
+    row = tensor.channel(index).floats()
     channels = tensor.shape[1] if len(tensor.shape) > 1 else 1
-    return np.array(_kernels.Tensor.from_bytes(row, tensor.dtype, (1, channels, 1, 1))).ravel()
+    return np.array(_kernels.Tensor.from_bytes(row.data, row.dtype, (1, channels, 1, 1))).ravel()
 
 
 def _scaled(cells: Floats) -> Floats:
@@ -238,16 +237,13 @@ def _scaled(cells: Floats) -> Floats:
     return cells / peak if peak > 0 else cells
 
 
-def _cell_grid(network: graph.Network) -> tuple[float, int]:
+def _cell_grid(network: Network) -> tuple[float, int]:
     """The middle of the last map's first cell, and the cells' distance, in pixels of the input."""
     middle, step = 0.5, 1
-    for layer in network.layers:
-        if isinstance(layer, graph.Conv):
-            middle += step * ((layer.kernel - 1) / 2 - layer.padding)
-            step *= layer.stride
-        elif isinstance(layer, graph.MaxPool):
-            middle += step
-            step *= 2
+    for layer in network.trunk:
+        kernel, stride, padding = layer.window
+        middle += step * ((kernel - 1) / 2 - padding)
+        step *= stride
     return middle, step
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqznet.errors import SqznetError, WeightsError, printable
 from sqznet.images.preprocessing import Preprocessing
-from sqznet.network.graph import Wiring
+from sqznet.network.variants import Wiring
 from sqznet.weights.metadata import compact
 
 if TYPE_CHECKING:
@@ -64,11 +64,13 @@ class Backbone:
 
 def fingerprint(checkpoint: Checkpoint) -> str:
     """The SHA-256, in hex, of a network's weights, in whatever file they lie: of every tensor in
-    the order of the names, first a line of JSON ([name, element type, shape]), then its bytes; and
-    of how activations are rounded, as a last line, where they are."""
+    the order of the names, first a line of JSON ([name, element type, shape]), then its bytes, both
+    as float32 where it is int8; and of how activations are rounded, as a last line, where they
+    are."""
     checkpoint.require_unchanged()
     digest = sha256()
-    for name, tensor in sorted(checkpoint.tensors.items()):
+    for name, stored in sorted(checkpoint.tensors.items()):
+        tensor = stored.floats()
         digest.update(f"{compact([name, tensor.dtype, tensor.shape])}\n".encode())
         digest.update(tensor.data)
     if checkpoint.activations:

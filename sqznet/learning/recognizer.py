@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -322,14 +322,14 @@ def _described(model: Model, both: bool, source: Any) -> Floats | ImageError:
     return describe(model, [pixels, mirror_image(pixels)] if both else [pixels])[None]
 
 
-def load_as_model(
+def load_recognizer(
     path: str | os.PathLike[str],
     backbone: WeightsLike,
     threads: int | None,
     isa: str | None,
     stated: Iterable[object],
-) -> Model:
-    """A Recognizer, as `sqznet.load` gives it to whoever classifies and need not know which it is.
+) -> Recognizer:
+    """The Recognizer in a file, as `sqznet.load` gives it.
 
     ``stated``: what says how weights are to be used; a recognizer's file says that itself.
     """
@@ -338,7 +338,7 @@ def load_as_model(
             f"{decoding.describe(path)} is a recognizer, which says itself how its network is fed, "
             "wired and labelled; expected nothing but threads, isa and backbone"
         )
-    return cast(Model, Recognizer.load(path, backbone=backbone, threads=threads, isa=isa))
+    return Recognizer.load(path, backbone=backbone, threads=threads, isa=isa)
 
 
 def _listed(images: Any) -> list[Any]:

@@ -6,13 +6,21 @@ kernel height, kernel width), as in the field's papers; results are float64.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sqznet.network import graph
+from sqznet.network.layers import (
+    INPUT,
+    Classifier,
+    Conv,
+    Fire,
+    MaxPool,
+    Network,
+    pooled_size,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -34,7 +42,7 @@ def relu(x: Array) -> Array:
 def max_pool(x: Any, ceil_mode: bool) -> Array:
     """3x3 windows with stride 2, without padding; ceil mode clips the last window to the map."""
     x = np.asarray(x, np.float64)
-    sizes = [graph.MaxPool(ceil_mode).output_size(side) for side in x.shape[2:]]
+    sizes = [pooled_size(side, ceil_mode) for side in x.shape[2:]]
     pad = [max(0, 2 * (out - 1) + 3 - side) for out, side in zip(sizes, x.shape[2:], strict=True)]
     x = np.pad(x, ((0, 0), (0, 0), (0, pad[0]), (0, pad[1])), constant_values=-np.inf)
     windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3))[:, :, ::2, ::2]
@@ -61,38 +69,52 @@ def softmax(logits: Any) -> Array:
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
-def forward(network: graph.Network, tensors: Mapping[str, Any], x: Any) -> Array:
+def forward(network: Network, tensors: Mapping[str, Any], x: Any) -> Array:
     """Logits (N, classes) of a whole network for preprocessed input (N, 3, H, W)."""
-    last = network.layers[-1]
-    assert isinstance(last, graph.Classifier)
-    return layer_outputs(network, tensors, x)[last.name]
+    return layer_outputs(network, tensors, x)["logits"]
 
 
-def layer_outputs(network: graph.Network, tensors: Mapping[str, Any], x: Any) -> dict[str, Array]:
-    """What every layer but the pools gives, by its name: (N, C, H, W), at the end (N, classes)."""
+def layer_outputs(network: Network, tensors: Mapping[str, Any], x: Any) -> dict[str, Array]:
+    """What every layer and every head gives, by name: maps (N, C, H, W), logits (N, classes)."""
+    maps = {INPUT: np.asarray(x, np.float64)}
+    for branch in network.branches:
+        y = maps[branch.source]
+        for layer in branch.layers:
+            y = maps[layer.name] = _OPERATIONS[type(layer)](layer, tensors, y)
+        maps[branch.output] = y
+    return maps
 
-    def pair(name: str) -> tuple[Any, Any]:
-        return tensors[f"{name}.weight"], tensors[f"{name}.bias"]
 
-    outputs: dict[str, Array] = {}
-    x = np.asarray(x, np.float64)
-    for layer in network.layers:
-        if isinstance(layer, graph.Conv):
-            weight, bias = pair(layer.name)
-            x = relu(conv2d(x, weight, bias, layer.stride, layer.padding))
-        elif isinstance(layer, graph.MaxPool):
-            x = max_pool(x, layer.ceil_mode)
-        elif isinstance(layer, graph.Classifier):
-            weight, bias = pair(layer.name)
-            x = classifier(x, weight, bias, layer.padding)
-        else:
-            parts = [pair(f"{layer.name}.{p}") for p in ("squeeze", "expand1x1", "expand3x3")]
-            y = fire(x, *parts)
-            if layer.bypass == "simple":
-                y = y + x
-            elif layer.bypass == "complex":
-                y = y + conv2d(x, *pair(f"{layer.name}.bypass"))
-            x = y
-        if not isinstance(layer, graph.MaxPool):
-            outputs[layer.name] = np.asarray(x)
-    return outputs
+def _pair(tensors: Mapping[str, Any], name: str) -> tuple[Any, Any]:
+    return tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+
+
+def _conv(layer: Conv, tensors: Mapping[str, Any], x: Array) -> Array:
+    weight, bias = _pair(tensors, layer.name)
+    return relu(conv2d(x, weight, bias, layer.stride, layer.padding))
+
+
+def _max_pool(layer: MaxPool, tensors: Mapping[str, Any], x: Array) -> Array:
+    return max_pool(x, layer.ceil_mode)
+
+
+def _fire(layer: Fire, tensors: Mapping[str, Any], x: Array) -> Array:
+    parts = ("squeeze", "expand1x1", "expand3x3")
+    y = fire(x, *(_pair(tensors, f"{layer.name}.{part}") for part in parts))
+    if layer.bypass == "simple":
+        return y + x
+    if layer.bypass == "complex":
+        return y + conv2d(x, *_pair(tensors, f"{layer.name}.bypass"))
+    return y
+
+
+def _classifier(layer: Classifier, tensors: Mapping[str, Any], x: Array) -> Array:
+    return classifier(x, *_pair(tensors, layer.name), layer.padding)
+
+
+_OPERATIONS: Mapping[type, Callable[..., Array]] = {
+    Conv: _conv,
+    MaxPool: _max_pool,
+    Fire: _fire,
+    Classifier: _classifier,
+}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.files.part_file import write_file
-from sqznet.network import graph
 from sqznet.weights import metadata, writers
 from sqznet.weights.checkpoint import element_count
 from sqznet.weights.labels import for_network
@@ -57,8 +56,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     if _is_same_file(path, target):
         raise SqznetError(f"{name} is the file to be converted; expected another name to write to")
     checkpoint = weights.read(path)
-    shapes = {key: tensor.shape for key, tensor in checkpoint.tensors.items()}
-    network = graph.network_for(shapes, checkpoint.variant, checkpoint.path, checkpoint.wiring)
+    network = checkpoint.network()
     if network.num_classes == 0 and format_name == "onnx":
         raise WeightsError(f"{checkpoint.path}: has no classifier, which an ONNX file ends in")
     try:
@@ -74,7 +72,8 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         for key, text in checkpoint.metadata.items()
         if not key.startswith(metadata.PREFIX)
     }
-    complete = checkpoint._replace(metadata={**others, **stated})
+    tensors = {key: tensor.floats() for key, tensor in checkpoint.tensors.items()}
+    complete = checkpoint._replace(tensors=tensors, metadata={**others, **stated})
     content = writers.encode(format_name, complete, network)
     checkpoint.require_unchanged()
     try:
@@ -87,7 +86,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         path=name,
         format=format_name,
         variant=network.variant,
-        parameters=sum(element_count(shape) for shape in shapes.values()),
+        parameters=sum(element_count(tensor.shape) for tensor in checkpoint.tensors.values()),
         nbytes=len(content),
         warnings=(_NOT_ROUNDED,) if checkpoint.activations else (),
     )

@@ -16,7 +16,8 @@ from math import prod
 
 from sqznet.errors import WeightsError
 from sqznet.images.preprocessing import PRESETS
-from sqznet.network.graph import TOPOLOGIES, Shape, Wiring
+from sqznet.network.layers import Shape
+from sqznet.network.variants import TOPOLOGIES, Wiring
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqznet import weights
 from sqznet.images.preprocessing import Preprocessing, preset_name
-from sqznet.network import graph
+from sqznet.network import variants
 from sqznet.weights import known, labels
 from sqznet.weights.checkpoint import Checkpoint, element_count
 from sqznet.weights.locate import WeightsLike, locate
@@ -71,12 +71,11 @@ def identify(source: WeightsLike) -> Identity:
     path = locate(source)
     checkpoint = weights.read(path)
     data = open_file(path).view
-    shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
-    network = graph.network_for(shapes, checkpoint.variant, checkpoint.path, checkpoint.wiring)
+    network = checkpoint.network()
     published = known.find(data, checkpoint.format)
     name = published.name if published else None
     names, warnings = _labels(checkpoint, network.num_classes)
-    base = next(base for base in graph.TOPOLOGIES if network.variant.startswith(base))
+    base = next(base for base in variants.TOPOLOGIES if network.variant.startswith(base))
     warnings += _misnomers(os.path.basename(checkpoint.path), name, base)
     default = f"the default for {checkpoint.format} files"
     stated = ("conv1_padding", "conv10_padding", "ceil_mode", "softmax", "preprocessing")
@@ -86,8 +85,8 @@ def identify(source: WeightsLike) -> Identity:
         bytes=data.nbytes,
         format=checkpoint.format,
         variant=network.variant,
-        bypass=graph.BYPASSES[network.variant.removeprefix(base)],
-        parameters=sum(map(element_count, shapes.values())),
+        bypass=variants.BYPASSES[network.variant.removeprefix(base)],
+        parameters=sum(element_count(tensor.shape) for tensor in checkpoint.tensors.values()),
         precision=_precision(checkpoint),
         classes=network.num_classes,
         labels=names,
@@ -106,7 +105,9 @@ def identify(source: WeightsLike) -> Identity:
 def _precision(checkpoint: Checkpoint) -> str:
     grids = [grid for roundings in checkpoint.activations.values() for grid in roundings]
     if not grids:
-        return ", ".join(sorted({tensor.dtype for tensor in checkpoint.tensors.values()}))
+        # int8 weights are used as float32; why is among the reasons.
+        dtypes = {tensor.dtype for tensor in checkpoint.tensors.values()}
+        return ", ".join(sorted({"float32" if dtype == "int8" else dtype for dtype in dtypes}))
     is_int8 = max(grid.high - grid.low for grid in grids) < 256
     return f"{'int8' if is_int8 else 'integer'} weights and activations"
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
-from sqznet.network.graph import MAX_PADDING, Wiring
+from sqznet.network.variants import MAX_PADDING, Wiring
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, plain_names
 from sqznet.weights.mapped import WeightsFile
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from sqznet.network.graph import TOPOLOGIES
+from sqznet.network.variants import TOPOLOGIES
 
 _FIRST_FIRE = 2
 
@@ -30,9 +30,9 @@ _LAST = ("conv10", "conv_final")
 def torchvision_name(layer: str, base: str) -> str | None:
     """What torchvision calls a layer of Caffe's name, such as ``"features.3.squeeze"``.
 
-    ``base`` is a key of ``graph.TOPOLOGIES``. None if the name is no convolution of a SqueezeNet.
-    The parts of a name may be joined by ``/``, ``_`` or ``-``; the convolution of a complex bypass
-    around fire N is called ``fireN/bypass`` or ``bypass_fireN``.
+    ``base`` is a key of ``variants.TOPOLOGIES``. None if the name is no convolution of a
+    SqueezeNet. The parts of a name may be joined by ``/``, ``_`` or ``-``; the convolution of a
+    complex bypass around fire N is called ``fireN/bypass`` or ``bypass_fireN``.
     """
     if layer == _FIRST:
         return "features.0"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqznet.errors import WeightsError, shown
-from sqznet.network.graph import SIMPLE_BYPASS, TOPOLOGIES, Wiring
+from sqznet.network.variants import SIMPLE_BYPASS, TOPOLOGIES, Wiring
 
 INPUT = "an input"
 CONV = "a convolution"
@@ -59,7 +59,7 @@ class Recognised:
     """A SqueezeNet found in layers.
 
     names: torchvision's name by the convolution's own.
-    variant: one of `graph.VARIANTS`.
+    variant: one of `variants.VARIANTS`.
     wiring: as the layers have it.
     """
 
@@ -96,7 +96,7 @@ class _Node:
 
 @dataclass(frozen=True)
 class _Fire:
-    """The four convolutions of a fire; `bypass` is one, or None; `kind` as in `graph.Fire`."""
+    """The four convolutions of a fire; `bypass` is one, or None; `kind` as in `variants.Fire`."""
 
     squeeze: _Node
     expand1x1: _Node

@@ -167,7 +167,7 @@ def test_a_wrong_network_is_noticed(
 
     def wrong(self: Workspace) -> None:
         right(self)
-        nudged(np.asarray(self.logits))
+        nudged(np.asarray(self.outputs["logits"]))
 
     monkeypatch.setattr(Workspace, "run", wrong)
     assert run("--isa", "scalar") == 1

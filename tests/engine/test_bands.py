@@ -13,7 +13,8 @@ from hypothesis import given
 import sqznet
 from sqznet import _kernels
 from sqznet.engine import bands
-from sqznet.network import graph, reference
+from sqznet.network import reference, variants
+from sqznet.network.layers import Conv, Fire, Layer, MapShape, MaxPool
 
 from ..support import networks
 from ..support.kernel_cases import examples
@@ -23,22 +24,21 @@ Array = Any
 
 
 @st.composite
-def groups(draw: st.DrawFn) -> tuple[list[graph.Layer], list[int]]:
+def groups(draw: st.DrawFn) -> tuple[list[Layer], list[int]]:
     """Layers that end with a pool, and the heights of the first one's input and of all outputs."""
-    stem = [draw(st.sampled_from((graph.Conv("stem", 4, 3), graph.Conv("stem", 4, 7))))]
-    fires = [graph.Fire(f"fire{i}", 1, 2, 2) for i in range(draw(st.integers(0, 4)))]
-    layers = [*draw(st.sampled_from((stem, []))), *fires, graph.MaxPool(draw(st.booleans()))]
+    stem = [draw(st.sampled_from((Conv("stem", 4, 3), Conv("stem", 4, 7))))]
+    fires = [Fire(f"fire{i}", 1, 2, 2) for i in range(draw(st.integers(0, 4)))]
+    layers = [*draw(st.sampled_from((stem, []))), *fires, MaxPool("pool", draw(st.booleans()))]
     heights = [draw(st.integers(9, 80))]
     for layer in layers:
-        known = isinstance(layer, graph.Conv | graph.MaxPool)
-        heights.append(layer.output_size(heights[-1]) if known else heights[-1])
+        heights.append(layer.output_shape((heights[-1], 9, 9))[0])
     return layers, heights
 
 
 @given(group=groups(), rows=st.integers(1, 20))
 @examples(300)
 def test_every_row_is_written_once_and_read_while_it_is_there(
-    group: tuple[list[graph.Layer], list[int]], rows: int
+    group: tuple[list[Layer], list[int]], rows: int
 ) -> None:
     layers, heights = group
     if min(heights) < 1:
@@ -63,7 +63,7 @@ def test_every_row_is_written_once_and_read_while_it_is_there(
 def banded(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Every group that ends with a pool goes by bands of this many rows."""
 
-    def rows_of_a_band(group: range, shapes: list[graph.Shape]) -> int:
+    def rows_of_a_band(group: range, shapes: list[MapShape]) -> int:
         pooled = shapes[group[-1]][0]
         return rows if shapes[group[0]][0] > pooled > rows else 0
 
@@ -79,7 +79,7 @@ def test_against_the_reference(
 ) -> None:
     made = networks.tensors(base, bypass=bypass, seed=data.draw(st.integers(0, 1000)))
     variant = f"{base}_{bypass}_bypass" if bypass else base
-    wiring = graph.Wiring(
+    wiring = variants.Wiring(
         conv1_padding=data.draw(st.integers(0, 3)), ceil_mode=data.draw(st.booleans())
     )
     network = networks.network(made, variant, wiring)
@@ -117,7 +117,9 @@ def test_bands_do_run_and_depend_neither_on_threads_nor_on_the_batch(
 
 def test_nothing_is_left_of_the_input_before(monkeypatch: pytest.MonkeyPatch) -> None:
     made = networks.tensors("squeezenet1_0", bypass="simple")
-    network = networks.network(made, "squeezenet1_0_simple_bypass", graph.Wiring(conv1_padding=2))
+    network = networks.network(
+        made, "squeezenet1_0_simple_bypass", variants.Wiring(conv1_padding=2)
+    )
     banded(monkeypatch, 2)
     ready = networks.executor(network, made)
     x = networks.inputs(4, 2, 93, 47)
@@ -138,7 +140,7 @@ def test_maps_that_are_asked_for_are_there_as_a_whole(monkeypatch: pytest.Monkey
     workspace.run()
     expected = reference.layer_outputs(network, made, x)
     for name in keep:
-        found = np.asarray(workspace.kept[name]).transpose(0, 3, 1, 2)
+        found = np.asarray(workspace.outputs[name]).transpose(0, 3, 1, 2)
         assert found.shape == expected[name].shape
         assert np.abs(found - expected[name]).max() < 1e-4 * np.abs(expected[name]).max()
 
@@ -148,7 +150,10 @@ def test_only_large_maps_go_by_bands() -> None:
     sides = {}
     for side in (224, 320, 384, 512, 1024):
         shapes = layers.shapes(side, side)
-        rows = [bands.rows_of_a_band(group, shapes) for group in bands.groups(layers.layers)]
+        rows = [
+            bands.rows_of_a_band(group, shapes)
+            for group in bands.groups(layers.layers, range(len(layers.layers)))
+        ]
         assert all(found % bands.STEP == 0 for found in rows)
         sides[side] = [found > 0 for found in rows]
     # Up to the first pool, the second, the third; what follows has no pool at its end.

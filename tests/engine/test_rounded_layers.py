@@ -15,7 +15,7 @@ import sqznet
 from sqznet import _kernels, cli, weights
 from sqznet.engine.executor import Executor
 from sqznet.engine.rounded_layers import RoundedLayers
-from sqznet.network import graph, reference
+from sqznet.network import layers, reference, variants
 from sqznet.weights.checkpoint import Quantization
 from sqznet.weights.conversion import convert
 
@@ -27,13 +27,13 @@ Array = Any
 Activations = Mapping[str, tuple[Quantization, ...]]
 
 
-def places(network: graph.Network) -> list[str]:
+def places(network: layers.Network) -> list[str]:
     """Every place where a file can round."""
     found = ["input", "average"]
     for position, layer in enumerate(network.layers, start=1):
-        if isinstance(layer, graph.MaxPool):
+        if isinstance(layer, layers.MaxPool):
             found.append(f"features.{position}")
-        elif not isinstance(layer, graph.Fire):
+        elif not isinstance(layer, layers.Fire):
             found.append(layer.name)
         else:
             parts = ["squeeze", "expand1x1", "expand3x3", "concat"]
@@ -49,7 +49,7 @@ def rounded(x: Array, grid: Quantization) -> Array:
 
 
 def expected(
-    network: graph.Network, made: Mapping[str, Array], activations: Activations, x: Array
+    network: layers.Network, made: Mapping[str, Array], activations: Activations, x: Array
 ) -> Array:
     """The same in NumPy and float64; x is (N, 3, H, W)."""
 
@@ -65,11 +65,11 @@ def expected(
 
     x = at("input", x)
     for position, layer in enumerate(network.layers, start=1):
-        if isinstance(layer, graph.Conv):
+        if isinstance(layer, layers.Conv):
             x = conv(layer.name, x, stride=layer.stride, padding=layer.padding)
-        elif isinstance(layer, graph.MaxPool):
+        elif isinstance(layer, layers.MaxPool):
             x = at(f"features.{position}", reference.max_pool(x, layer.ceil_mode))
-        elif isinstance(layer, graph.Classifier):
+        elif isinstance(layer, layers.Classifier):
             maps = conv(layer.name, x, padding=layer.padding)
             x = at("average", maps.mean(axis=(2, 3)))
         else:
@@ -84,7 +84,7 @@ def expected(
 
 
 def executor(
-    network: graph.Network, made: Mapping[str, Array], activations: Activations
+    network: layers.Network, made: Mapping[str, Array], activations: Activations
 ) -> Executor:
     return Executor(
         network,
@@ -98,13 +98,15 @@ def executor(
 @pytest.mark.parametrize(
     ("base", "bypass", "wiring"),
     [
-        ("squeezenet1_1", "", graph.Wiring()),
-        ("squeezenet1_0", "", graph.Wiring(conv1_padding=3, conv10_padding=1)),
-        ("squeezenet1_1", "simple", graph.Wiring(conv1_padding=1, ceil_mode=False)),
-        ("squeezenet1_0", "complex", graph.Wiring(conv10_padding=2)),
+        ("squeezenet1_1", "", variants.Wiring()),
+        ("squeezenet1_0", "", variants.Wiring(conv1_padding=3, conv10_padding=1)),
+        ("squeezenet1_1", "simple", variants.Wiring(conv1_padding=1, ceil_mode=False)),
+        ("squeezenet1_0", "complex", variants.Wiring(conv10_padding=2)),
     ],
 )
-def test_layers_round_wherever_they_are_told(base: str, bypass: str, wiring: graph.Wiring) -> None:
+def test_layers_round_wherever_they_are_told(
+    base: str, bypass: str, wiring: variants.Wiring
+) -> None:
     made = networks.tensors(base, bypass=bypass)
     network = networks.network(made, base + (f"_{bypass}_bypass" if bypass else ""), wiring)
     x = networks.inputs(1, 2, 47, 52)
@@ -129,7 +131,7 @@ def test_layers_round_wherever_they_are_told(base: str, bypass: str, wiring: gra
 def test_half_goes_to_even_and_what_is_too_large_is_clipped() -> None:
     made = networks.tensors()
     # With a border, the input stays as it is until the end.
-    network = networks.network(made, wiring=graph.Wiring(conv1_padding=1))
+    network = networks.network(made, wiring=variants.Wiring(conv1_padding=1))
     grid = Quantization(0.5, -3, -128, 127)
     workspace = executor(network, made, {"input": (grid,)}).acquire(1, 40, 40)
     x = np.zeros((1, 3, 40, 40), np.float32)
@@ -213,7 +215,7 @@ def test_weights_as_floats_behind_the_nodes_are_rounded(tmp_path: Path) -> None:
     made = networks.tensors()
     found = written(tmp_path / "net.onnx", made, weights=True).tensors
     for name, array in made.items():
-        values = np.frombuffer(found[name].data, "<f4").reshape(array.shape)
+        values = np.frombuffer(found[name].floats().data, "<f4").reshape(array.shape)
         wanted = array
         if name.endswith("weight"):
             n = np.clip(np.rint(array / np.float32(0.05)) + 3, -128, 127)
@@ -325,6 +327,6 @@ def test_convert_keeps_the_weights_and_says_what_it_leaves_out(
     found = weights.read(target)
     assert not found.activations
     for name, tensor in checkpoint.tensors.items():
-        assert bytes(found.tensors[name].data) == bytes(tensor.data)
+        assert bytes(found.tensors[name].data) == bytes(tensor.floats().data)
     # Of floats alone nothing is left out.
     assert convert(target, tmp_path / "net.npz").warnings == ()

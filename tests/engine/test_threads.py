@@ -31,7 +31,7 @@ table = k.best_table()
 x = k.Tensor.from_bytes(bytes(range(256)) * 576, "float16", (1, 32, 32, 72))
 weight = k.Tensor.from_bytes(b"\\x01\\x30" * 64 * 72, "float16", (64, 72, 1, 1))
 layer = k.Conv(table, weight, k.Tensor((64, 1, 1, 1)))
-scratch = k.Tensor((1, 1, 1, max(1, layer.scratch(1, 32, 32, 8))))
+scratch = k.Tensor((1, 1, 1, max(1, layer.scratch(1, 32, 32, 8))), "uint8")
 
 def work(pool, turns=TURNS):
     y = k.Tensor((1, 32, 32, 64))
@@ -245,7 +245,7 @@ def test_the_interpreter_is_free_while_a_kernel_runs() -> None:
         _kernels.Tensor((64, 1, 1, 1)),
     )
     x, y = _kernels.Tensor((n, 66, 66, 64)), _kernels.Tensor((n, 64, 64, 64))
-    scratch = _kernels.Tensor((1, 1, 1, max(1, layer.scratch(n, 66, 66, 1))))
+    scratch = _kernels.Tensor((1, 1, 1, max(1, layer.scratch(n, 66, 66, 1))), "uint8")
     pool = _kernels.ThreadPool(1)
     started, finished = threading.Event(), threading.Event()
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.network import graph
+from sqznet.network import variants
 from sqznet.weights import Checkpoint, RawTensor
 from sqznet.weights.checkpoint import FLOAT_SIZES, element_count
 from sqznet.weights.mapped import WeightsFile
@@ -92,16 +92,17 @@ def check_promises(checkpoint: Checkpoint) -> None:
     for name, tensor in checkpoint.tensors.items():
         assert isinstance(name, str)
         assert isinstance(tensor, RawTensor)
-        assert tensor.data.nbytes == element_count(tensor.shape) * FLOAT_SIZES[tensor.dtype]
+        floats = tensor.floats()
+        assert floats.data.nbytes == element_count(tensor.shape) * FLOAT_SIZES[floats.dtype]
         assert tensor.data.contiguous
         assert tensor.data.format == "B"
         assert len(bytes(tensor.data)) == tensor.data.nbytes
     for padding in (checkpoint.wiring.conv1_padding, checkpoint.wiring.conv10_padding):
         assert type(padding) is int
-        assert 0 <= padding <= graph.MAX_PADDING
+        assert 0 <= padding <= variants.MAX_PADDING
     shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
     try:
-        network = graph.network_for(shapes, checkpoint.variant, "weights", checkpoint.wiring)
+        network = variants.network_for(shapes, checkpoint.variant, "weights", checkpoint.wiring)
         network.shapes(*checkpoint.preprocessing.size)
     except SqznetError as error:
         check_message(str(error))

@@ -24,7 +24,7 @@ from sqznet.insight.heatmap import (
     _cell_grid,
     _largest_part,
 )
-from sqznet.network.graph import Wiring
+from sqznet.network.variants import Wiring
 
 from ..support import networks
 from ..support.places import CHELSEA

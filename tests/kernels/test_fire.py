@@ -135,10 +135,10 @@ def test_the_padding_is_zero_however_often_the_memory_was_used(
     x = cases.values(1, (2, 4, 5, 5))
     packed = [cases.weights(a) for pair in pairs(2, 4, 3, 8, 8, cases.DENSE) for a in pair]
     layer = _kernels.Fire(table, *packed)
-    scratch = _kernels.Tensor((1, 1, 1, layer.scratch(2, 5, 5, 2)))
+    scratch = _kernels.Tensor((1, 1, 1, layer.scratch(2, 5, 5, 2)), "uint8")
     results = set()
     for rubbish in (0.0, 1e30, np.nan):
-        np.asarray(scratch)[:] = rubbish
+        np.asarray(scratch).view(np.float32)[:] = rubbish
         target = Map((2, 16, 5, 5))
         layer(cases.POOLS[2], cases.filled(x).tensor, scratch, target.tensor)
         results.add(target.nchw.tobytes())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sqznet.network import graph, reference
+from sqznet.network import layers, reference, variants
 
 from ..support import networks
 
@@ -89,13 +89,13 @@ def test_softmax() -> None:
 @pytest.mark.parametrize(
     ("bypass", "wiring"),
     [
-        ("", graph.Wiring()),
-        ("simple", graph.Wiring()),
-        ("complex", graph.Wiring()),
-        ("", graph.Wiring(conv1_padding=2, conv10_padding=1, ceil_mode=False)),
+        ("", variants.Wiring()),
+        ("simple", variants.Wiring()),
+        ("complex", variants.Wiring()),
+        ("", variants.Wiring(conv1_padding=2, conv10_padding=1, ceil_mode=False)),
     ],
 )
-def test_forward_follows_the_layers(bypass: str, wiring: graph.Wiring) -> None:
+def test_forward_follows_the_layers(bypass: str, wiring: variants.Wiring) -> None:
     """Written out for 1.1, step by step, with the bypasses where the papers draw them."""
     made = networks.tensors("squeezenet1_1", bypass=bypass)
     variant = f"squeezenet1_1_{bypass}_bypass" if bypass else "squeezenet1_1"
@@ -134,4 +134,4 @@ def test_forward_of_no_images() -> None:
     made = networks.tensors("squeezenet1_0")
     x = np.zeros((0, 3, 40, 40), np.float32)
     assert reference.forward(networks.network(made), made, x).shape == (0, 7)
-    assert isinstance(networks.network(made), graph.Network)
+    assert isinstance(networks.network(made), layers.Network)

@@ -142,5 +142,6 @@ def small_bare() -> bytes:
 
 
 def float_array(tensor: Any) -> Array:
-    """A RawTensor as an array of its own type."""
+    """A RawTensor as an array of its own type, int8 as float32."""
+    tensor = tensor.floats()
     return np.frombuffer(tensor.data, tensor.dtype).reshape(tensor.shape)

@@ -12,7 +12,7 @@ import pytest
 
 from sqznet import weights
 from sqznet.errors import WeightsError
-from sqznet.network.graph import TOPOLOGIES
+from sqznet.network.variants import TOPOLOGIES
 from sqznet.weights import Checkpoint
 from sqznet.weights.keras import child as keras_child
 from sqznet.weights.keras import content as keras_content

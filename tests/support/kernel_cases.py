@@ -21,7 +21,7 @@ from sqznet import _kernels
 from .guarded import CANARY_BITS, Guarded
 
 Array = Any
-Layer = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
+Layer = _kernels.Conv | _kernels.Stem | _kernels.PaddedConv | _kernels.Fire | _kernels.Classifier
 
 # --- Error budgets ---------------------------------------------------------------------------
 #
@@ -194,9 +194,13 @@ def weights(array: Array, at_end: bool = True) -> _kernels.Tensor:
 
 def run_layer(layer: Layer, threads: int, x: Map, y: Map, at_end: bool = True, **rows: int) -> None:
     """One call, with exactly as much scratch as the layer asks for, full of canaries."""
-    n, h, w, _ = (y if isinstance(layer, _kernels.Fire) else x).tensor.shape
-    scratch = Guarded(max(1, layer.scratch(n, h, w, threads)), at_end)
-    tensor = _kernels.Tensor.over(scratch.array, (1, 1, 1, scratch.array.size))
+    by_output = isinstance(layer, _kernels.PaddedConv | _kernels.Fire)
+    n, h, w, _ = (y if by_output else x).tensor.shape
+    nbytes = layer.scratch(n, h, w, threads)
+    assert nbytes % 4 == 0  # so that the memory ends where the layer's does
+    scratch = Guarded(max(1, nbytes // 4), at_end)
+    memory = scratch.array.view(np.uint8)
+    tensor = _kernels.Tensor.over(memory, (1, 1, 1, memory.size), "uint8")
     layer(POOLS[threads], x.tensor, tensor, y.tensor, **rows)
     scratch.check()
     y.check()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqznet.network import graph
+from sqznet.network import variants
 from sqznet.weights import recognition
 from sqznet.weights.recognition import Layer
 
@@ -15,7 +15,7 @@ Array = Any
 def caffe_names(base: str) -> dict[str, str]:
     """Caffe's name of each layer that can have weights, by torchvision's."""
     names = {"features.0": "conv1", "classifier.1": "conv10"}
-    for number, position in enumerate(graph.TOPOLOGIES[base].fires, 2):
+    for number, position in enumerate(variants.TOPOLOGIES[base].fires, 2):
         for part, suffix in (
             ("squeeze", "squeeze1x1"),
             ("expand1x1", "expand1x1"),
@@ -68,7 +68,7 @@ def squeezenet(
         layers.append(Layer(name, kind, blobs, (name,), **settings))
         return name
 
-    topology = graph.TOPOLOGIES[base]
+    topology = variants.TOPOLOGIES[base]
     blob = conv("features.0", "data", conv1_padding, stride=2)
     for position in sorted(topology.fires + topology.pools):
         if position in topology.pools:
@@ -85,7 +85,7 @@ def squeezenet(
         squeezed = conv(f"{own}.squeeze", blob)
         halves = conv(f"{own}.expand1x1", squeezed), conv(f"{own}.expand3x3", squeezed, 1)
         blob = add(recognition.CONCAT, f"concat{position}", *halves)
-        keeps = topology.fires.index(position) in graph.SIMPLE_BYPASS
+        keeps = topology.fires.index(position) in variants.SIMPLE_BYPASS
         if bypass and keeps:
             blob = add(recognition.ADD, f"add{position}", around, blob)
         elif bypass == "complex":

@@ -12,7 +12,7 @@ from sqznet.learning import storage
 from sqznet.learning.backbone import Backbone
 from sqznet.learning.examples import Examples
 from sqznet.learning.features import LENGTH
-from sqznet.network.graph import Wiring
+from sqznet.network.variants import Wiring
 
 BACKBONE = Backbone("net.pth", "0123456789abcdef" * 4, "squeezenet1_1", PRESETS["keras"], Wiring())
 

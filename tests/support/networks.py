@@ -12,7 +12,7 @@ import numpy as np
 
 from sqznet import _kernels
 from sqznet.engine.executor import Executor
-from sqznet.network import graph
+from sqznet.network import layers, variants
 from sqznet.weights import RawTensor
 
 Array = Any
@@ -36,7 +36,7 @@ def tensors(
         made[f"{name}.weight"] = weight.astype(np.float32)
         made[f"{name}.bias"] = rng.normal(0.1, 0.1, out).astype(np.float32)
 
-    topology = graph.TOPOLOGIES[base]
+    topology = variants.TOPOLOGIES[base]
     conv("features.0", STEM_CHANNELS, 3, topology.kernel)
     channels = STEM_CHANNELS
     for i, position in enumerate(topology.fires):
@@ -45,7 +45,7 @@ def tensors(
         conv(f"{name}.squeeze", squeeze, channels, 1)
         conv(f"{name}.expand1x1", e1, squeeze, 1)
         conv(f"{name}.expand3x3", e3, squeeze, 3)
-        if bypass == "complex" and i not in graph.SIMPLE_BYPASS:
+        if bypass == "complex" and i not in variants.SIMPLE_BYPASS:
             conv(f"{name}.bypass", e1 + e3, channels, 1)
         channels = e1 + e3
     conv("classifier.1", classes, channels, 1)
@@ -55,10 +55,10 @@ def tensors(
 
 
 def network(
-    made: Mapping[str, Array], variant: str | None = None, wiring: graph.Wiring | None = None
-) -> graph.Network:
+    made: Mapping[str, Array], variant: str | None = None, wiring: variants.Wiring | None = None
+) -> layers.Network:
     shapes = {name: array.shape for name, array in made.items()}
-    return graph.network_for(shapes, variant, wiring=wiring or graph.Wiring())
+    return variants.network_for(shapes, variant, wiring=wiring or variants.Wiring())
 
 
 def raw(made: Mapping[str, Array]) -> dict[str, RawTensor]:
@@ -69,7 +69,7 @@ def raw(made: Mapping[str, Array]) -> dict[str, RawTensor]:
 
 
 def executor(
-    net: graph.Network,
+    net: layers.Network,
     made: Mapping[str, Array],
     isa: str = "scalar",
     threads: int = 1,
@@ -85,7 +85,7 @@ def run(ready: Executor, x: Array) -> Array:
     try:
         assert _kernels.import_nchw(ready.pool, x, workspace.input)
         workspace.run()
-        return np.asarray(workspace.logits)[:, 0, 0].copy()
+        return np.asarray(workspace.outputs["logits"])[:, 0, 0].copy()
     finally:
         ready.release(workspace)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sqznet.network.graph import SIMPLE_BYPASS, TOPOLOGIES
+from sqznet.network.variants import SIMPLE_BYPASS, TOPOLOGIES
 
 from . import networks
 

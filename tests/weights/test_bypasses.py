@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from sqznet.network import graph
+from sqznet.network.layers import Fire
+from sqznet.network.variants import BYPASSES, TOPOLOGIES
 from sqznet.weights.naming import variant_of
 from sqznet.weights.recognition import bypass_suffix
 
 from ..support import networks
 
 
-@pytest.mark.parametrize("base", graph.TOPOLOGIES)
-@pytest.mark.parametrize(("suffix", "bypass"), graph.BYPASSES.items())
+@pytest.mark.parametrize("base", TOPOLOGIES)
+@pytest.mark.parametrize(("suffix", "bypass"), BYPASSES.items())
 def test_the_bypasses_of_every_variant_are_known(
     base: str, suffix: str, bypass: str | None
 ) -> None:
     made = networks.tensors(base, bypass=bypass or "")
-    layers = networks.network(made, base + suffix).layers
-    assert bypass_suffix([fire.bypass for fire in layers if isinstance(fire, graph.Fire)]) == suffix
+    trunk = networks.network(made, base + suffix).trunk
+    assert bypass_suffix([fire.bypass for fire in trunk if isinstance(fire, Fire)]) == suffix
     names = {name.rpartition(".")[0] for name in made}
     assert variant_of(base, names) == base + ("" if bypass == "simple" else suffix)
 

@@ -12,8 +12,8 @@ import pytest
 import sqznet
 from sqznet import weights
 from sqznet.images.preprocessing import PRESETS
-from sqznet.network import graph
-from sqznet.network.graph import Wiring
+from sqznet.network import variants
+from sqznet.network.variants import Wiring
 from sqznet.weights import recognition
 from sqznet.weights.mapped import MappedFile
 from sqznet.weights.naming import torchvision_name
@@ -126,7 +126,7 @@ def test_networks_made_by_hand_answer_as_in_opencv(
 
 
 @pytest.mark.parametrize("bypass", ["", "simple", "complex"])
-@pytest.mark.parametrize("base", list(graph.TOPOLOGIES))
+@pytest.mark.parametrize("base", list(variants.TOPOLOGIES))
 @pytest.mark.parametrize("options", [{}, {"old": True}, {"packed": False}, {"double": True}])
 def test_every_way_of_writing(
     tmp_path: Path, base: str, bypass: str, options: dict[str, bool]
@@ -230,7 +230,7 @@ def test_names_alone_tell_a_complex_bypass(tmp_path: Path) -> None:
     ],
 )
 def test_names(layer: str, expected: tuple[str | None, str | None]) -> None:
-    found = tuple(torchvision_name(layer, base) for base in graph.TOPOLOGIES)
+    found = tuple(torchvision_name(layer, base) for base in variants.TOPOLOGIES)
     assert found == expected
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import sqznet
 from sqznet import weights
-from sqznet.network.graph import Wiring, expected_shapes, network_for
+from sqznet.network.variants import Wiring, network_for
 from sqznet.weights.mapped import MappedFile
 
 from ..support.caffe_files import float_array
@@ -56,7 +56,7 @@ def test_gaps_codes_and_biases(tmp_path: Path) -> None:
     assert bias.tolist() == [0.5 + i for i in range(16)]
     network = network_for({name: t.shape for name, t in checkpoint.tensors.items()})
     assert network.variant == "squeezenet1_0"
-    assert sum(map(math.prod, expected_shapes(network).values())) == 1_248_424
+    assert sum(map(math.prod, network.tensors().values())) == 1_248_424
 
 
 def test_biases_are_not_copied(tmp_path: Path) -> None:

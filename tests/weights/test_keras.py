@@ -13,8 +13,8 @@ import sqznet
 from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.images.preprocessing import PRESETS
-from sqznet.network import graph
-from sqznet.network.graph import Wiring
+from sqznet.network import variants
+from sqznet.network.variants import Wiring
 
 from ..support import keras_files as files
 from ..support import networks
@@ -23,7 +23,7 @@ from ..support.keras_files import assert_holds, read_here, refused_here
 h5py: Any = pytest.importorskip("h5py", reason="h5py (the extra keras) reads these files")
 
 Array = Any
-BASES = tuple(graph.TOPOLOGIES)
+BASES = tuple(variants.TOPOLOGIES)
 VERSIONS = ("earliest", "latest")
 FLOOR = Wiring(ceil_mode=False, softmax=True)
 FEW_PIXELS = PRESETS["squash-bgr"]._replace(size=(64, 64))

@@ -14,7 +14,7 @@ import sqznet
 from sqznet import weights
 from sqznet.errors import WeightsError
 from sqznet.images.preprocessing import PRESETS
-from sqznet.network.graph import Wiring
+from sqznet.network.variants import Wiring
 from sqznet.weights.mapped import MappedFile
 
 from ..support import layer_lists, ncnn_files, networks

@@ -12,7 +12,7 @@ import pytest
 
 import sqznet
 from sqznet import weights
-from sqznet.network.graph import TOPOLOGIES, Wiring
+from sqznet.network.variants import TOPOLOGIES, Wiring
 
 from ..engine.test_rounded_layers import expected
 from ..support import networks
@@ -80,7 +80,8 @@ def test_int8_weights_are_those_of_the_onnx_library(shared: Path, variant: str) 
         expected = (values.astype(np.int32) - zero_point.reshape(along)) * scale.reshape(along)
         tensor = found.tensors[node.input[0].removesuffix("_quantized")]
         assert tensor.shape == values.shape
-        assert bytes(tensor.data) == expected.astype(np.float32).tobytes()
+        assert tensor.dtype == ("int8" if values.dtype == np.int8 else "float32")
+        assert bytes(tensor.floats().data) == expected.astype(np.float32).tobytes()
         seen += 1
     assert seen == len(found.tensors)
 
@@ -150,7 +151,7 @@ def assert_rounded_alike(path: Path, inputs: list[Array], compared: bool) -> Non
     """The file's logits are those of NumPy within a step and, if compared, of onnxruntime."""
     model, checkpoint = sqznet.load(path, threads=1), weights.read(path)
     tensors = {
-        name: np.frombuffer(tensor.data, "<f4").reshape(tensor.shape)
+        name: np.frombuffer(tensor.floats().data, "<f4").reshape(tensor.shape)
         for name, tensor in checkpoint.tensors.items()
     }
     network = networks.network(tensors, checkpoint.variant)
@@ -191,7 +192,7 @@ def test_files_of_onnxruntimes_quantiser(
     assert checkpoint.wiring == Wiring(0, 0, True, False)
     assert checkpoint.variant == "squeezenet1_1" + (f"_{bypass}_bypass" if bypass else "")
     for name, array in made.items():
-        found = np.frombuffer(checkpoint.tensors[name].data, "<f4").reshape(array.shape)
+        found = np.frombuffer(checkpoint.tensors[name].floats().data, "<f4").reshape(array.shape)
         # A weight is off by a step of 8 bits at most. The step of a bias depends on the range of
         # its layer's input; the logits below tell whether it was scaled rightly.
         if array.ndim == 4:

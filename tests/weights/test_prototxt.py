@@ -9,7 +9,7 @@ import pytest
 
 from sqznet import weights
 from sqznet.errors import WeightsError
-from sqznet.network.graph import Wiring
+from sqznet.network.variants import Wiring
 
 from ..support import caffe_files, layer_lists, networks
 

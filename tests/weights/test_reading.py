@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from sqznet import weights
@@ -65,6 +66,29 @@ def test_a_tensor_is_checked_however_it_is_made() -> None:
             tensor._replace(**changes)
         with pytest.raises(WeightsError, match=message):
             RawTensor(**{**tensor._asdict(), **changes})
+
+
+def test_int8_weights_with_a_scale_for_each_output_channel() -> None:
+    integers = np.array([[-128, 0, 5], [127, -1, 3]], np.int8)
+    scales = np.array([0.1, -3e38], np.float32)
+    tensor = RawTensor(
+        "int8", (2, 3, 1), memoryview(integers.tobytes()), memoryview(scales).cast("B")
+    )
+    floats = tensor.floats()
+    assert (floats.dtype, floats.shape, floats.scales) == ("float32", (2, 3, 1), None)
+    with np.errstate(over="ignore"):
+        expected = integers.astype(np.float32) * scales[:, None]
+    assert bytes(floats.data) == expected.tobytes()
+    assert floats.floats() is floats
+    assert bytes(tensor.channel(1).floats().data) == expected[1].tobytes()
+    assert bytes(floats.channel(1).data) == expected[1].tobytes()
+    for changes in (
+        {"scales": memoryview(bytes(4))},
+        {"shape": (3, 2)},
+        {"dtype": "float32", "data": memoryview(bytes(24))},
+    ):
+        with pytest.raises(WeightsError, match="has scales, expected a float32 for each"):
+            tensor._replace(**changes)  # type: ignore[arg-type]
 
 
 # The bundled checkpoint

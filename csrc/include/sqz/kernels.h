@@ -9,7 +9,7 @@ namespace sqz {
 
 // Bumped whenever a struct or the table below changes, so that two extension modules that share
 // a table through a capsule can tell that they were built together.
-inline constexpr int kTableVersion = 2;
+inline constexpr int kTableVersion = 3;
 
 // A batch of channel-last images. Strides count floats; channels are always adjacent.
 struct View {
@@ -29,7 +29,7 @@ struct ConvArgs {
   bool relu;
 };
 
-// y = relu(conv(x, w) + b), stride 1, without padding (a padded one is given a view that includes
+// y = relu?(conv(x, w) + b), stride 1, without padding (a padded one is given a view that includes
 // the border), by Winograd's algorithm with tiles of tile x tile outputs. `taps` is the filter's
 // height and width: 3, with tiles from 2 to 7, or 4, with tiles of 5 or 6. With side = tile + taps - 1,
 // `points` is scratch for ceil(tiles / conv_mr) * side^2 * (conv_mr * x.c + kPointPadding) floats.
@@ -40,6 +40,7 @@ struct WinogradArgs {
   const float* b;
   float* points;
   int taps, tile;
+  bool relu;
 };
 
 // logits[n][o] = (sum over pixels of relu(x . w[o] + b[o]) + border * relu(b[o])) / (h*w + border)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sqznet.errors import WeightsError, shown
-from sqznet.network.graph import TOPOLOGIES, Wiring
+from sqznet.network.variants import TOPOLOGIES, Wiring
 from sqznet.weights import recognition
 from sqznet.weights.caffe import layers as caffe_layers
 from sqznet.weights.caffe import message as caffe_message

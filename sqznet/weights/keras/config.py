@@ -13,7 +13,7 @@ from typing import Any
 
 from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import MAX_SIDE, PRESETS
-from sqznet.network.graph import TOPOLOGIES, Wiring
+from sqznet.network.variants import TOPOLOGIES, Wiring
 from sqznet.weights.metadata import parse_json
 
 _NESTED = ("Functional", "Model", "Sequential")

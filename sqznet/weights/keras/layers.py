@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqznet.errors import WeightsError, shown
-from sqznet.network.graph import SIMPLE_BYPASS, TOPOLOGIES
+from sqznet.network.variants import SIMPLE_BYPASS, TOPOLOGIES
 from sqznet.weights.checkpoint import RawTensor
 from sqznet.weights.keras.content import Content
 from sqznet.weights.naming import torchvision_name
@@ -75,7 +75,7 @@ def convolutions(content: Content) -> list[Convolution]:
 
 
 def base(layers: Sequence[Convolution]) -> str:
-    """The key of `graph.TOPOLOGIES`; raises WeightsError if the first kernel is of neither."""
+    """The key of `variants.TOPOLOGIES`; raises WeightsError if the first kernel is of neither."""
     named = (conv for conv in layers if "conv1" in conv.names)
     stem = next(named, layers[0])
     kernel = stem.kernel.shape[:2]

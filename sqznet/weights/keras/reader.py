@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqznet.images.preprocessing import PRESETS
-from sqznet.network.graph import Wiring
+from sqznet.network.variants import Wiring
 from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint, RawTensor
 from sqznet.weights.keras import config as keras_config
 from sqznet.weights.keras import content as keras_content

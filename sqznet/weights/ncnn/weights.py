@@ -60,13 +60,13 @@ class NcnnWeights:
             dtype, self.is_quantized = "float32", True
         bias_bytes = layer.channels * 4
         bias = self._take(layer, bias_bytes) if has_bias else memoryview(bytes(bias_bytes))
+        scales = None
         if int8_scale_term:
-            scales = self._take(layer, layer.channels * 4)
+            stored = self._take(layer, layer.channels * 4)
             self._take(layer, 4 if int8_scale_term <= 100 else 8)
             if dtype == "int8":
-                data = _dequantized(layer, data, scales)
-                dtype, self.is_quantized = "float32", True
-        return RawTensor(dtype, shape, data), RawTensor("float32", (layer.channels,), bias)
+                scales, self.is_quantized = _inverse(layer, stored), True
+        return RawTensor(dtype, shape, data, scales), RawTensor("float32", (layer.channels,), bias)
 
     def check_end(self) -> None:
         """Raises WeightsError if anything follows what was read."""
@@ -98,16 +98,14 @@ def _looked_up(table: memoryview, indices: memoryview) -> memoryview:
     return values.data.cast("B")
 
 
-def _dequantized(layer: Layer, integers: memoryview, scales: memoryview) -> memoryview:
-    """float32 weights: each output channel's integers divided by its scale."""
+def _inverse(layer: Layer, scales: memoryview) -> memoryview:
+    """What the integers of each output channel are multiplied by, in float32."""
     import numpy as np
 
-    scale = np.frombuffer(scales, "<f4").reshape(-1, 1)
+    scale = np.frombuffer(scales, "<f4")
     if not np.isfinite(scale).all():
         raise WeightsError(f"layer {shown(layer.name)} has scales that are not finite")
     # A channel of zeros has no scale of its own: ncnn's tools write 0 or anything else.
-    inverse = np.divide(1, scale, out=np.zeros_like(scale), where=np.abs(scale) > 1e-30)
-    rows = np.frombuffer(integers, np.int8).reshape(len(scale), -1)
-    weights = np.empty(rows.shape, "<f4")
-    np.multiply(rows, inverse, out=weights)
-    return weights.data.cast("B")
+    inverse = np.zeros_like(scale)
+    np.divide(1, scale, out=inverse, where=np.abs(scale) > 1e-30)
+    return inverse.data.cast("B")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqznet.errors import WeightsError, shown
-from sqznet.network.graph import TOPOLOGIES
+from sqznet.network.variants import TOPOLOGIES
 from sqznet.weights.checkpoint import Quantization, RawTensor
 from sqznet.weights.onnx.constants import Constants, Quantized
 from sqznet.weights.onnx.graph import Node

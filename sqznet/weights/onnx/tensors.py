@@ -40,6 +40,7 @@ _INTEGERS = {
     12: ("uint32", 4),
     13: ("uint64", 8),
 }
+_INT8 = 3
 _DIMS, _DATA_TYPE, _NAME, _RAW, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
 _FLOAT_DATA, _INT32_DATA, _INT64_DATA, _DOUBLE_DATA, _UINT64_DATA = 4, 5, 7, 10, 11
 _TYPED = (_FLOAT_DATA, _INT32_DATA, _INT64_DATA, _DOUBLE_DATA, _UINT64_DATA)
@@ -83,6 +84,10 @@ class OnnxTensor:
     @property
     def is_float(self) -> bool:
         return self.data_type in _FLOATS
+
+    @property
+    def is_int8(self) -> bool:
+        return self.data_type == _INT8
 
 
 def integer_bounds(data_type: int) -> tuple[int, int] | None:
@@ -153,17 +158,7 @@ class TensorData:
 
     def numbers(self, tensor: OnnxTensor) -> npt.NDArray[np.generic]:
         """The values as an array of the tensor's shape and its own type (bfloat16 as float32)."""
-        import numpy as np
-
-        data = self._bytes(tensor)
-        kind = _FLOATS.get(tensor.data_type) or _INTEGERS[tensor.data_type][0]
-        values: npt.NDArray[np.generic]
-        if kind == "bfloat16":
-            self._spend(2 * data.nbytes, tensor)
-            values = (np.frombuffer(data, "<u2").astype("<u4") << np.uint32(16)).view("<f4")
-        else:
-            values = np.frombuffer(data, np.dtype(kind).newbyteorder("<"))
-        return values.reshape(tensor.shape)
+        return self._numbers(tensor, self._bytes(tensor))
 
     def dequantized(
         self,
@@ -174,6 +169,9 @@ class TensorData:
         bounds: tuple[int, int] | None,
     ) -> RawTensor:
         """(tensor - zero_point) * scales, in float32.
+
+        int8 stays as the file holds it, beside its scale for each output channel, where it has no
+        other scale and the zero point is zero.
 
         With `bounds`, of a tensor of floats, which are first quantised to integers within them.
         Scales and zero point are one number each, or one for each index of `axis`. Raises
@@ -190,10 +188,16 @@ class TensorData:
         self._spend(element_count(tensor.shape) * max(4, size), tensor)
         zero = np.float32(0)
         with np.errstate(all="ignore"):  # what overflows is refused with every other infinity
-            values = self.numbers(tensor).astype(np.float32)
-            factors = [self._along(scale, values.shape, axis) for scale in scales]
+            data = self._bytes(tensor)
+            stored = self._numbers(tensor, data)
+            factors = [self._along(scale, tensor.shape, axis) for scale in scales]
             if zero_point is not None:
-                zero = self._along(zero_point, values.shape, axis)
+                zero = self._along(zero_point, tensor.shape, axis)
+            if tensor.is_int8 and bounds is None and len(factors) == 1 and not zero.any():
+                outputs = _for_outputs(factors[0], tensor.shape)
+                if outputs is not None:
+                    return RawTensor("int8", tensor.shape, data, outputs)
+            values = stored.astype(np.float32)
             if bounds is not None:
                 values /= factors[0]
                 np.rint(values, out=values)
@@ -229,6 +233,18 @@ class TensorData:
         if count == 1:
             return values.reshape(())
         return values.reshape([count if i == place else 1 for i in range(len(shape))])
+
+    def _numbers(self, tensor: OnnxTensor, data: memoryview) -> npt.NDArray[np.generic]:
+        import numpy as np
+
+        kind = _FLOATS.get(tensor.data_type) or _INTEGERS[tensor.data_type][0]
+        values: npt.NDArray[np.generic]
+        if kind == "bfloat16":
+            self._spend(2 * data.nbytes, tensor)
+            values = (np.frombuffer(data, "<u2").astype("<u4") << np.uint32(16)).view("<f4")
+        else:
+            values = np.frombuffer(data, np.dtype(kind).newbyteorder("<"))
+        return values.reshape(tensor.shape)
 
     def _bytes(self, tensor: OnnxTensor) -> memoryview:
         """Little-endian bytes in C order, as many as the shape says."""
@@ -322,3 +338,12 @@ def _whole(tensor: OnnxTensor, key: str, default: int) -> int:
     if not (setting.isascii() and setting.isdigit() and len(setting) < 19):
         raise WeightsError(f"{tensor}: {key} of its external data is {shown(setting)}")
     return int(setting)
+
+
+def _for_outputs(scale: npt.NDArray[np.float32], shape: tuple[int, ...]) -> memoryview | None:
+    """One scale for each output channel, little-endian; None if it is one for each of another."""
+    import numpy as np
+
+    if not shape or (scale.ndim and scale.shape[0] != shape[0]):
+        return None
+    return np.full(shape[0], scale.reshape(-1), "<f4").data.cast("B")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sqznet.errors import WeightsError, shown
-from sqznet.network.graph import MAX_PADDING, MaxPool, Wiring
+from sqznet.network.layers import pooled_size
+from sqznet.network.variants import MAX_PADDING, Wiring
 from sqznet.weights.onnx.found import FoundConv, FoundFire, FoundNetwork
 from sqznet.weights.onnx.graph import Node
 
@@ -35,8 +36,7 @@ def find_wiring(network: FoundNetwork, size: Size) -> tuple[Wiring, Mapping[str,
         ceil_modes.append(ceil_mode)
         if height % 2 == 0 or width % 2 == 0:  # else the last window ends at the border
             decisive.append(ceil_mode)
-        pool = MaxPool(ceil_mode)
-        height, width = pool.output_size(height), pool.output_size(width)
+        height, width = pooled_size(height, ceil_mode), pooled_size(width, ceil_mode)
     conv10_padding = _conv_padding(conv10, 1, (height, width))
     _check_average(network.average, (height + 2 * conv10_padding, width + 2 * conv10_padding))
     ceil_mode, reason = _agreed(network.pools, ceil_modes, decisive, size)

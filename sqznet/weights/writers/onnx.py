@@ -9,9 +9,9 @@ that is not float32 goes through a Cast.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from sqznet.network.graph import Classifier, Conv, Fire, MaxPool, Network, expected_shapes
+from sqznet.network.layers import INPUT, Classifier, Conv, Fire, MaxPool, Network
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 
@@ -35,7 +35,7 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     entries = {**checkpoint.metadata, "wiring": metadata.compact(wiring._asdict())}
     nodes = _Nodes()
     tensors = []
-    for name in expected_shapes(network):
+    for name in network.tensors():
         tensor = checkpoint.tensors[name]
         if tensor.dtype == "float32":
             tensors.append(_tensor(name, tensor))
@@ -77,21 +77,24 @@ class _Nodes:
         return source
 
     def network(self, network: Network) -> None:
-        value = "input"
-        for position, layer in enumerate(network.layers):
-            if isinstance(layer, Conv):
-                value = self._conv(layer.name, value, layer.kernel, layer.stride, layer.padding)
-            elif isinstance(layer, MaxPool):
-                windows = {"kernel_shape": (3, 3), "strides": (2, 2)}
-                value = self._add(
-                    "MaxPool", f"pool_{position}", value, **windows, ceil_mode=int(layer.ceil_mode)
-                )
-            elif isinstance(layer, Fire):
-                value = self._fire(layer, value)
-            elif isinstance(layer, Classifier):
-                value = self._conv(layer.name, value, padding=layer.padding)
-                value = self._add("GlobalAveragePool", "average", value)
-                self._add("Flatten", "logits", value, axis=1)
+        values = {INPUT: "input"}
+        for branch in network.branches:
+            value = values[branch.source]
+            for layer in branch.layers:
+                value = values[layer.name] = _WRITE[type(layer)](self, layer, value)
+
+    def _stem(self, layer: Conv, source: str) -> str:
+        return self._conv(layer.name, source, layer.kernel, layer.stride, layer.padding)
+
+    def _max_pool(self, layer: MaxPool, source: str) -> str:
+        windows = {"kernel_shape": (3, 3), "strides": (2, 2)}
+        name = f"{layer.name}.pool"
+        return self._add("MaxPool", name, source, **windows, ceil_mode=int(layer.ceil_mode))
+
+    def _classifier(self, layer: Classifier, source: str) -> str:
+        value = self._conv(layer.name, source, padding=layer.padding)
+        value = self._add("GlobalAveragePool", "average", value)
+        return self._add("Flatten", "logits", value, axis=1)
 
     def _fire(self, fire: Fire, source: str) -> str:
         squeezed = self._conv(f"{fire.name}.squeeze", source)
@@ -136,6 +139,14 @@ class _Nodes:
         ]
         self.finished.append(b"".join(fields))
         return name
+
+
+_WRITE: Mapping[type, Callable[..., str]] = {
+    Conv: _Nodes._stem,
+    MaxPool: _Nodes._max_pool,
+    Fire: _Nodes._fire,
+    Classifier: _Nodes._classifier,
+}
 
 
 def _attribute(name: str, value: int | tuple[int, ...]) -> Iterator[bytes]:

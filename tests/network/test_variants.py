@@ -7,8 +7,9 @@ from math import prod
 import pytest
 
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.network import graph
-from sqznet.network.graph import Classifier, Conv, Fire, MaxPool, Network, Wiring
+from sqznet.network import layers, variants
+from sqznet.network.layers import Classifier, Conv, Fire, MaxPool, Network
+from sqznet.network.variants import Wiring
 
 FIRES = [(16, 64, 64)] * 2 + [(32, 128, 128)] * 2 + [(48, 192, 192)] * 2 + [(64, 256, 256)] * 2
 STEMS = {"squeezenet1_0": (96, 7), "squeezenet1_1": (64, 3)}
@@ -57,9 +58,9 @@ def parameters(shapes: Shapes) -> int:
 )
 def test_parameter_counts(base: str, complex_bypass: bool, count: int) -> None:
     shapes = published(base, complex_bypass)
-    network = graph.network_for(shapes)
-    assert graph.expected_shapes(network) == shapes
-    assert parameters(graph.expected_shapes(network)) == count
+    network = variants.network_for(shapes)
+    assert network.tensors() == shapes
+    assert parameters(network.tensors()) == count
     if complex_bypass:
         assert round(count / 1e6, 2) == 1.59
 
@@ -72,7 +73,7 @@ def test_parameter_counts(base: str, complex_bypass: bool, count: int) -> None:
     ],
 )
 def test_shapes_at_224(base: str, sides: list[int]) -> None:
-    network = graph.network_for(published(base))
+    network = variants.network_for(published(base))
     shapes = network.shapes(224, 224)
     assert [h for h, _, _ in shapes] == [w for _, w, _ in shapes] == sides
     fires = [c for (_, _, c), layer in zip(shapes, network.layers, strict=True) if fire(layer)]
@@ -82,7 +83,7 @@ def test_shapes_at_224(base: str, sides: list[int]) -> None:
     assert network.num_classes == 1000
 
 
-def fire(layer: graph.Layer) -> bool:
+def fire(layer: layers.Layer) -> bool:
     return isinstance(layer, Fire)
 
 
@@ -96,7 +97,7 @@ def fire(layer: graph.Layer) -> bool:
     ],
 )
 def test_pools_decide_the_last_map(base: str, side: int, ceil_mode: bool, last: int) -> None:
-    network = graph.network_for(published(base), wiring=Wiring(ceil_mode=ceil_mode))
+    network = variants.network_for(published(base), wiring=Wiring(ceil_mode=ceil_mode))
     assert network.shapes(side, side)[-2][:2] == (last, last)
 
 
@@ -113,7 +114,7 @@ def test_pools_decide_the_last_map(base: str, side: int, ceil_mode: bool, last: 
     ],
 )
 def test_minimum_size(base: str, wiring: Wiring, minimum: int) -> None:
-    network = graph.network_for(published(base), wiring=wiring)
+    network = variants.network_for(published(base), wiring=wiring)
     smallest = next(side for side in range(100) if works(network, side))
     assert network.minimum_size == smallest == minimum
     for height, width in [(minimum - 1, 500), (500, minimum - 1), (0, 0), (1, 1), (-5, 224)]:
@@ -124,7 +125,7 @@ def test_minimum_size(base: str, wiring: Wiring, minimum: int) -> None:
 
 @pytest.mark.parametrize("base", BASES)
 def test_the_wiring_reaches_the_layers(base: str) -> None:
-    network = graph.network_for(published(base), wiring=Wiring(2, 1, False, True))
+    network = variants.network_for(published(base), wiring=Wiring(2, 1, False, True))
     first, last = network.layers[0], network.layers[-1]
     assert isinstance(first, Conv)
     assert isinstance(last, Classifier)
@@ -147,7 +148,7 @@ def test_the_wiring_reaches_the_layers(base: str) -> None:
 )
 def test_a_wiring_that_cannot_be(wiring: Wiring, named: str) -> None:
     with pytest.raises(WeightsError, match=f"some.file: {named}"):
-        graph.network_for(published("squeezenet1_1"), None, "some.file", wiring)
+        variants.network_for(published("squeezenet1_1"), None, "some.file", wiring)
 
 
 def works(network: Network, side: int) -> bool:
@@ -161,7 +162,7 @@ def works(network: Network, side: int) -> bool:
 @pytest.mark.parametrize("classes", [1, 2, 7, 1001])
 @pytest.mark.parametrize("base", BASES)
 def test_any_number_of_classes(base: str, classes: int) -> None:
-    network = graph.network_for(published(base, classes=classes))
+    network = variants.network_for(published(base, classes=classes))
     assert (network.variant, network.num_classes) == (base, classes)
 
 
@@ -171,13 +172,13 @@ def test_bypasses(base: str) -> None:
         return [layer.bypass for layer in network.layers if isinstance(layer, Fire)]
 
     plain, residual = published(base), published(base, complex_bypass=True)
-    assert graph.network_for(plain).variant == base
-    assert kinds(graph.network_for(plain)) == [None] * 8
-    simple = graph.network_for(plain, f"{base}_simple_bypass")
+    assert variants.network_for(plain).variant == base
+    assert kinds(variants.network_for(plain)) == [None] * 8
+    simple = variants.network_for(plain, f"{base}_simple_bypass")
     assert simple.variant == f"{base}_simple_bypass"
     assert kinds(simple) == [None, "simple"] * 4  # fire3, 5, 7 and 9
     for variant in (None, f"{base}_complex_bypass"):
-        network = graph.network_for(residual, variant)
+        network = variants.network_for(residual, variant)
         assert network.variant == f"{base}_complex_bypass"
         assert kinds(network) == ["complex", "simple"] * 4
 
@@ -196,7 +197,7 @@ def test_bypasses(base: str) -> None:
 )
 def test_a_variant_that_the_tensors_are_not(complex_bypass: bool, variant: str) -> None:
     with pytest.raises(WeightsError, match=variant or "variant"):
-        graph.network_for(published("squeezenet1_1", complex_bypass), variant, "some.file")
+        variants.network_for(published("squeezenet1_1", complex_bypass), variant, "some.file")
 
 
 @pytest.mark.parametrize("name", ["a\n\x1b[31m", "b" * 1_000_000])
@@ -208,7 +209,7 @@ def test_names_in_messages_are_short_and_printable(name: str) -> None:
         (complete, name),
     ):
         with pytest.raises(WeightsError) as caught:
-            graph.network_for(shapes, variant)
+            variants.network_for(shapes, variant)
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 600
 
@@ -229,7 +230,7 @@ def test_every_tensor_is_needed_and_its_shape_checked(base: str) -> None:
                 shapes[name] = found
             # The count of classes is free, but then weight and bias must agree.
             with pytest.raises(WeightsError) as caught:
-                graph.network_for(shapes, None, "some.file")
+                variants.network_for(shapes, None, "some.file")
             message = str(caught.value)
             assert "some.file" in message
             assert len(message) < 400
@@ -253,7 +254,7 @@ def test_every_tensor_is_needed_and_its_shape_checked(base: str) -> None:
 def test_an_extra_tensor_is_named(name: str) -> None:
     shapes = {**published("squeezenet1_1"), name: (1,)}
     with pytest.raises(WeightsError) as caught:
-        graph.network_for(shapes, None, "some.file")
+        variants.network_for(shapes, None, "some.file")
     assert name.removesuffix(".weight") in str(caught.value)
 
 
@@ -270,7 +271,7 @@ def test_an_extra_tensor_is_named(name: str) -> None:
 )
 def test_tensors_of_something_else(shapes: Shapes) -> None:
     with pytest.raises(WeightsError, match="not a SqueezeNet"):
-        graph.network_for(shapes, None, "some.file")
+        variants.network_for(shapes, None, "some.file")
 
 
 def test_a_simple_bypass_needs_equal_channels() -> None:
@@ -279,9 +280,9 @@ def test_a_simple_bypass_needs_equal_channels() -> None:
         shape = list(shapes[f"features.{name}"])
         shape[axis] += 8
         shapes[f"features.{name}"] = tuple(shape)
-    assert graph.network_for(shapes).shapes(224, 224)[3][2] == 136
+    assert variants.network_for(shapes).shapes(224, 224)[3][2] == 136
     with pytest.raises(WeightsError, match=r"features\.4 turns 128 channels into 136"):
-        graph.network_for(shapes, "squeezenet1_1_simple_bypass")
+        variants.network_for(shapes, "squeezenet1_1_simple_bypass")
 
 
 def test_a_pruned_network_loads() -> None:
@@ -291,16 +292,16 @@ def test_a_pruned_network_loads() -> None:
     shapes["features.3.squeeze.bias"] = (5,)
     shapes["features.3.expand1x1.weight"] = (64, 5, 1, 1)
     shapes["features.3.expand3x3.weight"] = (64, 5, 3, 3)
-    network = graph.network_for(shapes)
+    network = variants.network_for(shapes)
     assert next(layer for layer in network.layers if isinstance(layer, Fire)).squeeze == 5
 
 
 def test_layers_in_order() -> None:
     for base in BASES:
-        layers = graph.network_for(published(base)).layers
-        names = [getattr(layer, "name", "pool").removeprefix("features.") for layer in layers]
-        positions = [str(position) for position in FIRE_POSITIONS[base]]
-        assert [name for name in names if name.isdigit()] == ["0", *positions]
+        layers = variants.network_for(published(base)).layers
+        names = [layer.name for layer in layers if isinstance(layer, Fire)]
+        assert names == [f"features.{position}" for position in FIRE_POSITIONS[base]]
+        assert layers[0].name == "features.0"
         pools = [i for i, layer in enumerate(layers) if isinstance(layer, MaxPool)]
         assert pools == ([1, 5, 10] if base == "squeezenet1_0" else [1, 4, 7])
         assert isinstance(layers[-1], Classifier)

@@ -1,5 +1,4 @@
-"""What a SqueezeNet is: its layers in order, the shapes between them, and which one a set of
-tensors belongs to.
+"""Which SqueezeNet a set of tensors belongs to.
 
 The tensors carry torchvision's names (``features.0.weight`` ... ``classifier.1.bias``). The
 position numbers in those names tell 1.0 from 1.1, because pools take positions too; channel counts
@@ -14,124 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqznet.errors import MAX_SHOWN, SqznetError, WeightsError, printable
-
-Shape = tuple[int, ...]
-
-
-class Conv(NamedTuple):
-    """The stem: a convolution, then ReLU. ``padding``: zero pixels on each side of its input."""
-
-    name: str
-    channels: int
-    kernel: int
-    stride: int = 2
-    padding: int = 0
-
-    def output_size(self, size: int) -> int:
-        padded = size + 2 * self.padding
-        return 0 if size < 1 or padded < self.kernel else (padded - self.kernel) // self.stride + 1
-
-
-class MaxPool(NamedTuple):
-    """3x3 windows, stride 2; in ceil mode a last, clipped window counts."""
-
-    ceil_mode: bool = True
-
-    def output_size(self, size: int) -> int:
-        return max(0, (size - 2) // 2 + 1 if self.ceil_mode else (size - 3) // 2 + 1)
-
-
-class Fire(NamedTuple):
-    """Squeeze 1x1, then expand 1x1 beside expand 3x3; a bypass adds the input to the output.
-
-    ``bypass`` is ``None``, ``"simple"`` (the input itself) or ``"complex"`` (the input through a
-    1x1 convolution without ReLU, for the fires whose channel count changes).
-    """
-
-    name: str
-    squeeze: int
-    expand1x1: int
-    expand3x3: int
-    bypass: str | None = None
-
-    @property
-    def channels(self) -> int:
-        return self.expand1x1 + self.expand3x3
-
-
-class Classifier(NamedTuple):
-    """1x1 convolution, ReLU, global average. ``padding`` is the convolution's own, see
-    ``ClassifierArgs`` in the kernels."""
-
-    name: str
-    classes: int
-    padding: int = 0
-
-
-Layer = Conv | MaxPool | Fire | Classifier
-
-
-class Network(NamedTuple):
-    """One SqueezeNet: its variant's name and its layers, input first."""
-
-    variant: str
-    layers: tuple[Layer, ...]
-
-    @property
-    def num_classes(self) -> int:
-        """0 of a network saved without its classifier, which ends in the last fire."""
-        last = self.layers[-1]
-        return last.classes if isinstance(last, Classifier) else 0
-
-    @property
-    def layer_names(self) -> dict[str, str]:
-        """The tensors' name of each layer, by the papers' own: "conv1", "fire2", ..., "fire9"."""
-        named = [layer for layer in self.layers if isinstance(layer, Conv | Fire)]
-        return {
-            "conv1" if isinstance(layer, Conv) else f"fire{i + 1}": layer.name
-            for i, layer in enumerate(named)
-        }
-
-    @property
-    def padding(self) -> int:
-        """Zero pixels that the first layer wants on each side of the network's input."""
-        first = self.layers[0]
-        assert isinstance(first, Conv)
-        return first.padding
-
-    def shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
-        """(height, width, channels) after every layer, for an input of height x width pixels.
-
-        Raises SqznetError, naming the smallest legal side, where a layer would have no output.
-        """
-        h, w, c = height, width, 3
-        shapes = []
-        for layer in self.layers:
-            if isinstance(layer, Classifier):
-                h, w, c = 1, 1, layer.classes
-            else:
-                if isinstance(layer, Conv | MaxPool):
-                    h, w = layer.output_size(h), layer.output_size(w)
-                c = c if isinstance(layer, MaxPool) else layer.channels
-            if min(h, w) < 1:
-                raise SqznetError(
-                    f"an input of {height}x{width} pixels is too small for {self.variant}: "
-                    f"the smallest side is {self.minimum_size}"
-                )
-            shapes.append((h, w, c))
-        return shapes
-
-    @property
-    def minimum_size(self) -> int:
-        """The smallest legal height and width in pixels."""
-        size = 1
-        for layer in reversed(self.layers):
-            if isinstance(layer, Conv | MaxPool):
-                wanted = size
-                while layer.output_size(size) < wanted:
-                    size += 1
-        return size
+from sqznet.errors import MAX_SHOWN, WeightsError, printable
+from sqznet.network.layers import Branch, Classifier, Conv, Fire, Layer, MaxPool, Network, Shape
 
 
 class Wiring(NamedTuple):
@@ -197,7 +80,7 @@ def network_for(
     if variant == base + "_simple_bypass" and has_bypass_tensors:
         raise WeightsError(f"{origin} holds a {found}, not a {variant}")
     _check_wiring(wiring, origin)
-    network = Network(variant, tuple(_layers(shapes, base, variant, origin, wiring)))
+    network = _network(shapes, base, variant, origin, wiring)
     _check(shapes, network, origin)
     return network
 
@@ -231,9 +114,9 @@ def _check_wiring(wiring: Wiring, origin: str) -> None:
         raise WeightsError(f"{origin}: ceil_mode is {wiring.ceil_mode!r}, expected True or False")
 
 
-def _layers(
+def _network(
     shapes: Mapping[str, Shape], base: str, variant: str, origin: str, wiring: Wiring
-) -> list[Layer]:
+) -> Network:
     def out_channels(name: str) -> int:
         shape = shapes.get(f"{name}.weight", ())
         if len(shape) != 4 or min(shape) < 1:
@@ -254,10 +137,10 @@ def _layers(
         topology.kernel,
         padding=wiring.conv1_padding,
     )
-    layers: list[Layer] = [stem]
+    trunk: list[Layer] = [stem]
     for position in sorted(topology.fires + topology.pools):
         if position in topology.pools:
-            layers.append(MaxPool(wiring.ceil_mode))
+            trunk.append(MaxPool(f"features.{position}", wiring.ceil_mode))
             continue
         name = f"features.{position}"
         kind = bypass
@@ -268,41 +151,18 @@ def _layers(
         squeeze, e1, e3 = (
             out_channels(f"{name}.{part}") for part in ("squeeze", "expand1x1", "expand3x3")
         )
-        layers.append(Fire(name, squeeze, e1, e3, kind))
+        trunk.append(Fire(name, squeeze, e1, e3, kind))
+    heads: dict[str, tuple[Branch, ...]] = {}
     # Weights may have been saved without their classifier, to take features from.
     if any(name.startswith("classifier.") for name in shapes):
         classes = out_channels("classifier.1")
-        layers.append(Classifier("classifier.1", classes, wiring.conv10_padding))
-    return layers
-
-
-def expected_shapes(network: Network) -> dict[str, Shape]:
-    """Names and shapes (OIHW) of every tensor of this network."""
-    expected: dict[str, Shape] = {}
-
-    def conv(name: str, out: int, cin: int, kernel: int) -> None:
-        expected[f"{name}.weight"] = (out, cin, kernel, kernel)
-        expected[f"{name}.bias"] = (out,)
-
-    channels = 3
-    for layer in network.layers:
-        if isinstance(layer, Conv):
-            conv(layer.name, layer.channels, channels, layer.kernel)
-        elif isinstance(layer, Fire):
-            conv(f"{layer.name}.squeeze", layer.squeeze, channels, 1)
-            conv(f"{layer.name}.expand1x1", layer.expand1x1, layer.squeeze, 1)
-            conv(f"{layer.name}.expand3x3", layer.expand3x3, layer.squeeze, 3)
-            if layer.bypass == "complex":
-                conv(f"{layer.name}.bypass", layer.channels, channels, 1)
-        elif isinstance(layer, Classifier):
-            conv(layer.name, layer.classes, channels, 1)
-        if isinstance(layer, Conv | Fire):
-            channels = layer.channels
-    return expected
+        layer = Classifier("classifier.1", classes, wiring.conv10_padding)
+        heads["classifier"] = (Branch(trunk[-1].name, (layer,), "logits"),)
+    return Network(variant, tuple(trunk), heads)
 
 
 def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
-    expected = expected_shapes(network)
+    expected = network.tensors()
     for name, shape in expected.items():
         if shapes.get(name) != shape:
             raise WeightsError(
@@ -312,15 +172,9 @@ def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
     if extra := sorted(set(shapes) - set(expected)):
         name = printable(extra[0], MAX_SHOWN)
         raise WeightsError(f"{origin}: {name} does not belong to a {network.variant}")
-    channels = 3
-    for layer in network.layers:
-        if isinstance(layer, Fire) and layer.bypass == "simple" and layer.channels != channels:
-            raise WeightsError(
-                f"{origin}: {layer.name} turns {channels} channels into {layer.channels}, "
-                "which a simple bypass cannot add"
-            )
-        if isinstance(layer, Conv | Fire):
-            channels = layer.channels
+    for layer, channels in network.inputs():
+        if reason := layer.misfit(channels):
+            raise WeightsError(f"{origin}: {reason}")
 
 
 def _shape_text(shapes: Mapping[str, Shape], name: str) -> str:
