@@ -1,4 +1,4 @@
-"""What comes before the network: decoding photos, resizing and normalising them.
+"""Measures the work before the network: decoding, resizing and normalizing photos.
 
 python -m benchmarks.preprocessing               time: decode, preprocess and their ratio
 python -m benchmarks.preprocessing --fast-decode  what fast_decode does to answers and time
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-if __package__ in (None, ""):  # started as a script: its own folder is on the path, not the root
+if __package__ in (None, ""):  # run as a script: its folder is on the path, not the root
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.material import ROOT, SHARED
@@ -54,7 +54,7 @@ def _preprocessing(fit: str) -> Preprocessing:
 
 
 def _photos(folder: Path | None) -> tuple[list[bytes], list[int]]:
-    """The files and, where they are known, their true classes."""
+    """The files and, if known, their true classes."""
     labels = SHARED / "reference" / "labels.csv"
     if folder is None and labels.is_file():
         with labels.open(newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""SqueezeNet for CPUs: ``sqznet.classify("photo.jpg")`` names what is in a photo."""
+"""SqueezeNet for CPUs: ``sqznet.classify("photo.jpg")`` classifies a photo."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
     "watch",
 ]
 
-# What classifying a photo has no need of, and the module to import it from.
+# Not needed to classify a photo; each name is imported from its module on demand.
 _ON_DEMAND = {
     "Converted": "sqznet.weights.conversion",
     "Frame": "sqznet.images.frame",

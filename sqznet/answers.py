@@ -1,4 +1,4 @@
-"""What a classifier answers, and what every classifier can do."""
+"""The answers of a classifier, and the interface of every classifier."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _ROW = (
 
 
 class Prediction(NamedTuple):
-    """One answer: the class's name, its softmax score in 0..1 and its index."""
+    """One answer: the name of the class, its softmax score in 0..1 and its index."""
 
     label: str
     score: float
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses here
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not needed here
 
 
 class Predictions(list[Prediction]):
-    """A list of Predictions that a notebook shows as a table with bars."""
+    """A list of Predictions that a notebook displays as a table with bars."""
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -37,7 +37,7 @@ class Predictions(list[Prediction]):
 
 
 class Classifier(Protocol):
-    """What names photos: a ``Model`` or a ``Recognizer``. Code that serves both needs no more."""
+    """A ``Model`` or a ``Recognizer``: what code needs that works with both."""
 
     @property
     def threads(self) -> int: ...
@@ -50,11 +50,11 @@ class Classifier(Protocol):
     def classify_each(
         self, sources: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
-        """Predictions for each source, or the error that it gave instead."""
+        """The predictions for each source, or its error."""
         ...
 
     def alone(self) -> Classifier:
-        """The same one, of which every caller uses one thread: its own."""
+        """The same classifier for use from several threads: each call runs on its own thread."""
         ...
 
 

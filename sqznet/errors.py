@@ -1,21 +1,21 @@
-"""The one family of errors that sqznet raises for bad input, and the checks and the ways to show a
-value that all of its parts share."""
+"""The family of errors that sqznet raises for bad input, and the functions that check a value or
+format it for a message."""
 
 from __future__ import annotations
 
 from operator import index
 from typing import Any
 
-#: How much messages show of what a file or a caller chose: characters of a text, bits of a number.
+#: What messages show of a value from a file or a caller: characters of a text, bits of a number.
 MAX_SHOWN, MAX_BITS = 60, 128
 
 
 class SqznetError(ValueError):
-    """Base of every error that sqznet raises on purpose."""
+    """The base of every error that sqznet raises on purpose."""
 
 
 class ImageError(SqznetError):
-    """Something given as an image could not be read as one."""
+    """An image could not be read."""
 
 
 class WeightsError(SqznetError):
@@ -23,14 +23,14 @@ class WeightsError(SqznetError):
 
 
 class UnsupportedIsaError(SqznetError):
-    """The instruction set asked for is unknown or cannot run on this CPU."""
+    """The requested instruction set is unknown or cannot run on this CPU."""
 
 
 def printable(text: str, most: int | None = None) -> str:
-    """Text as messages show it, a file's name for instance: line breaks, terminal escapes and lone
-    surrogates as backslash escapes, so that it stays on one line and does nothing to a terminal.
+    """A text, such as a file name, for use in messages: line breaks, terminal escapes and lone
+    surrogates become backslash escapes, so that it stays on one line and cannot affect a terminal.
 
-    ``most``: how many characters to show of a text that may have any length.
+    ``most``: the number of characters after which a text of any length is cut.
     """
     if most is not None and len(text) > most:
         text = text[:most] + "..."
@@ -42,7 +42,7 @@ def printable(text: str, most: int | None = None) -> str:
 
 
 def shown(value: object) -> str:
-    """A value that a file or a caller chose as messages show it: quoted, in ASCII, on one line."""
+    """A value from a file or a caller for a message: short, quoted, in ASCII, on one line."""
     if not isinstance(value, (str, bytes, int, float, type(None))):
         # Never repr() a nested object: its text can be exponentially longer than the file.
         return f"a {type(value).__name__}"
@@ -54,7 +54,7 @@ def shown(value: object) -> str:
 
 
 def whole_number(value: Any) -> int:
-    """The value of an integer of any library's type, 0 for anything else, True and False too."""
+    """The value of an integer of any library, 0 for anything else, including True and False."""
     try:
         return 0 if isinstance(value, bool) else index(value)
     except TypeError:
@@ -64,7 +64,7 @@ def whole_number(value: Any) -> int:
 def checked_count(name: str, value: Any, most: int | None = None) -> int:
     """The value of an argument that counts something.
 
-    Raises SqznetError, naming the argument, for anything but a whole number from 1 to ``most``.
+    Raises SqznetError, naming the argument, unless it is a whole number from 1 to ``most``.
     """
     count = whole_number(value)
     if count < 1 or (most is not None and count > most):

@@ -1,4 +1,4 @@
-"""What the messages of all errors are made of."""
+"""Checking values, and formatting them for messages."""
 
 from __future__ import annotations
 

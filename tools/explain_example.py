@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes docs/explain.png, and writes into docs/explain.md what a heat map costs here.
+"""Draws docs/explain.png, and writes the cost of a heat map into docs/explain.md.
 
 python tools/explain_example.py
 """
@@ -38,7 +38,7 @@ def costs() -> str:
         "`model.heatmap(photo)`": lambda: model.heatmap(photo),
         "`model.localize(photo)`": lambda: model.localize(photo),
         "of these: the class's map": lambda: evidence.class_map(index),
-        "of these: laying it over the photo": lambda: evidence.heat(index),
+        "of these: resizing it to the photo": lambda: evidence.heat(index),
         "of these: finding the box": lambda: evidence.box(index),
     }
     times: dict[str, list[float]] = {name: [] for name in calls}

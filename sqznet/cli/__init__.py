@@ -1,12 +1,11 @@
 """The command `sqznet`: SqueezeNet from a shell.
 
 Each subcommand is a module of this package with two functions: `add_parser(commands)` declares it,
-`run(args)` does it and returns the exit code. Only the module of the command that is asked for is
-imported.
+`run(args)` executes it and returns the exit code. Only the module of the given command is imported.
 
-Exit codes: 0 all went well; 1 some input (a photo or the weights file) could not be read, or the
-output could not be written; 2 the command line or a setting is wrong; 130 interrupted; 141 the
-reader of the output went away.
+Exit codes: 0 success; 1 some input (a photo or the weights file) could not be read, or the output
+could not be written; 2 the command line or a setting is wrong; 130 interrupted; 141 the reader of
+the output closed it.
 """
 
 from __future__ import annotations
@@ -45,11 +44,11 @@ def _module(command: str) -> Any:
 
 
 def _parser(names: Iterable[str]) -> Parser:
-    """The parser of these commands."""
+    """The parser for these commands."""
     parser = Parser(
         prog="sqznet",
-        description="Name what is in photos with SqueezeNet, on the CPU.",
-        epilog="exit codes: 0 all went well; 1 some input could not be read; 2 wrong usage",
+        description="Classify photos with SqueezeNet on the CPU.",
+        epilog="exit codes: 0 success; 1 some input could not be read; 2 wrong usage",
     )
     parser.add_argument("--version", action="version", version=f"sqznet {sqznet.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -59,7 +58,7 @@ def _parser(names: Iterable[str]) -> Parser:
 
 
 def _run(argv: Sequence[str]) -> int:
-    # Help and errors that are about no one command show them all.
+    # Help and errors without a specific command list all commands.
     chosen = [name for name in COMMANDS if argv[:1] == [name]]
     args = _parser(chosen or COMMANDS).parse_args(argv)
     status: int = _module(args.command).run(args)
@@ -67,20 +66,20 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _abandon_stdout() -> None:
-    """Send what is still buffered for stdout nowhere, so that Python's exit stays quiet."""
+    """Discards what is still buffered for stdout, so that Python's exit prints no error."""
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, sys.stdout.fileno())
     os.close(sink)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with `argv` (default: the process's own) and return its exit code.
+    """Runs the command with `argv` (default: that of the process) and returns its exit code.
 
     Raises:
         SystemExit: for --help and --version (0) and for a wrong command line (2).
     """
     for stream in (sys.stdout, sys.stderr):
-        # A label or file name that the terminal's encoding lacks must not end the run.
+        # A label or file name that the terminal cannot encode must not end the run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -90,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _abandon_stdout()
         return EXIT_BROKEN_PIPE
-    except OSError as error:  # a full disk: reading errors never come this far
+    except OSError as error:  # for instance a full disk; reading errors are handled earlier
         complain(error)
         _abandon_stdout()
         return EXIT_UNREADABLE

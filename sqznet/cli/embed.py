@@ -1,4 +1,4 @@
-"""`sqznet embed`: a vector for each photo, to compare and to cluster them by."""
+"""`sqznet embed`: computes a vector for each photo, for comparison and clustering."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "embed",
         help="write a vector for each photo",
-        description="Write a vector of 512 numbers for each photo; like photos have like vectors.",
+        description="Write a vector of 512 numbers for each photo; similar photos have similar "
+        "vectors.",
     )
     add_paths(parser)
     parser.add_argument(
@@ -41,11 +42,9 @@ def add_parser(commands: Commands) -> None:
         "--output",
         required=True,
         metavar="FILE",
-        help=f"the file to write, its name ending in {' or '.join(ENDINGS)}",
+        help=f"the file to write, with the suffix {' or '.join(ENDINGS)}",
     )
-    parser.add_argument(
-        "--normalize", action="store_true", help="scale each vector to the length 1"
-    )
+    parser.add_argument("--normalize", action="store_true", help="scale each vector to length 1")
     add_model_options(parser)
 
 
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def collect(model: Model, source: WeightsLike, found: list[Found]) -> tuple[VectorFile, int]:
-    """The vectors of all photos that can be read, and the exit code."""
+    """The vectors of all readable photos, and the exit code."""
     import numpy as np
 
     from sqznet.insight.embedding import embed_files, length
@@ -99,7 +98,7 @@ def collect(model: Model, source: WeightsLike, found: list[Found]) -> tuple[Vect
 
 
 def weights_hash(source: WeightsLike) -> str:
-    """The sha256 of the weights file that ``--model`` stands for, in hex."""
+    """The SHA-256, in hex, of the weights file that ``--model`` means."""
     from sqznet.weights.known import sha256
     from sqznet.weights.locate import locate
     from sqznet.weights.mapped import map_file
@@ -110,7 +109,7 @@ def weights_hash(source: WeightsLike) -> str:
 def _check_output(path: str) -> None:
     if not is_vector_file(path):
         raise SqznetError(
-            f"{printable(path)}: no format has this ending, expected {' or '.join(ENDINGS)}"
+            f"{printable(path)}: no format has this suffix, expected {' or '.join(ENDINGS)}"
         )
     if os.path.splitext(path)[1].lower() == ".parquet":
         parquet_library()

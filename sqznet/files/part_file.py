@@ -1,5 +1,4 @@
-"""The one way in which sqznet writes files: beside their place, which they take at once when they
-are complete."""
+"""Writes files: each as a temporary file beside its target, which it replaces when complete."""
 
 from __future__ import annotations
 
@@ -10,13 +9,12 @@ from contextlib import contextmanager, suppress
 
 
 class PartFile:
-    """What is to become the file ``target``; what that was before stays until ``commit``.
+    """A temporary file that replaces ``target`` on ``commit``; an existing target stays until then.
 
-    ``path``: the part file, in the same folder, to be written by the caller; ``target``: where it
-    goes, a symbolic link followed. The part file stays behind only if the process is killed.
-    ``resumable``: it is then called FILE.part, where a later run finds it; by default no two part
-    files have the same name.
-    Raises OSError if something of the target's name is there that is no regular file.
+    ``path``: the temporary file, in the folder of the target; the caller writes it. ``target``: the
+    final path, with symbolic links resolved. Only a killed process leaves a temporary file behind.
+    ``resumable``: names it FILE.part, so that a later run finds it; otherwise its name is unique.
+    Raises OSError if the target exists and is not a regular file.
     """
 
     def __init__(self, target: str | os.PathLike[str], resumable: bool = False) -> None:
@@ -32,27 +30,27 @@ class PartFile:
             self.path = os.path.join(os.path.dirname(self.target), name)
 
     def create(self) -> None:
-        """Make the part file anew, empty."""
+        """Creates an empty temporary file, replacing an old one."""
         with suppress(FileNotFoundError):
             os.unlink(self.path)
         with open(self.path, "xb"):
             pass
 
     def commit(self) -> None:
-        """Put the part file, which the caller has closed, in the target's place."""
+        """Replaces the target with the temporary file, which must be closed."""
         move_into_place(self.path, self.target)
 
     def discard(self) -> None:
-        """Remove the part file; nothing is said if it cannot be, for something else went wrong."""
+        """Removes the temporary file. Ignores errors, because it cleans up after another one."""
         with suppress(OSError):
             os.unlink(self.path)
 
 
 @contextmanager
 def written(target: str | os.PathLike[str]) -> Iterator[str]:
-    """The path of an empty file, which becomes ``target`` when the block is done.
+    """Gives the path of an empty temporary file, which replaces ``target`` after the block.
 
-    Raises OSError if that cannot be; then, and if the block raises, what was there is still there.
+    Raises OSError on failure. Then, and if the block raises, an existing target stays unchanged.
     """
     part = PartFile(target)
     try:
@@ -65,18 +63,18 @@ def written(target: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def write_file(target: str | os.PathLike[str], content: bytes) -> None:
-    """Make this the content of a file, all of it or, if that fails, nothing.
+    """Writes a file completely or not at all.
 
-    Raises OSError if it cannot be written; what was there before is then still there.
+    Raises OSError if it cannot be written; then an existing file stays unchanged.
     """
     with written(target) as path, open(path, "wb") as file:
         file.write(content)
 
 
 def move_into_place(path: str, target: str) -> None:
-    """Put a file that is closed in another's place, once all of it is on the disk.
+    """Flushes a closed file to the disk and renames it to ``target``, in the same folder.
 
-    Both lie in one folder. A symbolic link that is in that place is replaced itself.
+    A symbolic link at ``target`` is replaced, not followed.
     """
     with open(path, "rb+") as file:
         os.fsync(file.fileno())

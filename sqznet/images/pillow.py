@@ -1,4 +1,4 @@
-"""Calls into Pillow: its warnings stay silent, and what damaged files make it raise is renamed."""
+"""Calls into Pillow: silences its warnings and turns all its exceptions into ImageError."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class _PillowQuiet:
     """Ignores the warnings of Pillow's modules while any thread is inside.
 
-    warnings.catch_warnings alone would leave its filter behind when two threads overlap.
+    warnings.catch_warnings alone would leave its filter behind if two threads overlap.
     """
 
     def __init__(self) -> None:
@@ -52,15 +52,15 @@ def reason(error: BaseException) -> str:
 
 
 def guarded(function: Any, *arguments: Any) -> Any:
-    """Call with Pillow's warnings silenced and whatever a damaged file makes it raise renamed.
+    """Calls a function with Pillow's warnings silenced and any exception turned into ImageError.
 
-    The last argument is the image's name.
+    The last argument is the name of the image.
     """
     try:
         with _PILLOW_QUIET:
             return function(*arguments)
     except ImageError:
         raise
-    # Damaged files make Pillow raise nearly anything: SyntaxError, struct.error, IndexError, ...
+    # Damaged files make Pillow raise almost anything: SyntaxError, struct.error, IndexError, ...
     except Exception as error:
         raise ImageError(f"{arguments[-1]}: cannot be decoded: {reason(error)}") from None

@@ -1,8 +1,8 @@
-"""Files of photos' vectors: .npz and Parquet.
+"""Files with the vectors of photos: .npz and Parquet.
 
 An .npz file has the arrays "paths" (N strings), "vectors" (float32, N x D) and "weights", the
-sha256 of the weights file that made them. A Parquet file has the columns "path" and "vector", and
-the hash in its metadata under "sqznet.weights". Only vectors of the same weights can be compared.
+SHA-256 of the weights file that was used. A Parquet file has the columns "path" and "vector", and
+the hash in its metadata under "sqznet.weights". Only vectors of the same weights are comparable.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-#: The endings of files that can be written and read.
+#: The suffixes of files that can be written and read.
 ENDINGS = (".npz", ".parquet")
 
 # The types of an array's elements, as .npy headers have them: text of any length, float32.
@@ -36,7 +36,7 @@ _METADATA_KEY = b"sqznet.weights"
 
 @dataclass(frozen=True)
 class VectorFile:
-    """paths: N of them; vectors: float32 (N, D); weights: the sha256 of the weights file."""
+    """paths: N of them; vectors: float32 (N, D); weights: the SHA-256 of the weights file."""
 
     paths: Sequence[str]
     vectors: npt.NDArray[np.float32]
@@ -44,15 +44,15 @@ class VectorFile:
 
 
 def is_vector_file(path: str) -> bool:
-    """Whether the name of a path is that of such a file."""
+    """Whether a path has the suffix of a vector file."""
     return os.path.splitext(path)[1].lower() in ENDINGS
 
 
 def save(content: VectorFile, path: str) -> None:
-    """Write a file; the ending of its name says the format.
+    """Writes a file in the format that its suffix selects.
 
-    Raises OSError if it cannot be written: nothing of it is left then, and what was there stays;
-    SqznetError if its format's library is missing.
+    Raises OSError if it cannot be written; then an existing file stays unchanged. Raises
+    SqznetError if the library for the format is missing.
     """
     write = _save_parquet if _is_parquet(path) else _save_npz
     with written(path) as part:
@@ -60,7 +60,7 @@ def save(content: VectorFile, path: str) -> None:
 
 
 def load(path: str) -> VectorFile:
-    """Read a file that ``save`` wrote. Raises SqznetError, naming it, if it is anything else."""
+    """Reads a file that ``save`` wrote. Raises SqznetError with its name for any other file."""
     name = printable(path)
     try:
         content = _load_parquet(path) if _is_parquet(path) else _load_npz(path)
@@ -72,11 +72,11 @@ def load(path: str) -> VectorFile:
 
     if len(content.paths) != len(content.vectors):
         raise SqznetError(
-            f"{name}: {len(content.paths)} paths and {len(content.vectors)} vectors, expected as "
-            "many of each"
+            f"{name}: {len(content.paths)} paths and {len(content.vectors)} vectors, expected the "
+            "same number"
         )
     if not np.isfinite(content.vectors).all():
-        raise SqznetError(f"{name}: vectors that are not finite, expected finite ones")
+        raise SqznetError(f"{name}: some vectors are not finite, expected finite numbers")
     return content
 
 
@@ -106,21 +106,22 @@ def _load_npz(path: str) -> VectorFile:
             vectors = _member(archive, "vectors", "f", 2)
             weights = _member(archive, "weights", "U", 0)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise SqznetError(f"no .npz file of vectors: {error}") from None
+        raise SqznetError(f"not an .npz file of vectors: {error}") from None
     import numpy as np
 
     return VectorFile(paths.tolist(), np.ascontiguousarray(vectors, np.float32), str(weights))
 
 
 def _member(archive: zipfile.ZipFile, name: str, kind: str, dimensions: int) -> npt.NDArray[Any]:
-    """An array of an archive: no more is read or allocated than its entry says and the file has."""
+    """An array of an archive. Reads and allocates no more than its entry states and the file
+    holds."""
     import numpy as np
 
-    expected = f"expected the array {name!r} as 'sqznet embed' writes it"
+    expected = f"expected the array {name!r} as written by 'sqznet embed'"
     try:
         entry = archive.getinfo(f"{name}.npy")
     except KeyError:
-        raise SqznetError(f"no array {name!r} in it; {expected}") from None
+        raise SqznetError(f"it has no array {name!r}; {expected}") from None
     if entry.compress_type != zipfile.ZIP_STORED:
         raise SqznetError(f"its array {name!r} is compressed; {expected}")
     try:
@@ -140,7 +141,7 @@ def _member(archive: zipfile.ZipFile, name: str, kind: str, dimensions: int) -> 
         )
     codes = np.frombuffer(data, np.dtype("u4").newbyteorder(dtype.byteorder))
     if kind == "U" and codes.size and codes.max() > sys.maxunicode:
-        raise SqznetError(f"its array {name!r} is no text; {expected}")
+        raise SqznetError(f"its array {name!r} is not text; {expected}")
     return np.frombuffer(data, dtype).reshape(shape)
 
 
@@ -166,7 +167,7 @@ def _load_parquet(path: str) -> VectorFile:
     try:
         table = pa.parquet.read_table(path, partitioning=None)
     except pa.ArrowException as error:
-        raise SqznetError(f"no Parquet file: {str(error).splitlines()[0]}") from None
+        raise SqznetError(f"not a Parquet file: {str(error).splitlines()[0]}") from None
     names = table.column_names
     kinds = [table.schema.field(name).type for name in names]
     if (
@@ -177,8 +178,8 @@ def _load_parquet(path: str) -> VectorFile:
         or any(column.null_count for column in table.columns)
     ):
         raise SqznetError(
-            f"it has the columns {', '.join(names)}; expected path and vector as 'sqznet embed' "
-            "writes them"
+            f"it has the columns {', '.join(names)}; expected path and vector as written by "
+            "'sqznet embed'"
         )
     flat = table.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     vectors = np.asarray(flat, np.float32).reshape(-1, kinds[1].list_size)

@@ -48,6 +48,6 @@ def torchvision_name(layer: str, base: str) -> str | None:
 
 
 def variant_of(base: str, names: Iterable[str]) -> str:
-    """The variant that convolutions of these names, torchvision's, belong to. A simple bypass adds
-    none, so that nothing is seen of it."""
+    """The variant with convolutions of these names (torchvision's). A simple bypass has no
+    convolution, so the names cannot show it."""
     return base + ("_complex_bypass" if any(name.endswith(".bypass") for name in names) else "")

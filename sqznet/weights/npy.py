@@ -1,8 +1,8 @@
-"""Reads the arrays of NumPy's .npy format, which an .npz archive holds one an entry.
+"""Reads arrays in NumPy's .npy format, the format of the entries of an .npz archive.
 
 The format (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): a magic, a
-version, the length of a header and the header, the Python literal of a dictionary of three keys;
-the elements follow. The header is matched, never evaluated.
+version, the length of the header, the header (a Python literal of a dictionary with three keys) and
+the elements. The header is matched, never evaluated.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _MAX_DIGITS = 19
 
 
 class NpyArray(NamedTuple):
-    """An array as its bytes say; nothing says yet that they make sense.
+    """An array as its header describes it; shape and data may not agree.
 
-    kind: the elements' type as NumPy writes it, such as "<f4". fortran: whether the first index
-    runs fastest. data: all that follows the header, be it too much or too little.
+    kind: the element type as NumPy writes it, such as "<f4". fortran: whether the first index
+    varies fastest. data: everything after the header.
     """
 
     kind: str
@@ -40,8 +40,11 @@ class NpyArray(NamedTuple):
 
 
 def parse(content: memoryview) -> NpyArray:
-    """The array that these bytes are. Raises WeightsError, the reason a predicate, if they aren't
-    one, or one of a type with parts."""
+    """The array in these bytes.
+
+    Raises WeightsError, with a message that continues a sentence ("has the shape ..."), if they are
+    no array or the element type has fields.
+    """
     version = bytes(content[:8])
     size = _LENGTH_BYTES.get(version[6], 0) if version[:6] == _MAGIC and version[7:] else 0
     if not size:
@@ -55,7 +58,7 @@ def parse(content: memoryview) -> NpyArray:
 
 
 def _parse_header(header: bytes) -> tuple[str, bool, tuple[int, ...]]:
-    """Type, Fortran order and shape, from a dictionary's Python literal."""
+    """Element type, Fortran order and shape, from the Python literal of a dictionary."""
     text = header.decode("latin-1").strip()
     found: dict[str, str] = {}
     fields = text[1:-1].rstrip() if text[:1] == "{" and text[-1:] == "}" else ""

@@ -106,8 +106,8 @@ class _Fire:
 
 
 def bypass_suffix(kinds: Sequence[str | None]) -> str | None:
-    """What the variant's name ends in whose fires have these bypasses, each "simple", "complex" or
-    None; None if no known network has them."""
+    """The suffix of the variant whose fire modules have these bypasses, each "simple", "complex" or
+    None. Gives None if no known network has them."""
     simple = ["simple" if i in SIMPLE_BYPASS else None for i in range(len(kinds))]
     known = {
         "": [None] * len(kinds),

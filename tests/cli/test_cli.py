@@ -1,4 +1,4 @@
-"""The command `sqznet`: what it prints, where, and its exit codes."""
+"""The command `sqznet`: its output and exit codes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def call(*args: str | Path) -> Result:
         try:
             code = cli.main([str(arg) for arg in args])
-        except SystemExit as stop:  # argparse leaves this way
+        except SystemExit as stop:  # argparse exits this way
             code = int(stop.code or 0)
         return Result(code, *capsys.readouterr())
 
@@ -49,7 +49,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def spawn(folder: Path, *args: str | bytes | Path, **env: str) -> Result:
-    """Runs a command in `folder`, away from the source tree."""
+    """Runs a command in `folder`, outside the source tree."""
     done = subprocess.run(
         args,
         cwd=folder,
@@ -95,7 +95,7 @@ def test_a_photo_gets_a_table(run: Run) -> None:
     assert percents == sorted(percents, reverse=True)
 
 
-def test_the_table_says_what_the_library_says(run: Run) -> None:
+def test_the_table_has_the_answers_of_the_library(run: Run) -> None:
     _, out, _ = run("classify", CHELSEA, "--top", "3")
     expected = sqznet.classify(CHELSEA, top=3)
     assert [label for _, label, _ in rows(out)] == [p.label for p in expected]
@@ -118,7 +118,7 @@ def test_top_stops_at_the_number_of_classes(run: Run) -> None:
     assert [rank for rank, _, _ in rows(out)] == list(range(1, 1001))
 
 
-def test_threads_and_isa_leave_the_answer_alone(run: Run) -> None:
+def test_threads_and_isa_do_not_change_the_answer(run: Run) -> None:
     _, expected, _ = run("classify", COFFEE, "--top", "1")
     code, out, err = run("classify", COFFEE, "--top", "1", "--threads", "1", "--isa", "scalar")
     assert (code, err) == (0, "")
@@ -158,7 +158,7 @@ UNREADABLE = [text_named_jpg, empty, truncated, header_only, missing, directory,
 
 
 @pytest.mark.parametrize("make", UNREADABLE)
-def test_an_unreadable_file_is_one_line_and_the_rest_is_done(
+def test_an_unreadable_file_is_one_line_and_the_rest_is_classified(
     run: Run, tmp_path: Path, small: Path, make: Callable[[Path], None]
 ) -> None:
     bad = tmp_path / f"{make.__name__}.jpg"
@@ -217,7 +217,7 @@ def test_a_file_name_that_is_not_text(tmp_path: Path, encoding: str) -> None:
         ("classify", "--top", "1.5", "x.jpg"),
         ("classify", "--threads", "0", "x.jpg"),
         ("classify", "--isa", "z80", "x.jpg"),
-        ("classify", "--colour", "x.jpg"),
+        ("classify", "--color", "x.jpg"),
         ("info", "x.jpg"),
         ("identify",),
         ("identify", "--xml", "x.pth"),
@@ -301,7 +301,7 @@ def test_the_installed_command_and_the_module_agree(tmp_path: Path) -> None:
     assert rows(installed.out)[0][1] == "espresso"
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:

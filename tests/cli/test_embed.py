@@ -58,7 +58,9 @@ def test_normalized_vectors_have_length_one(coarse: Path) -> None:
     assert unit.dtype == np.float32
     assert np.linalg.norm(unit) == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(unit * np.linalg.norm(plain), plain, rtol=1e-5)
-    assert not normalized(np.zeros((1, 4), np.float32)).any()  # no direction, no nan
+    assert not normalized(
+        np.zeros((1, 4), np.float32)
+    ).any()  # a zero vector stays zero, without NaN
 
 
 def test_the_nearest_come_first_and_equal_ones_keep_their_order() -> None:
@@ -108,7 +110,7 @@ def test_wrong_usage(args: tuple[str, ...], capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_nothing_is_left_where_it_cannot_be_written(
+def test_a_failed_write_leaves_nothing(
     tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "v.npz"
@@ -167,18 +169,18 @@ def test_vectors_of_other_weights_are_refused(
     assert run("embed", COFFEE, "-o", tmp_path / "v.npz", "--model", small) == 0
     assert run("similar", COFFEE, tmp_path / "v.npz") == 1
     err = capsys.readouterr().err
-    assert err.startswith(f"sqznet: {tmp_path / 'v.npz'}: its vectors come from the weights with")
+    assert err.startswith(f"sqznet: {tmp_path / 'v.npz'}: its vectors come from weights with")
     assert err.count("\n") == 1
 
 
-def test_nothing_to_compare_with(
+def test_no_photos_to_compare_with(
     tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("similar", COFFEE, tmp_path, "--model", small) == 1
     assert "a folder without photos" in capsys.readouterr().err
     shutil.copy(COFFEE, tmp_path / "one.jpg")
     assert run("similar", tmp_path / "one.jpg", tmp_path, "--model", small) == 1
-    assert "no photos but the one" in capsys.readouterr().err
+    assert "no photos except the query" in capsys.readouterr().err
     assert run("similar", tmp_path / "none.jpg", tmp_path, "--model", small) == 1
     assert capsys.readouterr().err == f"sqznet: {tmp_path / 'none.jpg'}: no such file\n"
 
@@ -201,7 +203,7 @@ def test_arrays_in_either_order_of_bytes(tmp_path: Path, order: str) -> None:
 
 
 def huge(path: Path) -> None:
-    """A header that promises far more than the file has."""
+    """A header that states far more data than the file has."""
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         buffer, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 512)}
@@ -263,7 +265,7 @@ def test_a_damaged_parquet_file_is_one_line(
     assert err.count("\n") == 1
 
 
-def test_a_parquet_file_of_something_else(
+def test_a_parquet_file_with_other_columns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pa = pytest.importorskip("pyarrow", reason="needs pyarrow")

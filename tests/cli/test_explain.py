@@ -1,4 +1,4 @@
-"""The command `sqznet explain`: the file it writes, and what it says when it cannot."""
+"""The command `sqznet explain`: the file it writes, and its errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
     def call(*args: str | Path) -> tuple[int, str, str]:
         try:
             code = cli.main([str(arg) for arg in args])
-        except SystemExit as stop:  # argparse leaves this way
+        except SystemExit as stop:  # argparse exits this way
             code = int(stop.code or 0)
         return (code, *capsys.readouterr())
 
@@ -88,7 +88,7 @@ def test_no_box(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("name", ["out.gif", "out", "out.png.txt", ".png", "out."])
-def test_another_ending(run, tmp_path: Path, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_another_suffix(run, tmp_path: Path, name: str) -> None:  # type: ignore[no-untyped-def]
     code, said, err = run("explain", COFFEE, "-o", tmp_path / name)
     assert (code, said) == (2, "")
     assert_one_line(err, str(tmp_path / name), "expected one of .png, .jpg, .jpeg")
@@ -98,11 +98,11 @@ def test_another_ending(run, tmp_path: Path, name: str) -> None:  # type: ignore
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (("--label", "expresso"), "no class is called 'expresso'; similar: 'espresso'"),
-        (("--label", "1000"), "expected a class's name or its index, 0 to 999"),
-        (("--label", "9" * 5000), "expected a class's name or its index"),
-        (("--label", "²"), "no class is called"),
-        (("--label", "a\nb"), "no class is called"),
+        (("--label", "expresso"), "no class is named 'expresso'; similar: 'espresso'"),
+        (("--label", "1000"), "expected the name or index of a class, 0 to 999"),
+        (("--label", "9" * 5000), "expected the name or index of a class"),
+        (("--label", "²"), "no class is named"),
+        (("--label", "a\nb"), "no class is named"),
         (("--top", "13"), "top is 13, expected 1 to 12"),
         (("--top", "0"), "--top"),
         (("--isa", "z80"), "z80"),
@@ -154,7 +154,7 @@ def test_unreadable_weights(run, tmp_path: Path) -> None:  # type: ignore[no-unt
     assert_one_line(err, str(model))
 
 
-def test_a_recognizer_has_no_heat(run, tmp_path: Path, coarse: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_recognizer_has_no_heat_map(run, tmp_path: Path, coarse: Path) -> None:  # type: ignore[no-untyped-def]
     taught = tmp_path / "taught.sqz"
     shown = {"a": [networks.photo(1)], "b": [networks.photo(2)]}
     sqznet.learn(shown, model=sqznet.load(coarse)).save(taught)
@@ -175,7 +175,7 @@ def test_a_place_that_cannot_be_written(run, tmp_path: Path, small: Path) -> Non
 
 @pytest.mark.parametrize("old", [None, b"old"])
 @pytest.mark.usefixtures("draws_text")
-def test_a_full_disk_leaves_what_was_there(  # type: ignore[no-untyped-def]
+def test_a_full_disk_keeps_the_old_file(  # type: ignore[no-untyped-def]
     run, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
 ) -> None:
     out = tmp_path / "out.png"

@@ -42,7 +42,7 @@ def test_a_table_of_aligned_rows(capsys: pytest.CaptureFixture[str], small: Path
     assert rows["sha256"] == identity.sha256
     assert rows["known as"] == "no known file"
     assert rows["warning"] == "named 1.0, holds 1.1"
-    assert "cover 256 x 256, its middle 224 x 224 cut out" in out
+    assert "cover 256 x 256, center 224 x 224 cropped" in out
 
 
 def test_preprocessing_of_its_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_preprocessing_of_its_own(capsys: pytest.CaptureFixture[str], tmp_path: 
     path = networks.save(tmp_path / "w.safetensors", networks.tensors(), metadata)
     _, out, _ = run(capsys, "identify", path)
     assert "of its own (the file's metadata)" in out
-    assert "the photo resized, whatever its shape, to 99 x 99\n" in out
+    assert "the photo squashed to 99 x 99\n" in out
     assert "BGR, 0 to 255, minus 1, 2, 3\n" in out
 
 
@@ -64,7 +64,7 @@ def test_json(capsys: pytest.CaptureFixture[str], small: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_an_unreadable_file_is_one_line_and_the_rest_is_done(
+def test_an_unreadable_file_is_one_line_and_the_rest_is_described(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, small: Path, options: tuple[str, ...]
 ) -> None:
     bad = tmp_path / "bad.pth"

@@ -1,4 +1,4 @@
-"""The command `sqznet watch`: what it prints, where, and its exit codes."""
+"""The command `sqznet watch`: its output and exit codes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_video_with_labels(clip: Path, tmp_path: Path, small: Path) -> None:
         assert sum(1 for _ in container.decode(video=0)) == 16
 
 
-def test_a_video_that_was_cut_short(
+def test_a_truncated_video(
     clip: Path, tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
@@ -73,7 +73,7 @@ def test_a_video_that_was_cut_short(
     out, err = capsys.readouterr()
     assert 5 < len(out.splitlines()) < 40
     assert re.fullmatch(r"sqznet: .*clip\.mp4: (ends|damaged) after .*\n", err)
-    assert output.stat().st_size > 1000  # of the frames that were there
+    assert output.stat().st_size > 1000  # the readable frames
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_video_that_was_cut_short(
         (["CLIP", "--model", "missing.pth"], 1, "missing.pth: "),
     ],
 )
-def test_what_cannot_be_done_costs_one_line(
+def test_errors_are_one_line(
     clip: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -123,7 +123,7 @@ def test_a_folder_is_watched_until_ctrl_c(tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     assert process.stdout is not None
-    assert process.stderr.readline() == f"sqznet: waiting for new pictures in {pictures}\n"
+    assert process.stderr.readline() == f"sqznet: waiting for new images in {pictures}\n"
     Image.open(EXAMPLES / "coffee.jpg").save(tmp_path / "cup.png")
     os.replace(tmp_path / "cup.png", pictures / "cup.png")
     line = process.stdout.readline()
@@ -149,7 +149,7 @@ def test_the_live_view() -> None:
     assert r"─ rtsp://door\x1b[2J ─" in text
     last = text[text.rindex("╭") :]
     assert sighting.shown.label in last
-    assert last.count(" %") == 5  # the shown label's and those of four bars
+    assert last.count(" %") == 5  # that of the shown label and those of four bars
     assert "32 x 24" in last
     assert "3 frames" in last
     assert "0 dropped" in last

@@ -1,4 +1,4 @@
-"""Files that are written beside their place: whole under their name, or not at all."""
+"""Writing files through a temporary file: complete under their name, or not at all."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_link_goes_on_pointing_to_where_it_points(tmp_path: Path) -> None:
 
 
 def test_a_download_takes_the_place_of_a_link(tmp_path: Path) -> None:
-    """What somebody linked into the cache is theirs, and is not written to."""
+    """A file that a user linked into the cache must not be overwritten."""
     theirs, link, part = (tmp_path / name for name in ("theirs", "link", "part"))
     theirs.write_text("theirs")
     link.symlink_to(theirs)

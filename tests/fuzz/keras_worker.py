@@ -1,4 +1,4 @@
-"""Reads damaged HDF5 files, one forked process each, for HDF5's library may die of them.
+"""Reads damaged HDF5 files, each in a forked process, since they may crash the HDF5 library.
 
 Started as a script: a line on stdin is the path of a file; the answer is a line on stdout with the
 process's exit status, negative if a signal ended it: 0 for a network, 1 for one refused, 2 for an

@@ -18,7 +18,7 @@ from .harness import attempt, every_length, fuzz
 
 
 class Seed(NamedTuple):
-    """The files of one network by their names: the one to damage, and the one to read."""
+    """The files of one network by name: the one to damage, and the one to read."""
 
     files: Mapping[str, bytes]
     harmed: str
@@ -83,7 +83,7 @@ SEEDS: Mapping[str, Callable[[], Seed]] = {
 
 
 def read(seed: Seed, changes: list[Edit]) -> bool:
-    """Whether the files, one of them damaged, are still taken for a network."""
+    """Whether the files, one of them damaged, are still accepted as a network."""
     files = {**seed.files, seed.harmed: damaged(seed.files[seed.harmed], changes)}
     return attempt(files[seed.given], seed.given, files) is not None
 
@@ -101,7 +101,7 @@ def test_damage(make: Callable[[], Seed], examples: int) -> None:
 
 @pytest.mark.parametrize("name", ["torch-zip", "npz", "npz-compressed"])
 def test_no_bit_of_an_archive_changes_its_weights_unseen(name: str) -> None:
-    """Checksums guard every tensor; a name or what is said beside them may change."""
+    """Checksums protect every tensor; only a name or metadata may change."""
 
     def values(content: bytes) -> set[bytes]:
         found = attempt(content)

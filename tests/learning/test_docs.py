@@ -1,4 +1,4 @@
-"""The page about learning: its example runs, and its block can be filled."""
+"""The page about learning: its example runs, and the generated table has its place."""
 
 from __future__ import annotations
 

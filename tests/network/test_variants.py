@@ -235,7 +235,7 @@ def test_every_tensor_is_needed_and_its_shape_checked(base: str) -> None:
             assert "some.file" in message
             assert len(message) < 400
             part = name.rsplit(".", 1)[0]
-            # Another tensor that no longer fits may be named first, but only a neighbour.
+            # Another tensor that no longer fits may be named first, but only a neighbor.
             if found is None or found == ():
                 assert part in message
 

@@ -1,4 +1,4 @@
-"""Reads what `sqznet classify` writes, and calls it."""
+"""Calls `sqznet classify` and reads its output files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMATS = ["csv", "json", "jsonl", "parquet"]
 
 
 def make_folder(tmp_path: Path) -> Path:
-    """Five photos, the last in a sub-folder, and no photo between them."""
+    """Five photos, the last in a sub-folder."""
     place = tmp_path / "photos"
     (place / "sub").mkdir(parents=True)
     for i in range(4):

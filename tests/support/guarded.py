@@ -1,4 +1,4 @@
-"""Buffers whose neighbours cannot be touched: a kernel that strays past either end crashes.
+"""Buffers whose neighbors cannot be touched: a kernel that strays past either end crashes.
 
 The data lie between two pages without any access rights. They end flush against the upper one or
 start flush after the lower one; the bytes left over on the other side hold a pattern that

@@ -1,4 +1,4 @@
-"""Runs a script in an interpreter of its own, on the installed package."""
+"""Runs a script in a separate interpreter, with the installed package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import textwrap
 
 
 def run_script(code: str, *arguments: str, **environment: str) -> str:
-    """What the script printed. Fails, showing its stderr, if it did not end well.
+    """The output of the script. Fails with its stderr if the script failed.
 
     It runs in an empty folder: started in the repository it would find the source folder instead
     of the package. SQZNET_ variables of the caller's are not passed on.
@@ -31,13 +31,13 @@ def run_script(code: str, *arguments: str, **environment: str) -> str:
 
 
 def hear_ctrl_c() -> None:
-    """A child's `preexec_fn`: a shell has what it starts in the background ignore SIGINT, and a
-    test in it would pass that on."""
+    """A child's `preexec_fn`: background jobs of a shell ignore SIGINT, and a test would pass this
+    on to its children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def is_sanitized() -> bool:
-    """Whether the extension was built with AddressSanitizer, which keeps freed memory a while."""
+    """Whether the extension was built with AddressSanitizer, which delays freeing memory."""
     from pathlib import Path
 
     from sqznet import _kernels

@@ -1,4 +1,4 @@
-"""From the bypasses that a file's fires have to the name of the network."""
+"""From the bypasses of the fire modules to the name of the network."""
 
 from __future__ import annotations
 

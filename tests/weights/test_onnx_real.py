@@ -31,12 +31,12 @@ def photos(shared: Path) -> list[Path]:
         return [shared / "images" / row[0] for row in csv.reader(file) if row[0].endswith("G")]
 
 
-def session(path: Path, optimised: bool = True) -> Any:
-    """onnxruntime on the file; not optimised, it takes every node as the file has it."""
+def session(path: Path, optimized: bool = True) -> Any:
+    """onnxruntime on the file; not optimized, it takes every node as the file has it."""
     ort = pytest.importorskip("onnxruntime", reason="compares with onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    if not optimised:
+    if not optimized:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
@@ -107,7 +107,7 @@ def test_int8_files_give_onnxruntimes_logits(shared: Path, variant: str) -> None
     path = shared / "weights" / f"{variant}.qdq-int8.onnx"
     model = sqznet.load(path, preprocessing="squash-bgr")
     (step,) = {grid.scale for grid in weights.read(path).activations["average"]}
-    rival = session(path, optimised=False)
+    rival = session(path, optimized=False)
     for photo in photos(shared)[:12]:
         x = model.preprocess(photo)
         steps = np.abs(model.logits(x) - rival.run(None, {"data": x})[0]) / step
@@ -156,7 +156,7 @@ def assert_rounded_alike(path: Path, inputs: list[Array], compared: bool) -> Non
     }
     network = networks.network(tensors, checkpoint.variant)
     step = checkpoint.activations["average"][-1].scale
-    rival = session(path, optimised=False)
+    rival = session(path, optimized=False)
     for x in inputs:
         found = model.logits(x)
         assert np.abs(found - expected(network, tensors, checkpoint.activations, x)).max() <= (

@@ -316,7 +316,7 @@ def tool() -> ModuleType:
     return module
 
 
-def test_serialisation_has_one_spelling(tmp_path: Path) -> None:
+def test_serialization_has_one_spelling(tmp_path: Path) -> None:
     np = pytest.importorskip("numpy")
     script = tool()
     layers = {
@@ -324,8 +324,8 @@ def test_serialisation_has_one_spelling(tmp_path: Path) -> None:
         "fire2/squeeze1x1": (np.ones((1, 1, 2, 3), "<f4"), np.ones(3, "<f4")),
     }
     backwards = dict(reversed(layers.items()))
-    first = script.serialise(script.convert(layers), {"a": "1", "b": "2"})
-    second = script.serialise(script.convert(backwards), {"b": "2", "a": "1"})
+    first = script.serialize(script.convert(layers), {"a": "1", "b": "2"})
+    second = script.serialize(script.convert(backwards), {"b": "2", "a": "1"})
     assert first == second
     tensors = read_bytes(tmp_path, first).tensors
     assert tensors["features.0.weight"].shape == (2, 1, 3, 3)
@@ -334,7 +334,7 @@ def test_serialisation_has_one_spelling(tmp_path: Path) -> None:
 
 
 def test_bundled_file_is_what_the_script_writes() -> None:
-    """Its tensors and metadata, serialised again, give the same bytes."""
+    """Its tensors and metadata, serialized again, give the same bytes."""
     np = pytest.importorskip("numpy")
     script = tool()
     checkpoint = weights.bundled()
@@ -344,7 +344,7 @@ def test_bundled_file_is_what_the_script_writes() -> None:
     }
     assert json.loads(checkpoint.metadata["preprocessing"]) == script.PREPROCESSING
     assert json.loads(checkpoint.metadata["provenance"]) == script.provenance()
-    written = script.serialise(tensors, checkpoint.metadata)
+    written = script.serialize(tensors, checkpoint.metadata)
     assert written == (script.DATA / "squeezenet1_1.safetensors").read_bytes()
 
 
