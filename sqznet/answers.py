@@ -48,9 +48,9 @@ class Classifier(Protocol):
     def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any: ...
 
     def classify_each(
-        self, sources: Sequence[Any], top: int, fast_decode: bool = False
+        self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
-        """The predictions for each source, or its error."""
+        """The predictions for each image, or its error."""
         ...
 
     def alone(self) -> Classifier:

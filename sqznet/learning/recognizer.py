@@ -186,18 +186,18 @@ class Recognizer:
         return other
 
     def classify_each(
-        self, sources: Sequence[Any], top: int, fast_decode: bool = False
+        self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
         """See ``Classifier``; classifies one image after another."""
 
-        def answer(source: Any) -> list[Prediction] | SqznetError:
+        def answer(image: Any) -> list[Prediction] | SqznetError:
             try:
-                predictions: list[Prediction] = self.classify(source, top, fast_decode)
+                predictions: list[Prediction] = self.classify(image, top, fast_decode)
                 return predictions
             except ImageError as error:
                 return error
 
-        return [answer(source) for source in sources]
+        return [answer(image) for image in images]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the examples into a file: 3.5 kB per image (7 kB with its mirror image).
@@ -312,11 +312,11 @@ class Recognizer:
         return views[:, 0], views[:, 1] if both else None
 
 
-def _described(model: Model, both: bool, source: Any) -> Floats | ImageError:
+def _described(model: Model, both: bool, image: Any) -> Floats | ImageError:
     """The description of an image and, if ``both``, of its mirror image: (1, 1 or 2, LENGTH); or
     the reason why the image cannot be read."""
     try:
-        pixels = decoding.decode(source)
+        pixels = decoding.decode(image)
     except ImageError as error:
         return error
     return describe(model, [pixels, mirror_image(pixels)] if both else [pixels])[None]

@@ -4,7 +4,7 @@ The tensors carry torchvision's names (``features.0.weight`` ... ``classifier.1.
 position numbers in those names tell 1.0 from 1.1, because pools take positions too; channel counts
 are taken from the tensors themselves, so that any number of classes, and a pruned network, loads.
 
-Sources: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); torchvision's
+References: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); torchvision's
 ``models/squeezenet.py`` (names, ceil-mode pools).
 """
 
@@ -18,7 +18,7 @@ from sqznet.network.layers import Branch, Classifier, Conv, Fire, Layer, MaxPool
 
 
 class Wiring(NamedTuple):
-    """What the tensors of a SqueezeNet leave open, and where its sources differ.
+    """What the tensors of a SqueezeNet leave open, and where published files differ.
 
     conv1_padding, conv10_padding: zero pixels around the input of that convolution, 0 to 3.
     ceil_mode: whether a pool's last, clipped window counts.

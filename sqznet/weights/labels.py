@@ -49,9 +49,9 @@ def for_network(
     names = (own or ()) if given is None else _names(given)
     names = _with_or_without_background(names, classes)
     if len(names) != classes:
-        source = f" in {printable(os.fsdecode(given))}" if isinstance(given, _PATHS) else ""
+        place = f" in {printable(os.fsdecode(given))}" if isinstance(given, _PATHS) else ""
         raise WeightsError(
-            f"{origin} has {classes} classes, but there are {len(names)} labels{source}"
+            f"{origin} has {classes} classes, but there are {len(names)} labels{place}"
         )
     return names
 

@@ -64,12 +64,12 @@ class Constants:
             return self.dequantized(found, name)
         return self._data.raw(_required(found, name, node))
 
-    def dequantized(self, source: Quantized, *key: str) -> RawTensor:
+    def dequantized(self, found: Quantized, *key: str) -> RawTensor:
         """The floats that it stands for; `key` names it and its scales."""
         self.any_quantized = True
         if key not in self._converted:
             self._converted[key] = self._data.dequantized(
-                source.tensor, source.scales, source.zero_point, source.axis, source.bounds
+                found.tensor, found.scales, found.zero_point, found.axis, found.bounds
             )
         return self._converted[key]
 

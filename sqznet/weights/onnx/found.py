@@ -42,7 +42,7 @@ class FoundConv:
     """A convolution: where its data comes from, its weight (OIHW) and what surrounds it."""
 
     node: Node
-    source: Producer
+    producer: Producer
     shape: tuple[int, int, int, int]
     relu: bool
 
@@ -59,8 +59,8 @@ class FoundFire:
     add: Node | None = None
 
     @property
-    def source(self) -> Producer:
-        return self.squeeze.source
+    def producer(self) -> Producer:
+        return self.squeeze.producer
 
 
 @dataclass(frozen=True)

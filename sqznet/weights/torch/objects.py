@@ -139,7 +139,7 @@ def _in_order(tensor: Tensor, data: memoryview, item: int) -> memoryview:
     """A copy in C order. One strided slice assignment for each run along the longest dimension."""
     shape, strides = tensor.shape, tensor.strides
     flat = memoryview(bytearray(element_count(shape) * item))
-    source, target = data.cast(_VIEW_FORMATS[item]), flat.cast(_VIEW_FORMATS[item])
+    stored, target = data.cast(_VIEW_FORMATS[item]), flat.cast(_VIEW_FORMATS[item])
     longest = max(range(len(shape)), key=lambda axis: shape[axis])
     length, stride = shape[longest], strides[longest]
     step = element_count(shape[longest + 1 :])
@@ -154,7 +154,7 @@ def _in_order(tensor: Tensor, data: memoryview, item: int) -> memoryview:
                 for index in range(dimension)
             ]
     for to, origin in starts:
-        target[to : to + (length - 1) * step + 1 : step] = source[
+        target[to : to + (length - 1) * step + 1 : step] = stored[
             origin : origin + (length - 1) * stride + 1 : stride
         ]
     return flat
