@@ -41,6 +41,12 @@ def printable(text: str, most: int | None = None) -> str:
     )
 
 
+def reason_of(error: BaseException | str) -> str:
+    """Why something failed, without the path that the text of an OSError contains. Some libraries
+    give a text in place of an error."""
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
+
+
 def shown(value: object) -> str:
     """A value from a file or a caller for a message: short, quoted, in ASCII, on one line."""
     if not isinstance(value, (str, bytes, int, float, type(None))):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sqznet.errors import SqznetError, checked_count, printable, shown, whole_number
+from sqznet.errors import SqznetError, checked_count, printable, reason_of, shown, whole_number
 
 
 class Five:
@@ -77,3 +77,17 @@ def test_text_in_a_message(text: str, most: int | None, expected: str) -> None:
 )
 def test_a_value_in_a_message(value: Any, expected: str) -> None:
     assert shown(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(2, "No such file", "a.jpg"), "No such file"),
+        (OSError("broken"), "broken"),
+        (ValueError("embedded null byte"), "embedded null byte"),
+        ("a name that is not known", "a name that is not known"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_the_reason_of_an_error(error: Any, expected: str) -> None:
+    assert reason_of(error) == expected

@@ -20,7 +20,7 @@ from sqznet.cli.common import (
 )
 from sqznet.cli.output import FORMATS, Output, ResultFile, chosen_format, on_stdout
 from sqznet.cli.progress import progress
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, reason_of
 from sqznet.images import decoding
 from sqznet.images.finding import Found, expand, has_photo_suffix, read_list
 
@@ -135,7 +135,7 @@ def _to_file(model: Model, found: list[Found], format_name: str, args: argparse.
         complain("interrupted: it holds the photos done so far; --resume continues", args.output)
         raise
     except OSError as error:
-        reason = f"cannot be written: {error.strerror or error}"
+        reason = f"cannot be written: {reason_of(error)}"
         if file is not None and (kept := file.kept()):
             reason += f"; {kept} holds the photos done so far, and --resume continues"
         complain(reason, args.output)

@@ -16,7 +16,7 @@ from sqznet.cli.common import (
     load_weights,
 )
 from sqznet.cli.progress import progress
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.parquet import parquet_library
 from sqznet.insight.vectors import ENDINGS, VectorFile, is_vector_file, save
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         save(content, args.output)
     except OSError as error:
-        complain(f"cannot be written: {error.strerror or error}", args.output)
+        complain(f"cannot be written: {reason_of(error)}", args.output)
         return EXIT_UNREADABLE
     return status
 

@@ -6,7 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,5 +32,4 @@ def write(picture: Image, path: str) -> None:
     try:
         write_file(path, content.getvalue())
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SqznetError(f"{printable(path)}: cannot be written: {reason}") from None
+        raise SqznetError(f"{printable(path)}: cannot be written: {reason_of(error)}") from None

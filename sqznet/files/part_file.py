@@ -71,6 +71,14 @@ def write_file(target: str | os.PathLike[str], content: bytes) -> None:
         file.write(content)
 
 
+def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether two paths name the same existing file: writing one would replace the other."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, TypeError, ValueError):  # one of them does not exist or is not a valid path
+        return False
+
+
 def move_into_place(path: str, target: str) -> None:
     """Flushes a closed file to the disk and renames it to ``target``, in the same folder.
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from sqznet.errors import ImageError, printable
+from sqznet.errors import ImageError, printable, reason_of
 
 #: The suffixes of photos in folders. A file that is named explicitly may have any.
 ENDINGS = tuple(
@@ -92,7 +92,7 @@ def _in_folder(folder: str) -> Iterator[Found]:
                 empty = False
                 yield Found(os.path.join(place, name))
     for error in failed:
-        yield _nothing(os.fsdecode(error.filename), f"cannot be listed: {error.strerror}")
+        yield _nothing(os.fsdecode(error.filename), f"cannot be listed: {reason_of(error)}")
     if empty and not failed:
         yield _nothing(folder, "a folder without photos, expected files such as photo.jpg in it")
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqznet.errors import SqznetError, printable, shown
+from sqznet.errors import SqznetError, printable, reason_of, shown
 from sqznet.files.parquet import parquet_library
 from sqznet.files.part_file import written
 from sqznet.weights import npy
@@ -65,7 +65,7 @@ def load(path: str) -> VectorFile:
     try:
         content = _load_parquet(path) if _is_parquet(path) else _load_npz(path)
     except OSError as error:
-        raise SqznetError(f"{name}: cannot be read: {error.strerror or error}") from None
+        raise SqznetError(f"{name}: cannot be read: {reason_of(error)}") from None
     except SqznetError as error:
         raise SqznetError(f"{name}: {error}") from None
     import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from sqznet.errors import ImageError, SqznetError, printable
+from sqznet.errors import ImageError, SqznetError, printable, reason_of
 from sqznet.images.finding import expand, has_photo_suffix
 
 
@@ -27,7 +27,7 @@ def classes_in(
                 key=lambda entry: entry.name,
             )
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise SqznetError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+        raise SqznetError(f"{name}: {reason_of(error)}") from None
     stray = [entry.name for entry in entries if not entry.is_dir() and has_photo_suffix(entry.name)]
     if stray:
         others = f" (and {len(stray) - 1} more)" if stray[1:] else ""

@@ -15,7 +15,7 @@ import numpy as np
 from sqznet import loading, weights
 from sqznet.answers import Prediction, Predictions, checked_top
 from sqznet.batch.photos import in_order
-from sqznet.errors import ImageError, SqznetError, WeightsError, printable
+from sqznet.errors import ImageError, SqznetError, WeightsError, printable, reason_of
 from sqznet.files.part_file import write_file
 from sqznet.images import decoding
 from sqznet.learning import storage
@@ -214,10 +214,8 @@ class Recognizer:
         try:
             write_file(path, content)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise WeightsError(
-                f"{printable(os.fsdecode(path))}: cannot be written: {reason}"
-            ) from None
+            name = printable(os.fsdecode(path))
+            raise WeightsError(f"{name}: cannot be written: {reason_of(error)}") from None
 
     @classmethod
     def load(

@@ -7,7 +7,7 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.part_file import PartFile
 from sqznet.insight.painting import elided, length, write
 from sqznet.watching.video import pyav
@@ -147,4 +147,4 @@ class AnnotatedVideo:
 
     def _named(self, error: Any) -> OSError:
         """The same error, naming the output file."""
-        return OSError(error.errno, error.strerror or str(error), self._path)
+        return OSError(error.errno, reason_of(error), self._path)

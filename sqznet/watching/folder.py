@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator
 from typing import NamedTuple
 
-from sqznet.errors import ImageError, SqznetError, printable
+from sqznet.errors import ImageError, SqznetError, printable, reason_of
 from sqznet.images.decoding import decode
 from sqznet.images.finding import has_photo_suffix
 from sqznet.images.frame import Frame
@@ -80,7 +80,7 @@ class FolderSource:
                         continue
                     found[entry.name] = _Version(status.st_mtime_ns, status.st_size)
         except OSError as error:
-            raise SqznetError(f"{self.name}: {error.strerror or error}") from None
+            raise SqznetError(f"{self.name}: {reason_of(error)}") from None
         return found
 
     def _shot(self, name: str, began: float) -> Shot | None:

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 
 from sqznet import weights
-from sqznet.errors import SqznetError, WeightsError
-from sqznet.files.part_file import write_file
+from sqznet.errors import SqznetError, WeightsError, reason_of
+from sqznet.files.part_file import is_same_file, write_file
 from sqznet.weights import metadata, writers
 from sqznet.weights.checkpoint import element_count
 from sqznet.weights.labels import for_network
@@ -53,7 +53,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     name = shown_path(target)
     format_name = _format(name)
     path = locate(source)
-    if _is_same_file(path, target):
+    if is_same_file(path, target):
         raise SqznetError(f"{name} is the file to be converted; expected another name to write to")
     checkpoint = weights.read(path)
     network = checkpoint.network()
@@ -79,7 +79,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     try:
         write_file(target, content)
     except OSError as error:
-        raise WeightsError(f"{name}: cannot be written: {error.strerror or error}") from None
+        raise WeightsError(f"{name}: cannot be written: {reason_of(error)}") from None
     except ValueError as error:  # a zero byte in the name
         raise WeightsError(f"{name}: cannot be written: {error}") from None
     return Converted(
@@ -102,10 +102,3 @@ def _format(name: str) -> str:
             f"{name} {found}, so its format is not known; "
             f"expected one of {', '.join(writers.FORMATS)}"
         ) from None
-
-
-def _is_same_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> bool:
-    try:
-        return os.path.samefile(source, target)
-    except (OSError, TypeError, ValueError):  # one of them is not there, or no path
-        return False

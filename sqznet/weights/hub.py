@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from sqznet.errors import WeightsError, printable
+from sqznet.errors import WeightsError, printable, reason_of
 
 _HUGGING_FACE = "hf://"
 _BLOCK = 1 << 20
@@ -99,7 +99,7 @@ def fetch(name: str) -> str:
         raise WeightsError(f"{name}: {error}; or {by_hand}") from None
     except OSError as error:
         raise WeightsError(
-            f"{name}: cannot be written to {printable(path)}: {error.strerror or error}; "
+            f"{name}: cannot be written to {printable(path)}: {reason_of(error)}; "
             f"SQZNET_CACHE can name another folder; or {by_hand}"
         ) from None
     return path

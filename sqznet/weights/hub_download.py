@@ -8,9 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqznet.errors import WeightsError, printable
+from sqznet.errors import WeightsError, printable, reason_of
 from sqznet.files.part_file import move_into_place
 
 if TYPE_CHECKING:
@@ -112,9 +112,13 @@ def _open(url: str, part: str, start: int, validator: str) -> HTTPResponse:
             raise _BrokenOffError(answer) from None
         raise WeightsError(answer) from None
     except URLError as error:
-        raise _BrokenOffError(f"the server cannot be reached ({_why(error.reason)})") from None
+        raise _BrokenOffError(
+            f"the server cannot be reached ({printable(reason_of(error.reason), 200)})"
+        ) from None
     except (OSError, HTTPException) as error:
-        raise _BrokenOffError(f"the server does not answer ({_why(error)})") from None
+        raise _BrokenOffError(
+            f"the server does not answer ({printable(reason_of(error), 200)})"
+        ) from None
     return response
 
 
@@ -139,7 +143,7 @@ def _read(response: HTTPResponse, done: int) -> bytes:
         return response.read1(_BLOCK)
     except (OSError, HTTPException) as error:
         raise _BrokenOffError(
-            f"the connection broke off after {done} bytes ({_why(error)})"
+            f"the connection broke off after {done} bytes ({printable(reason_of(error), 200)})"
         ) from None
 
 
@@ -174,11 +178,6 @@ def _remember(part: str, response: HTTPResponse) -> None:
 def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.remove(path)
-
-
-def _why(error: Any) -> str:
-    text = str(getattr(error, "strerror", None) or error)
-    return printable(text, 200) or type(error).__name__
 
 
 class _Progress:
