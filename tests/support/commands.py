@@ -1,7 +1,9 @@
-"""Runs `sqznet` commands in this process."""
+"""Runs `sqznet` commands, most of them in this process."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +22,22 @@ class Result(NamedTuple):
 Run = Callable[..., Result]
 
 
-def run(*args: str | Path) -> int:
-    """The exit code of a command."""
+def exit_code(*args: str | Path) -> int:
+    """Runs a command and gives its exit code."""
     try:
         return cli.main([str(arg) for arg in args])
     except SystemExit as stop:  # argparse exits this way
         return int(stop.code or 0)
+
+
+def closed_pipe(*command: str | Path, cwd: Path) -> tuple[int, bytes]:
+    """The exit code and stderr of a program that writes to a closed pipe."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, stdout=writer, stderr=subprocess.PIPE, timeout=120, check=False
+        )
+    finally:
+        os.close(writer)
+    return done.returncode, done.stderr
