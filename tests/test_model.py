@@ -20,7 +20,7 @@ from .support.whole_networks import assert_near
 
 Array = Any
 
-ISAS = [name for name, compiled, runs, _ in _kernels.isa_entries() if compiled and runs]
+ISAS = [name for name, families, runs, _ in _kernels.instruction_sets() if families and runs]
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +136,7 @@ def test_a_forced_instruction_set_is_used(
 ) -> None:
     forced = sqznet.load(small, isa=isa)
     assert forced.isa == isa
-    assert forced.executor.table.isa == isa
+    assert forced.executor.kernels.isa == isa
     monkeypatch.setenv("SQZNET_ISA", isa)
     assert sqznet.load(small).isa == isa
     monkeypatch.setenv("SQZNET_ISA", "mmx")

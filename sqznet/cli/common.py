@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import sqznet
 from sqznet.errors import printable, reason_of
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqznet import Model
-
-    Commands = argparse._SubParsersAction["Parser"]
 
 EXIT_OK = 0
 EXIT_UNREADABLE = 1
@@ -38,6 +36,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{printable(f'sqznet: {message}')} (see '{self.prog} --help')\n")
+
+
+class Commands(Protocol):
+    """What `Parser.add_subparsers` gives."""
+
+    def add_parser(self, name: str, **options: Any) -> Parser: ...
 
 
 def positive(text: str) -> int:

@@ -136,7 +136,7 @@ class Classification(Pipeline):
 
     def _softmax(self, workspace: Workspace) -> None:
         logits = workspace.outputs["logits"]
-        _kernels.softmax(self.executor.table, logits, logits)
+        _kernels.softmax(self.executor.kernels.f32, logits, logits)
 
     def _predictions(self, workspace: Workspace, row: int, top: int) -> list[Prediction]:
         return Predictions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from sqznet import _kernels
@@ -12,13 +13,13 @@ MAX_DEFAULT_THREADS = 4
 MAX_THREADS = 1024
 
 
-def kernel_table(isa: str | None = None) -> _kernels.KernelTable:
+def kernels(isa: str | None = None) -> _kernels.Kernels:
     """The kernels of ``isa``, else of the environment's SQZNET_ISA, else the best that run here.
 
-    Raises UnsupportedIsaError where the set asked for is unknown, not compiled in or cannot run
-    on this CPU; another set is never taken instead.
+    Where a family has none of that set, it takes the next best one. Raises UnsupportedIsaError
+    where the set asked for is unknown, not compiled in or cannot run on this CPU.
     """
-    return _chosen_table(isa)[0]
+    return _chosen_kernels(isa)[0]
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -29,34 +30,47 @@ def thread_count(threads: int | None = None) -> int:
 
 def info() -> dict[str, Any]:
     """What ``sqznet info`` prints about this machine: the choices made here and their reasons."""
-    table, reason = _chosen_table(None)
+    chosen, reason = _chosen_kernels(None)
     threads, threads_reason = _chosen_threads(None)
-    entries = _kernels.isa_entries()
+    sets = _kernels.instruction_sets()
     return {
-        "isa": table.isa,
+        "isa": chosen.isa,
         "reason": reason,
-        "compiled": [name for name, compiled, _, _ in entries if compiled],
-        "available": [name for name, compiled, runnable, _ in entries if compiled and runnable],
+        "families": dict(_families(chosen, reason)),
+        "compiled": [name for name, families, _, _ in sets if families],
+        "available": [name for name, families, runnable, _ in sets if families and runnable],
         "features": dict(_kernels.cpu_features()),
         "threads": threads,
         "threads_reason": threads_reason,
     }
 
 
-def _chosen_table(isa: str | None) -> tuple[_kernels.KernelTable, str]:
+def _chosen_kernels(isa: str | None) -> tuple[_kernels.Kernels, str]:
     reason = "asked for"
     if isa is None:
         isa, reason = os.environ.get("SQZNET_ISA"), "the environment's SQZNET_ISA"
     if not isa:
-        table = _kernels.best_table()
-        needs = {name: needs for name, _, _, needs in _kernels.isa_entries()}[table.isa]
-        return table, f"the best set this CPU and build can run (it needs {needs})"
+        best = _kernels.best_kernels()
+        return best, f"the best set this CPU and build can run (it needs {_needs(best.isa)})"
     if not isinstance(isa, str):
         raise UnsupportedIsaError(f"isa must be a name, not {type(isa).__name__}")
     try:
-        return _kernels.table_named(isa), reason
+        return _kernels.kernels_named(isa), reason
     except _kernels.UnsupportedIsaError as error:
         raise UnsupportedIsaError(f"{error} ({reason})") from None
+
+
+def _needs(isa: str) -> str:
+    return next(needs for name, _, _, needs in _kernels.instruction_sets() if name == isa)
+
+
+def _families(chosen: _kernels.Kernels, reason: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Each family of kernels with the set it takes and why."""
+    _, families, _, _ = _kernels.instruction_sets()[-1]  # the last set has them all
+    for family in families:
+        isa = getattr(chosen, family).isa
+        below = f"{chosen.isa} has none, this is the next best set (it needs {_needs(isa)})"
+        yield family, (isa, reason if isa == chosen.isa else below)
 
 
 def _chosen_threads(threads: int | None) -> tuple[int, str]:

@@ -26,7 +26,7 @@ KEPT_BYTES = 64 << 20
 
 
 class Executor:
-    """A network with packed weights, ready to run on one kernel table and thread pool.
+    """A network with packed weights, ready to run on one set of kernels and thread pool.
 
     ``layers`` packs them: as floats, or in another way for a file that asks for one.
     """
@@ -35,18 +35,18 @@ class Executor:
         self,
         network: Network,
         tensors: Mapping[str, RawTensor],
-        table: _kernels.KernelTable,
+        kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
         origin: str = "the checkpoint",
         layers: Callable[
-            [Network, Parameters, _kernels.KernelTable, _kernels.ThreadPool], PackedLayers
+            [Network, Parameters, _kernels.Kernels, _kernels.ThreadPool], PackedLayers
         ] = FloatLayers,
     ) -> None:
         self.network = network
-        self.table = table
+        self.kernels = kernels
         self.pool = pool
         parameters = partial(_parameters, tensors, origin)
-        self._layers: PackedLayers = layers(network, parameters, table, pool)
+        self._layers: PackedLayers = layers(network, parameters, kernels, pool)
         self._idle: list[Workspace] = []  # the one used last at the end
         self._lock = Lock()
         self._gate = Gate()

@@ -44,7 +44,7 @@ class Pipeline:
         preprocessing: Preprocessing | None = None,
         wiring: Wiring | None = None,
     ) -> None:
-        table = cpu.kernel_table(isa)
+        kernels = cpu.kernels(isa)
         pool = _kernels.ThreadPool(cpu.thread_count(threads))
         self.wiring = wiring or checkpoint.wiring
         network = checkpoint.network(variant, self.wiring)
@@ -52,10 +52,10 @@ class Pipeline:
         network.shapes(*self.preprocessing.size)
         self.variant = network.variant
         self.threads = pool.threads
-        self.isa = table.isa
-        self._table = table.capsule()
+        self.isa = kernels.isa
+        self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
-        self.executor = _executor(checkpoint, network, table, pool)
+        self.executor = _executor(checkpoint, network, kernels, pool)
         checkpoint.require_unchanged()
 
     def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
@@ -143,17 +143,17 @@ class Pipeline:
             pre.mean,
             pre.std,
             (pre.channel_order == "bgr") != pixels.bgr,
-            self._table,
+            self._pixel_kernels,
         )
 
 
 def _executor(
     checkpoint: weights.Checkpoint,
     network: Network,
-    table: _kernels.KernelTable,
+    kernels: _kernels.Kernels,
     pool: _kernels.ThreadPool,
 ) -> Executor:
-    prepare = partial(Executor, network, checkpoint.tensors, table, pool, checkpoint.path)
+    prepare = partial(Executor, network, checkpoint.tensors, kernels, pool, checkpoint.path)
     if not checkpoint.activations:
         return prepare()
     from sqznet.engine.rounded_layers import RoundedLayers

@@ -105,7 +105,7 @@ class Evidence:
         self.scores = np.empty_like(logits)
         flat = (1, 1, 1, len(logits))
         _kernels.softmax(
-            model.executor.table,
+            model.executor.kernels.f32,
             _kernels.Tensor.over(logits, flat),
             _kernels.Tensor.over(self.scores, flat),
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sqznet import cli
+from sqznet.cli.main import main
 
 from ..support import networks
 from ..support.commands import Run
@@ -25,7 +25,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory, coarse: Path) -> Path:
     shown = write_folder(folder / "shown", KINDS, 2)
     target = folder / "kinds.sqz"
     options = ["-o", str(target), "--mirror", "no", "--model", str(coarse)]
-    assert cli.main(["learn", str(shown), *options]) == 0
+    assert main(["learn", str(shown), *options]) == 0
     return target
 
 

@@ -75,7 +75,7 @@ def banded(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 @given(data=st.data())
 @examples(8)
 def test_against_the_reference(
-    table: _kernels.KernelTable, base: str, bypass: str, data: st.DataObject
+    table: _kernels.Float32Kernels, base: str, bypass: str, data: st.DataObject
 ) -> None:
     network, made = draw_network(data, base, bypass)
     least = network.minimum_size

@@ -30,7 +30,7 @@ Array = Any
 @given(data=st.data())
 @examples(12)
 def test_against_the_reference(
-    table: _kernels.KernelTable, base: str, bypass: str, data: st.DataObject
+    table: _kernels.Float32Kernels, base: str, bypass: str, data: st.DataObject
 ) -> None:
     network, made = draw_network(data, base, bypass)
     least = network.minimum_size
@@ -41,7 +41,7 @@ def test_against_the_reference(
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_smallest_and_oblong_inputs(table: _kernels.KernelTable, base: str) -> None:
+def test_smallest_and_oblong_inputs(table: _kernels.Float32Kernels, base: str) -> None:
     made = networks.tensors(base, classes=1000)
     network = networks.network(made)
     ready = networks.executor(network, made, table.isa, threads=2)
@@ -53,7 +53,7 @@ def test_smallest_and_oblong_inputs(table: _kernels.KernelTable, base: str) -> N
         ready.acquire(1, least - 1, 131)
 
 
-def test_results_do_not_depend_on_threads_or_batch(table: _kernels.KernelTable) -> None:
+def test_results_do_not_depend_on_threads_or_batch(table: _kernels.Float32Kernels) -> None:
     made = networks.tensors("squeezenet1_1", bypass="complex")
     network = networks.network(made)
     x = networks.inputs(3, 5, 45, 52)
@@ -70,7 +70,7 @@ def test_many_callers_get_the_numbers_of_one(pool_threads: int) -> None:
     """Batches of different sizes interleave, with more callers than kept workspaces."""
     made = networks.tensors("squeezenet1_1")
     network = networks.network(made)
-    ready = networks.executor(network, made, _kernels.best_table().isa, pool_threads)
+    ready = networks.executor(network, made, _kernels.best_kernels().isa, pool_threads)
     batches = [networks.inputs(n, n, 33 + 8 * n, 50) for n in (1, 2, 3, 4)]
     expected = [networks.run(ready, x).tobytes() for x in batches]
     failures: list[str] = []
@@ -140,7 +140,7 @@ def test_running_allocates_nothing() -> None:
 @pytest.mark.parametrize("conv1_padding", [0, 3])
 @pytest.mark.parametrize("base", BASES)
 def test_every_image_of_a_batch_has_its_border(
-    table: _kernels.KernelTable, base: str, conv1_padding: int
+    table: _kernels.Float32Kernels, base: str, conv1_padding: int
 ) -> None:
     """Against a network without padding that is fed the zeros as part of its input."""
     made = networks.tensors(base)

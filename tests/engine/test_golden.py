@@ -36,7 +36,7 @@ def assert_near(found: Array, expected: Array) -> None:
 
 @pytest.mark.parametrize("case", tool.BUNDLED, ids=str)
 def test_bundled_weights(
-    table: _kernels.KernelTable, golden: dict[str, Array], case: tuple[int, int, int, int]
+    table: _kernels.Float32Kernels, golden: dict[str, Array], case: tuple[int, int, int, int]
 ) -> None:
     model = sqznet.load(threads=2, isa=table.isa)
     assert_near(model.logits(tool.make_input(*case)), golden[f"bundled.{case[0]}"])
@@ -44,7 +44,7 @@ def test_bundled_weights(
 
 @pytest.mark.parametrize("case", tool.SMALL, ids=str)
 def test_small_networks(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     golden: dict[str, Array],
     case: tuple[int, str, int, int, int],
     tmp_path: Path,

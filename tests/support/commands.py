@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from sqznet import cli
+from sqznet.cli.main import main
 
 
 class Result(NamedTuple):
@@ -25,7 +25,7 @@ Run = Callable[..., Result]
 def exit_code(*args: str | Path) -> int:
     """Runs a command and gives its exit code."""
     try:
-        return cli.main([str(arg) for arg in args])
+        return main([str(arg) for arg in args])
     except SystemExit as stop:  # argparse exits this way
         return int(stop.code or 0)
 
