@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,14 @@ def draws_text() -> None:
         painting.face("a", 20)
     except SqznetError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Runs a command in this process and gives its `Result`."""
+    from .support.commands import Result, exit_code
+
+    return lambda *args: Result(exit_code(*args), *capsys.readouterr())
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.network import reference, variants
 from sqznet.weights import hub
 
-from .engine.test_executor import assert_near
 from .support import networks
+from .support.whole_networks import assert_near
 
 Array = Any
 

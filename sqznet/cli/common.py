@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import sqznet
-from sqznet.errors import printable
+from sqznet.errors import printable, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,9 +57,7 @@ def positive(text: str) -> int:
 
 def complain(error: Exception | str, name: str | None = None) -> None:
     """Prints one line on stderr, `sqznet: NAME: reason`, with the name of the file once."""
-    reason = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        reason = error.strerror
+    reason = error if isinstance(error, str) else reason_of(error)
     if name is not None:
         shown = printable(name)
         reason = f"{shown}: {reason.removeprefix(f'{shown}: ')}"

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from sqznet import _kernels, api, weights
 from sqznet.engine import cpu
+from sqznet.errors import reason_of
 from sqznet.images.synthetic import photo
 from sqznet.model import Model
 from sqznet.network import reference
@@ -78,7 +79,7 @@ def _files() -> Iterator[Check]:
             with open(path, "rb") as file:
                 found = hashlib.sha256(file.read()).hexdigest()
         except OSError as error:
-            yield Check("files", name, False, f"cannot be read: {error.strerror or error}")
+            yield Check("files", name, False, f"cannot be read: {reason_of(error)}")
             continue
         same = found == expected
         finding = f"SHA-256 {found[:12]}..." + ("" if same else f", expected {expected[:12]}...")

@@ -73,7 +73,7 @@ class Classification(Pipeline):
         answers: list[list[Prediction]] = []
         for start in range(0, len(images), self.threads):
             group = images[start : start + self.threads]
-            decoded = [self.decode(source, fast_decode) for source in group]
+            decoded = [self.decode(image, fast_decode) for image in group]
             answers += self._classify_group(decoded, top)
         return answers
 
@@ -105,16 +105,16 @@ class Classification(Pipeline):
         return y
 
     def classify_each(
-        self, sources: Sequence[Any], top: int, fast_decode: bool = False
+        self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
-        """See ``Classifier``: one pass of the network for all sources that can be read."""
+        """See ``Classifier``: one pass of the network for all images that can be read."""
         top = min(top, self.num_classes)
-        workspace = self.executor.acquire(len(sources), *self.preprocessing.size)
+        workspace = self.executor.acquire(len(images), *self.preprocessing.size)
         try:
-            answers: list[Any] = [None] * len(sources)
-            for row, source in enumerate(sources):
+            answers: list[Any] = [None] * len(images)
+            for row, image in enumerate(images):
                 try:
-                    self.feed(self.decode(source, fast_decode), workspace.image(row))
+                    self.feed(self.decode(image, fast_decode), workspace.image(row))
                 except SqznetError as error:
                     answers[row] = error
             if None in answers:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from sqznet import _kernels
-from sqznet.errors import SqznetError, UnsupportedIsaError
+from sqznet.errors import SqznetError, UnsupportedIsaError, checked_count
 
 MAX_DEFAULT_THREADS = 4
 MAX_THREADS = 1024
@@ -76,27 +75,18 @@ def _families(chosen: _kernels.Kernels, reason: str) -> Iterator[tuple[str, tupl
 
 def _chosen_threads(threads: int | None) -> tuple[int, str]:
     if threads is not None:
-        return _checked(threads, "threads"), "asked for"
+        return checked_count("threads", threads, MAX_THREADS), "asked for"
     if text := os.environ.get("SQZNET_THREADS"):
         try:
             wanted = int(text)
         except ValueError:
             raise SqznetError(f"SQZNET_THREADS must be a whole number, not {text!r}") from None
-        return _checked(wanted, "SQZNET_THREADS"), "the environment's SQZNET_THREADS"
+        count = checked_count("SQZNET_THREADS", wanted, MAX_THREADS)
+        return count, "the environment's SQZNET_THREADS"
     cores, reason = usable_cores()
     if cores > MAX_DEFAULT_THREADS:
         return MAX_DEFAULT_THREADS, f"{MAX_DEFAULT_THREADS} of {cores} cores: {reason}"
     return cores, reason
-
-
-def _checked(threads: int, name: str) -> int:
-    try:
-        count = 0 if isinstance(threads, bool) else operator.index(threads)
-    except TypeError:
-        count = 0
-    if not 1 <= count <= MAX_THREADS:
-        raise SqznetError(f"{name} must be a whole number from 1 to {MAX_THREADS}, not {threads!r}")
-    return count
 
 
 def usable_cores() -> tuple[int, str]:

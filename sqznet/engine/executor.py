@@ -105,12 +105,12 @@ class Executor:
         program, network = Program(), self.network
         layers, shapes = network.layers, network.shapes(height, width)
         border = network.padding
-        source = program.value(n, height + 2 * border, width + 2 * border, 3)
-        maps = {INPUT: source}
-        read_whole = {*outputs, *(branch.source for branch in network.branches)}
+        entry = program.value(n, height + 2 * border, width + 2 * border, 3)
+        maps = {INPUT: entry}
+        read_whole = {*outputs, *(branch.input for branch in network.branches)}
         start = 0
         for branch in network.branches:
-            x = maps[branch.source]
+            x = maps[branch.input]
             part = range(start, start + len(branch.layers))
             for group in bands.groups(layers, part):
                 may_band = self._layers.in_bands and read_whole.isdisjoint(
@@ -134,8 +134,8 @@ class Executor:
             value.last = len(program.steps)
         if border:
             # Zeroed once, when the arena is made, so no other value may ever lie there.
-            source.last = len(program.steps)
-        return Workspace(program, source, wanted, border)
+            entry.last = len(program.steps)
+        return Workspace(program, entry, wanted, border)
 
 
 # A fork may come while another thread holds a lock that only it could release.

@@ -91,7 +91,7 @@ class Pipeline:
         keep = tuple(known[name] for name in layers)
         for start in range(0, len(images), self.threads):
             group = images[start : start + self.threads]
-            decoded = [self.decode(source, fast_decode) for source in group]
+            decoded = [self.decode(image, fast_decode) for image in group]
             with self.passed(decoded, keep) as workspace:
                 maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
                 if network.num_classes:
@@ -119,8 +119,8 @@ class Pipeline:
             workspace.run()
             yield workspace
 
-    def decode(self, source: Any, fast: bool) -> decoding.Pixels:
-        return decoding.decode(source, self.resized if fast else None)
+    def decode(self, image: Any, fast: bool) -> decoding.Pixels:
+        return decoding.decode(image, self.resized if fast else None)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The size that a photo of this height and width is resized to, before any crop."""

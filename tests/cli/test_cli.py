@@ -10,42 +10,18 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import sqznet
-from sqznet.cli.main import main
 from sqznet.engine import cpu
 
+from ..support.commands import Result, Run, closed_pipe
 from ..support.places import EXAMPLES
 
 COFFEE = EXAMPLES / "coffee.jpg"
 CHELSEA = EXAMPLES / "chelsea.jpg"
 ROW = re.compile(r"  +(?P<rank>\d+)  (?P<label>\S.*?) +(?P<percent>\d+\.\d\d) %")
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Calls main() in this process."""
-
-    def call(*args: str | Path) -> Result:
-        try:
-            code = main([str(arg) for arg in args])
-        except SystemExit as stop:  # argparse exits this way
-            code = int(stop.code or 0)
-        return Result(code, *capsys.readouterr())
-
-    return call
 
 
 def spawn(folder: Path, *args: str | bytes | Path, **env: str) -> Result:
@@ -303,20 +279,7 @@ def test_the_installed_command_and_the_module_agree(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        done = subprocess.run(
-            [script(), "classify", COFFEE],
-            cwd=tmp_path,
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            timeout=120,
-            check=False,
-        )
-    finally:
-        os.close(writer)
-    assert (done.returncode, done.stderr) == (141, b"")
+    assert closed_pipe(script(), "classify", COFFEE, cwd=tmp_path) == (141, b"")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full")

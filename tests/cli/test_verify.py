@@ -12,19 +12,13 @@ import pytest
 
 import sqznet
 from sqznet import _kernels, weights
-from sqznet.cli.main import main
 from sqznet.diagnostics import verification
 from sqznet.diagnostics.verification import BOUND, BUNDLED_SHA256, checks
 from sqznet.engine.executor import Workspace
 
+from ..support.commands import exit_code
+
 Change = Callable[[Any], None]
-
-
-def run(*args: str) -> int:
-    try:
-        return main(["verify", *args])
-    except SystemExit as stop:
-        return int(stop.code or 0)
 
 
 def failures(isa: str = "scalar") -> set[str]:
@@ -38,7 +32,7 @@ def one_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run() == 0
+    assert exit_code("verify") == 0
     out, err = capsys.readouterr()
     assert err == ""
     *lines, last = out.splitlines()
@@ -54,10 +48,10 @@ def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("one_size")
 def test_one_instruction_set(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--isa", "scalar") == 0
+    assert exit_code("verify", "--isa", "scalar") == 0
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[1] for line in lines[:-1]} == {"files", "scalar"}
-    assert run("--isa", "mmx") == 2
+    assert exit_code("verify", "--isa", "mmx") == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert "mmx" in err
@@ -172,7 +166,7 @@ def test_a_wrong_network_is_detected(
         nudged(np.asarray(self.outputs["logits"]))
 
     monkeypatch.setattr(Workspace, "run", wrong)
-    assert run("--isa", "scalar") == 1
+    assert exit_code("verify", "--isa", "scalar") == 1
     out = capsys.readouterr().out.splitlines()
     bad = [line for line in out if line.startswith("WRONG ")]
     assert ["the bundled network" in line for line in bad] == [True]

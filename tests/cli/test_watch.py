@@ -18,6 +18,7 @@ from PIL import Image
 import sqznet
 from sqznet.cli.main import main
 
+from ..support.commands import Run
 from ..support.isolated import hear_ctrl_c
 from ..support.places import EXAMPLES
 from ..support.watching import flat, write_clip
@@ -91,18 +92,14 @@ def test_a_truncated_video(
 )
 def test_errors_are_one_line(
     clip: Path,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
     code: int,
     said: str,
 ) -> None:
     monkeypatch.chdir(clip.parent)
-    try:
-        found = main(["watch", *(clip.name if a == "CLIP" else a for a in arguments)])
-    except SystemExit as stop:
-        found = int(stop.code or 0)
-    out, err = capsys.readouterr()
+    found, out, err = run("watch", *(clip.name if a == "CLIP" else a for a in arguments))
     assert (found, out) == (code, "")
     assert err.count("\n") == 1
     assert err.startswith("sqznet: ")

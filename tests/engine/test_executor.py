@@ -16,30 +16,13 @@ from sqznet import _kernels
 from sqznet.engine.executor import KEPT_WORKSPACES
 from sqznet.engine.program import Program, Value
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.network import layers, reference, variants
+from sqznet.network import variants
 
 from ..support import networks
 from ..support.kernel_cases import examples
+from ..support.whole_networks import BASES, assert_near, draw_network
 
 Array = Any
-
-BASES = ("squeezenet1_0", "squeezenet1_1")
-# Of the largest logit, or of what it would be if nothing cancelled in the last layer, where bias
-# and products of a network of few channels may leave next to nothing: float32 rounding through ten
-# layers. Anything structural is off by whole percents.
-TOLERANCE = 2e-4
-
-
-def assert_near(network: layers.Network, tensors: dict[str, Any], x: Array, found: Array) -> None:
-    maps = reference.layer_outputs(network, tensors, x)
-    expected = maps["logits"]
-    assert found.shape == expected.shape
-    assert found.dtype == np.float32
-    # Behind a bypass a map has negative values, too, so that sums cancel out.
-    last = (np.abs(tensors[f"classifier.1.{part}"]) for part in ("weight", "bias"))
-    features = np.abs(maps[network.trunk[-1].name])
-    largest = reference.classifier(features, *last).max(initial=1e-30)
-    assert np.abs(found - expected).max(initial=0.0) <= TOLERANCE * largest
 
 
 @pytest.mark.parametrize("bypass", ["", "simple", "complex"])
@@ -49,15 +32,7 @@ def assert_near(network: layers.Network, tensors: dict[str, Any], x: Array, foun
 def test_against_the_reference(
     table: _kernels.Float32Kernels, base: str, bypass: str, data: st.DataObject
 ) -> None:
-    classes = data.draw(st.sampled_from((1, 2, 7, 20)))
-    made = networks.tensors(base, classes, bypass, seed=data.draw(st.integers(0, 1000)))
-    variant = f"{base}_{bypass}_bypass" if bypass else base
-    wiring = variants.Wiring(
-        conv1_padding=data.draw(st.integers(0, 3)),
-        conv10_padding=data.draw(st.integers(0, 1)),
-        ceil_mode=data.draw(st.booleans()),
-    )
-    network = networks.network(made, variant, wiring)
+    network, made = draw_network(data, base, bypass)
     least = network.minimum_size
     side = st.integers(least, least + 40)
     x = networks.inputs(1, data.draw(st.integers(1, 5)), data.draw(side), data.draw(side))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,22 +13,13 @@ from sqznet import _kernels
 
 from ..support import networks
 from ..support.places import ROOT
+from ..support.tools import load_tool
 
 GOLDEN = ROOT / "tests" / "golden" / "logits.npz"
 Array = Any
 
 
-def load_tool() -> ModuleType:
-    path = ROOT / "tools" / "make_golden.py"
-    spec = importlib.util.spec_from_file_location("make_golden", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+tool = load_tool("make_golden")
 
 
 @pytest.fixture(scope="module")
