@@ -34,11 +34,12 @@ Layer = _kernels.Conv | _kernels.Stem | _kernels.PaddedConv | _kernels.Fire | _k
 # of magnitudes, which for every K here is ten times the budget or more (see `assert_sharp`).
 #
 # Winograd's algorithm rounds relative to the largest values of a whole tile, not of the one
-# output, and its transforms add and subtract: there the magnitude is that of the tile
-# (`tile_magnitude`), and the factor before u was measured over all kinds of values, 1 to 64
-# channels and every instruction set, and doubled. At most 48 u was seen for tiles of 5 x 5, and
-# 120 u for the stem's tiles of 5 x 5 with filters of 4 x 4 that are nearly all zero, and 560 u for
-# its tiles of 6 x 6; 288 u for tiles of 7 x 7.
+# output, and its transforms add and subtract. So the magnitude is that of the tile
+# (`tile_magnitude`), and the factor before u is measured and doubled. It is largest where errors of
+# several channels cannot cancel, with one input channel, and where a filter holds zeros: the other
+# taps then add nothing to the magnitude. kernels/test_padded_conv.py measures it again (-m slow).
+# For the stem at most 120 u was seen with tiles of 5 x 5 and filters of 4 x 4 that are nearly all
+# zero, and 560 u with tiles of 6 x 6.
 
 # NEON on 32-bit ARM knows no denormals: it reads and writes zeros instead. There the smallest
 # normal number takes the smallest denormal's place, and no operand is denormal.
@@ -47,13 +48,18 @@ FLUSHES_DENORMALS = sys.maxsize < 2**32 and platform.machine().startswith(("arm"
 UNIT_ROUNDOFF = 2.0**-24
 SMALLEST_DENORMAL = 2.0**-126 if FLUSHES_DENORMALS else 2.0**-149
 SPREAD = 2.0
-WINOGRAD_GROWTH = {2: 16.0, 3: 64.0, 4: 64.0, 5: 96.0, 6: 96.0, 7: 576.0}  # by tile
+# By tile: for filters without a zero, and for others.
+WINOGRAD_GROWTH = {4: (140.0, 700.0), 5: (240.0, 1200.0), 6: (280.0, 1400.0), 7: (2400.0, 7000.0)}
 STEM_GROWTH = {5: 256.0, 6: 1152.0}
 
 
 def budget(terms: int, magnitude: Array) -> Array:
     """The error allowed for sums of `terms` products of which `magnitude` sums the absolutes."""
     return (terms + 2) * (UNIT_ROUNDOFF * magnitude + SMALLEST_DENORMAL)
+
+
+def winograd_growth(tile: int, weight: Array) -> float:
+    return WINOGRAD_GROWTH[tile][int((weight == 0).any())]
 
 
 def winograd_budget(growth: float, terms: int, magnitude: Array) -> Array:
