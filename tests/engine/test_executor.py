@@ -1,4 +1,4 @@
-"""Whole networks of few channels against the reference, and how the executor uses memory."""
+"""Whole networks with few channels against the reference, and the executor's use of memory."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from ..support.kernel_cases import examples
 Array = Any
 
 BASES = ("squeezenet1_0", "squeezenet1_1")
-# Of the largest logit, or of what it would be if nothing cancelled in the last layer, where bias
-# and products of a network of few channels may leave next to nothing: float32 rounding through ten
-# layers. Anything structural is off by whole percents.
+# Relative to the largest logit, or to what it would be without cancellation in the last layer: with
+# few channels, bias and products may almost cancel. This allows for float32 rounding in ten layers;
+# any structural error is off by whole percents.
 TOLERANCE = 2e-4
 
 
@@ -35,7 +35,7 @@ def assert_near(network: layers.Network, tensors: dict[str, Any], x: Array, foun
     expected = maps["logits"]
     assert found.shape == expected.shape
     assert found.dtype == np.float32
-    # Behind a bypass a map has negative values, too, so that sums cancel out.
+    # After a bypass, a map has negative values too, so that sums cancel.
     last = (np.abs(tensors[f"classifier.1.{part}"]) for part in ("weight", "bias"))
     features = np.abs(maps[network.trunk[-1].name])
     largest = reference.classifier(features, *last).max(initial=1e-30)
@@ -91,7 +91,7 @@ def test_results_do_not_depend_on_threads_or_batch(table: _kernels.KernelTable) 
 
 
 @pytest.mark.parametrize("pool_threads", [1, 2])
-def test_many_callers_get_the_numbers_of_one(pool_threads: int) -> None:
+def test_many_callers_get_the_same_results_as_one(pool_threads: int) -> None:
     """Batches of different sizes interleave, with more callers than kept workspaces."""
     made = networks.tensors("squeezenet1_1")
     network = networks.network(made)
@@ -141,11 +141,11 @@ def test_large_workspaces_are_not_hoarded(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("sqznet.engine.executor.KEPT_BYTES", large.nbytes)
     ready.release(small)
     ready.release(large)
-    assert ready._idle == [large]  # the last one stays, however large it is
+    assert ready._idle == [large]  # the last one is kept, however large it is
 
 
 def test_running_allocates_nothing() -> None:
-    """Two runs of one workspace leave tracemalloc where it was."""
+    """Running a workspace leaves the traced memory unchanged."""
     import tracemalloc
 
     made = networks.tensors("squeezenet1_1")
@@ -167,7 +167,7 @@ def test_running_allocates_nothing() -> None:
 def test_every_image_of_a_batch_has_its_border(
     table: _kernels.KernelTable, base: str, conv1_padding: int
 ) -> None:
-    """Against a network without padding that is fed the zeros as part of its input."""
+    """Compared with a network without padding whose input includes the zeros."""
     made = networks.tensors(base)
     x = networks.inputs(6, 4, 41, 56)
     grown = np.pad(x, ((0, 0), (0, 0), *[(conv1_padding, conv1_padding)] * 2))
@@ -181,8 +181,8 @@ def test_every_image_of_a_batch_has_its_border(
 
 
 @pytest.mark.parametrize("conv1_padding", [0, 2])
-def test_nothing_is_left_of_the_input_before(conv1_padding: int) -> None:
-    """The same memory, first full of a huge input: borders and scratch must be made anew."""
+def test_the_previous_input_leaves_no_trace(conv1_padding: int) -> None:
+    """The memory first holds a huge input: borders and scratch must be rewritten."""
     made = networks.tensors("squeezenet1_0", bypass="simple")
     wiring = variants.Wiring(conv1_padding=conv1_padding)
     network = networks.network(made, "squeezenet1_0_simple_bypass", wiring)
@@ -207,7 +207,7 @@ def test_weights_that_are_not_finite(name: str, value: float) -> None:
 
 @st.composite
 def programs(draw: st.DrawFn) -> Program:
-    """Steps over values of any type that come into being at any time and live any while."""
+    """Steps over values of any type, which are created at any time and live for any time."""
     program = Program()
     dtypes = st.sampled_from(("float32", "int32", "int8", "uint8"))
     values = [program.value(1, 1, 1, draw(st.integers(1, 200)), dtype=draw(dtypes))]
@@ -244,14 +244,14 @@ def test_no_value_overlaps_another_live_one(program: Program) -> None:
 
 
 def test_the_working_set_is_small() -> None:
-    """The bundled network's at 224 x 224, beside its weights: less than its two largest maps and
-    the scratch memory between them would take apart."""
+    """At 224 x 224, the bundled network needs, besides its weights, less than its two largest maps
+    and the scratch memory between them would take separately."""
     executor = sqznet.load(threads=2).executor
     assert executor.acquire(1, 224, 224).nbytes < 4_100_000
 
 
 def test_the_arena_of_a_real_size_is_shared() -> None:
-    """Reuse is what keeps the working set small: far below all maps together."""
+    """Reuse keeps the working set small: far below the size of all maps together."""
     made = networks.tensors("squeezenet1_1")
     ready = networks.executor(networks.network(made), made)
     workspace = ready.acquire(1, 224, 224)
