@@ -222,7 +222,7 @@ def avx512(session: nox.Session) -> None:
 # Its kernels are there, and no instruction of AVX-512 is: none uses a register of 512 bits.
 NO_AVX512 = """
 import subprocess, sqznet._kernels as k
-assert k.table_named("avx512").lanes == 16
+assert k.kernels_named("avx512").f32.lanes == 16
 code = subprocess.run(["objdump", "-d", k.__file__], capture_output=True, text=True, check=True)
 assert "%ymm" in code.stdout and "%zmm" not in code.stdout and "%k1" not in code.stdout
 """

@@ -49,7 +49,7 @@ def measure(shared: Path) -> Iterator[tuple[str, ...]]:
     except FileNotFoundError as error:
         raise MissingError(f"no reference to compare with: {error.filename} is missing") from None
     for name in NETWORKS:
-        for isa, compiled, runs, _ in _kernels.isa_entries():
+        for isa, compiled, runs, _ in _kernels.instruction_sets():
             if not (compiled and runs) or isa == "scalar":  # which takes minutes
                 continue
             weights = shared / "weights" / f"{name}.pth"

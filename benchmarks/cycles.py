@@ -108,7 +108,7 @@ def estimate(mca: str, loop: Loop, core: str) -> float:
 
 
 def disassemble(source: str) -> str:
-    path = OBJECTS / "CMakeFiles" / "sqz_neon.dir" / "csrc" / "kernels" / f"{source}.cpp.o"
+    path = OBJECTS / "CMakeFiles" / "sqz_neon.dir" / "csrc" / "kernels" / "f32" / f"{source}.cpp.o"
     command = [OBJDUMP, "-d", "-C", "--no-show-raw-insn", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

@@ -11,15 +11,10 @@
 #include <vector>
 
 #include "core/pack.h"
-#include "kernels/winograd.cpp"  // for its internal stages
+#include "kernels/f32/winograd.cpp"  // for its internal stages
 
 namespace sqz {
 namespace SQZ_ISA {
-int64_t conv_items(const ConvArgs&);
-void conv_f32(const ConvArgs&, int64_t, int64_t);
-int64_t squeeze_items(const ConvArgs&);
-void squeeze_f32(const ConvArgs&, int64_t, int64_t);
-
 namespace {
 
 struct Stage {
@@ -102,9 +97,9 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
   };
   Stage stages[] = {{"squeeze"}, {"expand1x1"}, {"input"}, {"filters"}, {"products"}, {"output"}};
   for (int round = 0; round < rounds; ++round) {
-    stages[0].time([&] { squeeze_f32(a0, 0, squeeze_items(a0)); });
-    stages[1].time([&] { conv_f32(a1, 0, conv_items(a1)); });
-    stages[2].time([&] { winograd_input_f32(a3, 0, winograd_input_items(a3)); });
+    stages[0].time([&] { squeeze_f32(a0, 0, squeeze_f32_items(a0)); });
+    stages[1].time([&] { conv_f32(a1, 0, conv_f32_items(a1)); });
+    stages[2].time([&] { winograd_input_f32(a3, 0, winograd_input_f32_items(a3)); });
     stages[3].time([&] {
       for (int c = 0; c < expand; c += kConvNr)
         transform_filters<kSide, 3>(a3.w + static_cast<ptrdiff_t>(c) * 9 * squeeze, squeeze,

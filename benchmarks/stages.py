@@ -36,7 +36,7 @@ _CSRC = ROOT / "csrc"
 
 def tile_for(side: int, isa: str) -> int:
     """The tile that core/winograd.cpp chooses for a map of this side, by the same cost."""
-    table = _kernels.table_named(isa)
+    table = _kernels.kernels_named(isa).f32
 
     def cost(tile: int) -> int:
         return int((tile + 2) ** 2 * ((-(-side // tile)) ** 2 + table.filter_tiles))
@@ -48,7 +48,7 @@ def compile_stages(isa: str, folder: Path) -> Path:
     """The program, for one instruction set. Raises CalledProcessError if that fails."""
     program = folder / "stages"
     sources = [Path(__file__).with_suffix(".cpp"), _CSRC / "core" / "pack.cpp"]
-    sources += [_CSRC / "kernels" / f"{name}.cpp" for name in ("conv", "squeeze")]
+    sources += [_CSRC / "kernels" / "f32" / f"{name}.cpp" for name in ("conv", "squeeze")]
     command = ["g++", "-O3", "-std=c++17", *FLAGS[isa], f"-DSQZ_ISA={isa}"]
     command += [f"-DSQZ_ISA_{isa.upper()}", f"-I{_CSRC}", f"-I{_CSRC / 'include'}"]
     subprocess.run([*command, "-o", str(program), *map(str, sources)], check=True)
@@ -106,7 +106,7 @@ def text(found: Sequence[tuple[Fire, int, dict[str, float]]], peak: float) -> st
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
-    parser.add_argument("--isa", choices=FLAGS, default=cpu.kernel_table(None).isa)
+    parser.add_argument("--isa", choices=FLAGS, default=cpu.kernels().f32.isa)
     parser.add_argument("--photo", type=Path, metavar="FILE")
     parser.add_argument("--tile", type=int, choices=(4, 5, 6, 7), help="default: as sqznet chooses")
     parser.add_argument("--rounds", type=int, default=400)

@@ -35,7 +35,7 @@ def executor(tensors: dict[str, RawTensor], threads: int = 1) -> Executor:
     """A model of these weights for the best instruction set here."""
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     pool = _kernels.ThreadPool(threads)
-    return Executor(variants.network_for(shapes), tensors, cpu.kernel_table(None), pool)
+    return Executor(variants.network_for(shapes), tensors, cpu.kernels(), pool)
 
 
 def raw(value: Array) -> RawTensor:
@@ -114,7 +114,7 @@ def peak_macs() -> float:
     the first cache or streams from the second in order, the sums stay in registers, and the rest of
     the work is spread over thousands of multiplications. Best of many, to see the core undisturbed.
     """
-    table, pool = _kernels.best_table(), _kernels.ThreadPool(1)
+    table, pool = _kernels.best_kernels().f32, _kernels.ThreadPool(1)
     best = 0.0
     for inputs, kernel, columns in ((1024, 1, 64), (512, 3, 64), (1024, 3, 64), (256, 3, 64)):
         outputs = table.conv_nr

@@ -104,8 +104,8 @@ def _pairs(owner: Executor, weights: dict[str, Array]) -> dict[str, tuple[Call, 
             expand1 = _pair(weights, f"{layer.name}.expand1x1")
             expand3 = _pair(weights, f"{layer.name}.expand3x3")
             y = (1, h, w, layer.channels)
-            fire = _kernels.Fire(owner.table, *squeeze, *expand1, *expand3)
-            rest = _kernels.Fire(owner.table, *thin, *expand1, *expand3)
+            fire = _kernels.Fire(owner.kernels.f32, *squeeze, *expand1, *expand3)
+            rest = _kernels.Fire(owner.kernels.f32, *thin, *expand1, *expand3)
             out[name] = (
                 _call(owner, fire, (1, h, w, c), y),
                 # One call, so that it fills the caches as the layer itself does.
@@ -117,7 +117,7 @@ def _pairs(owner: Executor, weights: dict[str, Array]) -> dict[str, tuple[Call, 
             )
         elif isinstance(layer, Classifier):
             pair = _pair(weights, layer.name)
-            classifier = _kernels.Classifier(owner.table, *pair)
+            classifier = _kernels.Classifier(owner.kernels.f32, *pair)
             out[name] = (
                 _call(owner, classifier, (1, h, w, c), (1, 1, 1, layer.classes)),
                 _conv(owner, pair, (1, h, w, c), layer.classes),
@@ -139,7 +139,7 @@ def _pair(weights: dict[str, Array], name: str) -> Pair:
 
 
 def _conv(owner: Executor, pair: Pair, x: Shape, outputs: int) -> Call:
-    return _call(owner, _kernels.Conv(owner.table, *pair), x, (*x[:3], outputs))
+    return _call(owner, _kernels.Conv(owner.kernels.f32, *pair), x, (*x[:3], outputs))
 
 
 def _call(owner: Executor, layer: Kernel, x: Shape, y: Shape) -> Call:
@@ -161,7 +161,7 @@ def _by_density(owner: Executor, weights: dict[str, Array], rounds: int) -> list
     h, w, channels = owner.network.shapes(SIZE, SIZE)[-2]
     pair = _pair(weights, layer.name)
     dense = _conv(owner, pair, (1, h, w, channels), layer.classes)
-    packed = _kernels.Classifier(owner.table, *pair)
+    packed = _kernels.Classifier(owner.kernels.f32, *pair)
     scratch = _kernels.Tensor((1, 1, 1, max(1, packed.scratch(1, h, w, 1))), "uint8")
     logits = _kernels.Tensor((1, 1, 1, layer.classes))
     order = np.random.default_rng(2).permutation(channels)

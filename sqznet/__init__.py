@@ -60,3 +60,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_ON_DEMAND[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)  # not the sub-modules, which come and go with what was imported

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from sqznet.cli import main
+from sqznet.cli.main import main
 
 
 def run() -> int:

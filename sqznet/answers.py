@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, checked_count
 
 _ROW = (
     '<tr><td style="text-align:left">{label}</td>'
@@ -49,9 +48,9 @@ class Classifier(Protocol):
     def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any: ...
 
     def classify_each(
-        self, sources: Sequence[Any], top: int, fast_decode: bool = False
+        self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
-        """The predictions for each source, or its error."""
+        """The predictions for each image, or its error."""
         ...
 
     def alone(self) -> Classifier:
@@ -60,12 +59,7 @@ class Classifier(Protocol):
 
 
 def checked_top(top: int, classes: int) -> int:
-    try:
-        count = 0 if isinstance(top, bool) else operator.index(top)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise SqznetError(f"top must be a whole number from 1 up, not {top!r}")
+    count = checked_count("top", top)
     if classes == 0:
         raise SqznetError("these weights have no classifier: they can embed() and learn()")
     return min(count, classes)

@@ -1,4 +1,4 @@
-"""Makes a Model from weights of any source."""
+"""Makes a Model from weights from anywhere."""
 
 from __future__ import annotations
 

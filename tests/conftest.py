@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,14 @@ def draws_text() -> None:
 
 
 @pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Runs a command in this process and gives its `Result`."""
+    from .support.commands import Result, exit_code
+
+    return lambda *args: Result(exit_code(*args), *capsys.readouterr())
+
+
+@pytest.fixture
 def classify(small: Path) -> Callable[..., int]:
     """`sqznet classify` with a fast network."""
     from .support import answer_files
@@ -76,10 +85,11 @@ def classify(small: Path) -> Callable[..., int]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`table`: the kernels of each instruction set that runs here, one after another."""
+    """`table`: the float32 kernels of each instruction set that runs here, one after another."""
     if "table" in metafunc.fixturenames:
         from sqznet import _kernels
 
-        names = [name for name, compiled, runs, _ in _kernels.isa_entries() if compiled and runs]
-        tables = [_kernels.table_named(name) for name in names]
+        sets = _kernels.instruction_sets()
+        names = [name for name, families, runs, _ in sets if "f32" in families and runs]
+        tables = [_kernels.kernels_named(name).f32 for name in names]
         metafunc.parametrize("table", tables, ids=names)

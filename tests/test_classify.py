@@ -122,10 +122,9 @@ def test_module_level_classify(bundled: sqznet.Model) -> None:
 def test_first_use_by_many_threads_loads_one_model(coarse: Path) -> None:
     run_script(
         """
-        import sys, threading
+        import threading
         import sqznet, sqznet.api
 
-        sqznet.weights.BUNDLED_PATH = sys.argv[1]  # fewer pixels
         loads = []
         original = sqznet.api.load
         sqznet.api.load = lambda *a, **k: loads.append(1) or original(*a, **k)
@@ -141,5 +140,5 @@ def test_first_use_by_many_threads_loads_one_model(coarse: Path) -> None:
         assert len(results) == 8
         assert all(result == results[0] for result in results)
         """,
-        str(coarse),
+        weights=coarse,  # fewer pixels
     )

@@ -13,18 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from .support.isolated import with_weights
 from .support.patterns import pictures, write_folder
 from .support.places import EXAMPLES
 
 PROGRAMS = sorted(EXAMPLES.glob("*.py"))
 
 
-# Runs a program, the second argument, with the first one as the bundled weights.
-WITH_WEIGHTS = """
+# Runs the program that its first argument names.
+RUN = """
 import runpy, sys
-from sqznet import weights
-weights.BUNDLED_PATH = sys.argv[1]
-del sys.argv[:2]
+del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
@@ -34,7 +33,7 @@ def run(
 ) -> tuple[str, str]:
     """The output (stdout, stderr) of a program with the installed package, not the sources."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SQZNET_")}
-    start = ["-c", WITH_WEIGHTS, str(weights)] if weights else []
+    start = ["-c", with_weights(weights, RUN)] if weights else []
     done = subprocess.run(
         [sys.executable, "-W", "error", *start, str(EXAMPLES / program), *map(str, arguments)],
         cwd=cwd,

@@ -15,12 +15,12 @@ from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.network import reference, variants
 from sqznet.weights import hub
 
-from .engine.test_executor import assert_near
 from .support import networks
+from .support.whole_networks import assert_near
 
 Array = Any
 
-ISAS = [name for name, compiled, runs, _ in _kernels.isa_entries() if compiled and runs]
+ISAS = [name for name, families, runs, _ in _kernels.instruction_sets() if families and runs]
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +136,7 @@ def test_a_forced_instruction_set_is_used(
 ) -> None:
     forced = sqznet.load(small, isa=isa)
     assert forced.isa == isa
-    assert forced.executor.table.isa == isa
+    assert forced.executor.kernels.isa == isa
     monkeypatch.setenv("SQZNET_ISA", isa)
     assert sqznet.load(small).isa == isa
     monkeypatch.setenv("SQZNET_ISA", "mmx")

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main as sqznet_command
 from sqznet.insight.heatmap import Evidence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,7 +54,7 @@ def costs() -> str:
 
 
 def main() -> None:
-    if cli.main(["explain", str(PHOTO), "-o", str(PICTURE)]):
+    if sqznet_command(["explain", str(PHOTO), "-o", str(PICTURE)]):
         raise SystemExit(1)
     page = PAGE.read_text(encoding="utf-8")
     table = costs()

@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from sqznet import cli
+from sqznet.cli.main import main as sqznet_command
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "weights.md"
 _BLOCK = re.compile(r"(?<=<!-- identify:begin -->\n).*?(?=<!-- identify:end -->)", re.DOTALL)
@@ -23,7 +23,7 @@ def said(path: Path) -> str:
     """The output of the command for one file, without its folder."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        if cli.main(["identify", str(path)]):
+        if sqznet_command(["identify", str(path)]):
             raise SystemExit(f"{path} cannot be read")
     return out.getvalue().replace(f"{path.parent}{os.sep}", "")
 

@@ -104,7 +104,7 @@ void export_array(const Tensor& x, const Tensor& y) {
   export_nchw(x.floats().view, y.floats().view.data);
 }
 
-void run_softmax(const KernelTable& table, const Tensor& x, const Tensor& y) {
+void run_softmax(const Float32Kernels& table, const Tensor& x, const Tensor& y) {
   const View v = x.floats().view, to = y.floats().view;
   require_size(to, v.n, v.h, v.w, v.c, "y");
   require(x.is_contiguous() && y.is_contiguous(), "softmax needs contiguous tensors");
@@ -149,23 +149,47 @@ void bind_tensors(py::module_& m) {
       .def_property_readonly("shape", [](const Tensor& t) { return std::tuple_cat(t.shape); });
   m.def("import_nchw", &import_array, py::arg("pool"), py::arg("x").noconvert(), py::arg("y"));
   m.def("export_nchw", &export_array, py::arg("x"), py::arg("y"));
-  m.def("softmax", &run_softmax, py::arg("table"), py::arg("x"), py::arg("y"), Released());
+  m.def("softmax", &run_softmax, py::arg("kernels"), py::arg("x"), py::arg("y"), Released());
   m.def("pooled_size", &pooled_size, py::arg("size"), py::arg("ceil_mode"));
+}
+
+// The families that have a table.
+py::list families_of(const Kernels& kernels) {
+  py::list families;
+#define SQZ_FAMILY(name, table) \
+  if (kernels.name) families.append(#name);
+  SQZ_FAMILIES(SQZ_FAMILY)
+#undef SQZ_FAMILY
+  return families;
+}
+
+template <typename Table>
+py::class_<Table> bind_table(py::module_& m, const char* name, const char* doc) {
+  return py::class_<Table>(m, name, doc).def_property_readonly("isa", [](const Table& table) {
+    return std::string(table.isa);
+  });
+}
+
+void bind_families(py::module_& m) {
+  auto f32 = bind_table<Float32Kernels>(m, "Float32Kernels", "What layers of float32 run on");
+#define SQZ_VALUE(name, constant) f32.def_readonly(#name, &Float32Kernels::name);
+#include "sqz/f32.def"
+  auto pixels = bind_table<PixelKernels>(m, "PixelKernels", "What makes photos the input");
+  pixels.def("capsule", [](const PixelKernels& p) { return py::capsule(&p, "sqz.pixel_kernels"); });
+  py::class_<Kernels> kernels(m, "Kernels", "Of each family the kernels of one instruction set");
+  kernels.def_property_readonly("isa", [](const Kernels& k) { return std::string(k.isa); });
+#define SQZ_FAMILY(name, table)  \
+  kernels.def_property_readonly( \
+      #name, [](const Kernels& k) { return k.name; }, py::return_value_policy::reference);
+  SQZ_FAMILIES(SQZ_FAMILY)
+#undef SQZ_FAMILY
 }
 
 void bind_dispatch(py::module_& m) {
   py::register_exception<UnsupportedIsa>(m, "UnsupportedIsaError");
-  py::class_<KernelTable>(m, "KernelTable", "The kernels of one instruction set")
-      .def_property_readonly("isa", [](const KernelTable& t) { return std::string(t.isa); })
-      .def_readonly("lanes", &KernelTable::lanes)
-      .def_readonly("conv_mr", &KernelTable::conv_mr)
-      .def_readonly("conv_nr", &KernelTable::conv_nr)
-      .def_readonly("max_tile", &KernelTable::max_tile)
-      .def_readonly("stem_tile", &KernelTable::stem_tile)
-      .def_readonly("filter_tiles", &KernelTable::filter_tiles)
-      .def("capsule", [](const KernelTable& t) { return py::capsule(&t, "sqz.kernel_table"); });
-  m.def("best_table", &best_table, py::return_value_policy::reference);
-  m.def("table_named", &table_named, py::arg("isa"), py::return_value_policy::reference);
+  bind_families(m);
+  m.def("best_kernels", &best_kernels);
+  m.def("kernels_named", &kernels_named, py::arg("isa"));
   m.def("cpu_features", [] { return feature_list(cpu_features()); });
   m.def(
       "x86_features",
@@ -175,10 +199,10 @@ void bind_dispatch(py::module_& m) {
       },
       py::arg("leaf1_ecx"), py::arg("leaf7_ebx"), py::arg("leaf7_ecx"), py::arg("leaf7_1_eax"),
       py::arg("saved"));
-  m.def("isa_entries", [] {
+  m.def("instruction_sets", [] {
     py::list rows;
-    for (const IsaEntry& e : isa_entries())
-      rows.append(py::make_tuple(e.name, e.compiled, e.runnable, e.needs));
+    for (const InstructionSet& set : instruction_sets())
+      rows.append(py::make_tuple(set.name, families_of(set.compiled), set.runnable, set.needs));
     return rows;
   });
   py::class_<ThreadPool, std::shared_ptr<ThreadPool>>(m, "ThreadPool")

@@ -38,12 +38,12 @@ Parameters parameters(const Tensor& weight, const Tensor& bias, int kernel) {
   return {w, b.data};
 }
 
-Packed pack(const KernelTable& table, const Tensor& weight, const Tensor& bias, int kernel = 0) {
+Packed pack(const Float32Kernels& table, const Tensor& weight, const Tensor& bias, int kernel = 0) {
   const auto [w, b] = parameters(weight, bias, kernel);
   return pack_conv(w.data, b, w.n, w.h, w.w, w.c, table.conv_nr);
 }
 
-Packed pack_winograd_3x3(const KernelTable& table, const Tensor& weight, const Tensor& bias) {
+Packed pack_winograd_3x3(const Float32Kernels& table, const Tensor& weight, const Tensor& bias) {
   const auto [w, b] = parameters(weight, bias, 3);
   return pack_winograd(w.data, b, w.n, w.h, 3, table.conv_nr);
 }
@@ -161,7 +161,7 @@ Step bind_classifier(const std::shared_ptr<Classifier>& classifier, const Pool& 
   return {[=] { classifier->run(*pool, in.view, memory.scratch, out.view.data); }};
 }
 
-Step bind_max_pool(const KernelTable& table, const Pool& pool, const Tensor& x, const Tensor& y,
+Step bind_max_pool(const Float32Kernels& table, const Pool& pool, const Tensor& x, const Tensor& y,
                    bool ceil_mode) {
   const FloatMap in = x.floats(), out = y.floats();
   const View& v = in.view;
@@ -169,7 +169,7 @@ Step bind_max_pool(const KernelTable& table, const Pool& pool, const Tensor& x, 
   return {[=, &table] { max_pool(table, *pool, in.view, out.view); }};
 }
 
-Step bind_add(const KernelTable& table, const Pool& pool, const Tensor& a, const Tensor& b,
+Step bind_add(const Float32Kernels& table, const Pool& pool, const Tensor& a, const Tensor& b,
               const Tensor& y) {
   const FloatMap first = a.floats(), second = b.floats(), sum = y.floats();
   const View& v = first.view;
@@ -202,9 +202,9 @@ void bind_steps(py::module_& m) {
     m.def(name, at_once(bind), arguments..., Released());
     m.def((std::string("bind_") + name).c_str(), bind, arguments...);
   };
-  bind_and_call("max_pool", &bind_max_pool, py::arg("table"), py::arg("pool").none(false),
+  bind_and_call("max_pool", &bind_max_pool, py::arg("kernels"), py::arg("pool").none(false),
                 py::arg("x"), py::arg("y"), py::arg("ceil_mode"));
-  bind_and_call("add", &bind_add, py::arg("table"), py::arg("pool").none(false), py::arg("a"),
+  bind_and_call("add", &bind_add, py::arg("kernels"), py::arg("pool").none(false), py::arg("a"),
                 py::arg("b"), py::arg("y"));
   m.def("bind_move", &bind_move, py::arg("x"), py::arg("y"));
 }
@@ -227,54 +227,56 @@ void def_calls(py::class_<Layer, std::shared_ptr<Layer>>& layer, Bind bind,
 void bind_layers(py::module_& m) {
   bind_steps(m);
   py::class_<Conv, std::shared_ptr<Conv>> conv(m, "Conv");
-  conv.def(
-      py::init([](const KernelTable& t, const Tensor& w, const Tensor& b, int stride, bool relu) {
-        const WithoutLock released;
-        require(stride > 0, "stride must be positive");
-        return std::make_shared<Conv>(t, pack(t, w, b), stride, relu);
-      }),
-      py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
-      py::arg("relu") = true);
+  conv.def(py::init([](const Float32Kernels& t, const Tensor& w, const Tensor& b, int stride,
+                       bool relu) {
+             const WithoutLock released;
+             require(stride > 0, "stride must be positive");
+             return std::make_shared<Conv>(t, pack(t, w, b), stride, relu);
+           }),
+           py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
+           py::arg("relu") = true);
   def_calls(conv, &bind_conv, py::arg("y"));
   py::class_<Stem, std::shared_ptr<Stem>> stem(m, "Stem");
-  stem.def(py::init([](const KernelTable& t, const Tensor& w, const Tensor& b) {
+  stem.def(py::init([](const Float32Kernels& t, const Tensor& w, const Tensor& b) {
              const WithoutLock released;
              const auto [weight, bias] = parameters(w, b, 7);
              return std::make_shared<Stem>(t, weight.data, bias, weight.n, weight.h);
            }),
-           py::arg("table"), py::arg("weight"), py::arg("bias"));
+           py::arg("kernels"), py::arg("weight"), py::arg("bias"));
   def_calls(stem, &bind_stem, py::arg("y"));
   py::class_<PaddedConv, std::shared_ptr<PaddedConv>> padded(m, "PaddedConv");
   padded.def(
-      py::init([](const KernelTable& t, const Tensor& w, const Tensor& b, bool relu, int tile) {
+      py::init([](const Float32Kernels& t, const Tensor& w, const Tensor& b, bool relu, int tile) {
         const WithoutLock released;
         require_tile(tile);
         return std::make_shared<PaddedConv>(t, pack_winograd_3x3(t, w, b), tile, relu);
       }),
-      py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("relu") = true,
+      py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("relu") = true,
       py::arg("tile") = 0);
   def_calls(padded, &bind_padded_conv, py::arg("y"), py::arg("above") = 0);
   py::class_<Fire, std::shared_ptr<Fire>> fire(m, "Fire");
-  fire.def(py::init([](const KernelTable& t, const Tensor& ws, const Tensor& bs, const Tensor& w1,
-                       const Tensor& b1, const Tensor& w3, const Tensor& b3, int tile) {
-             const WithoutLock released;
-             require(w1.shape[1] == ws.shape[0] && w3.shape[1] == ws.shape[0],
-                     "both expands read the squeeze's channels");
-             require_tile(tile);
-             return std::make_shared<Fire>(t, pack(t, ws, bs, 1), pack(t, w1, b1, 1),
-                                           pack_winograd_3x3(t, w3, b3), tile);
-           }),
-           py::arg("table"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
-           py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
-           py::arg("expand3x3_bias"), py::arg("tile") = 0);
+  fire.def(
+      py::init([](const Float32Kernels& t, const Tensor& ws, const Tensor& bs, const Tensor& w1,
+                  const Tensor& b1, const Tensor& w3, const Tensor& b3, int tile) {
+        const WithoutLock released;
+        require(w1.shape[1] == ws.shape[0] && w3.shape[1] == ws.shape[0],
+                "both expands read the squeeze's channels");
+        require_tile(tile);
+        return std::make_shared<Fire>(t, pack(t, ws, bs, 1), pack(t, w1, b1, 1),
+                                      pack_winograd_3x3(t, w3, b3), tile);
+      }),
+      py::arg("kernels"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
+      py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
+      py::arg("expand3x3_bias"), py::arg("tile") = 0);
   def_calls(fire, &bind_fire, py::arg("y"), py::arg("above") = 0);
   py::class_<Classifier, std::shared_ptr<Classifier>> classifier(m, "Classifier");
-  classifier.def(py::init([](const KernelTable& t, const Tensor& w, const Tensor& b, int padding) {
-                   const WithoutLock released;
-                   require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
-                   return std::make_shared<Classifier>(t, pack(t, w, b, 1), padding);
-                 }),
-                 py::arg("table"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0);
+  classifier.def(
+      py::init([](const Float32Kernels& t, const Tensor& w, const Tensor& b, int padding) {
+        const WithoutLock released;
+        require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
+        return std::make_shared<Classifier>(t, pack(t, w, b, 1), padding);
+      }),
+      py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0);
   def_calls(classifier, &bind_classifier, py::arg("logits"));
 }
 

@@ -13,9 +13,9 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport strcmp
 
-cdef extern from "sqz/kernels.h" namespace "sqz" nogil:
-    int kTableVersion
-    struct KernelTable:
+cdef extern from "sqz/pixels.h" namespace "sqz" nogil:
+    int kPixelKernelsVersion
+    struct PixelKernels:
         int version
 
 cdef extern from "core/photo.h" namespace "sqz" nogil:
@@ -45,7 +45,7 @@ cdef extern from "core/resize.h" namespace "sqz" nogil:
         int height, width
         ptrdiff_t row
     void resize_normalize_photo "sqz::resize_normalize" (
-        const KernelTable& table, const Photo& photo, const Resize& resize,
+        const PixelKernels& kernels, const Photo& photo, const Resize& resize,
         const NetworkInput& out) except +
 
 
@@ -53,15 +53,15 @@ include "yuv.pxi"
 include "arrow.pxi"
 
 
-cdef const KernelTable* table_of(object capsule) except NULL:
-    cdef const KernelTable* table = <const KernelTable*>PyCapsule_GetPointer(
-        capsule, "sqz.kernel_table")
-    if table.version != kTableVersion:
+cdef const PixelKernels* unpacked(object capsule) except NULL:
+    cdef const PixelKernels* kernels = <const PixelKernels*>PyCapsule_GetPointer(
+        capsule, "sqz.pixel_kernels")
+    if kernels.version != kPixelKernelsVersion:
         raise RuntimeError(
-            f"the kernels have table version {table.version}, expected {kTableVersion}: "
+            f"the pixel kernels have version {kernels.version}, expected {kPixelKernelsVersion}: "
             "sqznet's two extension modules come from different builds"
         )
-    return table
+    return kernels
 
 
 cdef int fill_photo(Photo* photo, const Py_buffer* buffer, int height, int width,
@@ -121,7 +121,7 @@ cdef int fill_output(NetworkInput* out, const Py_buffer* buffer) except -1:
 
 
 def resize_normalize(pixels, int height, int width, int channels, int resized_h, int resized_w,
-                     int top, int left, out, mean, std, bint reverse, table_capsule):
+                     int top, int left, out, mean, std, bint reverse, capsule):
     """Write the network's input for one photo into `out`.
 
     pixels: a uint8 buffer of height x width x channels (any strides), or flat and contiguous, or
@@ -132,11 +132,11 @@ def resize_normalize(pixels, int height, int width, int channels, int resized_h,
     out: a writable float32 buffer (1, H, W, 3) with adjacent pixels; rows may be apart.
     mean, std: three gray levels each, in out's channel order: (v - mean) / std.
     reverse: out is BGR.
-    table_capsule: `KernelTable.capsule()` of the instruction set to use.
+    capsule: `PixelKernels.capsule()` of the instruction set to use.
 
     The GIL is released. Raises ValueError where these do not fit together.
     """
-    cdef const KernelTable* table = table_of(table_capsule)
+    cdef const PixelKernels* kernels = unpacked(capsule)
     cdef Py_buffer source, target
     cdef Photo photo
     cdef Resize resize
@@ -162,7 +162,7 @@ def resize_normalize(pixels, int height, int width, int channels, int resized_h,
                     and 0 <= left <= resized_w - network_input.width):
                 raise ValueError("the window lies outside the resized photo")
             with nogil:
-                resize_normalize_photo(table[0], photo, resize, network_input)
+                resize_normalize_photo(kernels[0], photo, resize, network_input)
         finally:
             PyBuffer_Release(&target)
     finally:

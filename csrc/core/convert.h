@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/threadpool.h"
-#include "sqz/kernels.h"
+#include "sqz/views.h"
 
 namespace sqz {
 

@@ -53,7 +53,7 @@ ConvArgs Conv::args(const View& x, const View& y) const {
 
 void Conv::run(ThreadPool& pool, const View& x, Scratch, const View& y) const {
   const ConvArgs a = args(x, y);
-  pool.run(table_.conv_items(a),
+  pool.run(table_.conv_f32_items(a),
            [&](std::int64_t begin, std::int64_t end, int) { table_.conv_f32(a, begin, end); });
 }
 
@@ -107,7 +107,7 @@ void gather_squares(const View& x, const View& squares, std::ptrdiff_t n, std::p
 
 }  // namespace
 
-Stem::Stem(const KernelTable& table, const float* weight, const float* bias, int out, int in)
+Stem::Stem(const Float32Kernels& table, const float* weight, const float* bias, int out, int in)
     : winograd_(table,
                 pack_winograd(strideless(weight, out, in).data(), bias, out, kPhases * in, 4,
                               table.conv_nr),
@@ -197,7 +197,7 @@ void PaddedConv::run(ThreadPool& pool, const View& x, Scratch scratch, const Vie
 
 // --- Fire --------------------------------------------------------------------------------------
 
-Fire::Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile)
+Fire::Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile)
     : table_(table),
       squeeze_(table, std::move(squeeze), 1, true),
       expand1_(table, std::move(expand1), 1, true),
@@ -210,7 +210,7 @@ void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, 
   const PaddedConv::Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
   const View squeezed = PaddedConv::prepare(memory, x.h, above);
   const ConvArgs a0 = squeeze_.args(x, squeezed);
-  pool.run(table_.squeeze_items(a0),
+  pool.run(table_.squeeze_f32_items(a0),
            [&](std::int64_t begin, std::int64_t end, int) { table_.squeeze_f32(a0, begin, end); });
   const int split = expand1_.packed().out;
   const ConvArgs a1 = expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
@@ -219,7 +219,7 @@ void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, 
   // The 1x1 expand and the 3x3 expand's input transform both read the squeezed map only: one loop,
   // whose items are bands of the map, spares the pool a stop in between and has each thread write
   // what it is likely to read next.
-  const std::int64_t n1 = table_.conv_items(a1), n3 = winograd.input_items(a3);
+  const std::int64_t n1 = table_.conv_f32_items(a1), n3 = winograd.input_items(a3);
   const std::int64_t bands = std::min(n1, kBands);
   pool.run(bands, [&](std::int64_t begin, std::int64_t end, int) {
     table_.conv_f32(a1, n1 * begin / bands, n1 * end / bands);
@@ -237,28 +237,29 @@ ClassifierArgs Classifier::args(const View& x, std::int32_t* lists, float* logit
 
 std::int32_t* Classifier::plan(Scratch& scratch, int n, int h, int w, int) const {
   const View x = contiguous_view(nullptr, n, h, w, packed_.in);
-  return scratch.take<std::int32_t>(table_.classifier_lists(args(x, nullptr, nullptr)));
+  return scratch.take<std::int32_t>(table_.classifier_f32_lists(args(x, nullptr, nullptr)));
 }
 
 void Classifier::run(ThreadPool& pool, const View& x, Scratch scratch, float* logits) const {
   const ClassifierArgs a = args(x, plan(scratch, x.n, x.h, x.w, pool.threads()), logits);
-  pool.run(table_.classifier_list_items(a), [&](std::int64_t begin, std::int64_t end, int) {
+  pool.run(table_.classifier_list_f32_items(a), [&](std::int64_t begin, std::int64_t end, int) {
     table_.classifier_list_f32(a, begin, end);
   });
-  pool.run(table_.classifier_items(a), [&](std::int64_t begin, std::int64_t end, int) {
+  pool.run(table_.classifier_f32_items(a), [&](std::int64_t begin, std::int64_t end, int) {
     table_.classifier_f32(a, begin, end);
   });
 }
 
-void max_pool(const KernelTable& table, ThreadPool& pool, const View& x, const View& y) {
+void max_pool(const Float32Kernels& table, ThreadPool& pool, const View& x, const View& y) {
   const MaxPoolArgs a{x, y};
-  pool.run(table.maxpool_items(a),
+  pool.run(table.maxpool_f32_items(a),
            [&](std::int64_t begin, std::int64_t end, int) { table.maxpool_f32(a, begin, end); });
 }
 
-void add(const KernelTable& table, ThreadPool& pool, const View& a, const View& b, const View& y) {
+void add(const Float32Kernels& table, ThreadPool& pool, const View& a, const View& b,
+         const View& y) {
   const AddArgs args{a, b, y};
-  pool.run(table.add_items(args),
+  pool.run(table.add_f32_items(args),
            [&](std::int64_t begin, std::int64_t end, int) { table.add_f32(args, begin, end); });
 }
 

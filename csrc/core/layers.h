@@ -7,7 +7,7 @@
 #include "core/scratch.h"
 #include "core/threadpool.h"
 #include "core/winograd.h"
-#include "sqz/kernels.h"
+#include "sqz/f32.h"
 
 namespace sqz {
 
@@ -29,7 +29,7 @@ View inside(const View& v, int border);
 // Convolution without padding; a padded one reads a view that includes a zero border.
 class Conv {
  public:
-  Conv(const KernelTable& table, Packed packed, int stride, bool relu)
+  Conv(const Float32Kernels& table, Packed packed, int stride, bool relu)
       : table_(table), packed_(std::move(packed)), stride_(stride), relu_(relu) {}
 
   const Packed& packed() const { return packed_; }
@@ -41,7 +41,7 @@ class Conv {
   void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y) const;
 
  private:
-  const KernelTable& table_;
+  const Float32Kernels& table_;
   Packed packed_;
   int stride_;
   bool relu_;
@@ -52,7 +52,7 @@ class Conv {
 class Stem {
  public:
   // `weight` is out x in x 7 x 7.
-  Stem(const KernelTable& table, const float* weight, const float* bias, int out, int in);
+  Stem(const Float32Kernels& table, const float* weight, const float* bias, int out, int in);
 
   int inputs() const { return winograd_.packed().in / 4; }
   int outputs() const { return winograd_.packed().out; }
@@ -77,7 +77,7 @@ class Stem {
 class PaddedConv {
  public:
   // `packed` comes from pack_winograd.
-  PaddedConv(const KernelTable& table, Packed packed, int tile, bool relu)
+  PaddedConv(const Float32Kernels& table, Packed packed, int tile, bool relu)
       : winograd_(table, std::move(packed), tile, relu) {}
 
   const Packed& packed() const { return winograd_.packed(); }
@@ -105,7 +105,7 @@ class PaddedConv {
 // of the 3x3, and `x` may be a band of a map, as there.
 class Fire {
  public:
-  Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
+  Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
 
   const Conv& squeeze() const { return squeeze_; }
   const Conv& expand1() const { return expand1_; }
@@ -118,7 +118,7 @@ class Fire {
   void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above = 0) const;
 
  private:
-  const KernelTable& table_;
+  const Float32Kernels& table_;
   Conv squeeze_, expand1_;
   PaddedConv expand3_;
 };
@@ -126,7 +126,7 @@ class Fire {
 // 1x1 convolution, ReLU and global average; `padding` is the 1x1 convolution's own.
 class Classifier {
  public:
-  Classifier(const KernelTable& table, Packed packed, int padding)
+  Classifier(const Float32Kernels& table, Packed packed, int padding)
       : table_(table), packed_(std::move(packed)), padding_(padding) {}
 
   const Packed& packed() const { return packed_; }
@@ -138,12 +138,13 @@ class Classifier {
  private:
   ClassifierArgs args(const View& x, std::int32_t* lists, float* logits) const;
 
-  const KernelTable& table_;
+  const Float32Kernels& table_;
   Packed packed_;
   int padding_;
 };
 
-void max_pool(const KernelTable& table, ThreadPool& pool, const View& x, const View& y);
-void add(const KernelTable& table, ThreadPool& pool, const View& a, const View& b, const View& y);
+void max_pool(const Float32Kernels& table, ThreadPool& pool, const View& x, const View& y);
+void add(const Float32Kernels& table, ThreadPool& pool, const View& a, const View& b,
+         const View& y);
 
 }  // namespace sqz

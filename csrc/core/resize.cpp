@@ -27,9 +27,9 @@ struct Rows {
 
 class Resizer {
  public:
-  Resizer(const KernelTable& table, const Photo& photo, const Resize& resize,
+  Resizer(const PixelKernels& kernels, const Photo& photo, const Resize& resize,
           const NetworkInput& out)
-      : table_(table),
+      : kernels_(kernels),
         photo_(photo),
         out_(out),
         reverse_(resize.reverse),
@@ -60,7 +60,7 @@ class Resizer {
   Rows source_rows(int row, int rows, std::uint8_t* packed) const;
   void run_rows(const Rows& source, int rows, std::uint8_t* dst) const;
 
-  const KernelTable& table_;
+  const PixelKernels& kernels_;
   const Photo& photo_;
   const NetworkInput& out_;
   bool reverse_, adjacent_;
@@ -85,7 +85,7 @@ void Resizer::run_rows(const Rows& source, int rows, std::uint8_t* dst) const {
   const ResizeRowsArgs args{source.data,     source.row, source.readable,
                             photo_.channels, out_.width, across_.from(0),
                             reverse_,        dst,        middle_row()};
-  table_.resize_rows_u8(args, 0, rows);
+  kernels_.resize_rows_u8(args, 0, rows);
 }
 
 // Both passes, a window of source rows at a time.
@@ -118,7 +118,7 @@ void Resizer::rows_first() {
     int stop = y;
     while (stop < out_.height && down_.stop(stop) <= high) ++stop;
     columns_.first_row = low;
-    table_.resize_columns_f32(columns_, y, stop);
+    kernels_.resize_columns_f32(columns_, y, stop);
     y = stop;
   }
 }
@@ -148,18 +148,18 @@ void Resizer::columns_first() {
     shrink.src_row = source.row;
     shrink.first_row = first;
     shrink.taps = down_.from(y);
-    table_.resize_columns_f32(shrink, 0, rows);
+    kernels_.resize_columns_f32(shrink, 0, rows);
     run_rows({narrow.get(), used_row(), rows * used_row()}, rows, middle.get());
     columns_.dst = out_.data + y * out_.row;
-    table_.resize_columns_f32(columns_, 0, rows);
+    kernels_.resize_columns_f32(columns_, 0, rows);
   }
 }
 
 }  // namespace
 
-void resize_normalize(const KernelTable& table, const Photo& photo, const Resize& resize,
+void resize_normalize(const PixelKernels& kernels, const Photo& photo, const Resize& resize,
                       const NetworkInput& out) {
-  Resizer resizer(table, photo, resize, out);
+  Resizer resizer(kernels, photo, resize, out);
   // The order in which Pillow 13 takes the two passes; releases before it always begin with the
   // rows. It matters to the rounding in between: at most one gray level.
   const std::int64_t less_high = static_cast<std::int64_t>(photo.height) - resize.height;

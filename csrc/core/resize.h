@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "core/photo.h"
-#include "sqz/kernels.h"
+#include "sqz/pixels.h"
 
 namespace sqz {
 
@@ -25,7 +25,7 @@ struct NetworkInput {
 };
 
 // The same gray levels as Pillow's BILINEAR. The window must lie inside the resized photo.
-void resize_normalize(const KernelTable& table, const Photo& photo, const Resize& resize,
+void resize_normalize(const PixelKernels& kernels, const Photo& photo, const Resize& resize,
                       const NetworkInput& out);
 
 }  // namespace sqz

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "sqz/kernels.h"
+#include "sqz/pixels.h"
 
 namespace sqz {
 

@@ -1,7 +1,5 @@
 #include "core/winograd.h"
 
-#include "sqz/winograd.h"
-
 namespace sqz {
 namespace {
 
@@ -40,12 +38,12 @@ int Winograd::tile(int h, int w) const {
 std::size_t Winograd::point_floats(int n, int h, int w) const {
   const std::size_t tiles = tiles_of(n, h, w, tile(h, w)), mr = table_.conv_mr;
   return (tiles + mr - 1) / mr * points_of(tile(h, w), packed_.kh) *
-         (mr * packed_.in + winograd::kPointPadding);
+         (mr * packed_.in + kPointPadding);
 }
 
 std::size_t Winograd::filter_floats(int tile) const {
   const std::size_t each = static_cast<std::size_t>(packed_.in) * table_.conv_nr;
-  const std::size_t floats = points_of(tile, packed_.kh) * (each + winograd::kPointPadding);
+  const std::size_t floats = points_of(tile, packed_.kh) * (each + kPointPadding);
   return whole_lines(floats * sizeof(float)) / sizeof(float);
 }
 
@@ -74,9 +72,10 @@ void Winograd::run(ThreadPool& pool, const WinogradArgs& a, const Memory& memory
 
 void Winograd::output(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const {
   const std::size_t next = kFilterGap * filter_floats(a.tile);
-  pool.run(table_.winograd_output_items(a), [&](std::int64_t begin, std::int64_t end, int thread) {
-    table_.winograd_output_f32(a, begin, end, memory.filters + thread * next);
-  });
+  pool.run(table_.winograd_output_f32_items(a),
+           [&](std::int64_t begin, std::int64_t end, int thread) {
+             table_.winograd_output_f32(a, begin, end, memory.filters + thread * next);
+           });
 }
 
 }  // namespace sqz

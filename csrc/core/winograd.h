@@ -4,7 +4,7 @@
 #include "core/pack.h"
 #include "core/scratch.h"
 #include "core/threadpool.h"
-#include "sqz/kernels.h"
+#include "sqz/f32.h"
 
 namespace sqz {
 
@@ -13,7 +13,7 @@ class Winograd {
   static constexpr int kMinTile = 2, kMaxTile = 7;
 
   // `packed` comes from pack_winograd. `tile` is the outputs' tile side, 0 to choose for each size.
-  Winograd(const KernelTable& table, Packed packed, int tile, bool relu)
+  Winograd(const Float32Kernels& table, Packed packed, int tile, bool relu)
       : table_(table), packed_(std::move(packed)), tile_(tile), relu_(relu) {}
 
   const Packed& packed() const { return packed_; }
@@ -34,7 +34,9 @@ class Winograd {
   void run(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const;
 
   // The same in parts: first all of input(), then output().
-  std::int64_t input_items(const WinogradArgs& a) const { return table_.winograd_input_items(a); }
+  std::int64_t input_items(const WinogradArgs& a) const {
+    return table_.winograd_input_f32_items(a);
+  }
   void input(const WinogradArgs& a, std::int64_t begin, std::int64_t end) const {
     table_.winograd_input_f32(a, begin, end);
   }
@@ -44,7 +46,7 @@ class Winograd {
   std::size_t point_floats(int n, int h, int w) const;
   std::size_t filter_floats(int tile) const;  // of each thread, in whole cache lines
 
-  const KernelTable& table_;
+  const Float32Kernels& table_;
   Packed packed_;
   int tile_;
   bool relu_;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import closing
 from threading import Thread
@@ -21,9 +20,9 @@ from sqznet.cli.common import (
 )
 from sqznet.cli.output import FORMATS, Output, ResultFile, chosen_format, on_stdout
 from sqznet.cli.progress import progress
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, reason_of
 from sqznet.images import decoding
-from sqznet.images.finding import ENDINGS, Found, expand, read_list
+from sqznet.images.finding import Found, expand, has_photo_suffix, read_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +135,7 @@ def _to_file(model: Model, found: list[Found], format_name: str, args: argparse.
         complain("interrupted: it holds the photos done so far; --resume continues", args.output)
         raise
     except OSError as error:
-        reason = f"cannot be written: {error.strerror or error}"
+        reason = f"cannot be written: {reason_of(error)}"
         if file is not None and (kept := file.kept()):
             reason += f"; {kept} holds the photos done so far, and --resume continues"
         complain(reason, args.output)
@@ -194,7 +193,7 @@ def _check_output(args: argparse.Namespace, format_name: str) -> None:
         if format_name == "parquet":
             raise SqznetError("Parquet is not text for a terminal: name a file with -o")
         return
-    if os.path.splitext(args.output)[1].lower() in ENDINGS:
+    if has_photo_suffix(args.output):
         raise SqznetError(f"{args.output} has the name of a photo, which would be replaced")
     if args.resume and format_name == "table":
         raise SqznetError("--resume needs a csv, json, jsonl or parquet file, not a table")

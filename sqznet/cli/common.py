@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import sqznet
-from sqznet.errors import printable
+from sqznet.errors import printable, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqznet import Model
-
-    Commands = argparse._SubParsersAction["Parser"]
 
 EXIT_OK = 0
 EXIT_UNREADABLE = 1
@@ -40,6 +38,12 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_USAGE, f"{printable(f'sqznet: {message}')} (see '{self.prog} --help')\n")
 
 
+class Commands(Protocol):
+    """What `Parser.add_subparsers` gives."""
+
+    def add_parser(self, name: str, **options: Any) -> Parser: ...
+
+
 def positive(text: str) -> int:
     """The value of an option that is a count."""
     try:
@@ -53,9 +57,7 @@ def positive(text: str) -> int:
 
 def complain(error: Exception | str, name: str | None = None) -> None:
     """Prints one line on stderr, `sqznet: NAME: reason`, with the name of the file once."""
-    reason = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        reason = error.strerror
+    reason = error if isinstance(error, str) else reason_of(error)
     if name is not None:
         shown = printable(name)
         reason = f"{shown}: {reason.removeprefix(f'{shown}: ')}"

@@ -16,7 +16,7 @@ from sqznet.cli.common import (
     load_weights,
 )
 from sqznet.cli.progress import progress
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.parquet import parquet_library
 from sqznet.insight.vectors import ENDINGS, VectorFile, is_vector_file, save
 
@@ -70,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         save(content, args.output)
     except OSError as error:
-        complain(f"cannot be written: {error.strerror or error}", args.output)
+        complain(f"cannot be written: {reason_of(error)}", args.output)
         return EXIT_UNREADABLE
     return status
 
 
-def collect(model: Model, source: WeightsLike, found: list[Found]) -> tuple[VectorFile, int]:
+def collect(model: Model, weights: WeightsLike, found: list[Found]) -> tuple[VectorFile, int]:
     """The vectors of all readable photos, and the exit code."""
     import numpy as np
 
@@ -94,16 +94,16 @@ def collect(model: Model, source: WeightsLike, found: list[Found]) -> tuple[Vect
                 complain(error, path)
                 status = EXIT_UNREADABLE
             bar.advance()
-    return VectorFile(paths, vectors[: len(paths)], weights_hash(source)), status
+    return VectorFile(paths, vectors[: len(paths)], weights_hash(weights)), status
 
 
-def weights_hash(source: WeightsLike) -> str:
+def weights_hash(weights: WeightsLike) -> str:
     """The SHA-256, in hex, of the weights file that ``--model`` means."""
     from sqznet.weights.known import sha256
     from sqznet.weights.locate import locate
     from sqznet.weights.mapped import map_file
 
-    return sha256(map_file(locate(source)))
+    return sha256(map_file(locate(weights)))
 
 
 def _check_output(path: str) -> None:

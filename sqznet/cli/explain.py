@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import sqznet
@@ -17,6 +16,7 @@ from sqznet.cli.common import (
     positive,
 )
 from sqznet.errors import printable
+from sqznet.files.part_file import is_same_file
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     except sqznet.SqznetError as error:
         complain(error)
         return EXIT_USAGE
-    if _is_same_file(args.photo, args.output):
+    if is_same_file(args.photo, args.output):
         complain("is the photo itself, expected another name for the output", args.output)
         return EXIT_USAGE
     model = load_weights(args)
@@ -89,10 +89,3 @@ def _explain(model: Model, args: argparse.Namespace) -> int:
     named = "" if box is None else f"{printable(box.label)} {100 * box.score:.2f} %, "
     print(f"{printable(args.output)}: {named}{where}")
     return EXIT_OK
-
-
-def _is_same_file(photo: str, output: str) -> bool:
-    try:
-        return os.path.samefile(photo, output)
-    except (OSError, ValueError):  # one of them does not exist or is not a valid path
-        return False

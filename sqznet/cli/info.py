@@ -38,7 +38,10 @@ def run(_args: argparse.Namespace) -> int:
     print_table(
         [
             ("version", sqznet.__version__),
-            ("instruction set", f"{machine['isa']}: {machine['reason']}"),
+            *(
+                (f"kernels for {family}", f"{isa}: {reason}")
+                for family, (isa, reason) in machine["families"].items()
+            ),
             ("can run here", ", ".join(machine["available"])),
             ("compiled in", ", ".join(machine["compiled"])),
             (

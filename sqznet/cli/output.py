@@ -154,7 +154,7 @@ class ResultFile:
 
     def __init__(self, path: str, format_name: str, resume: bool) -> None:
         self.done: Counter[str] = Counter()
-        self._part = PartFile(path)
+        self._part = PartFile(path, resumable=True)
         self._survives = format_name in _SURVIVING
         earlier = resume and self._take_up()
         if not earlier:

@@ -6,7 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,12 +25,11 @@ def check_name(path: str) -> None:
 
 def write(picture: Image, path: str) -> None:
     """Writes an image completely or not at all. Raises SqznetError, naming the path, on failure."""
-    from sqznet.weights.conversion import write_file
+    from sqznet.files.part_file import write_file
 
     content = io.BytesIO()
     picture.save(content, _FORMATS[os.path.splitext(path)[1].lower()], quality=92)
     try:
         write_file(path, content.getvalue())
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SqznetError(f"{printable(path)}: cannot be written: {reason}") from None
+        raise SqznetError(f"{printable(path)}: cannot be written: {reason_of(error)}") from None

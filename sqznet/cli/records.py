@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import MAX_SHOWN, SqznetError, printable
 from sqznet.files.parquet import parquet_library
 
 if TYPE_CHECKING:
@@ -270,8 +270,8 @@ def _require_line_end(file: BinaryIO) -> None:
             raise _other("an unfinished last line", "a line end")
 
 
-def _shown(text: str) -> str:
-    return printable(text[:60] + ("..." if len(text) > 60 else "")) or "''"
+def _shown(line: str) -> str:
+    return printable(line, MAX_SHOWN) or "''"
 
 
 def _other(found: str, expected: object) -> SqznetError:

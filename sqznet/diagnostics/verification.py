@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from sqznet import _kernels, api, weights
 from sqznet.engine import cpu
+from sqznet.errors import reason_of
 from sqznet.images.synthetic import photo
 from sqznet.model import Model
 from sqznet.network import reference
@@ -56,13 +57,14 @@ def checks(isa: str | None = None) -> Iterator[Check]:
     ``isa``: the instruction set to check; default: all that run here. Raises UnsupportedIsaError
     for one that does not run here, and WeightsError if the bundled weights cannot be read.
     """
-    runnable = [name for name, compiled, runs, _ in _kernels.isa_entries() if compiled and runs]
-    chosen = runnable if isa is None else [cpu.kernel_table(isa).isa]
+    sets = _kernels.instruction_sets()
+    runnable = [name for name, families, runs, _ in sets if "f32" in families and runs]
+    chosen = runnable if isa is None else [cpu.kernels(isa).f32.isa]
     yield from _files()
     whole = _whole_network(weights.bundled())
     for name in chosen:
         for kind, cases in _CASES.items():
-            yield _compared(name, kind, _worst(cases(_kernels.table_named(name))))
+            yield _compared(name, kind, _worst(cases(_kernels.kernels_named(name).f32)))
         model = api.load(isa=name)
         yield _photo(model)
         for x, logits in whole:
@@ -77,7 +79,7 @@ def _files() -> Iterator[Check]:
             with open(path, "rb") as file:
                 found = hashlib.sha256(file.read()).hexdigest()
         except OSError as error:
-            yield Check("files", name, False, f"cannot be read: {error.strerror or error}")
+            yield Check("files", name, False, f"cannot be read: {reason_of(error)}")
             continue
         same = found == expected
         finding = f"SHA-256 {found[:12]}..." + ("" if same else f", expected {expected[:12]}...")
@@ -192,7 +194,7 @@ def _layer(layer: Layer, threads: int, x: Floats, shape: tuple[int, ...]) -> Flo
     return _nchw(y)
 
 
-def _convs(table: _kernels.KernelTable) -> Pairs:
+def _convs(table: _kernels.Float32Kernels) -> Pairs:
     for threads in _THREADS:
         for cin, cout, kernel, stride, h, w in (
             (1, 1, 1, 1, 1, 1),
@@ -208,7 +210,7 @@ def _convs(table: _kernels.KernelTable) -> Pairs:
             yield _layer(conv, threads, x, expected.shape), expected
 
 
-def _stems(table: _kernels.KernelTable) -> Pairs:
+def _stems(table: _kernels.Float32Kernels) -> Pairs:
     for threads in _THREADS:
         for cout, h, w in ((1, 7, 7), (17, 23, 30), (96, 41, 37)):
             x = _values(cout, 1, 3, h, w)
@@ -218,7 +220,7 @@ def _stems(table: _kernels.KernelTable) -> Pairs:
             yield _layer(stem, threads, x, expected.shape), expected
 
 
-def _fires(table: _kernels.KernelTable) -> Pairs:
+def _fires(table: _kernels.Float32Kernels) -> Pairs:
     for threads in _THREADS:
         for cin, squeeze, e1, e3, h, w in (
             (1, 1, 1, 1, 1, 1),
@@ -239,7 +241,7 @@ def _fires(table: _kernels.KernelTable) -> Pairs:
                 yield _layer(fire, threads, x, expected.shape), expected
 
 
-def _classifiers(table: _kernels.KernelTable) -> Pairs:
+def _classifiers(table: _kernels.Float32Kernels) -> Pairs:
     for threads in _THREADS:
         for cin, classes, h, w, padding in (
             (1, 1, 1, 1, 0),
@@ -253,7 +255,7 @@ def _classifiers(table: _kernels.KernelTable) -> Pairs:
             yield _layer(last, threads, x, expected.shape), expected
 
 
-def _pools(table: _kernels.KernelTable) -> Pairs:
+def _pools(table: _kernels.Float32Kernels) -> Pairs:
     for threads in _THREADS:
         for channels, h, w in ((1, 3, 3), (17, 8, 11), (64, 13, 6)):
             for ceil_mode in (False, True):
@@ -264,7 +266,7 @@ def _pools(table: _kernels.KernelTable) -> Pairs:
                 yield _nchw(y), expected
 
 
-def _sums(table: _kernels.KernelTable) -> Pairs:
+def _sums(table: _kernels.Float32Kernels) -> Pairs:
     for threads in _THREADS:
         for shape in ((1, 1, 1, 1), (2, 17, 5, 3)):
             a, b, y = _values(1, *shape), _values(2, *shape), _empty(shape)
@@ -272,7 +274,7 @@ def _sums(table: _kernels.KernelTable) -> Pairs:
             yield _nchw(y), a.astype(np.float64) + b
 
 
-def _softmaxes(table: _kernels.KernelTable) -> Pairs:
+def _softmaxes(table: _kernels.Float32Kernels) -> Pairs:
     for classes in (1, 2, 7, 1000):
         x = 20 * _values(classes, 3, classes, 1, 1)
         y = _empty(x.shape)
@@ -280,7 +282,7 @@ def _softmaxes(table: _kernels.KernelTable) -> Pairs:
         yield _nchw(y)[:, :, 0, 0], reference.softmax(x[:, :, 0, 0])
 
 
-_CASES: Mapping[str, Callable[[_kernels.KernelTable], Pairs]] = {
+_CASES: Mapping[str, Callable[[_kernels.Float32Kernels], Pairs]] = {
     "convolutions": _convs,
     "the 7x7 stem": _stems,
     "fire modules, every tile": _fires,

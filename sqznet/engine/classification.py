@@ -72,7 +72,7 @@ class Classification(Pipeline):
         answers: list[list[Prediction]] = []
         for start in range(0, len(images), self.threads):
             group = images[start : start + self.threads]
-            decoded = [self.decode(source, fast_decode) for source in group]
+            decoded = [self.decode(image, fast_decode) for image in group]
             answers += self._classify_group(decoded, top)
         return answers
 
@@ -104,16 +104,16 @@ class Classification(Pipeline):
         return y
 
     def classify_each(
-        self, sources: Sequence[Any], top: int, fast_decode: bool = False
+        self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
-        """See ``Classifier``. All sources that can be read run in one pass of the network."""
+        """See ``Classifier``. All images that can be read run in one pass of the network."""
         top = min(top, self.num_classes)
-        workspace = self.executor.acquire(len(sources), *self.preprocessing.size)
+        workspace = self.executor.acquire(len(images), *self.preprocessing.size)
         try:
-            answers: list[Any] = [None] * len(sources)
-            for row, source in enumerate(sources):
+            answers: list[Any] = [None] * len(images)
+            for row, image in enumerate(images):
                 try:
-                    self.feed(self.decode(source, fast_decode), workspace.image(row))
+                    self.feed(self.decode(image, fast_decode), workspace.image(row))
                 except SqznetError as error:
                     answers[row] = error
             if None in answers:
@@ -135,7 +135,7 @@ class Classification(Pipeline):
 
     def _softmax(self, workspace: Workspace) -> None:
         logits = workspace.outputs["logits"]
-        _kernels.softmax(self.executor.table, logits, logits)
+        _kernels.softmax(self.executor.kernels.f32, logits, logits)
 
     def _predictions(self, workspace: Workspace, row: int, top: int) -> list[Prediction]:
         return Predictions(

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import operator
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from sqznet import _kernels
-from sqznet.errors import SqznetError, UnsupportedIsaError
+from sqznet.errors import SqznetError, UnsupportedIsaError, checked_count
 
 MAX_DEFAULT_THREADS = 4
 MAX_THREADS = 1024
 
 
-def kernel_table(isa: str | None = None) -> _kernels.KernelTable:
+def kernels(isa: str | None = None) -> _kernels.Kernels:
     """The kernels of ``isa``, else of the environment's SQZNET_ISA, else the best that run here.
 
-    Raises UnsupportedIsaError where the set asked for is unknown, not compiled in or cannot run
-    on this CPU; another set is never taken instead.
+    Where a family has none of that set, it takes the next best one. Raises UnsupportedIsaError
+    where the set asked for is unknown, not compiled in or cannot run on this CPU.
     """
-    return _chosen_table(isa)[0]
+    return _chosen_kernels(isa)[0]
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -30,59 +30,63 @@ def thread_count(threads: int | None = None) -> int:
 
 def info() -> dict[str, Any]:
     """What ``sqznet info`` prints about this machine: the choices made here and their reasons."""
-    table, reason = _chosen_table(None)
+    chosen, reason = _chosen_kernels(None)
     threads, threads_reason = _chosen_threads(None)
-    entries = _kernels.isa_entries()
+    sets = _kernels.instruction_sets()
     return {
-        "isa": table.isa,
+        "isa": chosen.isa,
         "reason": reason,
-        "compiled": [name for name, compiled, _, _ in entries if compiled],
-        "available": [name for name, compiled, runnable, _ in entries if compiled and runnable],
+        "families": dict(_families(chosen, reason)),
+        "compiled": [name for name, families, _, _ in sets if families],
+        "available": [name for name, families, runnable, _ in sets if families and runnable],
         "features": dict(_kernels.cpu_features()),
         "threads": threads,
         "threads_reason": threads_reason,
     }
 
 
-def _chosen_table(isa: str | None) -> tuple[_kernels.KernelTable, str]:
+def _chosen_kernels(isa: str | None) -> tuple[_kernels.Kernels, str]:
     reason = "asked for"
     if isa is None:
         isa, reason = os.environ.get("SQZNET_ISA"), "the environment's SQZNET_ISA"
     if not isa:
-        table = _kernels.best_table()
-        needs = {name: needs for name, _, _, needs in _kernels.isa_entries()}[table.isa]
-        return table, f"the best set this CPU and build can run (it needs {needs})"
+        best = _kernels.best_kernels()
+        return best, f"the best set this CPU and build can run (it needs {_needs(best.isa)})"
     if not isinstance(isa, str):
         raise UnsupportedIsaError(f"isa must be a name, not {type(isa).__name__}")
     try:
-        return _kernels.table_named(isa), reason
+        return _kernels.kernels_named(isa), reason
     except _kernels.UnsupportedIsaError as error:
         raise UnsupportedIsaError(f"{error} ({reason})") from None
 
 
+def _needs(isa: str) -> str:
+    return next(needs for name, _, _, needs in _kernels.instruction_sets() if name == isa)
+
+
+def _families(chosen: _kernels.Kernels, reason: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Each family of kernels with the set it takes and why."""
+    _, families, _, _ = _kernels.instruction_sets()[-1]  # the last set has them all
+    for family in families:
+        isa = getattr(chosen, family).isa
+        below = f"{chosen.isa} has none, this is the next best set (it needs {_needs(isa)})"
+        yield family, (isa, reason if isa == chosen.isa else below)
+
+
 def _chosen_threads(threads: int | None) -> tuple[int, str]:
     if threads is not None:
-        return _checked(threads, "threads"), "asked for"
+        return checked_count("threads", threads, MAX_THREADS), "asked for"
     if text := os.environ.get("SQZNET_THREADS"):
         try:
             wanted = int(text)
         except ValueError:
             raise SqznetError(f"SQZNET_THREADS must be a whole number, not {text!r}") from None
-        return _checked(wanted, "SQZNET_THREADS"), "the environment's SQZNET_THREADS"
+        count = checked_count("SQZNET_THREADS", wanted, MAX_THREADS)
+        return count, "the environment's SQZNET_THREADS"
     cores, reason = usable_cores()
     if cores > MAX_DEFAULT_THREADS:
         return MAX_DEFAULT_THREADS, f"{MAX_DEFAULT_THREADS} of {cores} cores: {reason}"
     return cores, reason
-
-
-def _checked(threads: int, name: str) -> int:
-    try:
-        count = 0 if isinstance(threads, bool) else operator.index(threads)
-    except TypeError:
-        count = 0
-    if not 1 <= count <= MAX_THREADS:
-        raise SqznetError(f"{name} must be a whole number from 1 to {MAX_THREADS}, not {threads!r}")
-    return count
 
 
 def usable_cores() -> tuple[int, str]:

@@ -26,7 +26,7 @@ KEPT_BYTES = 64 << 20
 
 
 class Executor:
-    """A network with packed weights, ready to run with one kernel table and thread pool.
+    """A network with packed weights, ready to run with one set of kernels and one thread pool.
 
     ``layers`` packs the weights: as floats, or in another way if the file needs it.
     """
@@ -35,18 +35,18 @@ class Executor:
         self,
         network: Network,
         tensors: Mapping[str, RawTensor],
-        table: _kernels.KernelTable,
+        kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
         origin: str = "the checkpoint",
         layers: Callable[
-            [Network, Parameters, _kernels.KernelTable, _kernels.ThreadPool], PackedLayers
+            [Network, Parameters, _kernels.Kernels, _kernels.ThreadPool], PackedLayers
         ] = FloatLayers,
     ) -> None:
         self.network = network
-        self.table = table
+        self.kernels = kernels
         self.pool = pool
         parameters = partial(_parameters, tensors, origin)
-        self._layers: PackedLayers = layers(network, parameters, table, pool)
+        self._layers: PackedLayers = layers(network, parameters, kernels, pool)
         self._idle: list[Workspace] = []  # in order of use, the latest at the end
         self._lock = Lock()
         self._gate = Gate()
@@ -105,12 +105,12 @@ class Executor:
         program, network = Program(), self.network
         layers, shapes = network.layers, network.shapes(height, width)
         border = network.padding
-        source = program.value(n, height + 2 * border, width + 2 * border, 3)
-        maps = {INPUT: source}
-        read_whole = {*outputs, *(branch.source for branch in network.branches)}
+        entry = program.value(n, height + 2 * border, width + 2 * border, 3)
+        maps = {INPUT: entry}
+        read_whole = {*outputs, *(branch.input for branch in network.branches)}
         start = 0
         for branch in network.branches:
-            x = maps[branch.source]
+            x = maps[branch.input]
             part = range(start, start + len(branch.layers))
             for group in bands.groups(layers, part):
                 may_band = self._layers.in_bands and read_whole.isdisjoint(
@@ -134,8 +134,8 @@ class Executor:
             value.last = len(program.steps)
         if border:
             # Zeroed once, when the arena is allocated, so no other value may use this memory.
-            source.last = len(program.steps)
-        return Workspace(program, source, wanted, border)
+            entry.last = len(program.steps)
+        return Workspace(program, entry, wanted, border)
 
 
 # At a fork, another thread may hold a lock that it cannot release in the child.

@@ -17,7 +17,7 @@ Kernel = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
 
 
 class PackedLayers(Protocol):
-    """The layers of a network with packed weights, for one kernel table and thread pool."""
+    """The layers of a network with packed weights, for one set of kernels and thread pool."""
 
     #: Whether `add` accepts bands of rows.
     in_bands: bool
@@ -44,15 +44,14 @@ class FloatLayers:
         self,
         network: Network,
         parameters: Parameters,
-        table: _kernels.KernelTable,
+        kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
     ) -> None:
-        self._table = table
         self._pool = pool
         self._packed: dict[str, Packed] = {}
         for layer in network.layers:
             if layer.name not in self._packed:
-                self._packed[layer.name] = _PACKED[type(layer)](layer, parameters, table)
+                self._packed[layer.name] = _PACKED[type(layer)](layer, parameters, kernels.f32)
 
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
         self._packed[layer.name].add(program, self._pool, x, y, above)
@@ -85,9 +84,9 @@ class PackedKernel:
 
 class PackedPool:
     def __init__(
-        self, layer: MaxPool, _parameters: Parameters, table: _kernels.KernelTable
+        self, layer: MaxPool, _parameters: Parameters, kernels: _kernels.Float32Kernels
     ) -> None:
-        self.bind = partial(_kernels.bind_max_pool, table, ceil_mode=layer.ceil_mode)
+        self.bind = partial(_kernels.bind_max_pool, kernels, ceil_mode=layer.ceil_mode)
 
     def add(
         self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
@@ -96,19 +95,21 @@ class PackedPool:
 
 
 class PackedFire:
-    def __init__(self, layer: Fire, parameters: Parameters, table: _kernels.KernelTable) -> None:
+    def __init__(
+        self, layer: Fire, parameters: Parameters, kernels: _kernels.Float32Kernels
+    ) -> None:
         self.kernel = _kernels.Fire(
-            table,
+            kernels,
             *parameters(f"{layer.name}.squeeze"),
             *parameters(f"{layer.name}.expand1x1"),
             *parameters(f"{layer.name}.expand3x3"),
         )
-        self.table = table
+        self.kernels = kernels
         self.has_bypass = layer.bypass is not None
         self.bypass: PackedKernel | None = None
         if layer.bypass == "complex":
             weight, bias = parameters(f"{layer.name}.bypass")
-            self.bypass = PackedKernel(_kernels.Conv(table, weight, bias, relu=False))
+            self.bypass = PackedKernel(_kernels.Conv(kernels, weight, bias, relu=False))
 
     def add(
         self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
@@ -123,7 +124,7 @@ class PackedFire:
             through = program.value(*y.shape)
             self.bypass.add(program, pool, x, through, 0)
             x = through
-        program.step(partial(_kernels.bind_add, self.table, pool), x, y, y)
+        program.step(partial(_kernels.bind_add, self.kernels, pool), x, y, y)
 
 
 def _scratch(program: Program, kernel: Kernel, pool: _kernels.ThreadPool, x: Operand) -> Value:
@@ -131,17 +132,21 @@ def _scratch(program: Program, kernel: Kernel, pool: _kernels.ThreadPool, x: Ope
     return program.scratch(kernel.scratch(n, h, w, pool.threads))
 
 
-def _pack_conv(layer: Conv, parameters: Parameters, table: _kernels.KernelTable) -> PackedKernel:
+def _pack_conv(
+    layer: Conv, parameters: Parameters, kernels: _kernels.Float32Kernels
+) -> PackedKernel:
     weight, bias = parameters(layer.name)
     if (layer.kernel, layer.stride) == (7, 2):
-        return PackedKernel(_kernels.Stem(table, weight, bias))
-    return PackedKernel(_kernels.Conv(table, weight, bias, stride=layer.stride))
+        return PackedKernel(_kernels.Stem(kernels, weight, bias))
+    return PackedKernel(_kernels.Conv(kernels, weight, bias, stride=layer.stride))
 
 
 def _pack_classifier(
-    layer: Classifier, parameters: Parameters, table: _kernels.KernelTable
+    layer: Classifier, parameters: Parameters, kernels: _kernels.Float32Kernels
 ) -> PackedKernel:
-    return PackedKernel(_kernels.Classifier(table, *parameters(layer.name), padding=layer.padding))
+    return PackedKernel(
+        _kernels.Classifier(kernels, *parameters(layer.name), padding=layer.padding)
+    )
 
 
 # How to pack each kind of layer.

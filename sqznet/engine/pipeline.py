@@ -44,7 +44,7 @@ class Pipeline:
         preprocessing: Preprocessing | None = None,
         wiring: Wiring | None = None,
     ) -> None:
-        table = cpu.kernel_table(isa)
+        kernels = cpu.kernels(isa)
         pool = _kernels.ThreadPool(cpu.thread_count(threads))
         self.wiring = wiring or checkpoint.wiring
         network = checkpoint.network(variant, self.wiring)
@@ -52,10 +52,10 @@ class Pipeline:
         network.shapes(*self.preprocessing.size)
         self.variant = network.variant
         self.threads = pool.threads
-        self.isa = table.isa
-        self._table = table.capsule()
+        self.isa = kernels.isa
+        self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
-        self.executor = _executor(checkpoint, network, table, pool)
+        self.executor = _executor(checkpoint, network, kernels, pool)
         checkpoint.require_unchanged()
 
     def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
@@ -91,7 +91,7 @@ class Pipeline:
         keep = tuple(known[name] for name in layers)
         for start in range(0, len(images), self.threads):
             group = images[start : start + self.threads]
-            decoded = [self.decode(source, fast_decode) for source in group]
+            decoded = [self.decode(image, fast_decode) for image in group]
             with self.passed(decoded, keep) as workspace:
                 maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
                 if network.num_classes:
@@ -119,8 +119,8 @@ class Pipeline:
             workspace.run()
             yield workspace
 
-    def decode(self, source: Any, fast: bool) -> decoding.Pixels:
-        return decoding.decode(source, self.resized if fast else None)
+    def decode(self, image: Any, fast: bool) -> decoding.Pixels:
+        return decoding.decode(image, self.resized if fast else None)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The size that a photo of this height and width is resized to, before any crop."""
@@ -143,17 +143,17 @@ class Pipeline:
             pre.mean,
             pre.std,
             (pre.channel_order == "bgr") != pixels.bgr,
-            self._table,
+            self._pixel_kernels,
         )
 
 
 def _executor(
     checkpoint: weights.Checkpoint,
     network: Network,
-    table: _kernels.KernelTable,
+    kernels: _kernels.Kernels,
     pool: _kernels.ThreadPool,
 ) -> Executor:
-    prepare = partial(Executor, network, checkpoint.tensors, table, pool, checkpoint.path)
+    prepare = partial(Executor, network, checkpoint.tensors, kernels, pool, checkpoint.path)
     if not checkpoint.activations:
         return prepare()
     from sqznet.engine.rounded_layers import RoundedLayers

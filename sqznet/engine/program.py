@@ -123,12 +123,12 @@ class Workspace:
     ``outputs``: maps (N, H, W, C) that stay valid after the run, by name: those of the heads, such
     as "logits" (N, 1, 1, classes), and of requested layers.
 
-    ``border``: pixels around each image that belong to the source and stay zero. ``steps`` and
+    ``border``: pixels around each image that belong to the input and stay zero. ``steps`` and
     ``operands`` (the tensors of each step) are for inspecting single steps.
     """
 
     def __init__(
-        self, program: Program, source: Value, outputs: Mapping[str, Value], border: int
+        self, program: Program, entry: Value, outputs: Mapping[str, Value], border: int
     ) -> None:
         self.nbytes = program.allocate()
         arena = _kernels.Tensor((1, 1, self.nbytes // LINE, LINE), "uint8")
@@ -142,16 +142,16 @@ class Workspace:
         ]
         self._run = _in_a_row(self.steps)
         self._layers = program.layers
-        self._source = tensor(source)
+        self._entry = tensor(entry)
         self._border = border
-        self.input = self._source.inside(border)
+        self.input = self._entry.inside(border)
         self.outputs = {name: tensor(value) for name, value in outputs.items()}
 
     def image(self, index: int) -> _kernels.Tensor:
         """The input of one image, (1, H, W, 3)."""
-        _, h, w, c = self._source.shape
-        offset = index * h * w * c * ITEM_BYTES[self._source.dtype]
-        return self._source.part(offset, (1, h, w, c), self._source.dtype).inside(self._border)
+        _, h, w, c = self._entry.shape
+        offset = index * h * w * c * ITEM_BYTES[self._entry.dtype]
+        return self._entry.part(offset, (1, h, w, c), self._entry.dtype).inside(self._border)
 
     def run(self) -> None:
         """Computes ``outputs`` from ``input`` (N, H, W, 3)."""

@@ -28,12 +28,12 @@ class RoundedLayers:
         activations: Mapping[str, tuple[Quantization, ...]],
         network: Network,
         parameters: Parameters,
-        table: _kernels.KernelTable,
+        kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
     ) -> None:
         self._activations = activations
         self._first = network.layers[0]
-        self._table = table
+        self._kernels = kernels.f32
         self._pool = pool
         self._convs: dict[str, _kernels.Conv] = {}
         for layer in network.layers:
@@ -42,7 +42,9 @@ class RoundedLayers:
                 if kind == "weight":
                     relu, (weight, bias) = not name.endswith(".bypass"), parameters(name)
                     stride = layer.window.stride
-                    self._convs[name] = _kernels.Conv(table, weight, bias, stride=stride, relu=relu)
+                    self._convs[name] = _kernels.Conv(
+                        kernels.f32, weight, bias, stride=stride, relu=relu
+                    )
 
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
         if layer is self._first:
@@ -58,7 +60,7 @@ class RoundedLayers:
         self._conv(program, layer.name, x, y)
 
     def _max_pool(self, program: Program, layer: MaxPool, x: Operand, y: Operand) -> None:
-        bind = partial(_kernels.bind_max_pool, self._table, self._pool, ceil_mode=layer.ceil_mode)
+        bind = partial(_kernels.bind_max_pool, self._kernels, self._pool, ceil_mode=layer.ceil_mode)
         program.step(bind, x, y)
         self._round(program, layer.name, y)
 
@@ -83,7 +85,7 @@ class RoundedLayers:
         if layer.bypass is not None:
             if layer.bypass == "complex":
                 x = conv("bypass", x, layer.channels)
-            program.step(partial(_kernels.bind_add, self._table, self._pool), x, y, y)
+            program.step(partial(_kernels.bind_add, self._kernels, self._pool), x, y, y)
             self._round(program, f"{layer.name}.add", y)
 
     def _conv(self, program: Program, name: str, x: Operand, y: Operand) -> Operand:

@@ -105,10 +105,10 @@ class Pixels:
         self.bgr = bgr
 
 
-def decode(source: ImageLike, needed: Needed | None = None) -> Pixels:
+def decode(image: ImageLike, needed: Needed | None = None) -> Pixels:
     """Decodes an image and applies its EXIF orientation.
 
-    source: a path; the bytes of an image file; a binary file object, which is read from its current
+    image: a path; the bytes of an image file; a binary file object, which is read from its current
         position and left open; a PIL image (its current frame); a uint8 array H x W, H x W x 1,
         H x W x 3 (RGB) or H x W x 4 (RGBA) with any strides; or a `sqznet.Frame`.
     needed: allows the decoder of a JPEG file to scale it down to a half, a quarter or an eighth, as
@@ -117,22 +117,20 @@ def decode(source: ImageLike, needed: Needed | None = None) -> Pixels:
     Raises ImageError, naming the image, what was found and what was expected. A truncated file
     gives no partial image.
     """
-    if isinstance(source, Pixels):
-        return source
+    if isinstance(image, Pixels):
+        return image
     # If another thread is importing it now, the module exists, but maybe not yet the class.
     pil_image = getattr(sys.modules.get("PIL.Image"), "Image", None)
-    if pil_image is not None and isinstance(source, pil_image):
-        result: Pixels = guarded(_from_pil, source, describe(source))
+    if pil_image is not None and isinstance(image, pil_image):
+        result: Pixels = guarded(_from_pil, image, describe(image))
         return result
-    if isinstance(source, (str, os.PathLike)):
-        return _from_path(source, needed)
-    if isinstance(source, (bytes, bytearray)) or (
-        isinstance(source, memoryview) and source.ndim == 1
-    ):
-        return _from_stream(BytesIO(source), memoryview(source).nbytes, needed, describe(source))
-    if hasattr(source, "read"):
-        return _from_file_object(source, needed)
-    return _from_array(source)
+    if isinstance(image, (str, os.PathLike)):
+        return _from_path(image, needed)
+    if isinstance(image, (bytes, bytearray)) or (isinstance(image, memoryview) and image.ndim == 1):
+        return _from_stream(BytesIO(image), memoryview(image).nbytes, needed, describe(image))
+    if hasattr(image, "read"):
+        return _from_file_object(image, needed)
+    return _from_array(image)
 
 
 def prepare() -> None:
@@ -140,18 +138,18 @@ def prepare() -> None:
     __import__("PIL.JpegImagePlugin")
 
 
-def describe(source: Any) -> str:
-    """A short one-line name of a source for error messages."""
-    if isinstance(source, (str, os.PathLike)):
-        name = os.fsdecode(source)
-    elif isinstance(source, (bytes, bytearray)):
-        name = f"<{len(source)} bytes>"
-    elif hasattr(source, "read") and isinstance(getattr(source, "name", None), str):
-        name = source.name
+def describe(image: Any) -> str:
+    """A short one-line name of an image for error messages."""
+    if isinstance(image, (str, os.PathLike)):
+        name = os.fsdecode(image)
+    elif isinstance(image, (bytes, bytearray)):
+        name = f"<{len(image)} bytes>"
+    elif hasattr(image, "read") and isinstance(getattr(image, "name", None), str):
+        name = image.name
     else:
-        name = getattr(source, "filename", "")  # a PIL image read from a file
+        name = getattr(image, "filename", "")  # a PIL image read from a file
         if not isinstance(name, str) or not name:
-            name = f"<{type(source).__module__}.{type(source).__qualname__}>"
+            name = f"<{type(image).__module__}.{type(image).__qualname__}>"
             name = name.replace("<builtins.", "<")
     return printable(name)
 
@@ -366,13 +364,13 @@ _HINTS = {
 }
 
 
-def _from_array(source: Any) -> Pixels:
-    name = describe(source)
-    view = _view_of(source, name)
+def _from_array(image: Any) -> Pixels:
+    name = describe(image)
+    view = _view_of(image, name)
     if view.format != "B":
         kind = view.format.lstrip("<>=@!|")
         kind = "f" if kind in ("e", "f", "d", "g") else kind
-        found = getattr(source, "dtype", f"format {view.format!r}")
+        found = getattr(image, "dtype", f"format {view.format!r}")
         raise ImageError(f"{name}: found {found} elements, {_EXPECTED}{_HINTS.get(kind, '')}")
     shape = view.shape or ()
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3, 4)):
@@ -382,13 +380,13 @@ def _from_array(source: Any) -> Pixels:
     return Pixels(view, shape[0], shape[1], shape[2] if len(shape) == 3 else 1)
 
 
-def _view_of(source: Any, name: str) -> memoryview:
+def _view_of(image: Any, name: str) -> memoryview:
     try:
-        return memoryview(source)
+        return memoryview(image)
     except Exception:
         pass
     try:  # a tensor of another library that converts to NumPy arrays
-        return memoryview(source.__array__())
+        return memoryview(image.__array__())
     except Exception:
         raise ImageError(
             f"{name}: not an image, expected a path, the bytes of an image file, a binary file "

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from sqznet.errors import ImageError, printable
+from sqznet.errors import ImageError, printable, reason_of
 
 #: The suffixes of photos in folders. A file that is named explicitly may have any.
 ENDINGS = tuple(
@@ -23,6 +23,11 @@ class Found(NamedTuple):
 
     path: str
     error: ImageError | None = None
+
+
+def has_photo_suffix(name: str) -> bool:
+    """Whether a file name has the suffix of a photo, in lower or upper case."""
+    return os.path.splitext(name)[1].lower() in ENDINGS
 
 
 def expand(
@@ -83,11 +88,11 @@ def _in_folder(folder: str) -> Iterator[Found]:
     for place, folders, files in os.walk(folder, onerror=failed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS:
+            if not name.startswith(".") and has_photo_suffix(name):
                 empty = False
                 yield Found(os.path.join(place, name))
     for error in failed:
-        yield _nothing(os.fsdecode(error.filename), f"cannot be listed: {error.strerror}")
+        yield _nothing(os.fsdecode(error.filename), f"cannot be listed: {reason_of(error)}")
     if empty and not failed:
         yield _nothing(folder, "a folder without photos, expected files such as photo.jpg in it")
 

@@ -6,7 +6,7 @@ import warnings
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from sqznet.errors import ImageError
+from sqznet.errors import ImageError, reason_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -47,8 +47,7 @@ _PILLOW_QUIET = _PillowQuiet()
 
 
 def reason(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())[:200]
+    return " ".join(reason_of(error).split())[:200]
 
 
 def guarded(function: Any, *arguments: Any) -> Any:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from operator import index
-from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple, SupportsFloat
 
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, shown, whole_number
 
 FITS = ("squash", "crop")
 CHANNEL_ORDERS = ("rgb", "bgr")
@@ -174,7 +173,7 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def _checked_size(name: str, value: object, least: tuple[int, int] = (1, 1)) -> tuple[int, int]:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
-    sides = [_as_int(side) for side in pair]
+    sides = [whole_number(side) for side in pair]
     if len(sides) != 2 or not all(
         low <= side <= MAX_SIDE for low, side in zip(least, sides, strict=True)
     ):
@@ -184,16 +183,6 @@ def _checked_size(name: str, value: object, least: tuple[int, int] = (1, 1)) -> 
             f"expected (height, width) or one integer, {smallest} to {MAX_SIDE}"
         )
     return sides[0], sides[1]
-
-
-def _as_int(value: object) -> int:
-    """The value of an integer of any library, 0 for anything else."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        return 0
-    try:
-        return index(value)
-    except TypeError:  # an array has __index__ too
-        return 0
 
 
 def _checked_levels(name: str, value: object) -> tuple[float, float, float]:
@@ -216,20 +205,10 @@ def _as_float(value: object) -> float:
 
 
 def _shown(value: object) -> str:
-    """A value from a file for a message: short, on one line, without nested content."""
+    """A value for a message; for a short tuple or list, its items."""
     if isinstance(value, (tuple, list)) and len(value) <= 4:
-        return f"({', '.join(map(_shown_scalar, value))})"
-    return _shown_scalar(value)
-
-
-def _shown_scalar(value: object) -> str:
-    if isinstance(value, str):
-        return ascii(value if len(value) <= 60 else value[:60] + "...")
-    if isinstance(value, int) and value.bit_length() > 128:
-        return "a huge integer"
-    if isinstance(value, (int, float, type(None))):
-        return repr(value)
-    return f"a {type(value).__name__}"
+        return f"({', '.join(map(shown, value))})"
+    return shown(value)
 
 
 _CAFFE_MEAN = (104.0, 117.0, 123.0)

@@ -32,11 +32,11 @@ _LEGEND = 88
 
 
 def draw(
-    model: Classification, source: Any, label: str | int | None = None, top: int = 5
+    model: Classification, image: Any, label: str | int | None = None, top: int = 5
 ) -> tuple[Image.Image, Box | None]:
     """An image (RGB) that explains a model's answer for one photo, and the box drawn in it.
 
-    source: the photo, as for `Model.classify`. label: the class to explain, by name or index;
+    image: the photo, as for `Model.classify`. label: the class to explain, by name or index;
     default: the most likely one. top: how many classes get a bar, 1 to 12; the explained class gets
     an extra bar if it is not among them. The box, in pixels of the original photo, is None if no
     place adds to the class's logit.
@@ -49,7 +49,7 @@ def draw(
 
     if not 1 <= top <= MAX_TOP:
         raise SqznetError(f"top is {top}, expected 1 to {MAX_TOP} for a picture")
-    evidence = Evidence(model, source)
+    evidence = Evidence(model, image)
     index = evidence.index(label)
     box = evidence.box(index)
     photo = _photo(evidence, index, box)

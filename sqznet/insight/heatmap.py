@@ -93,10 +93,10 @@ class Evidence:
     Raises ImageError if the photo cannot be read.
     """
 
-    def __init__(self, model: Classification, source: Any) -> None:
+    def __init__(self, model: Classification, image: Any) -> None:
         if model.num_classes == 0:
             raise SqznetError("these weights have no classifier, so there is nothing to explain")
-        self._pixels = decoding.decode(source)
+        self._pixels = decoding.decode(image)
         self.height, self.width = self._pixels.height, self._pixels.width
         (maps,) = model.feature_maps([self._pixels])
         self._features = maps["fire9"]
@@ -105,7 +105,7 @@ class Evidence:
         self.scores = np.empty_like(logits)
         flat = (1, 1, 1, len(logits))
         _kernels.softmax(
-            model.executor.table,
+            model.executor.kernels.f32,
             _kernels.Tensor.over(logits, flat),
             _kernels.Tensor.over(self.scores, flat),
         )
@@ -211,9 +211,9 @@ class Evidence:
         return (height, resized_h, top, pre.size[0]), (width, resized_w, left, pre.size[1])
 
 
-def boxes(model: Classification, source: Any, top: int) -> list[Box]:
+def boxes(model: Classification, image: Any, top: int) -> list[Box]:
     """The boxes of the `top` most likely classes; see ``Model.localize``."""
-    evidence = Evidence(model, source)
+    evidence = Evidence(model, image)
     found = [evidence.box(index) for index in evidence.ranking[:top]]
     return [box for box in found if box is not None]
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of, shown
 from sqznet.files.parquet import parquet_library
-from sqznet.files.part_file import PartFile
+from sqznet.files.part_file import written
+from sqznet.weights import npy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 #: The suffixes of files that can be written and read.
 ENDINGS = (".npz", ".parquet")
+
+# The types of an array's elements, as .npy headers have them: text of any length, float32.
+_KINDS = {"U": re.compile(r"[<>]U[1-9]\d{0,7}", re.ASCII), "f": re.compile("[<>]f4")}
 
 _METADATA_KEY = b"sqznet.weights"
 
@@ -50,14 +55,8 @@ def save(content: VectorFile, path: str) -> None:
     SqznetError if the library for the format is missing.
     """
     write = _save_parquet if _is_parquet(path) else _save_npz
-    part = PartFile(path)
-    part.create()
-    try:
-        write(content, part.path)
-        part.commit()
-    except BaseException:
-        part.discard()
-        raise
+    with written(path) as part:
+        write(content, part)
 
 
 def load(path: str) -> VectorFile:
@@ -66,7 +65,7 @@ def load(path: str) -> VectorFile:
     try:
         content = _load_parquet(path) if _is_parquet(path) else _load_npz(path)
     except OSError as error:
-        raise SqznetError(f"{name}: cannot be read: {error.strerror or error}") from None
+        raise SqznetError(f"{name}: cannot be read: {reason_of(error)}") from None
     except SqznetError as error:
         raise SqznetError(f"{name}: {error}") from None
     import numpy as np
@@ -125,36 +124,25 @@ def _member(archive: zipfile.ZipFile, name: str, kind: str, dimensions: int) -> 
         raise SqznetError(f"it has no array {name!r}; {expected}") from None
     if entry.compress_type != zipfile.ZIP_STORED:
         raise SqznetError(f"its array {name!r} is compressed; {expected}")
-    with archive.open(entry) as file:
-        try:
-            shape, fortran, dtype = _header(file)
-        except ValueError as error:
-            raise SqznetError(f"its array {name!r} has no header: {error}; {expected}") from None
-        data = file.read()
-    width = dtype.itemsize
-    plain = dtype.kind == kind and width % 4 == 0 and width > 0 and (kind == "U" or width == 4)
-    if not plain or len(shape) != dimensions or fortran or min(shape, default=0) < 0:
-        raise SqznetError(f"its array {name!r} is {dtype} of shape {shape}; {expected}")
-    if math.prod(shape) * width != len(data):
+    try:
+        array = npy.parse(memoryview(archive.read(entry)))
+    except SqznetError as error:
+        raise SqznetError(f"its array {name!r} {error}") from None
+    shape, data = array.shape, array.data
+    turned = array.fortran and len(shape) > 1  # a list of one path is in both orders
+    if not _KINDS[kind].fullmatch(array.kind) or len(shape) != dimensions or turned:
+        found = f"{shown(array.kind)} of shape {shape}"
+        raise SqznetError(f"its array {name!r} is {found}; {expected}")
+    dtype = np.dtype(array.kind)
+    if math.prod(shape) * dtype.itemsize != data.nbytes:
         raise SqznetError(
-            f"its array {name!r} has {len(data)} bytes, expected {math.prod(shape) * width}"
+            f"its array {name!r} has {data.nbytes} bytes, "
+            f"expected {math.prod(shape) * dtype.itemsize}"
         )
     codes = np.frombuffer(data, np.dtype("u4").newbyteorder(dtype.byteorder))
     if kind == "U" and codes.size and codes.max() > sys.maxunicode:
         raise SqznetError(f"its array {name!r} is not text; {expected}")
     return np.frombuffer(data, dtype).reshape(shape)
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    from numpy.lib import format as npy
-
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    version = npy.read_magic(file)
-    if version not in readers:
-        raise ValueError(f"version {version}")
-    shape, fortran, dtype = readers[version](file)
-    # A one-dimensional array is in both C and Fortran order.
-    return shape, fortran and len(shape) > 1, dtype
 
 
 # --- Parquet -------------------------------------------------------------------------------------

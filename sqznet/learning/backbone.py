@@ -47,7 +47,7 @@ class Backbone:
         found = fingerprint(checkpoint)
         if found != self.sha256:
             raise WeightsError(
-                f"was trained on {printable(self.file)[:80]} ({printable(self.variant)[:40]}, "
+                f"was trained on {printable(self.file, 80)} ({printable(self.variant, 40)}, "
                 f"weights {self.sha256[:16]}), found {checkpoint.path} (weights {found[:16]}); "
                 "give the former as the backbone"
             )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from sqznet.errors import ImageError, SqznetError, printable
-from sqznet.images.finding import ENDINGS, expand
+from sqznet.errors import ImageError, SqznetError, printable, reason_of
+from sqznet.images.finding import expand, has_photo_suffix
 
 
 def classes_in(
@@ -27,8 +27,8 @@ def classes_in(
                 key=lambda entry: entry.name,
             )
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise SqznetError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
-    stray = [entry.name for entry in entries if not entry.is_dir() and _is_image(entry.name)]
+        raise SqznetError(f"{name}: {reason_of(error)}") from None
+    stray = [entry.name for entry in entries if not entry.is_dir() and has_photo_suffix(entry.name)]
     if stray:
         others = f" (and {len(stray) - 1} more)" if stray[1:] else ""
         report(f"{name}: {printable(stray[0])}{others} is in no sub-folder, so it has no class")
@@ -49,7 +49,3 @@ def classes_in(
     if not classes:
         raise SqznetError(f"{name}: expected a sub-folder with images for each class, found none")
     return classes
-
-
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in ENDINGS

@@ -15,7 +15,8 @@ import numpy as np
 from sqznet import loading, weights
 from sqznet.answers import Prediction, Predictions, checked_top
 from sqznet.batch.photos import in_order
-from sqznet.errors import ImageError, SqznetError, WeightsError, printable
+from sqznet.errors import ImageError, SqznetError, WeightsError, printable, reason_of
+from sqznet.files.part_file import write_file
 from sqznet.images import decoding
 from sqznet.learning import storage
 from sqznet.learning.backbone import Backbone
@@ -185,18 +186,18 @@ class Recognizer:
         return other
 
     def classify_each(
-        self, sources: Sequence[Any], top: int, fast_decode: bool = False
+        self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
         """See ``Classifier``; classifies one image after another."""
 
-        def answer(source: Any) -> list[Prediction] | SqznetError:
+        def answer(image: Any) -> list[Prediction] | SqznetError:
             try:
-                predictions: list[Prediction] = self.classify(source, top, fast_decode)
+                predictions: list[Prediction] = self.classify(image, top, fast_decode)
                 return predictions
             except ImageError as error:
                 return error
 
-        return [answer(source) for source in sources]
+        return [answer(image) for image in images]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the examples into a file: 3.5 kB per image (7 kB with its mirror image).
@@ -205,8 +206,6 @@ class Recognizer:
         hash of the network. Raises WeightsError if it cannot be written, and SqznetError if there
         is nothing to write.
         """
-        from sqznet.weights.conversion import write_file
-
         if self.num_classes == 0:
             raise SqznetError("nothing to save: the recognizer has no examples yet")
         content = storage.encode(
@@ -215,10 +214,8 @@ class Recognizer:
         try:
             write_file(path, content)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise WeightsError(
-                f"{printable(os.fsdecode(path))}: cannot be written: {reason}"
-            ) from None
+            name = printable(os.fsdecode(path))
+            raise WeightsError(f"{name}: cannot be written: {reason_of(error)}") from None
 
     @classmethod
     def load(
@@ -313,11 +310,11 @@ class Recognizer:
         return views[:, 0], views[:, 1] if both else None
 
 
-def _described(model: Model, both: bool, source: Any) -> Floats | ImageError:
+def _described(model: Model, both: bool, image: Any) -> Floats | ImageError:
     """The description of an image and, if ``both``, of its mirror image: (1, 1 or 2, LENGTH); or
     the reason why the image cannot be read."""
     try:
-        pixels = decoding.decode(source)
+        pixels = decoding.decode(image)
     except ImageError as error:
         return error
     return describe(model, [pixels, mirror_image(pixels)] if both else [pixels])[None]

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.learning.backbone import Backbone
 from sqznet.learning.examples import Examples
 from sqznet.learning.features import LENGTH
 from sqznet.learning.learner import MAX_ROWS
 from sqznet.weights import metadata, safetensors
-from sqznet.weights.checkpoint import shown
 from sqznet.weights.writers.safetensors import pack
 
 VERSION = "1"

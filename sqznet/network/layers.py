@@ -16,7 +16,7 @@ from sqznet.errors import SqznetError
 Shape = tuple[int, ...]  # of a tensor, OIHW or O
 MapShape = tuple[int, int, int]
 
-#: The name of the map that the trunk reads, as `Branch.source`.
+#: The name of the map that the trunk reads, as `Branch.input`.
 INPUT = "input"
 
 
@@ -175,9 +175,9 @@ def _conv(name: str, out: int, cin: int, kernel: int) -> dict[str, Shape]:
 
 
 class Branch(NamedTuple):
-    """A sequence of layers from the map of the layer (or branch) ``source`` to an output."""
+    """A sequence of layers from the map of the layer (or branch) ``input`` to an output."""
 
-    source: str
+    input: str
     layers: tuple[Layer, ...]
     output: str
 
@@ -269,7 +269,7 @@ class Network(NamedTuple):
         is left."""
         maps: dict[str, MapShape] = {INPUT: (height, width, 3)}
         for branch in self.branches:
-            shape = maps[branch.source]
+            shape = maps[branch.input]
             for layer in branch.layers:
                 read, shape = shape, layer.output_shape(shape)
                 maps[layer.name] = shape

@@ -78,7 +78,7 @@ def layer_outputs(network: Network, tensors: Mapping[str, Any], x: Any) -> dict[
     """The outputs of all layers and heads by name: maps (N, C, H, W) and logits (N, classes)."""
     maps = {INPUT: np.asarray(x, np.float64)}
     for branch in network.branches:
-        y = maps[branch.source]
+        y = maps[branch.input]
         for layer in branch.layers:
             y = maps[layer.name] = _OPERATIONS[type(layer)](layer, tensors, y)
         maps[branch.output] = y

@@ -4,7 +4,7 @@ The tensors have torchvision's names (``features.0.weight`` ... ``classifier.1.b
 numbers in these names distinguish 1.0 from 1.1, because pools take up positions too. Channel counts
 come from the tensors themselves, so networks with any number of classes and pruned ones load.
 
-Sources: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); torchvision's
+References: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); torchvision's
 ``models/squeezenet.py`` (names, ceil-mode pools).
 """
 
@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqznet.errors import WeightsError, printable
+from sqznet.errors import MAX_SHOWN, WeightsError, printable
 from sqznet.network.layers import Branch, Classifier, Conv, Fire, Layer, MaxPool, Network, Shape
 
 
 class Wiring(NamedTuple):
-    """What the tensors of a SqueezeNet leave open, and where its sources differ.
+    """What the tensors of a SqueezeNet leave open, and where published files differ.
 
     conv1_padding, conv10_padding: zero pixels around the input of that convolution, 0 to 3.
     ceil_mode: whether a pool's last, clipped window counts.
@@ -54,8 +54,6 @@ _DEFAULT_WIRING = Wiring()
 # Half of the largest kernel, 7x7: more padding would only add rows without a pixel of the photo.
 MAX_PADDING = 3
 
-_MAX_SHOWN = 60  # characters of a name that a file may contain
-
 
 def network_for(
     shapes: Mapping[str, Shape],
@@ -71,7 +69,7 @@ def network_for(
     """
     if variant is not None and variant not in VARIANTS:
         raise WeightsError(
-            f"unknown variant '{_shown(str(variant))}'; known: {', '.join(VARIANTS)}"
+            f"unknown variant '{printable(str(variant), MAX_SHOWN)}'; known: {', '.join(VARIANTS)}"
         )
     base = _base_variant(shapes, origin)
     has_bypass_tensors = any(".bypass." in name for name in shapes)
@@ -100,7 +98,7 @@ def _base_variant(shapes: Mapping[str, Shape], origin: str) -> str:
     for base, topology in TOPOLOGIES.items():
         if fires == set(topology.fires):
             return base
-    some = ", ".join(map(_shown, sorted(shapes)[:3])) or "nothing"
+    some = ", ".join(printable(name, MAX_SHOWN) for name in sorted(shapes)[:3]) or "nothing"
     raise WeightsError(
         f"{origin} is not a SqueezeNet 1.0 or 1.1: it holds {len(shapes)} tensors ({some}, ...) "
         f"with fire modules at {sorted(fires) or 'no position'}"
@@ -172,15 +170,11 @@ def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
                 f"expected {shape} for {network.variant}"
             )
     if extra := sorted(set(shapes) - set(expected)):
-        raise WeightsError(f"{origin}: {_shown(extra[0])} does not belong to a {network.variant}")
+        name = printable(extra[0], MAX_SHOWN)
+        raise WeightsError(f"{origin}: {name} does not belong to a {network.variant}")
     for layer, channels in network.inputs():
         if reason := layer.misfit(channels):
             raise WeightsError(f"{origin}: {reason}")
-
-
-def _shown(name: str) -> str:
-    """A name from a file for messages: short, on one line."""
-    return printable(name if len(name) <= _MAX_SHOWN else name[:_MAX_SHOWN] + "...")
 
 
 def _shape_text(shapes: Mapping[str, Shape], name: str) -> str:

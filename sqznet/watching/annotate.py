@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
+from sqznet.files.part_file import PartFile
 from sqznet.insight.painting import elided, length, write
 from sqznet.watching.video import pyav
 
@@ -70,12 +70,12 @@ class AnnotatedVideo:
                 f"{printable(path)}: expected a name that ends in {', '.join(CONTAINERS)}"
             )
         self._path = path
-        folder, name = os.path.split(os.path.abspath(path))
         try:
-            number, self._part = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+            self._part = PartFile(path)
+            self._part.create()
+            self._file = open(self._part.path, "rb+")  # noqa: SIM115
         except OSError as error:
             raise self._named(error) from None
-        self._file = os.fdopen(number, "w+b")
         self._output: Any = self._av.open(self._file, "w", format=CONTAINERS[suffix])
         self._stream: Any = None
         self._last = -1
@@ -129,13 +129,8 @@ class AnnotatedVideo:
         try:
             self._output.mux(self._stream.encode(None))
             self._output.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
             self._file.close()
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(self._part, 0o666 & ~umask)  # mkstemp makes files private to the owner
-            os.replace(self._part, self._path)
+            self._part.commit()
         except (self._av.FFmpegError, OSError) as error:
             self._discard()
             raise self._named(error) from None
@@ -148,9 +143,8 @@ class AnnotatedVideo:
         for close in (self._output.close, self._file.close):
             with suppress(OSError, self._av.FFmpegError):
                 close()
-        with suppress(FileNotFoundError):
-            os.unlink(self._part)
+        self._part.discard()
 
     def _named(self, error: Any) -> OSError:
         """The same error, naming the output file."""
-        return OSError(error.errno, error.strerror or str(error), self._path)
+        return OSError(error.errno, reason_of(error), self._path)

@@ -7,17 +7,14 @@ import time
 from collections.abc import Generator
 from typing import NamedTuple
 
-from sqznet.errors import ImageError, SqznetError, printable
+from sqznet.errors import ImageError, SqznetError, printable, reason_of
 from sqznet.images.decoding import decode
+from sqznet.images.finding import has_photo_suffix
 from sqznet.images.frame import Frame
 from sqznet.watching.shot import Notice, Shot, now
 
 # Seconds between two scans. A file is complete if its size and time are the same in both.
 POLL = 0.5
-
-SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
 
 
 class _Version(NamedTuple):
@@ -75,7 +72,7 @@ class FolderSource:
         try:
             with os.scandir(self._path) as entries:
                 for entry in entries:
-                    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+                    if not has_photo_suffix(entry.name):
                         continue
                     try:
                         status = entry.stat()
@@ -83,7 +80,7 @@ class FolderSource:
                         continue
                     found[entry.name] = _Version(status.st_mtime_ns, status.st_size)
         except OSError as error:
-            raise SqznetError(f"{self.name}: {error.strerror or error}") from None
+            raise SqznetError(f"{self.name}: {reason_of(error)}") from None
         return found
 
     def _shot(self, name: str, began: float) -> Shot | None:

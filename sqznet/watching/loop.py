@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import operator
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, checked_count
 from sqznet.watching.newest import Newest
 from sqznet.watching.shot import Notice, Shot, Source, now
 from sqznet.watching.smoothing import Smoother
@@ -88,7 +87,7 @@ def watch(
     frames, if a video is damaged or truncated; and WeightsError as ``load`` does.
     """
     smoother = Smoother(smoothing, hysteresis)
-    every, top = _count("every", every), _count("top", top)
+    every, top = checked_count("every", every), checked_count("top", top)
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SqznetError(f"fps is {fps}, expected more than 0")
     notice = notice or logging.getLogger("sqznet").warning
@@ -159,13 +158,3 @@ def _loaded(model: Any) -> Any:
     from sqznet.api import load
 
     return load(model)
-
-
-def _count(name: str, value: Any) -> int:
-    try:
-        count = 0 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise SqznetError(f"{name} must be a whole number from 1 up, not {value!r}")
-    return count

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.images.decoding import decode
 from sqznet.images.frame import Frame
 from sqznet.watching.folder import FolderSource
@@ -73,8 +73,7 @@ def _named(name: str, notice: Notice) -> Source:
     try:
         mode = os.stat(name).st_mode
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SqznetError(f"{printable(name)}: {reason}") from None
+        raise SqznetError(f"{printable(name)}: {reason_of(error)}") from None
     if stat.S_ISDIR(mode):
         return FolderSource(name, notice)
     # FFmpeg would read a name such as "concat:a" as one of its protocols.

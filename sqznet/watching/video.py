@@ -6,7 +6,7 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.images.frame import Frame
 from sqznet.watching.shot import LostError, Shot, now
 
@@ -66,7 +66,7 @@ class VideoSource:
                 f"{self.name}: no format that FFmpeg reads, expected a video"
             ) from None
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            raise SqznetError(f"{self.name}: {self._reason(error)}") from None
+            raise SqznetError(f"{self.name}: {reason_of(error)}") from None
         if not opened.streams.video:
             opened.close()
             raise SqznetError(f"{self.name}: no video in it, expected a video stream")
@@ -97,7 +97,7 @@ class VideoSource:
                     arrived = now()
                     yield Shot(to_frame(frame), arrived - began, arrived)
         except (self._av.FFmpegError, OSError) as error:
-            raise LostError(self._reason(error)) from None
+            raise LostError(reason_of(error)) from None
         raise LostError("the stream ended")
 
     def _file_shots(self, opened: Any) -> Iterator[Shot]:
@@ -122,7 +122,7 @@ class VideoSource:
                     yield Shot(to_frame(frame), time, now())
         except (self._av.FFmpegError, OSError) as error:
             raise SqznetError(
-                f"{self.name}: damaged after {last + interval:.1f} s: {self._reason(error)}"
+                f"{self.name}: damaged after {last + interval:.1f} s: {reason_of(error)}"
             ) from None
         length = (opened.duration or 0) / self._av.time_base
         if packets < stream.frames or reached < length - MISSING:
@@ -130,9 +130,6 @@ class VideoSource:
                 f"{self.name}: ends after {last + interval:.1f} s of {length:.1f} s, the file was "
                 "cut short"
             )
-
-    def _reason(self, error: Exception) -> str:
-        return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
 def to_frame(frame: Any) -> Frame:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
@@ -175,18 +175,6 @@ def element_count(shape: tuple[int, ...]) -> int:
     for dimension in shape:
         count *= dimension
     return count
-
-
-def shown(value: object) -> str:
-    """How a value from an untrusted file appears in a message: short, printable, on one line."""
-    if not isinstance(value, (str, bytes, int, float, bool, type(None))):
-        # Never repr() a nested object: its text can be exponentially longer than the file.
-        return f"a {type(value).__name__}"
-    if isinstance(value, int) and value.bit_length() > 128:
-        return f"an integer of {value.bit_length()} bits"
-    if isinstance(value, (str, bytes)) and len(value) > 60:
-        return ascii(value[:60]) + "..."
-    return ascii(value)
 
 
 def is_ignored(name: str) -> bool:

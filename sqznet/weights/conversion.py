@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 from dataclasses import dataclass
 
 from sqznet import weights
-from sqznet.errors import SqznetError, WeightsError
+from sqznet.errors import SqznetError, WeightsError, reason_of
+from sqznet.files.part_file import is_same_file, write_file
 from sqznet.weights import metadata, writers
 from sqznet.weights.checkpoint import element_count
 from sqznet.weights.labels import for_network
@@ -54,7 +53,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     name = shown_path(target)
     format_name = _format(name)
     path = locate(source)
-    if _is_same_file(path, target):
+    if is_same_file(path, target):
         raise SqznetError(f"{name} is the file to be converted; expected another name to write to")
     checkpoint = weights.read(path)
     network = checkpoint.network()
@@ -80,7 +79,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     try:
         write_file(target, content)
     except OSError as error:
-        raise WeightsError(f"{name}: cannot be written: {error.strerror or error}") from None
+        raise WeightsError(f"{name}: cannot be written: {reason_of(error)}") from None
     except ValueError as error:  # a zero byte in the name
         raise WeightsError(f"{name}: cannot be written: {error}") from None
     return Converted(
@@ -93,28 +92,6 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     )
 
 
-def write_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Make this the content of a file, all of it or, if that fails, nothing.
-
-    Raises OSError if it cannot be written; what was there before is then still there.
-    """
-    # A symbolic link goes on pointing to where it points.
-    final = os.path.realpath(path)
-    if os.path.lexists(final) and not os.path.isfile(final):
-        raise FileExistsError(errno.EEXIST, "something of that name is there, and no regular file")
-    beside = os.path.join(os.path.dirname(final), f".sqznet-{os.urandom(8).hex()}.part")
-    try:
-        with open(beside, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, final)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        raise
-
-
 def _format(name: str) -> str:
     ending = os.path.splitext(name)[1]
     try:
@@ -125,10 +102,3 @@ def _format(name: str) -> str:
             f"{name} {found}, so its format is not known; "
             f"expected one of {', '.join(writers.FORMATS)}"
         ) from None
-
-
-def _is_same_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> bool:
-    try:
-        return os.path.samefile(source, target)
-    except (OSError, TypeError, ValueError):  # one of them is not there, or no path
-        return False

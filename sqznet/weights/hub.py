@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from sqznet.errors import WeightsError, printable
+from sqznet.errors import WeightsError, printable, reason_of
 
 _HUGGING_FACE = "hf://"
 _BLOCK = 1 << 20
@@ -50,44 +50,44 @@ FILES = {
 }
 
 
-def is_remote(source: object) -> bool:
+def is_remote(name: object) -> bool:
     """Whether `fetch` is for this, be it to say that it is unknown: a name or a URL, no path.
 
     A path to a file that exists is none, unless it is a known name; ``./`` before it helps.
     """
-    if not isinstance(source, str):
+    if not isinstance(name, str):
         return False
-    if source in FILES or source.startswith(_HUGGING_FACE):
+    if name in FILES or name.startswith(_HUGGING_FACE):
         return True
     collections = {name.partition("/")[0] for name in FILES}
-    is_name = source.isidentifier() or source.partition("/")[0] in collections
-    return (is_name or "://" in source) and not os.path.lexists(source)
+    is_name = name.isidentifier() or name.partition("/")[0] in collections
+    return (is_name or "://" in name) and not os.path.lexists(name)
 
 
-def fetch(source: str) -> str:
+def fetch(name: str) -> str:
     """The path of the file of this name, downloaded if it is not in the cache.
 
-    ``source`` is a key of ``FILES``, or ``hf://owner/repository/file``, with ``@revision`` behind
+    ``name`` is a key of ``FILES``, or ``hf://owner/repository/file``, with ``@revision`` behind
     it if not the newest is wanted. The hash of a key's file is checked every time.
     Raises WeightsError if the name is unknown, the file cannot be had, or is not what it should
     be; the message says where it is and where to put it by hand.
     """
-    if source.startswith(_HUGGING_FACE):
-        return _from_hugging_face(source)
-    if source not in FILES:
+    if name.startswith(_HUGGING_FACE):
+        return _from_hugging_face(name)
+    if name not in FILES:
         raise WeightsError(
-            f"{printable(source)}: no such file, and no name that is known; expected the path of "
+            f"{printable(name)}: no such file, and no name that is known; expected the path of "
             f"a file or one of {', '.join(FILES)}"
         )
-    remote = FILES[source]
-    path = os.path.join(cache_folder(), source.partition("/")[0], remote.file_name)
+    remote = FILES[name]
+    path = os.path.join(cache_folder(), name.partition("/")[0], remote.file_name)
     if matches(path, remote.sha256):
         return path
     by_hand = f"download {remote.url} and put it at {printable(path)}"
     if is_offline():
         state = "is damaged" if os.path.exists(path) else "is not"
         raise WeightsError(
-            f"{source} {state} in the cache, and SQZNET_OFFLINE forbids to download it; {by_hand}"
+            f"{name} {state} in the cache, and SQZNET_OFFLINE forbids to download it; {by_hand}"
         )
     from sqznet.weights import hub_download
 
@@ -96,10 +96,10 @@ def fetch(source: str) -> str:
             if not matches(path, remote.sha256):  # another process may have fetched it meanwhile
                 hub_download.download(remote.url, path, lambda part: matches(part, remote.sha256))
     except WeightsError as error:
-        raise WeightsError(f"{source}: {error}; or {by_hand}") from None
+        raise WeightsError(f"{name}: {error}; or {by_hand}") from None
     except OSError as error:
         raise WeightsError(
-            f"{source}: cannot be written to {printable(path)}: {error.strerror or error}; "
+            f"{name}: cannot be written to {printable(path)}: {reason_of(error)}; "
             f"SQZNET_CACHE can name another folder; or {by_hand}"
         ) from None
     return path
@@ -141,19 +141,19 @@ def matches(path: str, sha256: str) -> bool:
     return digest.hexdigest().startswith(sha256)
 
 
-def _from_hugging_face(source: str) -> str:
-    name, _, revision = source.removeprefix(_HUGGING_FACE).partition("@")
+def _from_hugging_face(address: str) -> str:
+    name, _, revision = address.removeprefix(_HUGGING_FACE).partition("@")
     parts = name.split("/")
-    if len(parts) < 3 or not all(parts) or ".." in parts or source.endswith("@"):
+    if len(parts) < 3 or not all(parts) or ".." in parts or address.endswith("@"):
         raise WeightsError(
-            f"{printable(source)}: expected hf://owner/repository/file or "
+            f"{printable(address)}: expected hf://owner/repository/file or "
             "hf://owner/repository/file@revision"
         )
     try:
         from huggingface_hub import hf_hub_download
     except ImportError:
         raise WeightsError(
-            f"{printable(source)}: huggingface_hub is not installed: pip install huggingface_hub"
+            f"{printable(address)}: huggingface_hub is not installed: pip install huggingface_hub"
         ) from None
     try:
         path: str = hf_hub_download(
@@ -166,6 +166,6 @@ def _from_hugging_face(source: str) -> str:
         reason = " ".join(str(error).split())[:200]
         why = "it is not in Hugging Face's cache, or " if is_offline() else ""
         raise WeightsError(
-            f"{printable(source)}: cannot be had: {why}{type(error).__name__}: {printable(reason)}"
+            f"{printable(address)}: cannot be had: {why}{type(error).__name__}: {printable(reason)}"
         ) from None
     return path

@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqznet.errors import WeightsError, printable
+from sqznet.errors import WeightsError, printable, reason_of
+from sqznet.files.part_file import move_into_place
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -65,7 +66,7 @@ def download(url: str, path: str, is_sound: Callable[[str], bool]) -> None:
             time.sleep(pause)
             continue
         if is_sound(part):
-            os.replace(part, path)
+            move_into_place(part, path)
             _remove(_tag(part))
             return
         _remove(part)
@@ -106,14 +107,18 @@ def _open(url: str, part: str, start: int, validator: str) -> HTTPResponse:
         if error.code == _BEYOND_END and start:
             _remove(part)
             raise _BrokenOffError("the part from before is longer than the file") from None
-        answer = f"the server answered {error.code} {printable(str(error.reason))[:100]}"
+        answer = f"the server answered {error.code} {printable(str(error.reason), 100)}"
         if error.code >= _FIRST_SERVER_FAULT:
             raise _BrokenOffError(answer) from None
         raise WeightsError(answer) from None
     except URLError as error:
-        raise _BrokenOffError(f"the server cannot be reached ({_why(error.reason)})") from None
+        raise _BrokenOffError(
+            f"the server cannot be reached ({printable(reason_of(error.reason), 200)})"
+        ) from None
     except (OSError, HTTPException) as error:
-        raise _BrokenOffError(f"the server does not answer ({_why(error)})") from None
+        raise _BrokenOffError(
+            f"the server does not answer ({printable(reason_of(error), 200)})"
+        ) from None
     return response
 
 
@@ -129,8 +134,6 @@ def _receive(response: HTTPResponse, part: str, start: int) -> None:
                 raise WeightsError(f"the server sent more than {_MAX_BYTES} bytes")
             file.write(block)
             progress.show(done)
-        file.flush()
-        os.fsync(file.fileno())
     if total is not None and done < total:
         raise _BrokenOffError(f"the connection broke off after {done} of {total} bytes")
 
@@ -140,7 +143,7 @@ def _read(response: HTTPResponse, done: int) -> bytes:
         return response.read1(_BLOCK)
     except (OSError, HTTPException) as error:
         raise _BrokenOffError(
-            f"the connection broke off after {done} bytes ({_why(error)})"
+            f"the connection broke off after {done} bytes ({printable(reason_of(error), 200)})"
         ) from None
 
 
@@ -175,11 +178,6 @@ def _remember(part: str, response: HTTPResponse) -> None:
 def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.remove(path)
-
-
-def _why(error: Any) -> str:
-    text = str(getattr(error, "strerror", None) or error)
-    return printable(text)[:200] or type(error).__name__
 
 
 class _Progress:

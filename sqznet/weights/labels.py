@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from sqznet import weights
-from sqznet.errors import SqznetError, WeightsError, printable
+from sqznet.errors import SqznetError, WeightsError, printable, reason_of
 
 #: ImageNet's classes, and the same with "background" before them, as TensorFlow counts them.
 IMAGENET_CLASSES = 1000
@@ -49,9 +49,9 @@ def for_network(
     names = (own or ()) if given is None else _names(given)
     names = _with_or_without_background(names, classes)
     if len(names) != classes:
-        source = f" in {printable(os.fsdecode(given))}" if isinstance(given, _PATHS) else ""
+        place = f" in {printable(os.fsdecode(given))}" if isinstance(given, _PATHS) else ""
         raise WeightsError(
-            f"{origin} has {classes} classes, but there are {len(names)} labels{source}"
+            f"{origin} has {classes} classes, but there are {len(names)} labels{place}"
         )
     return names
 
@@ -76,7 +76,7 @@ def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
     except WeightsError as error:
         raise WeightsError(f"{name}: {error}") from None
     except OSError as error:
-        raise WeightsError(f"{name}: cannot be read: {error.strerror or error}") from None
+        raise WeightsError(f"{name}: cannot be read: {reason_of(error)}") from None
     except ValueError:  # a zero byte in the path
         raise WeightsError(f"{name}: is no path of a file of class names") from None
 

@@ -11,17 +11,17 @@ BUNDLED = "squeezenet1_1"
 WeightsLike = str | os.PathLike[str] | None
 
 
-def locate(source: WeightsLike) -> str | os.PathLike[str]:
-    """The path of the weights file that a source stands for, fetched first where it must be.
+def locate(given: WeightsLike) -> str | os.PathLike[str]:
+    """The path of the weights file that this stands for, fetched first where it must be.
 
-    ``source``: nothing or ``"squeezenet1_1"`` for the bundled weights, a path, or what
+    ``given``: nothing or ``"squeezenet1_1"`` for the bundled weights, a path, or what
     ``sqznet.weights.hub`` fetches. Raises WeightsError if it cannot be fetched.
     """
-    if source is None or source == BUNDLED:
+    if given is None or given == BUNDLED:
         return weights.BUNDLED_PATH
-    if isinstance(source, str):
+    if isinstance(given, str):
         from sqznet.weights import hub  # the bundled weights need none of it
 
-        if hub.is_remote(source):
-            return hub.fetch(source)
-    return source
+        if hub.is_remote(given):
+            return hub.fetch(given)
+    return given

@@ -8,6 +8,7 @@ another position in 1.0 than in 1.1.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from sqznet.network.variants import TOPOLOGIES
 
@@ -44,3 +45,9 @@ def torchvision_name(layer: str, base: str) -> str | None:
     else:
         return None
     return f"features.{TOPOLOGIES[base].fires[number - _FIRST_FIRE]}.{part}"
+
+
+def variant_of(base: str, names: Iterable[str]) -> str:
+    """The variant with convolutions of these names (torchvision's). A simple bypass has no
+    convolution, so the names cannot show it."""
+    return base + ("_complex_bypass" if any(name.endswith(".bypass") for name in names) else "")

@@ -11,20 +11,13 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import cli
 from sqznet.diagnostics import measuring
 from sqznet.images import synthetic
 
 from ..support import networks
+from ..support.commands import exit_code
 from ..support.isolated import run_script
 from ..support.places import COFFEE
-
-
-def run(*args: str | Path) -> int:
-    try:
-        return cli.main(["bench", *map(str, args)])
-    except SystemExit as stop:
-        return int(stop.code or 0)
 
 
 def small_model(tmp_path: Path, bypass: str = "", **options: Any) -> sqznet.Model:
@@ -114,7 +107,7 @@ def test_the_generated_photo_is_like_a_real_one() -> None:
 
 def test_the_table(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--seconds", "0.2", "--threads", "1", "--isa", "scalar", "--photo", COFFEE)
-    assert run(*options, "--model", small) == 0
+    assert exit_code("bench", *options, "--model", small) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert "squeezenet1_1, scalar kernels, 1 thread\n" in out
@@ -127,7 +120,9 @@ def test_the_table(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_holds_the_same(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--seconds", "0.1", "--json", "--model", small, "--photo", COFFEE) == 0
+    assert (
+        exit_code("bench", "--seconds", "0.1", "--json", "--model", small, "--photo", COFFEE) == 0
+    )
     found = json.loads(capsys.readouterr().out)
     assert set(found) == set(measuring.Measurement.__dataclass_fields__)
     assert set(found["forward"]) == {"runs", "min_ms", "p50_ms", "p90_ms", "p99_ms"}
@@ -148,7 +143,7 @@ def test_json_holds_the_same(small: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_errors_are_one_line(
     arguments: tuple[str, ...], code: int, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(*arguments) == code
+    assert exit_code("bench", *arguments) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1

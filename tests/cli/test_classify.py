@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import sqznet
 
 from ..support.answer_files import FORMATS, Classify, make_folder, need, paths, rows
+from ..support.commands import closed_pipe
 from ..support.isolated import run_script
 from ..support.places import COFFEE
 
@@ -248,18 +248,6 @@ def test_a_place_that_cannot_be_written(
 
 @pytest.mark.parametrize("format_name", ["csv", "json", "jsonl"])
 def test_a_closed_pipe_is_not_an_error(tmp_path: Path, small: Path, format_name: str) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    command = [sys.executable, "-m", "sqznet", "classify"]
-    try:
-        done = subprocess.run(
-            [*command, COFFEE, COFFEE, "--model", small, "--format", format_name],
-            cwd=tmp_path,
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            timeout=120,
-            check=False,
-        )
-    finally:
-        os.close(writer)
-    assert (done.returncode, done.stderr) == (141, b"")
+    command = [sys.executable, "-m", "sqznet", "classify", COFFEE, COFFEE]
+    options = ["--model", small, "--format", format_name]
+    assert closed_pipe(*command, *options, cwd=tmp_path) == (141, b"")

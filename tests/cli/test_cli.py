@@ -10,42 +10,18 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import sqznet
-from sqznet import cli
 from sqznet.engine import cpu
 
+from ..support.commands import Result, Run, closed_pipe
 from ..support.places import EXAMPLES
 
 COFFEE = EXAMPLES / "coffee.jpg"
 CHELSEA = EXAMPLES / "chelsea.jpg"
 ROW = re.compile(r"  +(?P<rank>\d+)  (?P<label>\S.*?) +(?P<percent>\d+\.\d\d) %")
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Calls main() in this process."""
-
-    def call(*args: str | Path) -> Result:
-        try:
-            code = cli.main([str(arg) for arg in args])
-        except SystemExit as stop:  # argparse exits this way
-            code = int(stop.code or 0)
-        return Result(code, *capsys.readouterr())
-
-    return call
 
 
 def spawn(folder: Path, *args: str | bytes | Path, **env: str) -> Result:
@@ -266,7 +242,8 @@ def test_info_says_what_is_used_and_why(run: Run) -> None:
     shown = dict(re.split(r"  +", line, maxsplit=1) for line in out.splitlines())
     machine = cpu.info()
     assert shown["version"] == sqznet.__version__
-    assert shown["instruction set"] == f"{machine['isa']}: {machine['reason']}"
+    for family, (isa, reason) in machine["families"].items():
+        assert shown[f"kernels for {family}"] == f"{isa}: {reason}"
     assert shown["can run here"].split(", ") == list(machine["available"])
     assert "scalar" in shown["compiled in"].split(", ")
     assert shown["threads"] == f"{machine['threads']}: {machine['threads_reason']}"
@@ -302,20 +279,7 @@ def test_the_installed_command_and_the_module_agree(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        done = subprocess.run(
-            [script(), "classify", COFFEE],
-            cwd=tmp_path,
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            timeout=120,
-            check=False,
-        )
-    finally:
-        os.close(writer)
-    assert (done.returncode, done.stderr) == (141, b"")
+    assert closed_pipe(script(), "classify", COFFEE, cwd=tmp_path) == (141, b"")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full")
@@ -344,11 +308,11 @@ def test_interrupting_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_classifying_a_file_never_imports_numpy(tmp_path: Path) -> None:
     program = (
-        "import sys, sqznet, sqznet.cli\n"
+        "import sys, sqznet, sqznet.cli.main\n"
         "assert not {'PIL', 'numpy'} & set(sys.modules), 'importing sqznet is slow'\n"
         "assert sqznet.classify(sys.argv[1])[0].label == 'espresso'\n"
-        "assert sqznet.cli.main(['classify', sys.argv[1]]) == 0\n"
-        "assert sqznet.cli.main(['info']) == 0\n"
+        "assert sqznet.cli.main.main(['classify', sys.argv[1]]) == 0\n"
+        "assert sqznet.cli.main.main(['info']) == 0\n"
         "assert 'numpy' not in sys.modules\n"
     )
     code, _, err = spawn(tmp_path, sys.executable, "-c", program, COFFEE)

@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from PIL import Image
 
-from sqznet import cli
+from sqznet.cli.main import main
 
 from ..support import networks
+from ..support.commands import Run
 from ..support.patterns import write_folder
 from ..support.places import EXAMPLES
 
 KINDS = ("rings", "checks", "stripes")
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*args: str | Path) -> Result:
-        try:
-            code = cli.main([str(arg) for arg in args])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return Result(code, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +25,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory, coarse: Path) -> Path:
     shown = write_folder(folder / "shown", KINDS, 2)
     target = folder / "kinds.sqz"
     options = ["-o", str(target), "--mirror", "no", "--model", str(coarse)]
-    assert cli.main(["learn", str(shown), *options]) == 0
+    assert main(["learn", str(shown), *options]) == 0
     return target
 
 

@@ -195,7 +195,7 @@ def test_a_disk_that_fills_up(
     target.write_bytes(b"what was there")
     limited = (
         "import resource, sys\n"
-        "from sqznet.cli import main\n"
+        "from sqznet.cli.main import main\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

@@ -11,19 +11,14 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import _kernels, cli, weights
+from sqznet import _kernels, weights
 from sqznet.diagnostics import verification
 from sqznet.diagnostics.verification import BOUND, BUNDLED_SHA256, checks
 from sqznet.engine.executor import Workspace
 
+from ..support.commands import exit_code
+
 Change = Callable[[Any], None]
-
-
-def run(*args: str) -> int:
-    try:
-        return cli.main(["verify", *args])
-    except SystemExit as stop:
-        return int(stop.code or 0)
 
 
 def failures(isa: str = "scalar") -> set[str]:
@@ -37,14 +32,15 @@ def one_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run() == 0
+    assert exit_code("verify") == 0
     out, err = capsys.readouterr()
     assert err == ""
     *lines, last = out.splitlines()
     assert last == f"all {len(lines)} checks passed"
     assert all(line.startswith("ok ") for line in lines)
     subjects = {line.split()[1] for line in lines}
-    runnable = {name for name, compiled, runs, _ in _kernels.isa_entries() if compiled and runs}
+    sets = _kernels.instruction_sets()
+    runnable = {name for name, families, runs, _ in sets if "f32" in families and runs}
     assert subjects == {"files"} | runnable
     errors = [line for line in lines if re.search(r"error \d\.\de[+-]\d\d, bound 5e-05$", line)]
     assert len(errors) == 9 * len(runnable)
@@ -52,10 +48,10 @@ def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("one_size")
 def test_one_instruction_set(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--isa", "scalar") == 0
+    assert exit_code("verify", "--isa", "scalar") == 0
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[1] for line in lines[:-1]} == {"files", "scalar"}
-    assert run("--isa", "mmx") == 2
+    assert exit_code("verify", "--isa", "mmx") == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert "mmx" in err
@@ -92,7 +88,7 @@ def test_a_wrong_kernel_is_detected(
         change(np.asarray(arguments[output]))
 
     check = verification._CASES[name]
-    table = _kernels.table_named("scalar")
+    table = _kernels.kernels_named("scalar").f32
     assert verification._worst(check(table)) <= BOUND
     monkeypatch.setattr(verification._kernels, kernel, wrong)
     assert not verification._worst(check(table)) <= BOUND
@@ -124,7 +120,7 @@ def test_a_wrong_layer_is_detected(
 
     monkeypatch.setattr(verification._kernels, kernel, Wrong)
     check = verification._CASES[name]
-    assert not verification._worst(check(_kernels.table_named("scalar"))) <= BOUND
+    assert not verification._worst(check(_kernels.kernels_named("scalar").f32)) <= BOUND
 
 
 @pytest.mark.parametrize(
@@ -149,13 +145,13 @@ def test_every_case_detects_a_missing_tap(
         return made(*arguments[:argument], changed, *arguments[argument + 1 :])
 
     monkeypatch.setattr(verification._kernels, kernel, without_a_tap)
-    cases = verification._CASES[name](_kernels.table_named("scalar"))
+    cases = verification._CASES[name](_kernels.kernels_named("scalar").f32)
     assert min(verification._error(found, expected) for found, expected in cases) > 100 * BOUND
 
 
 def test_a_layer_left_unwritten_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification._kernels, "max_pool", lambda *_: None)
-    table = _kernels.table_named("scalar")
+    table = _kernels.kernels_named("scalar").f32
     assert not verification._worst(verification._pools(table)) <= BOUND
 
 
@@ -170,7 +166,7 @@ def test_a_wrong_network_is_detected(
         nudged(np.asarray(self.outputs["logits"]))
 
     monkeypatch.setattr(Workspace, "run", wrong)
-    assert run("--isa", "scalar") == 1
+    assert exit_code("verify", "--isa", "scalar") == 1
     out = capsys.readouterr().out.splitlines()
     bad = [line for line in out if line.startswith("WRONG ")]
     assert ["the bundled network" in line for line in bad] == [True]

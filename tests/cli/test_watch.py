@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main
 
+from ..support.commands import Run
 from ..support.isolated import hear_ctrl_c
 from ..support.places import EXAMPLES
 from ..support.watching import flat, write_clip
@@ -33,7 +34,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def test_lines_for_each_new_label(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["watch", str(EXAMPLES / "coffee.jpg")]) == 0
+    assert main(["watch", str(EXAMPLES / "coffee.jpg")]) == 0
     out, err = capsys.readouterr()
     assert re.fullmatch(r"00:00\.0   \d\d\.\d\d %  espresso\n", out)
     assert err == ""
@@ -41,7 +42,7 @@ def test_lines_for_each_new_label(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json_for_each_frame(clip: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--format", "jsonl", "--every", "10", "--top", "2", "--model", str(small)]
-    assert cli.main(["watch", str(clip), *options]) == 0
+    assert main(["watch", str(clip), *options]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["time"] for line in lines] == [0, 0.4, 0.8, 1.2]
     for line in lines:
@@ -58,7 +59,7 @@ def test_a_video_with_labels(clip: Path, tmp_path: Path, small: Path) -> None:
 
     output = tmp_path / "out.mp4"
     options = ["--fps", "10", "-o", str(output), "--model", str(small)]
-    assert cli.main(["watch", str(clip), *options]) == 0
+    assert main(["watch", str(clip), *options]) == 0
     with av.open(str(output)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 16
 
@@ -69,7 +70,7 @@ def test_a_truncated_video(
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     output = tmp_path / "out.mp4"
     options = ["--format", "jsonl", "-o", str(output), "--model", str(small)]
-    assert cli.main(["watch", str(clip), *options]) == 1
+    assert main(["watch", str(clip), *options]) == 1
     out, err = capsys.readouterr()
     assert 5 < len(out.splitlines()) < 40
     assert re.fullmatch(r"sqznet: .*clip\.mp4: (ends|damaged) after .*\n", err)
@@ -91,18 +92,14 @@ def test_a_truncated_video(
 )
 def test_errors_are_one_line(
     clip: Path,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
     code: int,
     said: str,
 ) -> None:
     monkeypatch.chdir(clip.parent)
-    try:
-        found = cli.main(["watch", *(clip.name if a == "CLIP" else a for a in arguments)])
-    except SystemExit as stop:
-        found = int(stop.code or 0)
-    out, err = capsys.readouterr()
+    found, out, err = run("watch", *(clip.name if a == "CLIP" else a for a in arguments))
     assert (found, out) == (code, "")
     assert err.count("\n") == 1
     assert err.startswith("sqznet: ")
@@ -160,5 +157,5 @@ def test_without_rich_there_are_lines(
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setitem(sys.modules, "sqznet.watching.terminal", None)
-    assert cli.main(["watch", str(clip), "--every", "20"]) == 0
+    assert main(["watch", str(clip), "--every", "20"]) == 0
     assert capsys.readouterr().out.startswith("00:00.0")

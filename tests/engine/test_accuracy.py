@@ -75,7 +75,7 @@ def assert_same_top5(found: Array, expected: Array) -> None:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_logits_on_every_instruction_set(
-    shared: Path, logits: dict[str, Array], table: _kernels.KernelTable, network: str
+    shared: Path, logits: dict[str, Array], table: _kernels.Float32Kernels, network: str
 ) -> None:
     photos = 5 if EMULATED else 8
     with np.load(shared / "reference" / "input_224.npz") as stored:
@@ -113,7 +113,7 @@ def test_all_photos_with_float32_weights(
     shared: Path,
     logits: dict[str, Array],
     photos: list[Path],
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     network: str,
     fit: str,
 ) -> None:

@@ -18,7 +18,7 @@ from sqznet.network.layers import Conv, Fire, Layer, MapShape, MaxPool
 
 from ..support import networks
 from ..support.kernel_cases import examples
-from .test_executor import BASES, assert_near
+from ..support.whole_networks import BASES, assert_near, draw_network
 
 Array = Any
 
@@ -75,14 +75,9 @@ def banded(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 @given(data=st.data())
 @examples(8)
 def test_against_the_reference(
-    table: _kernels.KernelTable, base: str, bypass: str, data: st.DataObject
+    table: _kernels.Float32Kernels, base: str, bypass: str, data: st.DataObject
 ) -> None:
-    made = networks.tensors(base, bypass=bypass, seed=data.draw(st.integers(0, 1000)))
-    variant = f"{base}_{bypass}_bypass" if bypass else base
-    wiring = variants.Wiring(
-        conv1_padding=data.draw(st.integers(0, 3)), ceil_mode=data.draw(st.booleans())
-    )
-    network = networks.network(made, variant, wiring)
+    network, made = draw_network(data, base, bypass)
     least = network.minimum_size
     height, width = data.draw(st.integers(least, 120)), data.draw(st.integers(least, 60))
     x = networks.inputs(1, data.draw(st.integers(1, 3)), height, width)

@@ -20,45 +20,50 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def runnable() -> list[str]:
-    return [name for name, compiled, runs, _ in _kernels.isa_entries() if compiled and runs]
+    return [name for name, families, runs, _ in _kernels.instruction_sets() if families and runs]
 
 
 def test_the_best_set_is_chosen_and_explained() -> None:
-    table = cpu.kernel_table()
-    assert table.isa == runnable()[0]
+    kernels = cpu.kernels()
+    assert kernels.isa == runnable()[0]
     info = cpu.info()
-    assert info["isa"] == table.isa
+    assert info["isa"] == kernels.isa
     assert "best" in info["reason"]
+    assert {family: isa for family, (isa, _) in info["families"].items()} == {
+        "f32": kernels.f32.isa,
+        "pixels": kernels.pixels.isa,
+    }
+    assert all("best" in reason for _, reason in info["families"].values())
 
 
 @pytest.mark.parametrize("isa", runnable())
 def test_a_set_may_be_forced(monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
-    assert cpu.kernel_table(isa).isa == isa
+    assert cpu.kernels(isa).isa == isa
     monkeypatch.setenv("SQZNET_ISA", isa)
-    assert cpu.kernel_table().isa == isa
+    assert cpu.kernels().isa == isa
     assert "SQZNET_ISA" in cpu.info()["reason"]
-    assert cpu.kernel_table("scalar").isa == "scalar"  # an argument goes before the environment
+    assert cpu.kernels("scalar").isa == "scalar"  # an argument goes before the environment
 
 
 @pytest.mark.parametrize("isa", ["mmx", "AVX2", "scalar ", "avx2\n", "ünknown"])
 def test_a_set_that_is_unknown(monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
     with pytest.raises(UnsupportedIsaError, match="unknown instruction set"):
-        cpu.kernel_table(isa)
+        cpu.kernels(isa)
     monkeypatch.setenv("SQZNET_ISA", isa)
     with pytest.raises(UnsupportedIsaError, match="SQZNET_ISA"):
-        cpu.kernel_table()
+        cpu.kernels()
 
 
 @pytest.mark.parametrize("isa", [2, b"avx2", ["avx2"], 0.5])
 def test_a_set_that_is_no_name(isa: object) -> None:
     with pytest.raises(SqznetError):
-        cpu.kernel_table(isa)  # type: ignore[arg-type]
+        cpu.kernels(isa)  # type: ignore[arg-type]
 
 
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQZNET_ISA", "")
     monkeypatch.setenv("SQZNET_THREADS", "")
-    assert cpu.kernel_table().isa == runnable()[0]
+    assert cpu.kernels().isa == runnable()[0]
     assert cpu.thread_count() == min(cpu.usable_cores()[0], cpu.MAX_DEFAULT_THREADS)
 
 
@@ -67,6 +72,7 @@ def test_info_is_complete() -> None:
     assert set(info) >= {
         "isa",
         "reason",
+        "families",
         "compiled",
         "available",
         "features",

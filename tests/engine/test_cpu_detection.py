@@ -87,8 +87,8 @@ import sqznet, sys
 from sqznet import _kernels
 from sqznet.engine import cpu
 print(cpu.info()["isa"], len(sqznet.classify(sys.argv[1])))
-for name, compiled, runs, needs in _kernels.isa_entries():
-    if compiled and not runs:
+for name, families, runs, needs in _kernels.instruction_sets():
+    if families and not runs:
         try:
             sqznet.load(isa=name)
         except sqznet.UnsupportedIsaError as error:
@@ -121,11 +121,11 @@ def test_a_processor_without_it(tmp_path: Path, processor: str, best: str) -> No
 
 def test_every_set_that_cannot_run_here_is_refused() -> None:
     """Sets of other processors too: all are known, and the error gives the reason."""
-    entries = _kernels.isa_entries()
+    entries = _kernels.instruction_sets()
     assert {name for name, *_ in entries} == {"avx512", "avx2", "neon", "scalar"}
-    for name, compiled, runs, _ in entries:
-        if not (compiled and runs):
-            reason = "cannot run on this CPU" if compiled else "not compiled into this build"
+    for name, families, runs, _ in entries:
+        if not (families and runs):
+            reason = "cannot run on this CPU" if families else "not compiled into this build"
             with pytest.raises(sqznet.UnsupportedIsaError, match=f"'{name}'.*{reason}"):
                 sqznet.load(isa=name)
 

@@ -16,30 +16,13 @@ from sqznet import _kernels
 from sqznet.engine.executor import KEPT_WORKSPACES
 from sqznet.engine.program import Program, Value
 from sqznet.errors import SqznetError, WeightsError
-from sqznet.network import layers, reference, variants
+from sqznet.network import variants
 
 from ..support import networks
 from ..support.kernel_cases import examples
+from ..support.whole_networks import BASES, assert_near, draw_network
 
 Array = Any
-
-BASES = ("squeezenet1_0", "squeezenet1_1")
-# Relative to the largest logit, or to what it would be without cancellation in the last layer: with
-# few channels, bias and products may almost cancel. This allows for float32 rounding in ten layers;
-# any structural error is off by whole percents.
-TOLERANCE = 2e-4
-
-
-def assert_near(network: layers.Network, tensors: dict[str, Any], x: Array, found: Array) -> None:
-    maps = reference.layer_outputs(network, tensors, x)
-    expected = maps["logits"]
-    assert found.shape == expected.shape
-    assert found.dtype == np.float32
-    # After a bypass, a map has negative values too, so that sums cancel.
-    last = (np.abs(tensors[f"classifier.1.{part}"]) for part in ("weight", "bias"))
-    features = np.abs(maps[network.trunk[-1].name])
-    largest = reference.classifier(features, *last).max(initial=1e-30)
-    assert np.abs(found - expected).max(initial=0.0) <= TOLERANCE * largest
 
 
 @pytest.mark.parametrize("bypass", ["", "simple", "complex"])
@@ -47,17 +30,9 @@ def assert_near(network: layers.Network, tensors: dict[str, Any], x: Array, foun
 @given(data=st.data())
 @examples(12)
 def test_against_the_reference(
-    table: _kernels.KernelTable, base: str, bypass: str, data: st.DataObject
+    table: _kernels.Float32Kernels, base: str, bypass: str, data: st.DataObject
 ) -> None:
-    classes = data.draw(st.sampled_from((1, 2, 7, 20)))
-    made = networks.tensors(base, classes, bypass, seed=data.draw(st.integers(0, 1000)))
-    variant = f"{base}_{bypass}_bypass" if bypass else base
-    wiring = variants.Wiring(
-        conv1_padding=data.draw(st.integers(0, 3)),
-        conv10_padding=data.draw(st.integers(0, 1)),
-        ceil_mode=data.draw(st.booleans()),
-    )
-    network = networks.network(made, variant, wiring)
+    network, made = draw_network(data, base, bypass)
     least = network.minimum_size
     side = st.integers(least, least + 40)
     x = networks.inputs(1, data.draw(st.integers(1, 5)), data.draw(side), data.draw(side))
@@ -66,7 +41,7 @@ def test_against_the_reference(
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_smallest_and_oblong_inputs(table: _kernels.KernelTable, base: str) -> None:
+def test_smallest_and_oblong_inputs(table: _kernels.Float32Kernels, base: str) -> None:
     made = networks.tensors(base, classes=1000)
     network = networks.network(made)
     ready = networks.executor(network, made, table.isa, threads=2)
@@ -78,7 +53,7 @@ def test_smallest_and_oblong_inputs(table: _kernels.KernelTable, base: str) -> N
         ready.acquire(1, least - 1, 131)
 
 
-def test_results_do_not_depend_on_threads_or_batch(table: _kernels.KernelTable) -> None:
+def test_results_do_not_depend_on_threads_or_batch(table: _kernels.Float32Kernels) -> None:
     made = networks.tensors("squeezenet1_1", bypass="complex")
     network = networks.network(made)
     x = networks.inputs(3, 5, 45, 52)
@@ -95,7 +70,7 @@ def test_many_callers_get_the_same_results_as_one(pool_threads: int) -> None:
     """Batches of different sizes interleave, with more callers than kept workspaces."""
     made = networks.tensors("squeezenet1_1")
     network = networks.network(made)
-    ready = networks.executor(network, made, _kernels.best_table().isa, pool_threads)
+    ready = networks.executor(network, made, _kernels.best_kernels().isa, pool_threads)
     batches = [networks.inputs(n, n, 33 + 8 * n, 50) for n in (1, 2, 3, 4)]
     expected = [networks.run(ready, x).tobytes() for x in batches]
     failures: list[str] = []
@@ -165,7 +140,7 @@ def test_running_allocates_nothing() -> None:
 @pytest.mark.parametrize("conv1_padding", [0, 3])
 @pytest.mark.parametrize("base", BASES)
 def test_every_image_of_a_batch_has_its_border(
-    table: _kernels.KernelTable, base: str, conv1_padding: int
+    table: _kernels.Float32Kernels, base: str, conv1_padding: int
 ) -> None:
     """Compared with a network without padding whose input includes the zeros."""
     made = networks.tensors(base)

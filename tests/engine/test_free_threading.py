@@ -90,7 +90,7 @@ def test_layers_are_made_and_dropped_in_many_threads() -> None:
         from concurrent.futures import ThreadPoolExecutor
         from sqznet import _kernels as k
 
-        table, bias = k.best_table(), k.Tensor((16, 1, 1, 1))
+        table, bias = k.best_kernels().f32, k.Tensor((16, 1, 1, 1))
         one, three = k.Tensor((16, 16, 1, 1)), k.Tensor((16, 16, 3, 3))
 
         def work(_):
@@ -141,7 +141,7 @@ def test_one_tensor_in_many_threads() -> None:
 
 def test_one_pool_in_many_threads() -> None:
     """A thread that finds the pool busy does its own work alone."""
-    table, pool = _kernels.best_table(), _kernels.ThreadPool(3)
+    table, pool = _kernels.best_kernels().f32, _kernels.ThreadPool(3)
     random = np.random.default_rng(0)
     weight = random.normal(size=(24, 16, 3, 3)).astype(np.float32)
     given = _kernels.Tensor.from_bytes(weight.tobytes(), "float32", weight.shape)

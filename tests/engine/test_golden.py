@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,22 +13,13 @@ from sqznet import _kernels
 
 from ..support import networks
 from ..support.places import ROOT
+from ..support.tools import load_tool
 
 GOLDEN = ROOT / "tests" / "golden" / "logits.npz"
 Array = Any
 
 
-def load_tool() -> ModuleType:
-    path = ROOT / "tools" / "make_golden.py"
-    spec = importlib.util.spec_from_file_location("make_golden", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+tool = load_tool("make_golden")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +36,7 @@ def assert_near(found: Array, expected: Array) -> None:
 
 @pytest.mark.parametrize("case", tool.BUNDLED, ids=str)
 def test_bundled_weights(
-    table: _kernels.KernelTable, golden: dict[str, Array], case: tuple[int, int, int, int]
+    table: _kernels.Float32Kernels, golden: dict[str, Array], case: tuple[int, int, int, int]
 ) -> None:
     model = sqznet.load(threads=2, isa=table.isa)
     assert_near(model.logits(tool.make_input(*case)), golden[f"bundled.{case[0]}"])
@@ -55,7 +44,7 @@ def test_bundled_weights(
 
 @pytest.mark.parametrize("case", tool.SMALL, ids=str)
 def test_small_networks(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     golden: dict[str, Array],
     case: tuple[int, str, int, int, int],
     tmp_path: Path,

@@ -117,5 +117,5 @@ def test_shared_layers_are_packed_once(network: Network, made: dict[str, Array])
             return super().__getitem__(name)
 
     pool = _kernels.ThreadPool(1)
-    Executor(network, Counting(networks.raw(made)), _kernels.best_table(), pool)
+    Executor(network, Counting(networks.raw(made)), _kernels.best_kernels(), pool)
     assert read.count("head.level.squeeze.weight") == 1

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import _kernels, cli, weights
+from sqznet import _kernels, weights
+from sqznet.cli.main import main
 from sqznet.engine.executor import Executor
 from sqznet.engine.rounded_layers import RoundedLayers
 from sqznet.network import layers, reference, variants
@@ -89,7 +90,7 @@ def executor(
     return Executor(
         network,
         networks.raw(made),
-        _kernels.table_named("scalar"),
+        _kernels.kernels_named("scalar"),
         _kernels.ThreadPool(2),
         layers=partial(RoundedLayers, activations),
     )
@@ -315,7 +316,7 @@ def test_convert_keeps_the_weights_and_says_what_it_leaves_out(
 ) -> None:
     source, target = tmp_path / "net.onnx", tmp_path / "net.safetensors"
     checkpoint = written(source, networks.tensors(), weights=True)
-    assert cli.main(["convert", str(source), str(target)]) == 0
+    assert main(["convert", str(source), str(target)]) == 0
     out, err = capsys.readouterr()
     assert out.startswith(f"{target}: safetensors, ")
     assert err == (

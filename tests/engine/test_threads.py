@@ -27,7 +27,7 @@ WORK = '''
 import os, sys, time
 from sqznet import _kernels as k
 
-table = k.best_table()
+table = k.best_kernels().f32
 x = k.Tensor.from_bytes(bytes(range(256)) * 576, "float16", (1, 32, 32, 72))
 weight = k.Tensor.from_bytes(b"\\x01\\x30" * 64 * 72, "float16", (64, 72, 1, 1))
 layer = k.Conv(table, weight, k.Tensor((64, 1, 1, 1)))
@@ -228,7 +228,7 @@ def test_a_fork_while_another_thread_holds_the_workspaces() -> None:
 def test_callers_that_find_the_pool_busy_do_their_own_work() -> None:
     """8 Python threads share one pool: none waits forever, and all get the same bits."""
     made = networks.tensors("squeezenet1_1")
-    ready = networks.executor(networks.network(made), made, _kernels.best_table().isa, threads=2)
+    ready = networks.executor(networks.network(made), made, _kernels.best_kernels().isa, threads=2)
     x = networks.inputs(1, 2, 61, 61)
     expected = networks.run(ready, x).tobytes()
     with ThreadPoolExecutor(8) as callers:
@@ -240,7 +240,7 @@ def test_the_interpreter_is_free_while_a_kernel_runs() -> None:
     """Another Python thread makes progress during one long call."""
     n = 1 if is_sanitized() or EMULATED else 8
     layer = _kernels.Conv(
-        _kernels.table_named("scalar"),
+        _kernels.kernels_named("scalar").f32,
         _kernels.Tensor((64, 64, 3, 3)),
         _kernels.Tensor((64, 1, 1, 1)),
     )

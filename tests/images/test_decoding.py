@@ -48,7 +48,7 @@ def assert_like(pixels: Pixels, image: Image.Image) -> None:
     np.testing.assert_array_equal(array_of(pixels), np.asarray(image.convert("RGB")))
 
 
-# --- Sources ----------------------------------------------------------------------------------
+# --- What is decoded --------------------------------------------------------------------------
 
 
 def test_every_kind_of_source(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main
 from sqznet.images.decoding import decode
 from sqznet.images.preprocessing import Preprocessing, geometry
 
@@ -145,5 +145,5 @@ def test_classify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fast[0].label == exact[0].label == "espresso"
     assert fast != exact
     assert sqznet.load().classify([path, path], top=2, fast_decode=True) == [fast[:2]] * 2
-    assert cli.main(["classify", "--fast-decode", "--top", "1", str(path)]) == 0
+    assert main(["classify", "--fast-decode", "--top", "1", str(path)]) == 0
     assert f"{100 * fast[0].score:.2f} %" in capsys.readouterr().out

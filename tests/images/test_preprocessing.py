@@ -21,7 +21,9 @@ from sqznet.errors import SqznetError
 from sqznet.images.decoding import Pixels, decode
 from sqznet.images.preprocessing import PRESETS, Preprocessing, geometry, preset_name, resolve
 
-RUNNABLE = [name for name, _, runnable, _ in _kernels.isa_entries() if runnable]
+RUNNABLE = [
+    name for name, families, runs, _ in _kernels.instruction_sets() if "pixels" in families and runs
+]
 
 Array = npt.NDArray[Any]
 
@@ -45,7 +47,7 @@ def feed(pixels: Pixels, pre: Preprocessing, isa: str) -> Array:
         pre.mean,
         pre.std,
         pre.channel_order == "bgr",
-        _kernels.table_named(isa).capsule(),
+        _kernels.kernels_named(isa).pixels.capsule(),
     )
     assert (out[:, :, width] == -12345).all(), "wrote outside its rows"
     return out[0, :, :width]
@@ -315,7 +317,7 @@ def test_inconsistent_values_are_refused(changes: dict[str, Any]) -> None:
         "pixels": noise(8, 8), "height": 8, "width": 8, "channels": 3,
         "resized_h": 8, "resized_w": 8, "top": 0, "left": 0,
         "out": np.zeros((1, 4, 4, 3), np.float32), "mean": (0, 0, 0), "std": (1, 1, 1),
-        "reverse": False, "table_capsule": _kernels.best_table().capsule(),
+        "reverse": False, "capsule": _kernels.best_kernels().pixels.capsule(),
     }  # fmt: skip
     _pixels.resize_normalize(**arguments)
     with pytest.raises((ValueError, BufferError)):

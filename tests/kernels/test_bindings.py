@@ -13,7 +13,7 @@ from sqznet import _kernels
 from sqznet._kernels import Tensor
 
 POOL = _kernels.ThreadPool(1)
-TABLE = _kernels.best_table()
+TABLE = _kernels.best_kernels().f32
 REFUSALS = (ValueError, TypeError)
 SCRATCH = Tensor((1, 1, 1, 16384), "uint8")  # plenty
 
@@ -275,28 +275,53 @@ def test_overlapping_the_checks_nothing_was_written() -> None:
     assert (np.asarray(y) == 7.0).all()
 
 
+FAMILIES = ("f32", "pixels")
+
+
 def test_instruction_sets() -> None:
     """The chooser takes the first runnable set of its list, and any may be forced by its name."""
-    entries = _kernels.isa_entries()
-    runnable = [name for name, compiled, runs, _ in entries if compiled and runs]
+    sets = _kernels.instruction_sets()
+    runnable = [name for name, families, runs, _ in sets if families and runs]
     assert "scalar" in runnable
-    assert _kernels.best_table().isa == runnable[0]
-    for name, compiled, runs, needs in entries:
+    assert _kernels.best_kernels().isa == runnable[0]
+    for name, families, runs, needs in sets:
         assert needs
-        if compiled and runs:
-            assert _kernels.table_named(name).isa == name
+        if families and runs:
+            assert _kernels.kernels_named(name).isa == name
         else:
             with pytest.raises(_kernels.UnsupportedIsaError, match=name):
-                _kernels.table_named(name)
+                _kernels.kernels_named(name)
     with pytest.raises(
         _kernels.UnsupportedIsaError, match=r"unknown instruction set 'mmx'.*scalar"
     ):
-        _kernels.table_named("mmx")
+        _kernels.kernels_named("mmx")
 
 
-def test_tables_state_their_tiles() -> None:
-    for name, compiled, runs, _ in _kernels.isa_entries():
-        if compiled and runs:
-            table = _kernels.table_named(name)
-            assert table.conv_nr % table.lanes == 0
-            assert min(table.lanes, table.conv_mr, table.conv_nr) >= 1
+def test_each_family_takes_the_best_set_that_is_not_above_the_one_asked_for() -> None:
+    sets = _kernels.instruction_sets()
+    assert sets[-1][1] == list(FAMILIES)  # the last set, which runs anywhere, has them all
+    for first, (name, own, runs, _) in enumerate(sets):
+        if not (own and runs):
+            continue
+        chosen = _kernels.kernels_named(name)
+        for family in FAMILIES:
+            from_here_on = [
+                s for s, families, runs, _ in sets[first:] if family in families and runs
+            ]
+            assert getattr(chosen, family).isa == from_here_on[0]
+
+
+def test_families_need_not_have_the_same_sets() -> None:
+    """AVX-512 has no pixel kernels of its own: they are AVX2's."""
+    sets = {name: (families, runs) for name, families, runs, _ in _kernels.instruction_sets()}
+    families, runs = sets["avx512"]
+    if not (families and runs):
+        pytest.skip("AVX-512 is not compiled in or does not run here")
+    assert families == ["f32"]
+    chosen = _kernels.kernels_named("avx512")
+    assert (chosen.isa, chosen.f32.isa, chosen.pixels.isa) == ("avx512", "avx512", "avx2")
+
+
+def test_tables_state_their_tiles(table: _kernels.Float32Kernels) -> None:
+    assert table.conv_nr % table.lanes == 0
+    assert min(table.lanes, table.conv_mr, table.conv_nr) >= 1

@@ -28,7 +28,7 @@ def allowed(x: Array, weight: Array, bias: Array, padding: int) -> Array:
 
 
 def check_classifier(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     x: Array,
     weight: Array,
     bias: Array,
@@ -50,7 +50,7 @@ def check_classifier(
 
 @given(data=st.data())
 @cases.examples(150)
-def test_classifier(table: _kernels.KernelTable, data: st.DataObject) -> None:
+def test_classifier(table: _kernels.Float32Kernels, data: st.DataObject) -> None:
     seed = data.draw(cases.seeds)
     cin, classes = data.draw(cases.channels), data.draw(cases.channels)
     shape = (data.draw(cases.batches), cin, data.draw(cases.sides), data.draw(cases.sides))
@@ -68,14 +68,14 @@ def test_classifier(table: _kernels.KernelTable, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("kind", cases.KINDS)
 @pytest.mark.parametrize("classes", [1, 7, 1000, 1001])
-def test_any_number_of_classes(table: _kernels.KernelTable, classes: int, kind: str) -> None:
+def test_any_number_of_classes(table: _kernels.Float32Kernels, classes: int, kind: str) -> None:
     x = cases.values(1, (2, 64, 5, 4), kind)
     weight, bias = cases.values(2, (classes, 64, 1, 1)), cases.values(3, (classes,))
     check_classifier(table, x, weight, bias, threads=2)
 
 
 @pytest.mark.parametrize("busy", range(9))
-def test_pixels_of_very_different_density(table: _kernels.KernelTable, busy: int) -> None:
+def test_pixels_of_very_different_density(table: _kernels.Float32Kernels, busy: int) -> None:
     """One full pixel among empty ones, and one value in all, at every place of a 3 x 3 map."""
     weight, bias = cases.values(2, (21, 37, 1, 1)), cases.values(3, (21,))
     x = np.zeros((1, 37, 9), np.float32)
@@ -85,7 +85,7 @@ def test_pixels_of_very_different_density(table: _kernels.KernelTable, busy: int
     check_classifier(table, x.reshape(1, 37, 3, 3), weight, bias, padding=1)
 
 
-def test_padding_averages_in_a_border_of_biases(table: _kernels.KernelTable) -> None:
+def test_padding_averages_in_a_border_of_biases(table: _kernels.Float32Kernels) -> None:
     """Caffe's 1.0 has it: (9 relu(0 + b) + 16 relu(b)) / 25 over a map of zeros."""
     x, weight = np.zeros((1, 4, 3, 3), np.float32), cases.values(1, (2, 4, 1, 1))
     bias = np.array([0.75, -0.75], np.float32)
@@ -95,7 +95,7 @@ def test_padding_averages_in_a_border_of_biases(table: _kernels.KernelTable) -> 
     np.testing.assert_array_equal(target.nchw.ravel(), [0.75, 0.0])
 
 
-def test_the_same_bits_for_any_number_of_threads(table: _kernels.KernelTable) -> None:
+def test_the_same_bits_for_any_number_of_threads(table: _kernels.Float32Kernels) -> None:
     x = cases.values(1, (3, 33, 7, 5), cases.RELU)
     layer = _kernels.Classifier(
         table,

@@ -26,7 +26,7 @@ def allowed(x: Array, weight: Array, bias: Array, stride: int) -> Array:
 
 
 def check_conv(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     x: Array,
     weight: Array,
     bias: Array,
@@ -65,7 +65,7 @@ def check_conv(
 )
 @cases.examples(120)
 def test_conv_1x1(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     batch: int,
     cin: int,
     cout: int,
@@ -94,7 +94,7 @@ def test_conv_1x1(
 @pytest.mark.parametrize("kernel", [3, 7])
 @given(data=st.data())
 @cases.examples(80)
-def test_stem(table: _kernels.KernelTable, kernel: int, data: st.DataObject) -> None:
+def test_stem(table: _kernels.Float32Kernels, kernel: int, data: st.DataObject) -> None:
     """3x3 and 7x7 with stride 2 from three channels, from the smallest legal size up."""
     side = st.integers(kernel, kernel + 16)
     seed = data.draw(cases.seeds)
@@ -115,7 +115,7 @@ def test_stem(table: _kernels.KernelTable, kernel: int, data: st.DataObject) -> 
 
 @given(data=st.data())
 @cases.examples(120)
-def test_any_kernel_and_stride(table: _kernels.KernelTable, data: st.DataObject) -> None:
+def test_any_kernel_and_stride(table: _kernels.Float32Kernels, data: st.DataObject) -> None:
     """Also what no SqueezeNet has: oblong kernels, strides of 1 to 3."""
     kh, kw = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
     cin = data.draw(cases.channels if kh * kw <= 9 else st.integers(1, 24))
@@ -137,7 +137,7 @@ def test_any_kernel_and_stride(table: _kernels.KernelTable, data: st.DataObject)
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
-def test_every_tap_reaches_its_output(table: _kernels.KernelTable, kernel: int) -> None:
+def test_every_tap_reaches_its_output(table: _kernels.Float32Kernels, kernel: int) -> None:
     """One input channel and one tap at a time, with an answer that is exact."""
     cin, cout = 5, 19
     weight = np.arange(cout * cin * kernel * kernel, dtype=np.float32) + 1
@@ -153,7 +153,7 @@ def test_every_tap_reaches_its_output(table: _kernels.KernelTable, kernel: int) 
         np.testing.assert_array_equal(target.nchw[0, :, 0, 0], weight[(slice(None), *tap)])
 
 
-def test_deeper_than_any_squeezenet(table: _kernels.KernelTable) -> None:
+def test_deeper_than_any_squeezenet(table: _kernels.Float32Kernels) -> None:
     """2080 products a sum, of small integers, so that the answer is exact."""
     rng = np.random.default_rng(1)
     x = rng.integers(-2, 3, (1, 520, 3, 4)).astype(np.float32)
@@ -166,7 +166,9 @@ def test_deeper_than_any_squeezenet(table: _kernels.KernelTable) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_same_bits_for_any_number_of_threads(table: _kernels.KernelTable, threads: int) -> None:
+def test_the_same_bits_for_any_number_of_threads(
+    table: _kernels.Float32Kernels, threads: int
+) -> None:
     x = cases.values(1, (2, 33, 11, 9), cases.RELU)
     weight, bias = cases.values(2, (41, 33, 3, 3)), cases.values(3, (41,))
     layer = _kernels.Conv(table, cases.weights(weight), cases.weights(bias))
@@ -178,7 +180,7 @@ def test_the_same_bits_for_any_number_of_threads(table: _kernels.KernelTable, th
     assert len(set(results)) == 1
 
 
-def test_packed_weights_outlive_their_source(table: _kernels.KernelTable) -> None:
+def test_packed_weights_outlive_their_source(table: _kernels.Float32Kernels) -> None:
     weight, bias = cases.values(2, (9, 4, 1, 1)), cases.values(3, (9,))
     kept = weight.copy()
     layer = _kernels.Conv(

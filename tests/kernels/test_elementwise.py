@@ -20,7 +20,7 @@ Array = Any
 
 @given(data=st.data())
 @cases.examples(120)
-def test_add(table: _kernels.KernelTable, data: st.DataObject) -> None:
+def test_add(table: _kernels.Float32Kernels, data: st.DataObject) -> None:
     shape = (
         data.draw(cases.batches),
         data.draw(cases.channels),
@@ -40,7 +40,7 @@ def test_add(table: _kernels.KernelTable, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 8, 13, 16])
-def test_add_in_place(table: _kernels.KernelTable, channels: int) -> None:
+def test_add_in_place(table: _kernels.Float32Kernels, channels: int) -> None:
     """As the executor does: the fire's output takes the bypass."""
     arrays = [cases.values(i, (2, channels, 3, 5)) for i in range(2)]
     a, b = (cases.filled(array, border=1) for array in arrays)
@@ -56,7 +56,7 @@ def softmax_budget(columns: int, expected: Array) -> Array:
     return (columns + 87 + 8) * cases.UNIT_ROUNDOFF * expected + 2.0**-125
 
 
-def run_softmax(table: _kernels.KernelTable, x: Array, at_end: bool, in_place: bool) -> Array:
+def run_softmax(table: _kernels.Float32Kernels, x: Array, at_end: bool, in_place: bool) -> Array:
     rows, columns = x.shape
     source = cases.filled(x[:, :, None, None], at_end=at_end)
     target = source if in_place else Map((rows, columns, 1, 1), at_end=at_end)
@@ -68,7 +68,7 @@ def run_softmax(table: _kernels.KernelTable, x: Array, at_end: bool, in_place: b
 
 
 def check_softmax(
-    table: _kernels.KernelTable, x: Array, at_end: bool = True, in_place: bool = False
+    table: _kernels.Float32Kernels, x: Array, at_end: bool = True, in_place: bool = False
 ) -> None:
     found = run_softmax(table, x, at_end, in_place)
     expected = reference.softmax(x)
@@ -88,7 +88,7 @@ def check_softmax(
 )
 @cases.examples(150)
 def test_softmax(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     rows: int,
     columns: int,
     spread: float,
@@ -102,19 +102,21 @@ def test_softmax(
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -1e30, 3.4e38, -3.4e38, 1e-45])
 @pytest.mark.parametrize("columns", [1, 2, 9, 1000])
-def test_softmax_of_equal_values(table: _kernels.KernelTable, value: float, columns: int) -> None:
+def test_softmax_of_equal_values(
+    table: _kernels.Float32Kernels, value: float, columns: int
+) -> None:
     x = np.full((2, columns), value, np.float32)
     check_softmax(table, x)
     assert len(np.unique(run_softmax(table, x, at_end=False, in_place=False))) == 1
 
 
-def test_softmax_spans_the_whole_range_of_float32(table: _kernels.KernelTable) -> None:
+def test_softmax_spans_the_whole_range_of_float32(table: _kernels.Float32Kernels) -> None:
     check_softmax(table, np.array([[-3.4e38, 3.4e38, 0.0]], np.float32))
     steps = np.arange(0, -200, -0.25, dtype=np.float32)
     check_softmax(table, steps[None])
     check_softmax(table, steps[None, ::-1].copy())
 
 
-def test_softmax_keeps_the_order_of_its_input(table: _kernels.KernelTable) -> None:
+def test_softmax_keeps_the_order_of_its_input(table: _kernels.Float32Kernels) -> None:
     x = np.sort(cases.values(1, (1, 1000)) * np.float32(10), axis=1)
     assert (np.diff(run_softmax(table, x, at_end=True, in_place=True)[0]) >= 0).all()

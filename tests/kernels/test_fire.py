@@ -49,7 +49,7 @@ def allowed(x: Array, fire: list[Pair], tile: int) -> Array:
 
 
 def check_fire(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     x: Array,
     fire: list[Pair],
     *,
@@ -77,7 +77,7 @@ tiles = st.integers(2, 7)
 
 @given(data=st.data())
 @cases.examples(150)
-def test_fire(table: _kernels.KernelTable, data: st.DataObject) -> None:
+def test_fire(table: _kernels.Float32Kernels, data: st.DataObject) -> None:
     cin, squeeze, e1, e3 = data.draw(st.tuples(*[cases.channels] * 4))
     beyond = data.draw(st.tuples(st.integers(0, 1), st.integers(0, 1)))
     height = data.draw(cases.sides) + sum(beyond)
@@ -104,14 +104,16 @@ def test_fire(table: _kernels.KernelTable, data: st.DataObject) -> None:
     ids=str,
 )
 def test_fires_of_the_real_networks(
-    table: _kernels.KernelTable, sizes: tuple[int, ...], side: int, kind: str
+    table: _kernels.Float32Kernels, sizes: tuple[int, ...], side: int, kind: str
 ) -> None:
     x = cases.values(5, (1, sizes[0], side, side), kind)
     check_fire(table, x, pairs(6, *sizes, cases.DENSE), threads=2)
 
 
 @pytest.mark.parametrize("tile", range(2, 8))
-def test_every_tap_of_expand3x3_reaches_its_output(table: _kernels.KernelTable, tile: int) -> None:
+def test_every_tap_of_expand3x3_reaches_its_output(
+    table: _kernels.Float32Kernels, tile: int
+) -> None:
     """One bright pixel at a time: the output around it is the kernel, turned about."""
     weight = np.arange(1, 10, dtype=np.float32).reshape(1, 1, 3, 3)
     one, zero = np.ones((1, 1, 1, 1), np.float32), np.zeros(1, np.float32)
@@ -129,7 +131,7 @@ def test_every_tap_of_expand3x3_reaches_its_output(table: _kernels.KernelTable, 
 
 
 def test_the_padding_is_zero_however_often_the_memory_was_used(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
 ) -> None:
     """The scratch memory is made ready by the layer, not by whoever allocated it."""
     x = cases.values(1, (2, 4, 5, 5))
@@ -147,7 +149,7 @@ def test_the_padding_is_zero_however_often_the_memory_was_used(
 
 @pytest.mark.parametrize("kind", [cases.DENSE, cases.SPARSE])
 def test_the_same_bits_in_any_batch_and_on_any_threads(
-    table: _kernels.KernelTable, kind: str
+    table: _kernels.Float32Kernels, kind: str
 ) -> None:
     x = cases.values(1, (3, 40, 7, 9), kind)
     packed = [cases.weights(a) for pair in pairs(2, 40, 9, 17, 23, cases.DENSE) for a in pair]

@@ -19,7 +19,7 @@ Array = Any
 
 
 def check_padded_conv(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     x: Array,
     weight: Array,
     bias: Array,
@@ -52,7 +52,7 @@ def check_padded_conv(
 
 @given(data=st.data())
 @cases.examples(150)
-def test_padded_conv(table: _kernels.KernelTable, data: st.DataObject) -> None:
+def test_padded_conv(table: _kernels.Float32Kernels, data: st.DataObject) -> None:
     cin, cout = data.draw(cases.channels), data.draw(cases.channels)
     beyond = data.draw(st.tuples(st.integers(0, 1), st.integers(0, 1)))
     height = data.draw(cases.sides) + sum(beyond)
@@ -75,7 +75,7 @@ def test_padded_conv(table: _kernels.KernelTable, data: st.DataObject) -> None:
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize(("channels", "side"), [(64, 27), (256, 14), (512, 13)])
 def test_the_sizes_of_a_detector(
-    table: _kernels.KernelTable, channels: int, side: int, relu: bool
+    table: _kernels.Float32Kernels, channels: int, side: int, relu: bool
 ) -> None:
     x = cases.values(1, (1, channels, side, side), cases.RELU)
     weight, bias = cases.values(2, (72, channels, 3, 3)), cases.values(3, (72,))
@@ -83,7 +83,7 @@ def test_the_sizes_of_a_detector(
 
 
 @pytest.mark.parametrize("tile", range(2, 8))
-def test_every_tap_reaches_its_output(table: _kernels.KernelTable, tile: int) -> None:
+def test_every_tap_reaches_its_output(table: _kernels.Float32Kernels, tile: int) -> None:
     """One bright pixel at a time: the output around it is the kernel, turned about."""
     weight = np.arange(-4, 5, dtype=np.float32).reshape(1, 1, 3, 3)
     packed = cases.weights(weight), cases.weights(np.zeros(1, np.float32))
@@ -100,7 +100,7 @@ def test_every_tap_reaches_its_output(table: _kernels.KernelTable, tile: int) ->
 
 @pytest.mark.parametrize("relu", [False, True])
 def test_the_padding_is_zero_however_often_the_memory_was_used(
-    table: _kernels.KernelTable, relu: bool
+    table: _kernels.Float32Kernels, relu: bool
 ) -> None:
     """The scratch memory is made ready by the layer, not by whoever allocated it."""
     x = cases.values(1, (2, 4, 5, 5))
@@ -116,7 +116,7 @@ def test_the_padding_is_zero_however_often_the_memory_was_used(
     assert len(results) == 1
 
 
-def test_what_is_not_a_number_stays_so_without_a_relu(table: _kernels.KernelTable) -> None:
+def test_what_is_not_a_number_stays_so_without_a_relu(table: _kernels.Float32Kernels) -> None:
     x = np.full((1, 8, 4, 4), np.nan, np.float32)
     packed = cases.weights(cases.values(2, (8, 8, 3, 3))), cases.weights(cases.values(3, (8,)))
     target = Map((1, 8, 4, 4))
@@ -126,7 +126,7 @@ def test_what_is_not_a_number_stays_so_without_a_relu(table: _kernels.KernelTabl
 
 @pytest.mark.parametrize("kind", [cases.DENSE, cases.SPARSE])
 def test_the_same_bits_in_any_batch_and_on_any_threads(
-    table: _kernels.KernelTable, kind: str
+    table: _kernels.Float32Kernels, kind: str
 ) -> None:
     x = cases.values(1, (3, 40, 7, 9), kind)
     packed = cases.weights(cases.values(2, (23, 40, 3, 3))), cases.weights(cases.values(3, (23,)))
@@ -141,7 +141,7 @@ def test_the_same_bits_in_any_batch_and_on_any_threads(
     assert {run(threads, x) for threads in cases.POOLS} == {alone}
 
 
-def test_bands_are_the_rows_of_the_whole_map(table: _kernels.KernelTable) -> None:
+def test_bands_are_the_rows_of_the_whole_map(table: _kernels.Float32Kernels) -> None:
     """With a band height of whole tiles, bit by bit."""
     x = cases.values(1, (1, 17, 2 * 5, 9))
     packed = cases.weights(cases.values(2, (23, 17, 3, 3))), cases.weights(cases.values(3, (23,)))

@@ -20,7 +20,7 @@ both_modes = pytest.mark.parametrize("ceil_mode", [True, False], ids=["ceil", "f
 @both_modes
 @given(data=st.data())
 @cases.examples(120)
-def test_max_pool(table: _kernels.KernelTable, ceil_mode: bool, data: st.DataObject) -> None:
+def test_max_pool(table: _kernels.Float32Kernels, ceil_mode: bool, data: st.DataObject) -> None:
     side = st.integers(2 if ceil_mode else 3, 16)
     shape = (
         data.draw(cases.batches),
@@ -42,7 +42,7 @@ def test_max_pool(table: _kernels.KernelTable, ceil_mode: bool, data: st.DataObj
 
 @both_modes
 def test_the_maximum_may_lie_anywhere_in_the_window(
-    table: _kernels.KernelTable, ceil_mode: bool
+    table: _kernels.Float32Kernels, ceil_mode: bool
 ) -> None:
     for place in np.ndindex(3, 3):
         x = np.full((1, 9, 3, 3), -2.0, np.float32)

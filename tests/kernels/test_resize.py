@@ -11,14 +11,16 @@ from sqznet import _kernels, _pixels
 
 from ..support.guarded import Guarded
 
-RUNNABLE = [name for name, _, runnable, _ in _kernels.isa_entries() if runnable]
+RUNNABLE = [
+    name for name, families, runs, _ in _kernels.instruction_sets() if "pixels" in families and runs
+]
 
 
 def resized(pixels: Any, size: tuple[int, int], out: Any, isa: str, reverse: bool = False) -> None:
     height, width, channels = pixels.shape
     _pixels.resize_normalize(
         pixels, height, width, channels, *size, 0, 0, out, (0, 0, 0), (1, 1, 1), reverse,
-        _kernels.table_named(isa).capsule(),
+        _kernels.kernels_named(isa).pixels.capsule(),
     )  # fmt: skip
 
 

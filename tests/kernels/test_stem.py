@@ -30,7 +30,7 @@ def allowed(x: Array, weight: Array, bias: Array, tile: int) -> Array:
 
 
 def check_stem(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     x: Array,
     weight: Array,
     bias: Array,
@@ -63,7 +63,7 @@ def check_stem(
 )
 @cases.examples(80)
 def test_stem(
-    table: _kernels.KernelTable,
+    table: _kernels.Float32Kernels,
     batch: int,
     cin: int,
     cout: int,
@@ -90,12 +90,12 @@ def test_stem(
 
 
 @pytest.mark.parametrize("side", [224, 113])
-def test_the_stem_of_the_real_network(table: _kernels.KernelTable, side: int) -> None:
+def test_the_stem_of_the_real_network(table: _kernels.Float32Kernels, side: int) -> None:
     x = 128 * cases.values(1, (1, 3, side, side))
     check_stem(table, x, cases.values(2, (96, 3, 7, 7)), cases.values(3, (96,)), threads=2)
 
 
-def test_every_tap_reaches_its_output(table: _kernels.KernelTable) -> None:
+def test_every_tap_reaches_its_output(table: _kernels.Float32Kernels) -> None:
     """One bright pixel at a time picks one weight out."""
     weight = np.arange(1, 50, dtype=np.float32).reshape(1, 1, 7, 7)
     layer = _kernels.Stem(table, cases.weights(weight), cases.weights(np.zeros(1, np.float32)))

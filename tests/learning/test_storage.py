@@ -15,7 +15,6 @@ from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.learning import storage
 from sqznet.learning.recognizer import Recognizer, learn
-from sqznet.weights import conversion
 
 from ..support import networks
 from ..support.learning_files import BACKBONE, examples, joined, small, split
@@ -216,7 +215,7 @@ def test_a_full_disk_leaves_the_old_file(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(conversion.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(WeightsError, match=r"patterns\.sqz: cannot be written: No space left"):
         taught.save(path)
     assert os.listdir(tmp_path) == ["patterns.sqz"]

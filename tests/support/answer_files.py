@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sqznet import cli
 from sqznet.cli.records import COLUMNS
+
+from .commands import exit_code
 
 #: `classify` with a network given.
 Classify = Callable[..., int]
@@ -31,10 +32,7 @@ def make_folder(tmp_path: Path) -> Path:
 
 
 def classify(*args: str | Path) -> int:
-    try:
-        return cli.main(["classify", *map(str, args)])
-    except SystemExit as stop:
-        return int(stop.code or 0)
+    return exit_code("classify", *args)
 
 
 def rows(path: Path) -> list[tuple[str, Any, Any, Any, Any]]:

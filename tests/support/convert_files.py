@@ -10,9 +10,9 @@ import numpy as np
 
 from sqznet import weights
 from sqznet.images.preprocessing import PRESETS
-from sqznet.weights import Checkpoint
 
 from . import networks
+from .checkpoints import assert_same_tensors
 
 LABELS = ("tabby", "naïve", "snow\nman \u2603", "", "\U0001f407", '"quoted"', "last")
 
@@ -58,16 +58,9 @@ def cast(path: Path, dtypes: Sequence[str]) -> Path:
     return path
 
 
-def contents(checkpoint: Checkpoint) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
-    return {
-        name: (tensor.dtype, tensor.shape, bytes(tensor.data))
-        for name, tensor in checkpoint.tensors.items()
-    }
-
-
 def assert_same(one: Path, other: Path) -> None:
     a, b = weights.read(one), weights.read(other)
-    assert contents(a) == contents(b)
+    assert_same_tensors(b, a)
     assert a.variant in (b.variant, None)
     assert (a.preprocessing, a.labels) == (b.preprocessing, b.labels)
     # An ONNX file ends in logits.

@@ -8,18 +8,27 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from pathlib import Path
 
 
-def run_script(code: str, *arguments: str, **environment: str) -> str:
+def with_weights(weights: Path | None, code: str) -> str:
+    """The script, to be run with this file, if any, as the bundled weights."""
+    if weights is None:
+        return code
+    return f"import sqznet.weights\nsqznet.weights.BUNDLED_PATH = {str(weights)!r}\n{code}"
+
+
+def run_script(code: str, *arguments: str, weights: Path | None = None, **environment: str) -> str:
     """The output of the script. Fails with its stderr if the script failed.
 
     It runs in an empty folder: started in the repository it would find the source folder instead
     of the package. SQZNET_ variables of the caller's are not passed on.
     """
+    script = with_weights(weights, textwrap.dedent(code))
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SQZNET_")}
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
-            [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *arguments],
+            [sys.executable, "-W", "error", "-c", script, *arguments],
             cwd=folder,
             env={**kept, **environment},
             capture_output=True,
@@ -38,8 +47,6 @@ def hear_ctrl_c() -> None:
 
 def is_sanitized() -> bool:
     """Whether the extension was built with AddressSanitizer, which delays freeing memory."""
-    from pathlib import Path
-
     from sqznet import _kernels
 
     return b"__asan_init" in Path(str(_kernels.__file__)).read_bytes()

@@ -75,7 +75,7 @@ def executor(
     threads: int = 1,
 ) -> Executor:
     pool = _kernels.ThreadPool(threads)
-    return Executor(net, raw(made), _kernels.table_named(isa), pool)
+    return Executor(net, raw(made), _kernels.kernels_named(isa), pool)
 
 
 def run(ready: Executor, x: Array) -> Array:

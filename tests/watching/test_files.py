@@ -17,6 +17,7 @@ from PIL import Image
 
 import sqznet
 from sqznet import Frame, Sighting, SqznetError
+from sqznet.images.finding import ENDINGS, expand
 from sqznet.watching import folder
 
 from ..support.http_server import wait_for
@@ -195,6 +196,18 @@ def test_images_come_in_the_order_of_their_times(
         path.rename(inside / path.name)
     wait_for(lambda: len(watcher.seen) == 3)
     assert watcher.names() == ["c.png", "a.png", "b.png"]
+
+
+def test_photos_of_every_suffix_are_seen(tmp_path: Path, started: Callable[..., Watcher]) -> None:
+    """The same ones as where a folder is classified; the content of a file gives its format."""
+    watcher = started(tmp_path)
+    names = {f"photo{ending}" for ending in ENDINGS} | {"CAPITAL.JPG"}
+    for name in names:
+        Image.fromarray(flat(7)).save(tmp_path / name, "PNG")
+    (tmp_path / "photo.txt").write_bytes((tmp_path / "photo.jpg").read_bytes())
+    wait_for(lambda: len(watcher.seen) >= len(names))
+    assert set(watcher.names()) == names == {os.path.basename(p) for p, _ in expand([tmp_path])}
+    assert watcher.notices == []
 
 
 def test_damaged_and_deleted_images_do_not_end_it(

@@ -141,7 +141,7 @@ def test_models_take_frames_as_images(model: sqznet.Model) -> None:
 
 @pytest.mark.parametrize("at_end", [True, False])
 def test_nothing_outside_the_planes_is_read(at_end: bool) -> None:
-    table = _kernels.table_named("scalar").capsule()
+    table = _kernels.kernels_named("scalar").pixels.capsule()
     for height, width, out_h, out_w in [(7, 9, 3, 4), (33, 6, 5, 5), (2, 2, 9, 9), (5, 64, 4, 8)]:
         parts = []
         for plane in planes(height, width):
@@ -209,7 +209,7 @@ def test_the_extension_checks_its_arguments() -> None:
     with pytest.raises(ValueError, match="not one of"):
         _pixels.resize_normalize(
             frame, 4, 5, 3, 2, 2, 0, 0, out, (0, 0, 0), (1, 1, 1), False,
-            _kernels.table_named("scalar").capsule(),
+            _kernels.kernels_named("scalar").pixels.capsule(),
         )  # fmt: skip
 
 

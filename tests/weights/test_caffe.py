@@ -21,6 +21,7 @@ from sqznet.weights.recognition import Layer
 
 from ..support import caffe_files, layer_lists, networks
 from ..support.caffe_files import field, float_array, message
+from ..support.checkpoints import assert_same_tensors
 from ..support.weights_refusal import assert_refused
 
 Array = Any
@@ -36,11 +37,8 @@ every_real_file = pytest.mark.parametrize(("name", "network"), REAL.items(), ids
 def test_the_real_files_hold_the_same_weights(shared: Path, name: str, network: str) -> None:
     found = weights.read(shared / "weights" / name)
     expected = weights.read(shared / "weights" / f"{network}.pth")
-    assert found.tensors.keys() == expected.tensors.keys()
-    for key, tensor in expected.tensors.items():
-        assert found.tensors[key].shape == tensor.shape
-        assert bytes(found.tensors[key].data) == bytes(tensor.data), key
-        assert isinstance(found.tensors[key].data.obj, MappedFile)
+    assert_same_tensors(found, expected)
+    assert all(isinstance(tensor.data.obj, MappedFile) for tensor in found.tensors.values())
     assert (found.format, found.variant, found.wiring) == ("caffe", network, Wiring())
     assert found.preprocessing == PRESETS["caffe"]
     assert "put its .prototxt beside it" in found.warnings[0]

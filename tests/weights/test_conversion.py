@@ -14,7 +14,8 @@ from sqznet import convert, weights
 from sqznet.images.preprocessing import PRESETS
 
 from ..support import networks
-from ..support.convert_files import LABELS, PADDED, assert_same, cast, contents, source_file
+from ..support.checkpoints import contents
+from ..support.convert_files import LABELS, PADDED, assert_same, cast, source_file
 from ..support.places import EXAMPLES
 
 ENDINGS = (".safetensors", ".npz", ".pth", ".onnx")

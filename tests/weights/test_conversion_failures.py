@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sqznet import cli, convert, weights
+from sqznet import convert, weights
+from sqznet.cli.main import main
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.images.preprocessing import PRESETS
 
@@ -161,7 +162,7 @@ def test_wiring_that_makes_no_sense(tmp_path: Path, wiring: object, match: str) 
 
 def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = source_file(tmp_path), tmp_path / "target.onnx"
-    assert cli.main(["convert", str(source), str(target)]) == 0
+    assert main(["convert", str(source), str(target)]) == 0
     out, err = capsys.readouterr()
     parameters = sum(array.size for array in networks.tensors().values())
     size = target.stat().st_size
@@ -182,7 +183,7 @@ def test_the_command_complains_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, target: str, code: int
 ) -> None:
     source_file(tmp_path)
-    assert cli.main(["convert", str(tmp_path / source), str(tmp_path / target)]) == code
+    assert main(["convert", str(tmp_path / source), str(tmp_path / target)]) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("sqznet: ")

@@ -15,6 +15,7 @@ from sqznet.network.variants import Wiring, network_for
 from sqznet.weights.mapped import MappedFile
 
 from ..support.caffe_files import float_array
+from ..support.checkpoints import assert_same_tensors
 from ..support.deep_compression_files import deep_file
 from ..support.weights_refusal import assert_refused
 
@@ -22,10 +23,7 @@ from ..support.weights_refusal import assert_refused
 def test_the_real_file_equals_the_decoded_weights(shared: Path) -> None:
     found = weights.read(shared / "weights" / "squeezenet1_0.deep-compression.net")
     expected = weights.read(shared / "weights" / "squeezenet1_0.pth")
-    assert found.tensors.keys() == expected.tensors.keys()
-    for name, tensor in expected.tensors.items():
-        assert found.tensors[name].shape == tensor.shape
-        assert bytes(found.tensors[name].data) == bytes(tensor.data), name
+    assert_same_tensors(found, expected)
     assert (found.format, found.variant) == ("deep-compression", "squeezenet1_0")
     assert found.wiring == Wiring(conv10_padding=1, softmax=True)
 

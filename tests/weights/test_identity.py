@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import sqznet
-from sqznet import cli, weights
+from sqznet import weights
+from sqznet.cli.main import main
 from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.weights import known
 from sqznet.weights.known import KNOWN, KnownFile
@@ -234,6 +235,6 @@ def test_the_documented_output_is_what_is_said_today(
     folder = shared / "weights"
     page = PAGE.read_text(encoding="utf-8")
     for path in sorted(folder.iterdir()):
-        assert cli.main(["identify", str(path)]) == 0
+        assert main(["identify", str(path)]) == 0
         said = capsys.readouterr().out.replace(f"{folder}/", "")
         assert f"$ sqznet identify {path.name}\n{said}```" in page, "run tools/identify_examples.py"

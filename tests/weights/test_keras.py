@@ -18,6 +18,7 @@ from sqznet.network.variants import Wiring
 
 from ..support import keras_files as files
 from ..support import networks
+from ..support.checkpoints import assert_same_tensors
 from ..support.keras_files import assert_holds, read_here, refused_here
 
 h5py: Any = pytest.importorskip("h5py", reason="h5py (the extra keras) reads these files")
@@ -35,10 +36,7 @@ FEW_PIXELS = PRESETS["squash-bgr"]._replace(size=(64, 64))
 def test_the_real_file_holds_the_same_weights(shared: Path) -> None:
     found = weights.read(shared / "weights" / "squeezenet1_1.keras.h5")
     expected = weights.read(shared / "weights" / "squeezenet1_1.pth")
-    assert found.tensors.keys() == expected.tensors.keys()
-    for name, tensor in expected.tensors.items():
-        assert found.tensors[name].shape == tensor.shape
-        assert bytes(found.tensors[name].data) == bytes(tensor.data), name
+    assert_same_tensors(found, expected)
     assert (found.format, found.variant, found.wiring) == ("keras", "squeezenet1_1", FLOOR)
     assert found.preprocessing == PRESETS["keras"]
     assert found.metadata == {"keras_version": "2.0.8", "backend": "tensorflow"}

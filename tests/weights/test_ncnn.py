@@ -19,6 +19,7 @@ from sqznet.weights.mapped import MappedFile
 
 from ..support import layer_lists, ncnn_files, networks
 from ..support.caffe_files import float_array
+from ..support.checkpoints import assert_same_tensors
 
 Array = Any
 NETWORKS = ("squeezenet1_0", "squeezenet1_1")
@@ -29,11 +30,8 @@ NETWORKS = ("squeezenet1_0", "squeezenet1_1")
 def test_the_real_files_hold_the_same_weights(shared: Path, network: str, suffix: str) -> None:
     found = weights.read(shared / "weights" / f"{network}{suffix}")
     expected = weights.read(shared / "weights" / f"{network}.pth")
-    assert found.tensors.keys() == expected.tensors.keys()
-    for name, tensor in expected.tensors.items():
-        assert found.tensors[name].shape == tensor.shape
-        assert bytes(found.tensors[name].data) == bytes(tensor.data), name
-        assert isinstance(found.tensors[name].data.obj, MappedFile)
+    assert_same_tensors(found, expected)
+    assert all(isinstance(tensor.data.obj, MappedFile) for tensor in found.tensors.values())
     assert (found.format, found.variant, found.wiring) == ("ncnn", network, Wiring())
     assert found.preprocessing == PRESETS["ncnn"]
     assert found.warnings == ()

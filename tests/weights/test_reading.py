@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import struct
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,10 +19,10 @@ from sqznet.images.preprocessing import PRESETS
 from sqznet.weights import Checkpoint, RawTensor
 
 from ..support import torch_files as files
-from ..support.places import ROOT
+from ..support.checkpoints import assert_same_tensors
+from ..support.tools import load_tool
 
 CODES = {"float16": "e", "float32": "f", "float64": "d"}
-TOOL = ROOT / "tools" / "make_bundled_weights.py"
 
 
 def values(tensor: RawTensor) -> list[float]:
@@ -35,14 +34,6 @@ def read_bytes(folder: Path, content: bytes) -> Checkpoint:
     path = folder / "weights.bin"  # the content decides, not the name
     path.write_bytes(content)
     return weights.read(path)
-
-
-def assert_same_tensors(found: Checkpoint, expected: Checkpoint) -> None:
-    assert found.tensors.keys() == expected.tensors.keys()
-    for name, tensor in expected.tensors.items():
-        assert found.tensors[name].dtype == tensor.dtype
-        assert found.tensors[name].shape == tensor.shape
-        assert found.tensors[name].data == tensor.data
 
 
 def assert_small(checkpoint: Checkpoint) -> None:
@@ -306,14 +297,7 @@ def test_safetensors_metadata(tmp_path: Path) -> None:
 
 # The script that makes the bundled file
 
-
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_bundled_weights", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+tool = partial(load_tool, "make_bundled_weights")
 
 
 def test_serialization_has_one_spelling(tmp_path: Path) -> None:

@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqznet.errors import SqznetError, WeightsError
+from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.weights import recognition
 from sqznet.weights.caffe.prototxt import Message
-from sqznet.weights.checkpoint import shown
 from sqznet.weights.recognition import Layer
 
 _INPUT_TYPES = ("Data", "ImageData", "MemoryData", "HDF5Data", "DummyData", "WindowData", "Input")

@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import shown
+from sqznet.errors import WeightsError, shown
 
 #: Each field's values by its name, in the file's order: int, float, bool, str (of a string or of
 #: an enumeration) or a message.

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.network.variants import TOPOLOGIES, Wiring
 from sqznet.weights import recognition
 from sqznet.weights.caffe import layers as caffe_layers
 from sqznet.weights.caffe import message as caffe_message
 from sqznet.weights.caffe import prototxt
 from sqznet.weights.caffe.prototxt import Message
-from sqznet.weights.checkpoint import Checkpoint, RawTensor, element_count, shown
+from sqznet.weights.checkpoint import Checkpoint, RawTensor, element_count
 from sqznet.weights.mapped import WeightsFile
-from sqznet.weights.naming import torchvision_name
+from sqznet.weights.naming import torchvision_name, variant_of
 from sqznet.weights.protobuf import float_bytes
 from sqznet.weights.recognition import Layer, Recognised
 
@@ -126,8 +126,7 @@ def _by_names(blobs: Blobs) -> Recognised:
         names[own] = name
     if "classifier.1" not in names.values():
         raise WeightsError("it has no layer conv10")
-    is_complex = any(name.endswith(".bypass") for name in names.values())
-    return Recognised(names, base + ("_complex_bypass" if is_complex else ""), Wiring())
+    return Recognised(names, variant_of(base, names.values()), Wiring())
 
 
 def _check_agreement(layer: Layer, blobs: Blobs) -> None:

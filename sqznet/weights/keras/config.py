@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import MAX_SIDE, PRESETS
 from sqznet.network.variants import TOPOLOGIES, Wiring
-from sqznet.weights.checkpoint import shown
 from sqznet.weights.metadata import parse_json
 
 _NESTED = ("Functional", "Model", "Sequential")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TypeGuard
 
-from sqznet.errors import WeightsError, printable
+from sqznet.errors import WeightsError, printable, reason_of
 from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.metadata import parse_json
@@ -51,7 +51,7 @@ def parse_answer(answer: bytes) -> Content:
     if not isinstance(header, dict):
         raise WeightsError("damaged: its content could not be listed")
     if isinstance(error := header.get("error"), str):
-        raise WeightsError(printable(error)[:300])
+        raise WeightsError(printable(error, 300))
     attributes, tensors = header.get("attributes"), header.get("tensors")
     if not _is_attributes(attributes) or not isinstance(tensors, list):
         raise WeightsError("damaged: its content could not be listed")
@@ -116,8 +116,7 @@ def _run_child(path: str, size: int) -> bytes:
         )
     except OSError as error:
         raise WeightsError(
-            f"is an HDF5 file, and no process to read it could be started: "
-            f"{error.strerror or error}"
+            f"is an HDF5 file, and no process to read it could be started: {reason_of(error)}"
         ) from None
     with process:
         timer = threading.Timer(_SECONDS, process.kill)

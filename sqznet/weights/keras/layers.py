@@ -15,9 +15,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.network.variants import SIMPLE_BYPASS, TOPOLOGIES
-from sqznet.weights.checkpoint import RawTensor, shown
+from sqznet.weights.checkpoint import RawTensor
 from sqznet.weights.keras.content import Content
 from sqznet.weights.naming import torchvision_name
 

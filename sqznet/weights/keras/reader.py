@@ -13,6 +13,7 @@ from sqznet.weights.keras import content as keras_content
 from sqznet.weights.keras import layers as keras_layers
 from sqznet.weights.keras.content import Content
 from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.naming import variant_of
 
 _DEFAULT = "the default for keras files"
 _CONFIG = "the file's model_config"
@@ -41,8 +42,7 @@ def interpret(name: str, content: Content) -> Checkpoint:
     convolutions = keras_layers.convolutions(content)
     base = keras_layers.base(convolutions)
     named = keras_layers.named(convolutions, base)
-    is_complex = any(name.endswith(".bypass") for name in named)
-    variant = f"{base}_complex_bypass" if is_complex else base
+    variant = variant_of(base, named)
     wiring, preprocessing = Wiring(ceil_mode=False, softmax=True), PRESETS["keras"]
     reasons = {
         **dict.fromkeys((*_WIRED, "preprocessing"), _DEFAULT),

@@ -13,10 +13,10 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import MAX_SIDE, PRESETS
 from sqznet.weights import recognition
-from sqznet.weights.checkpoint import Checkpoint, RawTensor, shown
+from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.ncnn.weights import NcnnWeights
 from sqznet.weights.recognition import Layer

@@ -9,8 +9,8 @@ weight times the scale) and of its input and output, all in float32 without a ma
 
 from __future__ import annotations
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import RawTensor, shown
+from sqznet.errors import WeightsError, shown
+from sqznet.weights.checkpoint import RawTensor
 from sqznet.weights.recognition import Layer
 
 _FLOAT32 = (0, 0x0002C056)  # the second: not to be quantised when it is loaded

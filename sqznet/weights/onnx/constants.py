@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import Quantization, RawTensor, element_count, shown
+from sqznet.errors import WeightsError, shown
+from sqznet.weights.checkpoint import Quantization, RawTensor, element_count
 from sqznet.weights.onnx.graph import Graph, Node
 from sqznet.weights.onnx.tensors import OnnxTensor, TensorData, integer_bounds
 
@@ -64,12 +64,12 @@ class Constants:
             return self.dequantized(found, name)
         return self._data.raw(_required(found, name, node))
 
-    def dequantized(self, source: Quantized, *key: str) -> RawTensor:
+    def dequantized(self, found: Quantized, *key: str) -> RawTensor:
         """The floats that it stands for; `key` names it and its scales."""
         self.any_quantized = True
         if key not in self._converted:
             self._converted[key] = self._data.dequantized(
-                source.tensor, source.scales, source.zero_point, source.axis, source.bounds
+                found.tensor, found.scales, found.zero_point, found.axis, found.bounds
             )
         return self._converted[key]
 

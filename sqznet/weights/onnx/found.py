@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqznet.errors import WeightsError
-from sqznet.network.variants import SIMPLE_BYPASS, TOPOLOGIES
-from sqznet.weights.checkpoint import Quantization, RawTensor, shown
+from sqznet.errors import WeightsError, shown
+from sqznet.network.variants import TOPOLOGIES
+from sqznet.weights.checkpoint import Quantization, RawTensor
 from sqznet.weights.onnx.constants import Constants, Quantized
 from sqznet.weights.onnx.graph import Node
+from sqznet.weights.recognition import bypass_suffix
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class FoundConv:
     """A convolution: where its data comes from, its weight (OIHW) and what surrounds it."""
 
     node: Node
-    source: Producer
+    producer: Producer
     shape: tuple[int, int, int, int]
     relu: bool
 
@@ -58,8 +59,8 @@ class FoundFire:
     add: Node | None = None
 
     @property
-    def source(self) -> Producer:
-        return self.squeeze.source
+    def producer(self) -> Producer:
+        return self.squeeze.producer
 
 
 @dataclass(frozen=True)
@@ -167,18 +168,12 @@ def _parameters(conv: FoundConv, constants: Constants) -> tuple[RawTensor, RawTe
 
 
 def _bypass_suffix(fires: list[FoundFire]) -> str:
-    simple = tuple(i for i, fire in enumerate(fires) if fire.bypass == "simple")
-    complex_ = tuple(i for i, fire in enumerate(fires) if isinstance(fire.bypass, FoundConv))
-    others = tuple(i for i in range(len(fires)) if i not in SIMPLE_BYPASS)
-    known = {
-        ((), ()): "",
-        (SIMPLE_BYPASS, ()): "_simple_bypass",
-        (SIMPLE_BYPASS, others): "_complex_bypass",
-    }
-    if (simple, complex_) not in known:
-        around = ", ".join(f"fire{i + 2}" for i in sorted(simple + complex_))
+    kinds = ["complex" if isinstance(fire.bypass, FoundConv) else fire.bypass for fire in fires]
+    suffix = bypass_suffix(kinds)
+    if suffix is None:
+        around = ", ".join(f"fire{i}" for i, kind in enumerate(kinds, 2) if kind)
         raise WeightsError(
             f"it has bypasses around {around}, expected them around fire3, 5, 7 and 9, "
             "and convolutions around the others or none"
         )
-    return known[simple, complex_]
+    return suffix

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import MAX_DIMENSIONS, shown
+from sqznet.errors import MAX_SHOWN, WeightsError, printable, shown
+from sqznet.weights.checkpoint import MAX_DIMENSIONS
 from sqznet.weights.onnx.tensors import OnnxTensor, parse_entry, parse_tensor
 from sqznet.weights.protobuf import MessageReader, content, packed_varints, signed, text
 
@@ -50,7 +50,7 @@ class Node:
 
     def __str__(self) -> str:
         label = self.name or (self.outputs[0] if self.outputs else "")
-        return f"the {shown(self.op)[1:-1]} node {shown(label)}"
+        return f"the {printable(self.op, MAX_SHOWN)} node {shown(label)}"
 
     def input(self, index: int) -> str:
         """The name of an input, "" if it is left out."""

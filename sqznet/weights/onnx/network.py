@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import Quantization, shown
+from sqznet.errors import WeightsError, shown
+from sqznet.weights.checkpoint import Quantization
 from sqznet.weights.onnx.constants import Constants
 from sqznet.weights.onnx.found import FoundConv, FoundFire, FoundNetwork, Producer
 from sqznet.weights.onnx.graph import Graph, Node
@@ -68,7 +68,7 @@ class _Walk:
     def network(self) -> FoundNetwork:
         if not self._graph.outputs:
             raise WeightsError("the ONNX graph has no output")
-        last = self._source(self._graph.outputs[0], _RESHAPING)
+        last = self._producer(self._graph.outputs[0], _RESHAPING)
         softmax = last.op in _SOFTMAXES
         if last.node and softmax:
             if last.node.integer("axis", 1) not in (1, -1, -3):
@@ -77,9 +77,9 @@ class _Walk:
         average = _expect(last, _AVERAGES, "the average over the whole map")
         self._check_average(average)
         conv10 = self._conv(self._taken(average, 0), "the last convolution", relu=True)
-        conv1, blocks = self._trunk(conv10.source)
-        source = conv1.source.name
-        return FoundNetwork(source, softmax, conv1, blocks, conv10, average, self._roundings)
+        conv1, blocks = self._trunk(conv10.producer)
+        start = conv1.producer.name
+        return FoundNetwork(start, softmax, conv1, blocks, conv10, average, self._roundings)
 
     def _trunk(self, at: Producer) -> tuple[FoundConv, tuple[FoundFire | Node, ...]]:
         """From the last fire or pool to the first convolution, returned input first."""
@@ -87,15 +87,15 @@ class _Walk:
         while at.op not in _CONVS:
             if at.node and at.op == "MaxPool":
                 blocks.append(at.node)
-                at = self._source(at.node.input(0), grid=at.grid)
+                at = self._producer(at.node.input(0), grid=at.grid)
                 continue
             fire = self._bypassed(at) if at.op in _ADDS else self._fire(at)
             blocks.append(fire)
-            at = fire.source
+            at = fire.producer
         conv1 = self._conv(at, "the first convolution", relu=True)
-        if conv1.source.node or conv1.source.name not in self._graph.inputs:
+        if conv1.producer.node or conv1.producer.name not in self._graph.inputs:
             raise WeightsError(
-                f"{conv1.node} takes {conv1.source}, expected an input of the graph: "
+                f"{conv1.node} takes {conv1.producer}, expected an input of the graph: "
                 "preprocessing within the graph cannot be read"
             )
         return conv1, tuple(reversed(blocks))
@@ -114,13 +114,13 @@ class _Walk:
                 f"{node} joins convolutions of {_by(*sizes[0])} and {_by(*sizes[1])}, "
                 "expected 1x1 before 3x3"
             )
-        if ones.source.node is not threes.source.node:
+        if ones.producer.node is not threes.producer.node:
             raise WeightsError(
-                f"{ones.node} takes {ones.source} and {threes.node} takes {threes.source}, "
+                f"{ones.node} takes {ones.producer} and {threes.node} takes {threes.producer}, "
                 "expected the same squeeze convolution"
             )
         # What both take comes from the same node, but maybe not through the same ReLU.
-        squeezed = min(ones.source, threes.source, key=lambda s: s.relu or s.clipped)
+        squeezed = min(ones.producer, threes.producer, key=lambda s: s.relu or s.clipped)
         squeeze = self._conv(squeezed, "a squeeze convolution", relu=True)
         return FoundFire(squeeze, ones, threes, node)
 
@@ -133,11 +133,11 @@ class _Walk:
             if made.op not in _CONCATS:
                 continue
             fire = self._fire(made)
-            if other.node is not None and other.node is fire.source.node:
+            if other.node is not None and other.node is fire.producer.node:
                 return replace(fire, bypass="simple", add=node)
             if other.op in _CONVS and not other.relu and not at.relu:
                 bypass = self._conv(other, "the convolution of a bypass", relu=False)
-                if bypass.source.node is fire.source.node:
+                if bypass.producer.node is fire.producer.node:
                     return replace(fire, bypass=bypass, add=node)
         raise WeightsError(
             f"{node} adds {pair[0]} and {pair[1]}, expected a fire and the input of that fire, "
@@ -152,7 +152,7 @@ class _Walk:
             found = f"{len(node.inputs)} inputs"
             raise WeightsError(f"{node} has {found}, expected {count if quantized else 'two'}")
         if not quantized:
-            first, second = (self._source(name, grid=grid) for name in node.inputs)
+            first, second = (self._producer(name, grid=grid) for name in node.inputs)
             return first, second
         first, second = (self._taken(node, index) for index in _PAIR_INPUTS[node.op])
         return first, second
@@ -192,9 +192,9 @@ class _Walk:
         """Where an input of a node comes from, which takes it as floats or has its scale beside."""
         is_quantized = node.op.startswith("QLinear")
         grid = self._constants.quantization(node, index + 1) if is_quantized else None
-        return self._source(node.input(index), also, grid)
+        return self._producer(node.input(index), also, grid)
 
-    def _source(
+    def _producer(
         self, name: str, also: tuple[str, ...] = (), grid: Quantization | None = None
     ) -> Producer:
         """The node behind a value that is none of those handed on; `grid`: of its integers."""
@@ -224,18 +224,18 @@ class _Walk:
             if node.op not in (*_HANDED_ON, *also):
                 break
             name = node.input(0)
-        source = Producer(node, name, relu, clipped, grid)
-        if grid and source.op not in _OF_ANY_TYPE:
-            raise WeightsError(f"{source} gives floats, expected integers")
-        self._remember(source, tuple(roundings))
-        return source
+        producer = Producer(node, name, relu, clipped, grid)
+        if grid and producer.op not in _OF_ANY_TYPE:
+            raise WeightsError(f"{producer} gives floats, expected integers")
+        self._remember(producer, tuple(roundings))
+        return producer
 
-    def _remember(self, source: Producer, roundings: tuple[Quantization, ...]) -> None:
+    def _remember(self, producer: Producer, roundings: tuple[Quantization, ...]) -> None:
         if len(roundings) > _MAX_ROUNDINGS:
-            raise WeightsError(f"{source} is quantised {len(roundings)} times one after another")
-        if self._roundings.setdefault(source.name, roundings) != roundings:
+            raise WeightsError(f"{producer} is quantised {len(roundings)} times one after another")
+        if self._roundings.setdefault(producer.name, roundings) != roundings:
             raise WeightsError(
-                f"{source} is quantised in one way for one node and in another for the next, "
+                f"{producer} is quantised in one way for one node and in another for the next, "
                 "expected the same for all that take it"
             )
 

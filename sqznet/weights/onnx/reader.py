@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.weights import metadata
-from sqznet.weights.checkpoint import Checkpoint, shown
+from sqznet.weights.checkpoint import Checkpoint
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.onnx.constants import Constants
 from sqznet.weights.onnx.graph import parse_model

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count, shown
+from sqznet.errors import WeightsError, shown
+from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.protobuf import (
     MessageReader,

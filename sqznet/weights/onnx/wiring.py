@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.network.layers import pooled_size
 from sqznet.network.variants import MAX_PADDING, Wiring
-from sqznet.weights.checkpoint import shown
 from sqznet.weights.onnx.found import FoundConv, FoundFire, FoundNetwork
 from sqznet.weights.onnx.graph import Node
 

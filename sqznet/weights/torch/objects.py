@@ -10,14 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import (
-    FLOAT_SIZES,
-    MAX_DIMENSIONS,
-    RawTensor,
-    element_count,
-    shown,
-)
+from sqznet.errors import WeightsError, shown
+from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count
 from sqznet.weights.torch.unpickle import Function
 
 # Element sizes of storages; the types that are no floats can occur beside the weights (counters).
@@ -145,7 +139,7 @@ def _in_order(tensor: Tensor, data: memoryview, item: int) -> memoryview:
     """A copy in C order. One strided slice assignment for each run along the longest dimension."""
     shape, strides = tensor.shape, tensor.strides
     flat = memoryview(bytearray(element_count(shape) * item))
-    source, target = data.cast(_VIEW_FORMATS[item]), flat.cast(_VIEW_FORMATS[item])
+    stored, target = data.cast(_VIEW_FORMATS[item]), flat.cast(_VIEW_FORMATS[item])
     longest = max(range(len(shape)), key=lambda axis: shape[axis])
     length, stride = shape[longest], strides[longest]
     step = element_count(shape[longest + 1 :])
@@ -160,7 +154,7 @@ def _in_order(tensor: Tensor, data: memoryview, item: int) -> memoryview:
                 for index in range(dimension)
             ]
     for to, origin in starts:
-        target[to : to + (length - 1) * step + 1 : step] = source[
+        target[to : to + (length - 1) * step + 1 : step] = stored[
             origin : origin + (length - 1) * stride + 1 : stride
         ]
     return flat

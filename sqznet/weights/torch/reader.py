@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.weights import archive, metadata
-from sqznet.weights.checkpoint import Checkpoint, RawTensor, is_ignored, shown
+from sqznet.weights.checkpoint import Checkpoint, RawTensor, is_ignored
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.torch.objects import (
     Storage,

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import shown
+from sqznet.errors import WeightsError, shown
 
 #: A SqueezeNet's pickle has 10 kB; with an optimizer's state a few times that. Its objects may take
 #: a hundred times as much memory.

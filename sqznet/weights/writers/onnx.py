@@ -72,46 +72,46 @@ class _Nodes:
 
     def cast(self, name: str) -> str:
         """Makes the tensor `name`, float32, from one of another precision, whose name it gives."""
-        source = f"{name}.stored"
-        self._add("Cast", name, source, to=_FLOAT)
-        return source
+        stored = f"{name}.stored"
+        self._add("Cast", name, stored, to=_FLOAT)
+        return stored
 
     def network(self, network: Network) -> None:
         values = {INPUT: "input"}
         for branch in network.branches:
-            value = values[branch.source]
+            value = values[branch.input]
             for layer in branch.layers:
                 value = values[layer.name] = _WRITE[type(layer)](self, layer, value)
 
-    def _stem(self, layer: Conv, source: str) -> str:
-        return self._conv(layer.name, source, layer.kernel, layer.stride, layer.padding)
+    def _stem(self, layer: Conv, x: str) -> str:
+        return self._conv(layer.name, x, layer.kernel, layer.stride, layer.padding)
 
-    def _max_pool(self, layer: MaxPool, source: str) -> str:
+    def _max_pool(self, layer: MaxPool, x: str) -> str:
         windows = {"kernel_shape": (3, 3), "strides": (2, 2)}
         name = f"{layer.name}.pool"
-        return self._add("MaxPool", name, source, **windows, ceil_mode=int(layer.ceil_mode))
+        return self._add("MaxPool", name, x, **windows, ceil_mode=int(layer.ceil_mode))
 
-    def _classifier(self, layer: Classifier, source: str) -> str:
-        value = self._conv(layer.name, source, padding=layer.padding)
+    def _classifier(self, layer: Classifier, x: str) -> str:
+        value = self._conv(layer.name, x, padding=layer.padding)
         value = self._add("GlobalAveragePool", "average", value)
         return self._add("Flatten", "logits", value, axis=1)
 
-    def _fire(self, fire: Fire, source: str) -> str:
-        squeezed = self._conv(f"{fire.name}.squeeze", source)
+    def _fire(self, fire: Fire, x: str) -> str:
+        squeezed = self._conv(f"{fire.name}.squeeze", x)
         expanded1x1 = self._conv(f"{fire.name}.expand1x1", squeezed)
         expanded3x3 = self._conv(f"{fire.name}.expand3x3", squeezed, kernel=3, padding=1)
         value = self._add("Concat", f"{fire.name}.concat", expanded1x1, expanded3x3, axis=1)
         if fire.bypass is None:
             return value
-        around = source
+        around = x
         if fire.bypass == "complex":
-            around = self._conv(f"{fire.name}.bypass", source, relu=False)
+            around = self._conv(f"{fire.name}.bypass", x, relu=False)
         return self._add("Add", f"{fire.name}.add", around, value)
 
     def _conv(
         self,
         name: str,
-        source: str,
+        x: str,
         kernel: int = 1,
         stride: int = 1,
         padding: int = 0,
@@ -120,7 +120,7 @@ class _Nodes:
         value = self._add(
             "Conv",
             f"{name}.conv",
-            source,
+            x,
             f"{name}.weight",
             f"{name}.bias",
             kernel_shape=(kernel, kernel),
