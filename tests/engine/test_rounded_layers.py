@@ -238,7 +238,7 @@ def test_weights_rounded_with_one_scale_and_read_with_another_are_refused(tmp_pa
         ({"scale": np.float32(-1)}, "has the scale -1.0"),
         ({"scale": np.float32(np.nan)}, "has the scale nan"),
         ({"scale": np.float32(np.inf)}, "has the scale inf"),
-        ({"scale": np.float32(3e38)}, "of which 255 make no infinity"),
+        ({"scale": np.float32(3e38)}, "that stays finite when multiplied by 255"),
         ({"scale": np.int32(3)}, "has the scale 3.0"),
         ({"scale": np.ones(3, np.float32)}, r"has the shape \(3,\), expected one number"),
         ({"zero_point": np.zeros((2, 2), np.uint8)}, r"has the shape \(2, 2\)"),
@@ -285,11 +285,17 @@ class Changed(Rounding):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("quantized once more", "quantised in one way for one node and in another for the next"),
-        ("of another scale", "of the scale 8 with the zero 128, but they are taken for 9 and 128"),
-        ("often", "is quantised 10 times one after another"),
-        ("from no integers", "gives floats, expected integers"),
-        ("integers cut at 0", "takes integers whose zero is 4"),
+        (
+            "quantized once more",
+            "quantized in one way for one node and in another way for the next",
+        ),
+        (
+            "of another scale",
+            "with the scale 8 and the zero point 128, but they are read with 9 and 128",
+        ),
+        ("often", "is quantized 10 times in a row"),
+        ("from no integers", "produces floats, expected integers"),
+        ("integers cut at 0", "reads integers with zero point 4"),
     ],
 )
 def test_graphs_with_unsupported_rounding(tmp_path: Path, change: str, message: str) -> None:
@@ -308,7 +314,9 @@ def test_an_input_of_integers_is_refused(tmp_path: Path) -> None:
             return "x"
 
     exporter = Integers(networks.tensors())
-    assert_refused(tmp_path, exporter.bytes(), "the input 'data' gives floats, expected integers")
+    assert_refused(
+        tmp_path, exporter.bytes(), "the input 'data' produces floats, expected integers"
+    )
 
 
 def test_convert_keeps_the_weights_and_says_what_it_leaves_out(
@@ -320,7 +328,7 @@ def test_convert_keeps_the_weights_and_says_what_it_leaves_out(
     out, err = capsys.readouterr()
     assert out.startswith(f"{target}: safetensors, ")
     assert err == (
-        f"sqznet: {target}: warning: unlike its source it rounds no activations; "
+        f"sqznet: {target}: warning: unlike its source, it does not round activations; "
         "its answers differ a little\n"
     )
     found = weights.read(target)
