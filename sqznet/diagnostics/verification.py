@@ -236,7 +236,7 @@ def _fires(table: _kernels.Float32Kernels) -> Pairs:
             ]
             expected = reference.fire(x, *parts)
             packed = [(_tensor(weight), _tensor(bias)) for weight, bias in parts]
-            for tile in (0, 2, 3, 4, 5, 6):  # 0: the kernel's own choice
+            for tile in (0, 4, 5, 6, 7):  # 0: the kernel's own choice
                 fire = _kernels.Fire(table, *packed[0], *packed[1], *packed[2], tile)
                 yield _layer(fire, threads, x, expected.shape), expected
 

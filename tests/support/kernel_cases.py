@@ -47,7 +47,7 @@ FLUSHES_DENORMALS = sys.maxsize < 2**32 and platform.machine().startswith(("arm"
 UNIT_ROUNDOFF = 2.0**-24
 SMALLEST_DENORMAL = 2.0**-126 if FLUSHES_DENORMALS else 2.0**-149
 SPREAD = 2.0
-WINOGRAD_GROWTH = {2: 16.0, 3: 64.0, 4: 64.0, 5: 96.0, 6: 96.0, 7: 576.0}  # by tile
+WINOGRAD_GROWTH = {4: 64.0, 5: 96.0, 6: 96.0, 7: 576.0}  # by tile
 STEM_GROWTH = {5: 256.0, 6: 1152.0}
 
 
