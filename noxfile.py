@@ -279,6 +279,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def compare_builds(session: nox.Session) -> None:
+    """Whether a build is slower or larger: -- OLD [NEW], wheels or revisions; NEW: the sources."""
+    session.install(*requirements())
+    session.run("python", "-m", "benchmarks.compare_builds", *session.posargs)
+
+
+@nox.session
 def report(session: nox.Session) -> None:
     """All measurements, the tables and plots in docs/ and the README's; on an idle machine."""
     session.install(f"{ROOT}[bench]")

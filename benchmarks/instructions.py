@@ -28,8 +28,9 @@ ENGINES = ("sqznet", "ncnn")
 PYTHON = "3.11"  # of the target, see scripts/cross.sh
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 _MORE = 12  # inferences after the first
-_CROSS = ROOT / "build" / "cross" / "aarch64"
-_RIVALS = _CROSS / "rivals"
+CROSS = ROOT / "build" / "cross" / "aarch64"
+_SITE = CROSS / "python" / "lib" / f"python{PYTHON}" / "site-packages"
+_RIVALS = CROSS / "rivals"
 
 
 class Counter:
@@ -43,11 +44,25 @@ class Counter:
         flags = ["-O2", "-fPIC", "-shared"]
         subprocess.run(["gcc", *flags, str(source), "-o", str(self._plugin)], check=True)
 
-    def run(self, module: str, *arguments: str) -> int:
+    def inference(
+        self, engine: str, model: str, source: Path, package: Path = _SITE
+    ) -> tuple[int, int]:
+        """Instructions of one inference of the input in `source` (.npy), and the class found.
+
+        package: where sqznet is looked for first, a folder.
+        """
+        target = self._folder / "logits.npy"
+        arguments = (engine, model, str(source), str(target))
+        once, often = (
+            self._run(package, "benchmarks.counted_child", *arguments, str(1 + more))
+            for more in (0, _MORE)
+        )
+        return (often - once) // _MORE, int(np.load(target).argmax())
+
+    def _run(self, package: Path, module: str, *arguments: str) -> int:
         """Instructions executed by `python -m module arguments`."""
-        sysroot, counts = _CROSS / "sysroot", self._folder / "counts"
-        site = _CROSS / "python" / "lib" / f"python{PYTHON}" / "site-packages"
-        path = os.pathsep.join(map(str, (site, _RIVALS, ROOT)))
+        sysroot, counts = CROSS / "sysroot", self._folder / "counts"
+        path = os.pathsep.join(map(str, (package, _SITE, _RIVALS, ROOT)))
         qemu = ["qemu-aarch64", "-L", str(sysroot), "-plugin", f"{self._plugin},out={counts}"]
         python = [str(sysroot / "usr" / "bin" / f"python{PYTHON}"), "-s", "-m", module]
         environment = {**self._environment, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -72,17 +87,13 @@ def count(
     counter: Counter, engine: str, variant: str, photo: Path, folder: Path
 ) -> tuple[int, int]:
     """Instructions of one inference, and the class that the engine found."""
-    source, target = folder / "input.npy", folder / "logits.npy"
+    source = folder / "input.npy"
     np.save(source, read_with_pillow(str(photo)))
     home = folder / f"{engine}-{variant}"
     home.mkdir()
     plan, weights = network.layers(variant), load_weights(variant)
     model = get(engine).write(plan, weights, (1, SIZE, SIZE), home)
-    arguments = (engine, model, str(source), str(target))
-    once, often = (
-        counter.run("benchmarks.counted_child", *arguments, str(1 + more)) for more in (0, _MORE)
-    )
-    return (often - once) // _MORE, int(np.load(target).argmax())
+    return counter.inference(engine, model, source)
 
 
 def main() -> None:
@@ -90,7 +101,7 @@ def main() -> None:
     parser.add_argument("--photo", type=Path, help="a JPEG; the first of the usual ones")
     parser.add_argument("--cpu", default="cortex-a72", help="as qemu names it")
     options = parser.parse_args()
-    if not (_CROSS / "python").is_dir():
+    if not (CROSS / "python").is_dir():
         raise SystemExit("no wheel for AArch64: run scripts/cross.sh aarch64 first")
     photo: Path = options.photo or find_photos()[0]
     fetch_rivals()
