@@ -272,6 +272,15 @@ def emulate(session: nox.Session, arch: str, cpu: str) -> None:
 
 
 @nox.session
+def benchmarks(session: nox.Session) -> None:
+    """The benchmarks' own tests; each engine that is installed answers, but none is timed."""
+    plugins = ("pytest", "pytest-benchmark", "matplotlib")
+    chosen = [r for r in requirements("bench") if re.split("[>=]", r)[0] in plugins]
+    session.install(str(ROOT), *chosen)
+    session.run("pytest", "-rs", "--benchmark-disable", "benchmarks", env=shared_environment())
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """sqznet against the other engines; arguments after -- go to the comparison."""
     session.install(f"{ROOT}[bench]")

@@ -1,6 +1,6 @@
 """How long a cache line takes from one core to another, in nanoseconds (needs g++ and two cores).
 
-python -m benchmarks.exchange
+python -m benchmarks.lab.exchange
 
 Two threads that share a network's maps wait for each other's cache lines. Within one processor that
 is some 40 ns; the host of a virtual machine may put its two cores on processors that are further

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import network, stepping
+from benchmarks import network
 from benchmarks.engines.base import SIZE
+from benchmarks.lab import stepping
 from benchmarks.network import Array
 from sqznet import _kernels, graph
 from sqznet.executor import Executor, PackedLayer
@@ -185,5 +186,5 @@ def text(record: dict[str, Any]) -> str:
         f"{record['ratio']:.2f} times it; most in {slowest[0]}, {of_slowest:.2f} times\n"
         f"conv10 by density of its input, in times of the dense convolution: {curve}; "
         f"at worst {worst['ratio']:.2f}\n"
-        "The dense path is put together from parts that never skip: see benchmarks/zeros.py."
+        "The dense path is put together from parts that never skip: see benchmarks/lab/zeros.py."
     )

@@ -1,6 +1,6 @@
 """Peak memory of naming one photo: natively and, after scripts/cross.sh, in the emulated Pythons.
 
-`python -m benchmarks.board_memory` prints the table. Each row is a process of its own with one
+`python -m benchmarks.lab.board_memory` prints the table. Each row is a process of its own with one
 thread; each column is the most that the process has had resident up to then. The emulated ones
 hold the emulator and what it has translated as well: what sqznet adds there to the interpreter is
 more than a board would need.

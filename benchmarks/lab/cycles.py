@@ -1,6 +1,6 @@
 """Cycles that the innermost loops of the AArch64 kernels should take, as llvm-mca estimates them.
 
-`scripts/cross.sh aarch64` comes first; then `python -m benchmarks.cycles` prints the table. The
+`scripts/cross.sh aarch64` comes first; then `python -m benchmarks.lab.cycles` prints the table. The
 loops are taken out of the compiled kernels by disassembly, so the estimate is for what runs. It
 knows a core's pipelines but no caches and no mispredicted branches: all loads hit the first cache.
 LLVM 19 has no model of its own for the Cortex-A76 and takes the Cortex-A57's; the Neoverse N1, the
@@ -143,7 +143,7 @@ def text(rows: Sequence[tuple[str, Loop, Sequence[float]]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0; SystemExit with a message where something is missing."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cycles", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.cycles", description=__doc__)
     parser.add_argument("--show", action="store_true", help="print the loops, too")
     options = parser.parse_args(arguments)
     mca = find_mca()
