@@ -2,10 +2,10 @@
 
 `scripts/cross.sh aarch64` comes first; then `python -m benchmarks.instructions` prints the table.
 Both engines run the same weights on the same photo with one thread on an emulated Cortex-A72, and
-what is counted is an inference after the first: a twelfth of the difference between a run of
-thirteen and a run of one, so that loading and packing drop out. (They differ by some millions from
-run to run, which the difference between three and one would show.) Instructions are no time: a
-count says nothing about caches and memory, and little about a core that runs several at once.
+what is counted is an inference after the first: a quarter of the difference between a run of five
+and a run of one, so that loading and packing drop out. NumPy starts no threads, for these would
+spin meanwhile. Instructions are no time: a count says nothing about caches and memory, and little
+about a core that runs several at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.material import ROOT, MissingError, find_photos, load_weights
 ENGINES = ("sqznet", "ncnn")
 PYTHON = "3.11"  # of the target, see scripts/cross.sh
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
-_MORE = 12  # inferences after the first
+_MORE = 4  # inferences after the first
 CROSS = ROOT / "build" / "cross" / "aarch64"
 _SITE = CROSS / "python" / "lib" / f"python{PYTHON}" / "site-packages"
 _RIVALS = CROSS / "rivals"
@@ -39,7 +39,8 @@ class Counter:
     def __init__(self, folder: Path, cpu: str) -> None:
         self._folder = folder
         self._plugin = folder / "count.so"
-        self._environment = {**os.environ, "QEMU_CPU": cpu, "PYTHONHASHSEED": "0"}
+        steady = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
+        self._environment = {**os.environ, "QEMU_CPU": cpu, **steady}
         source = Path(__file__).with_name("count_plugin.c")
         flags = ["-O2", "-fPIC", "-shared"]
         subprocess.run(["gcc", *flags, str(source), "-o", str(self._plugin)], check=True)
