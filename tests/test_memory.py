@@ -13,7 +13,7 @@ from sqznet import weights
 
 from . import networks
 from .conftest import EMULATED
-from .isolated import is_sanitized, run_script
+from .isolated import run_script, sanitizer
 
 CLASSES, CHANNELS = 5000, 1200
 LAYER = 4 * CLASSES * CHANNELS / 2**20
@@ -45,8 +45,8 @@ def test_the_peak_of_loading(large: Path) -> None:
 
     One copy more would show: the file takes 23 MB, nearly all of it for one layer.
     """
-    if is_sanitized():
-        pytest.skip("AddressSanitizer keeps freed memory for a while")
+    if sanitizer():
+        pytest.skip("sanitizers keep freed memory for a while")
     if EMULATED:
         pytest.skip("what the emulator has translated lies in the same process")
     file = large.stat().st_size / 2**20
