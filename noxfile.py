@@ -124,9 +124,8 @@ def crosscheck(session: nox.Session) -> None:
     """Weights files against the engines and libraries that they are made for."""
     extras = ("test", *(f"test-{name}" for name in CROSSCHECKED))
     session.install(f"{ROOT}[{','.join(extras)}]")
-    names = ("test_weights_*.py", "test_convert*.py", "test_quantized.py")
-    files = [path for name in names for path in (ROOT / "tests").glob(name)]
-    session.run("pytest", "-m", "slow or not slow", *map(str, sorted(files)))
+    names = ("weights/*", "engine/rounded_layers")
+    session.run("pytest", "-m", "slow or not slow", *tests_of(names))
 
 
 @nox.session
@@ -178,31 +177,34 @@ def sanitized(session: nox.Session, names: str, runtimes: tuple[str, ...]) -> di
 
 
 def tests_of(names: tuple[str, ...]) -> list[str]:
-    """The files of tests with these names, in which * stands for anything."""
-    found = {str(p): None for name in names for p in sorted(ROOT.glob(f"tests/test_{name}.py"))}
+    """The files of tests with these names, each behind its folder; * stands for anything."""
+    found: dict[str, None] = {}
+    for name in names:
+        folder, _, rest = name.rpartition("/")
+        files = sorted((ROOT / "tests" / folder).glob(f"test_{rest}.py"))
+        assert files, name
+        found |= {str(path): None for path in files}
     return list(found)
 
 
 # The tests that bring the compiled modules new bytes; the others would only take time.
 COMPILED = (
-    "bands", "batch", "classify", "cpu", "executor", "feature_maps", "golden", "guarded", "image",
-    "kernel_*", "model", "preprocessing", "quantized", "resize_kernel", "threads", "watch_frames",
+    "batch/photos", "classify", "engine/bands", "engine/cpu", "engine/executor",
+    "engine/feature_maps", "engine/golden", "engine/rounded_layers", "engine/threads",
+    "images/decoding", "images/preprocessing", "kernels/*", "model", "watching/frames",
 )  # fmt: skip
 
 # What another compiler may change.
-KERNELS = ("accuracy", "cpu*", "executor", "golden", "kernel_*", "preprocessing", "resize_kernel")
+KERNELS = (
+    "engine/accuracy", "engine/cpu*", "engine/executor", "engine/golden", "images/preprocessing",
+    "kernels/*",
+)  # fmt: skip
 
 # What several threads use at once.
 THREADED = (
-    "aio",
-    "batch",
-    "classify",
-    "executor",
-    "free_threading",
-    "model",
-    "threads",
-    "watch_live",
-)
+    "batch/*", "classify", "engine/executor", "engine/free_threading", "engine/threads", "model",
+    "watching/live",
+)  # fmt: skip
 
 # Tests whose names say that several threads meet, and whose time is not mostly Python's. After a
 # fork ThreadSanitizer lets the child start no threads.
@@ -246,7 +248,7 @@ def avx512(session: nox.Session) -> None:
 # Its kernels are there, and no instruction of AVX-512 is: none uses a register of 512 bits.
 NO_AVX512 = """
 import subprocess, sqznet._kernels as k
-assert k.table_named("avx512").lanes == 16
+assert k.kernels_named("avx512").f32.lanes == 16
 code = subprocess.run(["objdump", "-d", k.__file__], capture_output=True, text=True, check=True)
 assert "%ymm" in code.stdout and "%zmm" not in code.stdout and "%k1" not in code.stdout
 """

@@ -1,4 +1,4 @@
-"""What is measured. Sizes are 224x224 and numbers are fp32, but for the rivals' in "int8"."""
+"""The measured cases. Sizes are 224x224 and numbers are fp32, except for the rivals in "int8"."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.network import Shape
 class Case:
     """One row of the table.
 
-    kind: "latency" (a preprocessed batch to logits), "int8" (the same, where the rivals run 8-bit
+    kind: "latency" (a preprocessed batch to logits), "int8" (the same, but the rivals run 8-bit
     networks), "jpeg" (a file to its top five) or "cold" (a fresh interpreter to its first label).
     """
 
@@ -31,7 +31,7 @@ class Case:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """A readable title."""
         threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
         if self.kind == "latency":
             return f"SqueezeNet {self.variant}, batch {self.batch}, {threads}: ms per image"
@@ -62,7 +62,7 @@ CASES = (
 
 
 def select(patterns: Iterable[str]) -> tuple[Case, ...]:
-    """Cases whose name matches any of the patterns ("1.1-*", "jpeg*"); all where none are given."""
+    """Cases whose name matches any of the patterns ("1.1-*", "jpeg*"); all if there are none."""
     wanted = tuple(patterns)
     if not wanted:
         return CASES

@@ -1,11 +1,11 @@
-"""Instructions that one image costs on AArch64, sqznet and ncnn, counted under emulation.
+"""Counts the instructions for one image on AArch64, sqznet and ncnn, under emulation.
 
 `scripts/cross.sh aarch64` comes first; then `python -m benchmarks.instructions` prints the table.
-Both engines run the same weights on the same photo with one thread on an emulated Cortex-A72, and
-what is counted is an inference after the first: a quarter of the difference between a run of five
-and a run of one, so that loading and packing drop out. NumPy starts no threads, for these would
-spin meanwhile. Instructions are no time: a count says nothing about caches and memory, and little
-about a core that runs several at once.
+Both engines run the same weights on the same photo with one thread on an emulated Cortex-A72. The
+count is that of an inference after the first: a quarter of the difference between a run of five and
+a run of one, so that loading and packing cancel out. NumPy starts no threads, which would spin
+meanwhile; the count is then exact. Instructions are not time: a count says nothing about caches and
+memory, and little about a core that runs several at once.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Counter:
     def inference(
         self, engine: str, model: str, source: Path, package: Path = _SITE
     ) -> tuple[int, int]:
-        """Instructions of one inference of the input in `source` (.npy), and the class found.
+        """The instructions of one inference of the input in `source` (.npy), and the class.
 
-        package: where sqznet is looked for first, a folder.
+        package: the folder in which sqznet is looked for first.
         """
         target = self._folder / "logits.npy"
         arguments = (engine, model, str(source), str(target))
@@ -67,7 +67,7 @@ class Counter:
         qemu = ["qemu-aarch64", "-L", str(sysroot), "-plugin", f"{self._plugin},out={counts}"]
         python = [str(sysroot / "usr" / "bin" / f"python{PYTHON}"), "-s", "-m", module]
         environment = {**self._environment, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-        # Not from the source folder, whose package has no compiled modules.
+        # Not in the source folder, whose package has no compiled modules.
         subprocess.run([*qemu, *python, *arguments], env=environment, cwd=self._folder, check=True)
         lines = counts.read_text(encoding="ascii").splitlines()
         return sum(int(line.split()[1]) for line in lines)
@@ -87,7 +87,7 @@ def fetch_rivals() -> None:
 def count(
     counter: Counter, engine: str, variant: str, photo: Path, folder: Path
 ) -> tuple[int, int]:
-    """Instructions of one inference, and the class that the engine found."""
+    """The instructions of one inference, and the class that the engine returned."""
     source = folder / "input.npy"
     np.save(source, read_with_pillow(str(photo)))
     home = folder / f"{engine}-{variant}"
@@ -99,14 +99,14 @@ def count(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--photo", type=Path, help="a JPEG; the first of the usual ones")
-    parser.add_argument("--cpu", default="cortex-a72", help="as qemu names it")
+    parser.add_argument("--photo", type=Path, help="a JPEG (default: the first of the usual ones)")
+    parser.add_argument("--cpu", default="cortex-a72", help="qemu's name of the processor")
     options = parser.parse_args()
     if not (CROSS / "python").is_dir():
         raise SystemExit("no wheel for AArch64: run scripts/cross.sh aarch64 first")
     photo: Path = options.photo or find_photos()[0]
     fetch_rivals()
-    print(f"Millions of instructions an image, one thread, {options.cpu}, {photo.name}")
+    print(f"Millions of instructions per image, one thread, {options.cpu}, {photo.name}")
     print(f"{'':16}" + "".join(f"{engine:>10}" for engine in ENGINES) + f"{'ratio':>10}")
     with tempfile.TemporaryDirectory(prefix="sqznet-") as name:
         counter = Counter(Path(name), options.cpu)

@@ -1,4 +1,4 @@
-"""The weights and the photos that every engine gets."""
+"""The weights and photos for all engines."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SHARED = Path(os.environ.get("SQZNET_SHARED", ROOT.parent / "shared"))
 
 
 class MissingError(Exception):
-    """Something the case needs is not on this machine; the message says what."""
+    """Something that the case needs is missing on this machine; the message says what."""
 
 
 def load_weights(variant: str, path: Path | None = None) -> dict[str, Array]:
-    """float32 weights under torchvision's names, OIHW; from `path`, else the usual place.
+    """float32 weights under torchvision's names, OIHW; from `path` or the usual place.
 
     1.1 is the checkpoint bundled with sqznet (float16, widened here once so that every engine gets
     the same float32 numbers); 1.0 is not bundled and is looked for in the shared folder.
@@ -37,7 +37,7 @@ def load_weights(variant: str, path: Path | None = None) -> dict[str, Array]:
     checkpoint = bundled() if path is None else read(path)
     return {
         name: np.frombuffer(raw.data, _dtype(raw.dtype)).reshape(raw.shape).astype(np.float32)
-        for name, raw in checkpoint.tensors.items()
+        for name, raw in ((name, stored.floats()) for name, stored in checkpoint.tensors.items())
     }
 
 
@@ -71,7 +71,7 @@ def find_photos(folder: Path | None = None) -> list[Path]:
 
 
 def some(photos: list[Path], count: int, start: int = 0) -> list[str]:
-    """`count` photos from position `start` on, beginning again at the end."""
+    """`count` photos from position `start` on, wrapping around at the end."""
     return [str(photos[(start + i) % len(photos)]) for i in range(count)]
 
 

@@ -23,7 +23,7 @@ Test = TypeVar("Test", bound=Callable[..., None])
 
 
 class EngineClock:
-    """Stands still but for the time that an engine reports from its own process."""
+    """A clock that advances only by the times that an engine reports from its process."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -32,7 +32,7 @@ class EngineClock:
         return self.now
 
     def replay(self, seconds: Iterable[float]) -> Callable[[], None]:
-        """A function that, to pytest-benchmark, takes these times one after another."""
+        """A function that takes these times, one after another, for pytest-benchmark."""
         times = iter(seconds)
 
         def step() -> None:

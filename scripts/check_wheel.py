@@ -16,8 +16,8 @@ def main() -> None:
     places = range(SIDE)
     picture = bytes((x * y // 60 + 40 * c) % 256 for y in places for x in places for c in range(3))
     frame = sqznet.Frame.wrap(memoryview(picture).cast("B", (SIDE, SIDE, 3)))
-    for isa, compiled, runs, _ in _kernels.isa_entries():
-        if compiled and runs:
+    for isa, families, runs, _ in _kernels.instruction_sets():
+        if families and runs:
             label, score, _ = sqznet.load(isa=isa).classify(frame)[0]
             print(f"{isa}: {label} {score:.5f}")
             if label != EXPECTED[0] or abs(score - EXPECTED[1]) > 1e-4:

@@ -1,20 +1,21 @@
-"""SqueezeNet for CPUs: ``sqznet.classify("photo.jpg")`` names what is in a photo."""
+"""SqueezeNet for CPUs: ``sqznet.classify("photo.jpg")`` classifies a photo."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqznet.answers import Prediction
 from sqznet.api import classify, load
 from sqznet.errors import ImageError, SqznetError, UnsupportedIsaError, WeightsError
-from sqznet.model import Model, Prediction
-from sqznet.preprocessing import Preprocessing
+from sqznet.images.preprocessing import Preprocessing
+from sqznet.model import Model
 
 if TYPE_CHECKING:
-    from sqznet.conversion import Converted, convert
-    from sqznet.frame import Frame
-    from sqznet.identity import Identity, identify
+    from sqznet.images.frame import Frame
     from sqznet.learning.recognizer import Recognizer, learn
     from sqznet.watching.loop import Sighting, watch
+    from sqznet.weights.conversion import Converted, convert
+    from sqznet.weights.identity import Identity, identify
 
 __version__ = "0.1.0"
 
@@ -39,15 +40,15 @@ __all__ = [
     "watch",
 ]
 
-# What classifying a photo has no need of, and the module to import it from.
+# Not needed to classify a photo; each name is imported from its module on demand.
 _ON_DEMAND = {
-    "Converted": "sqznet.conversion",
-    "Frame": "sqznet.frame",
-    "Identity": "sqznet.identity",
+    "Converted": "sqznet.weights.conversion",
+    "Frame": "sqznet.images.frame",
+    "Identity": "sqznet.weights.identity",
     "Sighting": "sqznet.watching.loop",
     "Recognizer": "sqznet.learning.recognizer",
-    "convert": "sqznet.conversion",
-    "identify": "sqznet.identity",
+    "convert": "sqznet.weights.conversion",
+    "identify": "sqznet.weights.identity",
     "learn": "sqznet.learning.recognizer",
     "watch": "sqznet.watching.loop",
 }
@@ -59,3 +60,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_ON_DEMAND[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)  # not the sub-modules, which come and go with what was imported

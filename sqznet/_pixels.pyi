@@ -16,7 +16,7 @@ def resize_normalize(
     mean: Sequence[float],
     std: Sequence[float],
     reverse: bool,
-    table_capsule: object,
+    capsule: object,
 ) -> None: ...
 
 class Yuv420:

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Any, overload
 
-from sqznet import image, weights
+from sqznet import weights
+from sqznet.answers import Prediction
 from sqznet.errors import SqznetError
-from sqznet.labels import Labels
-from sqznet.model import Model, Prediction
-from sqznet.preprocessing import Preprocessing, resolve
-from sqznet.source import Source, locate
+from sqznet.images import decoding
+from sqznet.images.preprocessing import Preprocessing
+from sqznet.loading import load_model
+from sqznet.model import Model
+from sqznet.weights.labels import Labels
+from sqznet.weights.locate import WeightsLike, locate
 
 _default: Model | None = None
 _default_lock = Lock()
@@ -24,11 +27,13 @@ def classify(
 
 
 @overload
-def classify(images: image.Source, top: int = 5, fast_decode: bool = False) -> list[Prediction]: ...
+def classify(
+    images: decoding.ImageLike, top: int = 5, fast_decode: bool = False
+) -> list[Prediction]: ...
 
 
 def classify(images: Any, top: int = 5, fast_decode: bool = False) -> Any:
-    """Name what is in a photo with the bundled SqueezeNet 1.1; see ``Model.classify``."""
+    """Classifies photos with the bundled SqueezeNet 1.1; see ``Model.classify``."""
     global _default
     with _default_lock:
         _default = model = _default or load()
@@ -36,7 +41,7 @@ def classify(images: Any, top: int = 5, fast_decode: bool = False) -> Any:
 
 
 def load(
-    source: Source = None,
+    source: WeightsLike = None,
     *,
     threads: int | None = None,
     isa: str | None = None,
@@ -46,52 +51,47 @@ def load(
     conv1_padding: int | None = None,
     conv10_padding: int | None = None,
     ceil_mode: bool | None = None,
-    backbone: Source = None,
-) -> Model:
-    """Load a model.
+    backbone: WeightsLike = None,
+) -> Model | Any:  # or a Recognizer; callers know which one they load
+    """Loads a model.
 
-    ``source``: nothing or ``"squeezenet1_1"`` for the bundled SqueezeNet 1.1; the path of a weights
-    file; or a name to fetch one by, see ``sqznet.hub``: ``"torchvision/squeezenet1_1"`` and such,
-    ``"hf://owner/repository/file"``. A file may be torchvision's ``.pth`` (or any state_dict with
-    its names), ``.safetensors``, ``.npz``, ONNX, Caffe's ``.caffemodel``, Keras's ``.h5``, ncnn's
-    ``.param`` with its ``.bin``, or Deep Compression's ``.net``; its content decides which it is.
-    ``sqznet.identify`` says what is in it.
-    ``threads``: from 1 up; default: SQZNET_THREADS, else the usable cores, at most 4.
-    ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best that runs here.
-    ``variant``: which SqueezeNet the file holds, where it cannot say so itself: a simple bypass.
-    ``preprocessing``: a preset's name, a ``Preprocessing`` or its dict; default: the file's own,
-    else that of a known file with the same hash, else its format's.
-    ``labels``: a name for each class, or the path of a text or JSON file of them, see
-    ``sqznet.labels``; default: the file's own, ImageNet's for 1000 classes and for 1001.
-    ``conv1_padding``, ``conv10_padding`` (pixels), ``ceil_mode`` (of the pools): how the network is
-    wired; default: as the file says, else as its format's framework has it.
+    ``source``: None or ``"squeezenet1_1"`` for the bundled SqueezeNet 1.1; the path of a weights
+    file; or a name to download, such as ``"torchvision/squeezenet1_1"`` or
+    ``"hf://owner/repository/file"``, see ``sqznet.weights.hub``. A file may be torchvision's
+    ``.pth`` (or any state_dict with its names), ``.safetensors``, ``.npz``, ONNX, Caffe's
+    ``.caffemodel``, Keras's ``.h5``, ncnn's ``.param`` with its ``.bin``, or Deep Compression's
+    ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
+    ``threads``: at least 1; default: SQZNET_THREADS, else the usable cores, at most 4.
+    ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best available one.
+    ``variant``: the kind of SqueezeNet, if the file cannot tell: only needed for simple bypass.
+    ``preprocessing``: a preset name, a ``Preprocessing`` or its dict; default: that of the file,
+    else that of a known file with the same hash, else that of its format.
+    ``labels``: a name for each class, or the path of a text or JSON file with names, see
+    ``sqznet.weights.labels``; default: those of the file, or ImageNet's for 1000 or 1001 classes.
+    ``conv1_padding``, ``conv10_padding`` (pixels), ``ceil_mode`` (of the pools): the wiring of the
+    network; default: that of the file, else that of its format's framework.
 
-    A file that `Recognizer.save` wrote gives that Recognizer (typed code had better call its
-    ``load``); ``backbone``: what it was taught on, if not the bundled SqueezeNet 1.1.
+    A file of `Recognizer.save` gives a Recognizer; ``backbone``: the network that it was trained
+    on, if not the bundled SqueezeNet 1.1.
 
     Raises WeightsError, UnsupportedIsaError or SqznetError, saying what was found and expected.
     """
     path = locate(source)
     if weights.is_recognizer(path):
-        from sqznet.learning.recognizer import load_as_model
+        from sqznet.learning.recognizer import load_recognizer
 
         stated = (variant, preprocessing, labels, conv1_padding, conv10_padding, ceil_mode)
-        return load_as_model(path, backbone, threads, isa, stated)
+        return load_recognizer(path, backbone, threads, isa, stated)
     if backbone is not None:
-        raise SqznetError(f"{image.describe(path)} is no recognizer, so it has no backbone")
-    checkpoint = weights.read(path)
-    given = {
-        "conv1_padding": conv1_padding,
-        "conv10_padding": conv10_padding,
-        "ceil_mode": ceil_mode,
-    }
-    changes: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
-    return Model(
-        checkpoint,
+        raise SqznetError(f"{decoding.describe(path)} is not a recognizer, so it has no backbone")
+    return load_model(
+        path,
         threads=threads,
         isa=isa,
         variant=variant,
-        preprocessing=None if preprocessing is None else resolve(preprocessing),
+        preprocessing=preprocessing,
         labels=labels,
-        wiring=checkpoint.wiring._replace(**changes),
+        conv1_padding=conv1_padding,
+        conv10_padding=conv10_padding,
+        ceil_mode=ceil_mode,
     )

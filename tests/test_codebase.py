@@ -1,9 +1,7 @@
-"""Rules of the repository and of the installed package, as tests."""
+"""Rules of the sources, as tests: short files, and kernels that share no code."""
 
 from __future__ import annotations
 
-import ast
-import importlib.metadata
 import os
 import platform
 import re
@@ -17,9 +15,8 @@ import pytest
 
 from sqznet import _kernels
 
-from .isolated import run_script
+from .support.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sqznet"
 MAX_LINES = 400
 SUFFIXES = {".py", ".pyi", ".pyx", ".cpp", ".h", ".cmake"}
@@ -46,197 +43,73 @@ def test_files_are_short() -> None:
     assert len(lengths) > 30  # the rule looked at something
 
 
-# --- Imports ---------------------------------------------------------------------------------
-
-
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def at_module_level(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Imports that run when the module is imported: not in functions, not for types alone."""
-    for node in body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node
-        elif isinstance(node, ast.If):
-            if "TYPE_CHECKING" not in ast.dump(node.test):
-                yield from at_module_level(node.body)
-            yield from at_module_level(node.orelse)
-        elif isinstance(node, ast.Try):
-            for part in (node.body, node.orelse, node.finalbody):
-                yield from at_module_level(part)
-        elif isinstance(node, ast.With | ast.ClassDef):
-            yield from at_module_level(node.body)
-
-
-def imported_modules(path: Path, known: set[str]) -> set[str]:
-    """Full names of what a module imports; a submodule where `from` names one."""
-    found = set()
-    package = module_name(path) if path.name == "__init__.py" else module_name(path.parent / "x")
-    if path.name != "__init__.py":
-        package = package.rpartition(".")[0]
-    for node in at_module_level(ast.parse(path.read_text(encoding="utf-8")).body):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-            continue
-        base = node.module or ""
-        if node.level:
-            above = package.split(".")[: len(package.split(".")) - node.level + 1]
-            base = ".".join([*above, base] if base else above)
-        for alias in node.names:
-            full = f"{base}.{alias.name}"
-            found.add(full if full in known else base)
-    return found
-
-
-def import_graph() -> dict[str, set[str]]:
-    paths = {module_name(path): path for path in PACKAGE.rglob("*.py")}
-    compiled = {module_name(path) for path in PACKAGE.rglob("*.pyi")}
-    return {name: imported_modules(path, paths.keys() | compiled) for name, path in paths.items()}
-
-
-@needs_sources
-def test_no_module_imports_itself_through_others() -> None:
-    modules = import_graph()
-    graph = {name: found & modules.keys() for name, found in modules.items()}
-    finished: set[str] = set()
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        assert name not in path, " -> ".join([*path[path.index(name) :], name])
-        if name not in finished:
-            for other in sorted(graph[name]):
-                visit(other, (*path, name))
-            finished.add(name)
-
-    for name in graph:
-        visit(name, ())
-    assert graph["sqznet.model"] >= {"sqznet.executor", "sqznet.graph"}  # edges are seen
-
-
-@needs_sources
-def test_heavy_modules_are_imported_where_they_are_used() -> None:
-    heavy = {"numpy", "PIL", "urllib", "asyncio"}
-    found = {
-        name: {m.split(".")[0] for m in imported} & heavy
-        for name, imported in import_graph().items()
-    }
-    # No module imports these but their own kind, only functions do.
-    numeric = {"sqznet.reference", "sqznet.heatmap", "sqznet.verification"}
-    numeric |= {name for name in found if name.startswith("sqznet.learning.")} - {
-        "sqznet.learning.folder"
-    }
-    for name, modules in import_graph().items():
-        assert name in numeric or not modules & numeric, name
-    assert all(found.pop(name) <= {"numpy"} for name in numeric)
-    assert {name: modules for name, modules in found.items() if modules} == {}
-
-
-def test_classifying_a_file_imports_no_numpy(tmp_path: Path) -> None:
-    from PIL import Image
-
-    path = tmp_path / "photo.jpg"
-    Image.radial_gradient("L").convert("RGB").save(path)
-    run_script(
-        """
-        import sys
-        import sqznet
-        assert "PIL" not in sys.modules
-        assert len(sqznet.classify(sys.argv[1])) == 5
-        assert len(sqznet.load(threads=1).classify([sys.argv[1]] * 2)) == 2
-        heavy = {"numpy", "torch", "asyncio", "urllib.request"} & set(sys.modules)
-        assert not heavy, heavy
-        """,
-        str(path),
-    )
-
-
-def test_classifying_a_file_imports_nothing_slow(tmp_path: Path) -> None:
-    from PIL import Image
-
-    path = tmp_path / "photo.jpg"
-    Image.radial_gradient("L").convert("RGB").save(path)
-    run_script(
-        """
-        import sys
-        import argparse, PIL.JpegImagePlugin
-        theirs = set(sys.modules)  # what some releases of Python and Pillow import themselves
-        import sqznet
-        from sqznet import cli
-        assert len(sqznet.classify(sys.argv[1])) == 5
-        assert cli.main(["classify", sys.argv[1], "-o", "out.csv"]) == 0
-        slow = {"dataclasses", "inspect", "shutil", "tempfile"} & (set(sys.modules) - theirs)
-        assert not slow, slow
-        """,
-        str(path),
-    )
-
-
-# --- The installed package -------------------------------------------------------------------
-
-
-def test_the_wheel_is_complete() -> None:
-    files = importlib.metadata.files("sqznet")
-    assert files is not None
-    names = {str(path) for path in files}
-    wanted = {
-        "sqznet/py.typed",
-        "sqznet/_kernels.pyi",
-        "sqznet/_pixels.pyi",
-        "sqznet/data/squeezenet1_1.safetensors",
-        "sqznet/data/imagenet_classes.txt",
-        "sqznet/weights/__init__.py",
-    }
-    assert wanted - names == set()
-    for module in ("_kernels", "_pixels"):
-        assert any(re.match(rf"sqznet/{module}\..*(so|pyd)$", name) for name in names)
-    for text in ("LICENSE", "NOTICE"):
-        assert any(name.endswith(text) for name in names), text
-    # Sources, tests and build products stay out.
-    strays = [
-        name
-        for name in names
-        if re.search(r"\.(cpp|h|pyx|o|a|orig)$|(^|/)(tests|benchmarks|csrc|tools)/", name)
-    ]
-    assert strays == []
-
-
-def test_the_version_is_stated_once() -> None:
-    import sqznet
-
-    assert importlib.metadata.version("sqznet") == sqznet.__version__
-
-
-def test_public_names() -> None:
-    import sqznet
-
-    assert set(sqznet.__all__) >= {"classify", "load", "Model", "Prediction", "SqznetError"}
-    for name in sqznet.__all__:
-        assert getattr(sqznet, name).__doc__, name
-    with pytest.raises(AttributeError):
-        sqznet.no_such_name  # noqa: B018
-
-
 # --- Kernels ---------------------------------------------------------------------------------
 
 
-def compile_commands(isa: str) -> dict[Path, list[str]]:
+KERNELS = ROOT / "csrc" / "kernels"
+
+
+def cmake_words(function: str) -> list[list[str]]:
+    """The arguments of every call of a function in CMakeLists.txt."""
+    text = re.sub(r"#.*", "", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
+    return [call.split() for call in re.findall(rf"\b{function}\(([^)]*)\)", text)]
+
+
+def kernel_sources() -> dict[str, list[Path]]:
+    """The files of each family."""
+    lists = {words[0]: words[1:] for words in cmake_words("set")}
+    families = {
+        name.removesuffix("_sources"): files
+        for name, files in lists.items()
+        if name.endswith("_sources")
+    }
+    return {family: [ROOT / file for file in files] for family, files in families.items()}
+
+
+def compiled(isa: str) -> tuple[list[Path], list[str]]:
     """Sources and the flags that choose the instruction set, as CMakeLists.txt gives them."""
-    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    calls = re.findall(rf"^ *sqz_add_isa\({isa}\b([^)]*)\)", text, re.MULTILINE)
+    calls = [words for words in cmake_words("sqz_add_isa") if words[0] == isa]
     assert calls, f"CMakeLists.txt does not add {isa}"
-    flags = [word for call in calls for word in call.split() if word.startswith("-m")]
+    flags = [word for call in calls for word in call if word.startswith("-m")]
     if sys.maxsize > 2**32:  # -mfpu chooses NEON on 32-bit ARM, where it is not the baseline
         flags = [word for word in flags if not word.startswith("-mfpu=")]
-    left_out = re.findall(
-        r'if\(NOT name STREQUAL "(\w+)"\).*\n *target_sources\([^ ]* PRIVATE (\S+)\)', text
-    )
-    sources = sorted((ROOT / "csrc" / "kernels").glob("*.cpp"))
-    return {path: flags for path in sources if (isa, f"csrc/kernels/{path.name}") not in left_out}
+    families = {name: own for name, own, _, _ in _kernels.instruction_sets()}[isa]
+    sources = [path for family in families for path in kernel_sources()[family]]
+    if isa == "neon" and sys.maxsize > 2**32:
+        sources = [own_of_aarch64(path) for path in sources]
+    return sources, flags
+
+
+def own_of_aarch64(path: Path) -> Path:
+    own = path.parent / "aarch64" / path.name
+    return own if own.is_file() else path
+
+
+def kernel_names(family: str) -> list[str]:
+    text = (ROOT / "csrc" / "include" / "sqz" / f"{family}.def").read_text(encoding="utf-8")
+    return re.findall(r"^SQZ_KERNEL\([^,]+, (\w+),", text, re.MULTILINE)
 
 
 def compiled_sets() -> set[str]:
-    return {name for name, compiled, _, _ in _kernels.isa_entries() if compiled}
+    return {name for name, families, _, _ in _kernels.instruction_sets() if families}
+
+
+@needs_sources
+def test_every_kernel_is_used() -> None:
+    files = [*(ROOT / "csrc" / "core").iterdir(), *(ROOT / "csrc" / "bindings").iterdir()]
+    core = "".join(path.read_text(encoding="utf-8") for path in files)
+    names = [name for family in kernel_sources() for name in kernel_names(family)]
+    assert "resize_rows_u8" in names  # the lists are read
+    assert [name for name in names if not re.search(rf"\.{name}\b", core)] == []
+
+
+@needs_sources
+def test_every_kernel_file_belongs_to_a_family() -> None:
+    listed = {path for paths in kernel_sources().values() for path in paths}
+    listed |= {own_of_aarch64(path) for path in listed}
+    assert listed == set(KERNELS.rglob("*.cpp"))
+    for family, paths in kernel_sources().items():
+        assert {path.parent for path in paths} == {KERNELS / family}
 
 
 @needs_sources
@@ -248,9 +121,10 @@ def test_kernels_share_no_code_with_other_instruction_sets(tmp_path: Path, isa: 
     compiler = next(filter(None, map(shutil.which, [os.environ.get("CXX", "c++"), "g++"])), None)
     if compiler is None or shutil.which("nm") is None or platform.system() != "Linux":
         pytest.skip("needs Linux, a C++ compiler and nm")
-    objects = []
-    for source, flags in compile_commands(isa).items():
-        target = tmp_path / f"{source.stem}.o"
+    objects: list[Path] = []
+    sources, flags = compiled(isa)
+    for source in sources:
+        target = tmp_path / f"{len(objects)}.o"
         command = [compiler, "-std=c++17", "-O0", "-g0", "-fPIC", "-fno-exceptions", "-fno-rtti"]
         command += [f"-DSQZ_ISA={isa}", f"-DSQZ_ISA_{isa.upper()}", *flags]
         command += ["-I", str(ROOT / "csrc"), "-I", str(ROOT / "csrc" / "include")]
@@ -262,7 +136,10 @@ def test_kernels_share_no_code_with_other_instruction_sets(tmp_path: Path, isa: 
         ["nm", "-C", *map(str, objects)], capture_output=True, text=True, check=True
     ).stdout
     symbols = re.findall(r"^(?:[0-9a-f]+)? +(\w) (.+)$", listing, re.MULTILINE)
-    assert any(kind == "T" and name.startswith(f"sqz::{isa}::conv_f32") for kind, name in symbols)
+    families = {name: own for name, own, _, _ in _kernels.instruction_sets()}[isa]
+    defined = {name.partition("(")[0] for kind, name in symbols if kind == "T"}
+    for family in families:
+        assert {f"sqz::{isa}::{name}" for name in kernel_names(family)} <= defined
     own = re.compile(rf"(?:[\w:<>*&\s]+ )?(?:guard variable for )?sqz::{isa}::")
     outside = [
         f"{kind} {name}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write tests/golden/logits.npz: logits of the float64 reference for inputs made by integers.
+"""Writes tests/golden/logits.npz: logits of the float64 reference for integer-generated inputs.
 
 Inputs, and the weights of the small networks, come from `splitmix64`, so that nobody needs to
 store them and every platform makes the same ones. The bundled weights are those of the package.
@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from sqznet import graph, reference, weights
+from sqznet import weights
+from sqznet.network import reference, variants
 
 PATH = Path(__file__).resolve().parents[1] / "tests" / "golden" / "logits.npz"
 Array = Any
@@ -63,7 +64,7 @@ def make_input(seed: int, n: int, height: int, width: int) -> Array:
 
 def small_tensors(seed: int, variant: str) -> dict[str, Array]:
     base = variant[: len("squeezenet1_x")]
-    topology = graph.TOPOLOGIES[base]
+    topology = variants.TOPOLOGIES[base]
     made: dict[str, Array] = {}
 
     def conv(name: str, out: int, cin: int, kernel: int) -> None:
@@ -82,7 +83,7 @@ def small_tensors(seed: int, variant: str) -> dict[str, Array]:
         conv(f"{name}.squeeze", squeeze, channels, 1)
         conv(f"{name}.expand1x1", e1, squeeze, 1)
         conv(f"{name}.expand3x3", e3, squeeze, 3)
-        if variant.endswith("complex_bypass") and i not in graph.SIMPLE_BYPASS:
+        if variant.endswith("complex_bypass") and i not in variants.SIMPLE_BYPASS:
             conv(f"{name}.bypass", e1 + e3, channels, 1)
         channels = e1 + e3
     conv("classifier.1", SMALL_CLASSES, channels, 1)
@@ -98,7 +99,7 @@ def bundled_tensors() -> dict[str, Array]:
 
 
 def logits(tensors: dict[str, Array], variant: str, x: Array) -> Array:
-    network = graph.network_for({name: t.shape for name, t in tensors.items()}, variant)
+    network = variants.network_for({name: t.shape for name, t in tensors.items()}, variant)
     return reference.forward(network, tensors, x)
 
 

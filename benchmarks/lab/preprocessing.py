@@ -1,6 +1,6 @@
-"""What comes before the network: decoding photos, resizing and normalising them.
+"""Measures the work before the network: decoding, resizing and normalizing photos.
 
-python -m benchmarks.lab.preprocessing                time: decode, preprocess and their ratio
+python -m benchmarks.lab.preprocessing               time: decode, preprocess and their ratio
 python -m benchmarks.lab.preprocessing --fast-decode  what fast_decode does to answers and time
 
 Photos are those of the shared folder where there is one, else those in examples/.
@@ -17,13 +17,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-if __package__ in (None, ""):  # started as a script: its own folder is on the path, not the root
+if __package__ in (None, ""):  # run as a script: its folder is on the path, not the root
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from benchmarks.material import ROOT, SHARED
-from sqznet import _kernels, api, image
+from sqznet import _kernels, api
+from sqznet.images import decoding
+from sqznet.images.preprocessing import Preprocessing
 from sqznet.model import Model
-from sqznet.preprocessing import Preprocessing
 
 FITS = ("squash", "crop")
 
@@ -53,7 +54,7 @@ def _preprocessing(fit: str) -> Preprocessing:
 
 
 def _photos(folder: Path | None) -> tuple[list[bytes], list[int]]:
-    """The files and, where they are known, their true classes."""
+    """The files and, if known, their true classes."""
     labels = SHARED / "reference" / "labels.csv"
     if folder is None and labels.is_file():
         with labels.open(newline="", encoding="utf-8") as file:
@@ -71,14 +72,14 @@ def _ms(call: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
 
 def _print_ratio(fit: str, model: Model, photos: list[bytes], rounds: int) -> None:
     tensor = _kernels.Tensor((1, *model.preprocessing.size, 3))
-    decoding: list[list[float]] = [[] for _ in photos]
+    decode_ms: list[list[float]] = [[] for _ in photos]
     feeding: list[list[float]] = [[] for _ in photos]
     for _ in range(rounds):
         for i, photo in enumerate(photos):
-            took, pixels = _ms(image.decode, photo)
-            decoding[i].append(took)
-            feeding[i].append(_ms(model._feed, pixels, tensor)[0])
-    decode = [statistics.median(samples) for samples in decoding]
+            took, pixels = _ms(decoding.decode, photo)
+            decode_ms[i].append(took)
+            feeding[i].append(_ms(model.feed, pixels, tensor)[0])
+    decode = [statistics.median(samples) for samples in decode_ms]
     feed = [statistics.median(samples) for samples in feeding]
     ratios = [a / b for a, b in zip(feed, decode, strict=True)]
     print(
@@ -92,7 +93,8 @@ def _print_fast(
     fit: str, model: Model, photos: list[bytes], classes: list[int], rounds: int
 ) -> None:
     smaller = [
-        image.decode(photo, model._resized).width < image.decode(photo).width for photo in photos
+        decoding.decode(photo, model.resized).width < decoding.decode(photo).width
+        for photo in photos
     ]
     times: dict[bool, list[list[float]]] = {fast: [[] for _ in photos] for fast in (False, True)}
     answers: dict[bool, list[list[int]]] = {}

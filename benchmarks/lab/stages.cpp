@@ -1,8 +1,8 @@
-// Times the stages of a fire one by one; stages.py compiles and runs it.
+// Times the stages of a fire module one by one; stages.py compiles and runs it.
 //
 // usage: stages MAP SIDE INPUTS SQUEEZE EXPAND TILE ROUNDS
-// MAP is a file of SIDE x SIDE x INPUTS float32, what the fire reads; weights do not matter.
-// Prints the least milliseconds of each stage.
+// MAP is a file of SIDE x SIDE x INPUTS float32, the input of the fire module; weights do not matter.
+// Prints the minimum milliseconds of each stage.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -11,15 +11,10 @@
 #include <vector>
 
 #include "core/pack.h"
-#include "kernels/winograd.cpp"  // for the stages inside of it
+#include "kernels/f32/winograd.cpp"  // for its internal stages
 
 namespace sqz {
 namespace SQZ_ISA {
-int64_t conv_items(const ConvArgs&);
-void conv_f32(const ConvArgs&, int64_t, int64_t);
-int64_t squeeze_items(const ConvArgs&);
-void squeeze_f32(const ConvArgs&, int64_t, int64_t);
-
 namespace {
 
 struct Stage {
@@ -60,8 +55,8 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
   const Packed w3 = pack_winograd(filters.data(), bias.data(), expand, squeeze, 3, kConvNr);
 
   const int framed = side + 2;
-  Buffer squeezed(static_cast<std::size_t>(framed) * framed * squeeze);
-  Buffer y(static_cast<std::size_t>(side) * side * 2 * expand);
+  Array<float> squeezed(static_cast<std::size_t>(framed) * framed * squeeze);
+  Array<float> y(static_cast<std::size_t>(side) * side * 2 * expand);
   const View frame = view_of(squeezed.data(), framed, framed, squeeze, squeeze);
   View inner = frame;
   inner.data += frame.row + frame.pixel;
@@ -88,11 +83,13 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
                   w3.bias.data(),
                   nullptr,
                   3,
-                  kSide - 2};
+                  kSide - 2,
+                  true};
   const TileGrid grid = grid_of(a3);
-  Buffer points(static_cast<std::size_t>(grid.blocks) * kPoints * point_stride(kConvMr, squeeze));
-  Buffer u(static_cast<std::size_t>(kPoints) * point_stride(kConvNr, squeeze));
-  Buffer products(static_cast<std::size_t>(kConvMr) * kPoints * kConvNr);
+  Array<float> points(static_cast<std::size_t>(grid.blocks) * kPoints *
+                      point_stride(kConvMr, squeeze));
+  Array<float> u(static_cast<std::size_t>(kPoints) * point_stride(kConvNr, squeeze));
+  Array<float> products(static_cast<std::size_t>(kConvMr) * kPoints * kConvNr);
   a3.points = points.data();
 
   const auto tiles_in = [&](int64_t b) {
@@ -100,9 +97,9 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
   };
   Stage stages[] = {{"squeeze"}, {"expand1x1"}, {"input"}, {"filters"}, {"products"}, {"output"}};
   for (int round = 0; round < rounds; ++round) {
-    stages[0].time([&] { squeeze_f32(a0, 0, squeeze_items(a0)); });
-    stages[1].time([&] { conv_f32(a1, 0, conv_items(a1)); });
-    stages[2].time([&] { winograd_input_f32(a3, 0, winograd_input_items(a3)); });
+    stages[0].time([&] { squeeze_f32(a0, 0, squeeze_f32_items(a0)); });
+    stages[1].time([&] { conv_f32(a1, 0, conv_f32_items(a1)); });
+    stages[2].time([&] { winograd_input_f32(a3, 0, winograd_input_f32_items(a3)); });
     stages[3].time([&] {
       for (int c = 0; c < expand; c += kConvNr)
         transform_filters<kSide, 3>(a3.w + static_cast<ptrdiff_t>(c) * 9 * squeeze, squeeze,
@@ -129,9 +126,10 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
 int main_(char** argv) {
   const int side = std::atoi(argv[2]), inputs = std::atoi(argv[3]), squeeze = std::atoi(argv[4]),
             expand = std::atoi(argv[5]), tile = std::atoi(argv[6]), rounds = std::atoi(argv[7]);
-  Buffer map(static_cast<std::size_t>(side) * side * inputs);
+  const std::size_t floats = static_cast<std::size_t>(side) * side * inputs;
+  Array<float> map(floats);
   std::FILE* file = std::fopen(argv[1], "rb");
-  if (file == nullptr || std::fread(map.data(), 4, map.size(), file) != map.size()) return 1;
+  if (file == nullptr || std::fread(map.data(), 4, floats, file) != floats) return 1;
   std::fclose(file);
   if (tile == 4) run<6>(map.data(), side, inputs, squeeze, expand, rounds);
   if (tile == 5) run<7>(map.data(), side, inputs, squeeze, expand, rounds);

@@ -1,4 +1,4 @@
-"""Where a fire's time goes: each stage of SqueezeNet 1.1's fires alone, one thread (needs g++).
+"""Measures each stage of SqueezeNet 1.1's fire modules alone, one thread (needs g++).
 
 python -m benchmarks.lab.stages [--isa avx2] [--photo FILE] [--tile 4|5|6|7] [--rounds N]
 
@@ -22,7 +22,9 @@ from benchmarks import machine, report
 from benchmarks.engines.base import SIZE
 from benchmarks.lab import stepping
 from benchmarks.material import ROOT, find_photos
-from sqznet import _kernels, cpu, graph
+from sqznet import _kernels
+from sqznet.engine import cpu
+from sqznet.network.layers import Fire
 
 FLAGS = {
     "scalar": (),
@@ -35,7 +37,7 @@ _CSRC = ROOT / "csrc"
 
 def tile_for(side: int, isa: str) -> int:
     """The tile that core/winograd.cpp chooses for a map of this side, by the same cost."""
-    table = _kernels.table_named(isa)
+    table = _kernels.kernels_named(isa).f32
 
     def cost(tile: int) -> int:
         return int((tile + 2) ** 2 * ((-(-side // tile)) ** 2 + table.filter_tiles))
@@ -47,7 +49,7 @@ def compile_stages(isa: str, folder: Path) -> Path:
     """The program, for one instruction set. Raises CalledProcessError if that fails."""
     program = folder / "stages"
     sources = [Path(__file__).with_suffix(".cpp"), _CSRC / "core" / "pack.cpp"]
-    sources += [_CSRC / "kernels" / f"{name}.cpp" for name in ("conv", "squeeze")]
+    sources += [_CSRC / "kernels" / "f32" / f"{name}.cpp" for name in ("conv", "squeeze")]
     command = ["g++", "-O3", "-std=c++17", *FLAGS[isa], f"-DSQZ_ISA={isa}"]
     command += [f"-DSQZ_ISA_{isa.upper()}", f"-I{_CSRC}", f"-I{_CSRC / 'include'}"]
     subprocess.run([*command, "-o", str(program), *map(str, sources)], check=True)
@@ -56,15 +58,15 @@ def compile_stages(isa: str, folder: Path) -> Path:
 
 def measure(
     isa: str, photo: Path, tile: int | None, rounds: int
-) -> list[tuple[graph.Fire, int, dict[str, float]]]:
-    """Each fire with its tile and, by stage, its milliseconds and "points" and "nonzeros"."""
+) -> list[tuple[Fire, int, dict[str, float]]]:
+    """Each fire module: its tile, milliseconds by stage, "points" and "nonzeros"."""
     owner = stepping.executor(dict(stepping.checkpoint("1.1").tensors))
     steps = stepping.Steps(owner, stepping.photo_at(photo, SIZE))
     found = []
     with tempfile.TemporaryDirectory(prefix="sqznet-stages-") as name:
         program = compile_stages(isa, Path(name))
         for layer, x in zip(owner.network.layers, steps.inputs(), strict=True):
-            if not isinstance(layer, graph.Fire):
+            if not isinstance(layer, Fire):
                 continue
             file = Path(name) / "map.bin"
             x.tofile(file)
@@ -79,8 +81,8 @@ def measure(
     return found
 
 
-def text(found: Sequence[tuple[graph.Fire, int, dict[str, float]]], peak: float) -> str:
-    """The table: milliseconds of each stage and what they would be at the peak."""
+def text(found: Sequence[tuple[Fire, int, dict[str, float]]], peak: float) -> str:
+    """The table: milliseconds of each stage, measured and at the peak."""
     rows: list[tuple[str, ...]] = [("fire", "map", *STAGES, "sum", "ideal")]
     totals = dict.fromkeys((*STAGES, "ideal"), 0.0)
     for number, (layer, side, times) in enumerate(found, 2):
@@ -105,7 +107,7 @@ def text(found: Sequence[tuple[graph.Fire, int, dict[str, float]]], peak: float)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.stages", description=__doc__)
-    parser.add_argument("--isa", choices=FLAGS, default=cpu.kernel_table(None).isa)
+    parser.add_argument("--isa", choices=FLAGS, default=cpu.kernels().f32.isa)
     parser.add_argument("--photo", type=Path, metavar="FILE")
     parser.add_argument("--tile", type=int, choices=(4, 5, 6, 7), help="default: as sqznet chooses")
     parser.add_argument("--rounds", type=int, default=400)
@@ -115,8 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = measure(
         options.isa, options.photo or find_photos()[0], options.tile, max(1, options.rounds)
     )
-    print(f"{options.isa} kernels, least of {options.rounds} rounds, milliseconds; one core's")
-    print(f"attainable peak is {peak / 1e9:.1f} GMAC/s\n")
+    print(f"{options.isa} kernels, minima of {options.rounds} rounds, milliseconds; the")
+    print(f"attainable peak of one core is {peak / 1e9:.1f} GMAC/s\n")
     print(text(found, peak))
     return 0
 

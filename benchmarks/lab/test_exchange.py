@@ -1,4 +1,4 @@
-"""The time of a cache line between cores is measured where it can be."""
+"""The transfer time of a cache line between cores is measured if possible."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_stages() -> None:
 def test_the_tile_is_the_kernels_own(side: int, isa: str) -> None:
     fire = _kernels.Fire
     try:
-        table = _kernels.table_named(isa)
+        table = _kernels.kernels_named(isa).f32
     except _kernels.UnsupportedIsaError as error:
         pytest.skip(str(error))
     one = _kernels.Tensor((1, 1, 1, 1))

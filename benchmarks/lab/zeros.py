@@ -1,11 +1,11 @@
-"""The worst case of skipping zeros: what it costs where there is nothing to skip.
+"""Measures the worst case of skipping zeros: its cost if there is nothing to skip.
 
 Weights are random and biases so positive that no activation is zero; the input is random, too. The
-kernels cannot be told not to skip, so the dense path is put together from parts that never do:
+kernels always skip zeros, so the dense path is assembled from parts that never do:
 
-* a fire is its squeeze as a plain convolution, then the same fire fed a map of one channel (its
-  expands, and a squeeze of almost no work), less that squeeze as a plain convolution;
-* the classifier is its 1x1 convolution alone, without the average: a little in favour of dense.
+* a fire module is its squeeze as a plain convolution, then the same module with a one-channel input
+  (its expands, and a squeeze with almost no work), minus that squeeze as a plain convolution;
+* the classifier is its 1x1 convolution alone, without the average: slightly in favor of dense.
 """
 
 from __future__ import annotations
@@ -21,17 +21,29 @@ from benchmarks import network
 from benchmarks.engines.base import SIZE
 from benchmarks.lab import stepping
 from benchmarks.network import Array
-from sqznet import _kernels, graph
-from sqznet.executor import Executor, PackedLayer
+from sqznet import _kernels
+from sqznet.diagnostics.measuring import layer_names
+from sqznet.engine.executor import Executor
+from sqznet.engine.float_layers import Kernel
+from sqznet.network.layers import Classifier, Fire
 
 Call = Callable[[], object]
 Shape = tuple[int, int, int, int]
 Pair = tuple[_kernels.Tensor, _kernels.Tensor]
-_SHARES = (0.05, 0.25, 0.5, 0.75, 0.8, 0.84, 0.9, 1.0)  # round the switch to dense, more closely
+_SHARES = (
+    0.05,
+    0.25,
+    0.5,
+    0.75,
+    0.8,
+    0.84,
+    0.9,
+    1.0,
+)  # denser around the switch to the dense kernel
 
 
 def random_weights(variant: str) -> dict[str, Array]:
-    """Weights round zero whose biases keep every activation above zero."""
+    """Weights around zero with biases that keep every activation above zero."""
     rng = np.random.default_rng(0)
     weights: dict[str, Array] = {}
     for layer in network.layers(variant):
@@ -44,7 +56,7 @@ def random_weights(variant: str) -> dict[str, Array]:
 
 
 def measure(variant: str = "1.1", rounds: int = 60) -> dict[str, Any]:
-    """Milliseconds of every fire and the classifier, skipping (as sqznet runs) and dense."""
+    """Milliseconds of every fire module and the classifier, skipping (as sqznet runs) and dense."""
     weights = random_weights(variant)
     owner = stepping.executor({name: stepping.raw(value) for name, value in weights.items()})
     image = np.random.default_rng(1).uniform(0.5, 1.5, (1, 3, SIZE, SIZE)).astype(np.float32)
@@ -53,7 +65,7 @@ def measure(variant: str = "1.1", rounds: int = 60) -> dict[str, Any]:
     pairs = _pairs(owner, weights)
     runs: list[list[float]] = []
     parts: dict[str, list[list[float]]] = {name: [] for name in pairs}
-    for _ in range(rounds):  # interleaved, so that a slow spell falls on both sides
+    for _ in range(rounds):  # interleaved, so that slow periods affect both
         runs.append(steps.once())
         for name, calls in pairs.items():
             parts[name].append([_warm_ms(call) for call in calls])
@@ -79,22 +91,22 @@ def measure(variant: str = "1.1", rounds: int = 60) -> dict[str, Any]:
 
 
 def _pairs(owner: Executor, weights: dict[str, Array]) -> dict[str, tuple[Call, ...]]:
-    """By layer: itself on a map without zeros, its dense path, and what to take away from that."""
+    """By layer: the layer on a map without zeros, its dense path, and the time to subtract."""
     out: dict[str, tuple[Call, ...]] = {}
     shapes = owner.network.shapes(SIZE, SIZE)
     before = (SIZE, SIZE, 3)
     for name, layer, shape in zip(
-        stepping.names(owner.network.layers), owner.network.layers, shapes, strict=True
+        layer_names(owner.network), owner.network.layers, shapes, strict=True
     ):
         h, w, c = before
-        if isinstance(layer, graph.Fire):
+        if isinstance(layer, Fire):
             squeeze = _pair(weights, f"{layer.name}.squeeze")
             thin = stepping.tensor(np.full((layer.squeeze, 1, 1, 1), 0.001, np.float32)), squeeze[1]
             expand1 = _pair(weights, f"{layer.name}.expand1x1")
             expand3 = _pair(weights, f"{layer.name}.expand3x3")
             y = (1, h, w, layer.channels)
-            fire = _kernels.Fire(owner.table, *squeeze, *expand1, *expand3)
-            rest = _kernels.Fire(owner.table, *thin, *expand1, *expand3)
+            fire = _kernels.Fire(owner.kernels.f32, *squeeze, *expand1, *expand3)
+            rest = _kernels.Fire(owner.kernels.f32, *thin, *expand1, *expand3)
             out[name] = (
                 _call(owner, fire, (1, h, w, c), y),
                 # One call, so that it fills the caches as the layer itself does.
@@ -104,9 +116,9 @@ def _pairs(owner: Executor, weights: dict[str, Array]) -> dict[str, tuple[Call, 
                 ),
                 _conv(owner, thin, (1, h, w, 1), layer.squeeze),
             )
-        elif isinstance(layer, graph.Classifier):
+        elif isinstance(layer, Classifier):
             pair = _pair(weights, layer.name)
-            classifier = _kernels.Classifier(owner.table, *pair)
+            classifier = _kernels.Classifier(owner.kernels.f32, *pair)
             out[name] = (
                 _call(owner, classifier, (1, h, w, c), (1, 1, 1, layer.classes)),
                 _conv(owner, pair, (1, h, w, c), layer.classes),
@@ -128,29 +140,30 @@ def _pair(weights: dict[str, Array], name: str) -> Pair:
 
 
 def _conv(owner: Executor, pair: Pair, x: Shape, outputs: int) -> Call:
-    return _call(owner, _kernels.Conv(owner.table, *pair), x, (*x[:3], outputs))
+    return _call(owner, _kernels.Conv(owner.kernels.f32, *pair), x, (*x[:3], outputs))
 
 
-def _call(owner: Executor, layer: PackedLayer, x: Shape, y: Shape) -> Call:
+def _call(owner: Executor, layer: Kernel, x: Shape, y: Shape) -> Call:
     source, out = _kernels.Tensor(x), _kernels.Tensor(y)
     np.asarray(source)[...] = 1.0
-    scratch = _kernels.Tensor((1, 1, 1, max(1, layer.scratch(*x[:3], owner.pool.threads))))
+    nbytes = max(1, layer.scratch(*x[:3], owner.pool.threads))
+    scratch = _kernels.Tensor((1, 1, 1, nbytes), "uint8")
     return lambda: layer(owner.pool, source, scratch, out)
 
 
 def _by_density(owner: Executor, weights: dict[str, Array], rounds: int) -> list[dict[str, float]]:
     """The classifier's time over that of its dense convolution, by share of channels not zero.
 
-    The same channels are zero in all pixels, so that pixels that share a list gain nothing or lose
-    nothing by it; the share just below the switch to the dense kernel is the worst.
+    The same channels are zero in all pixels, so that sharing a list between pixels makes no
+    difference; the share just below the switch to the dense kernel is the worst.
     """
     layer = owner.network.layers[-1]
-    assert isinstance(layer, graph.Classifier)
+    assert isinstance(layer, Classifier)
     h, w, channels = owner.network.shapes(SIZE, SIZE)[-2]
     pair = _pair(weights, layer.name)
     dense = _conv(owner, pair, (1, h, w, channels), layer.classes)
-    packed = _kernels.Classifier(owner.table, *pair)
-    scratch = _kernels.Tensor((1, 1, 1, max(1, packed.scratch(1, h, w, 1))))
+    packed = _kernels.Classifier(owner.kernels.f32, *pair)
+    scratch = _kernels.Tensor((1, 1, 1, max(1, packed.scratch(1, h, w, 1))), "uint8")
     logits = _kernels.Tensor((1, 1, 1, layer.classes))
     order = np.random.default_rng(2).permutation(channels)
     sources = []
@@ -169,12 +182,12 @@ def _by_density(owner: Executor, weights: dict[str, Array], rounds: int) -> list
 
 
 def _warm_ms(call: Call) -> float:
-    call()  # so that what the others did to the caches does not count
+    call()  # a warm-up, so that the caches hold this layer's data
     return stepping.seconds(call) * 1e3
 
 
 def text(record: dict[str, Any]) -> str:
-    """What `measure` found, for people."""
+    """The results of `measure` as text."""
     worst = max(record["by_density"], key=lambda point: point["ratio"])
     curve = ", ".join(f"{p['density']:.2f}: {p['ratio']:.2f}" for p in record["by_density"])
     slowest = max(record["layers"].items(), key=lambda i: i[1]["skipping_ms"] / i[1]["dense_ms"])
@@ -182,9 +195,9 @@ def text(record: dict[str, Any]) -> str:
     return (
         f"Nothing to skip (SqueezeNet {record['variant']}, random weights and input, "
         f"{record['least_density']:.0%} of all activations not zero), one thread:\n"
-        f"as sqznet runs {record['skipping_ms']:.2f} ms, dense path {record['dense_ms']:.2f} ms: "
-        f"{record['ratio']:.2f} times it; most in {slowest[0]}, {of_slowest:.2f} times\n"
-        f"conv10 by density of its input, in times of the dense convolution: {curve}; "
-        f"at worst {worst['ratio']:.2f}\n"
-        "The dense path is put together from parts that never skip: see benchmarks/lab/zeros.py."
+        f"skipping {record['skipping_ms']:.2f} ms, dense path {record['dense_ms']:.2f} ms: "
+        f"ratio {record['ratio']:.2f}; worst in {slowest[0]}, {of_slowest:.2f}\n"
+        f"conv10 by density of its input, relative to the dense convolution: {curve}; "
+        f"worst {worst['ratio']:.2f}\n"
+        "The dense path is assembled from parts that never skip, see benchmarks/lab/zeros.py."
     )

@@ -20,37 +20,64 @@ namespace {
 
 using Released = py::call_guard<WithoutLock>;
 
-// A float32 tensor over memory that Python owns: no copy, no conversion.
-Tensor over(const py::buffer& object, const Shape& shape) {
+// In the order of Dtype.
+constexpr struct {
+  Dtype dtype;
+  const char* name;
+  const char* format;  // of Python's buffers
+} kDtypes[] = {{Dtype::float32, "float32", "f"},
+               {Dtype::int32, "int32", "i"},
+               {Dtype::int8, "int8", "b"},
+               {Dtype::uint8, "uint8", "B"}};
+
+Dtype dtype_named(const std::string& name) {
+  for (const auto& d : kDtypes)
+    if (name == d.name) return d.dtype;
+  throw std::invalid_argument("unknown dtype '" + name + "'");
+}
+
+const auto& described(Dtype dtype) { return kDtypes[static_cast<int>(dtype)]; }
+
+Tensor zeros(const Shape& shape, const std::string& dtype) {
+  return Tensor::zeros(shape, dtype_named(dtype));
+}
+
+// A tensor over memory that Python owns: no copy, no conversion.
+Tensor over(const py::buffer& object, const Shape& shape, const std::string& dtype) {
   auto info = std::make_shared<py::buffer_info>(object.request(true));
-  require(info->format == "f" && info->itemsize == 4, "the buffer must hold float32");
+  const auto& d = described(dtype_named(dtype));
+  require(info->format == d.format, "the buffer must hold " + dtype);
   require(PyBuffer_IsContiguous(info->view(), 'C'), "the buffer must be contiguous");
-  require(elements(shape) == static_cast<std::size_t>(info->size), "the buffer's size is off");
+  require(bytes_of(shape, d.dtype) == static_cast<std::size_t>(info->size * info->itemsize),
+          "the buffer's size is off");
+  require_aligned(info->ptr, d.dtype);
   // The buffer may be released on any thread, but only under the GIL.
   std::shared_ptr<void> owner(info.get(), [info](void*) mutable {
     py::gil_scoped_acquire gil;
     info.reset();
   });
-  return {owner, contiguous(static_cast<float*>(info->ptr), shape)};
+  return Tensor::contiguous(owner, info->ptr, shape, d.dtype);
 }
 
-Dtype dtype_named(const std::string& name) {
-  if (name == "float16") return Dtype::float16;
-  if (name == "bfloat16") return Dtype::bfloat16;
-  if (name == "float32") return Dtype::float32;
-  if (name == "float64") return Dtype::float64;
+StoredFloat stored_float_named(const std::string& name) {
+  if (name == "float16") return StoredFloat::float16;
+  if (name == "bfloat16") return StoredFloat::bfloat16;
+  if (name == "float32") return StoredFloat::float32;
+  if (name == "float64") return StoredFloat::float64;
   throw std::invalid_argument("unknown dtype '" + name + "'");
 }
 
+// float32 from a file's floats.
 Tensor from_bytes(const py::buffer& data, const std::string& dtype, const Shape& shape) {
   const py::buffer_info info = data.request();
-  const Dtype d = dtype_named(dtype);
+  const StoredFloat stored = stored_float_named(dtype);
+  const std::size_t count = bytes_of(shape, Dtype::float32) / sizeof(float);
   require(PyBuffer_IsContiguous(info.view(), 'C'), "the data must be contiguous");
-  require(static_cast<std::size_t>(info.size) * info.itemsize == elements(shape) * item_size(d),
+  require(static_cast<std::size_t>(info.size) * info.itemsize == count * item_size(stored),
           "the data's size is not that of the shape");
-  Tensor t = Tensor::zeros(shape);
+  Tensor t = Tensor::zeros(shape, Dtype::float32);
   WithoutLock release;
-  to_float32(static_cast<const unsigned char*>(info.ptr), d, elements(shape), t.view.data);
+  to_float32(static_cast<const unsigned char*>(info.ptr), stored, count, t.floats().view.data);
   return t;
 }
 
@@ -59,7 +86,8 @@ bool import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
   // NumPy calls float32 at an odd address "=f".
   require((info.format == "f" || info.format == "=f") && info.ndim == 4,
           "x must be float32 with four dimensions");
-  const View& v = y.view;
+  const FloatMap to = y.floats();
+  const View& v = to.view;
   require(
       info.shape[0] == v.n && info.shape[1] == v.c && info.shape[2] == v.h && info.shape[3] == v.w,
       "x does not have the tensor's shape");
@@ -70,78 +98,98 @@ bool import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
 }
 
 void export_array(const Tensor& x, const Tensor& y) {
-  const Shape expected = {x.view.n, x.view.c, x.view.h, x.view.w};
-  require(y.is_contiguous() && Shape{y.view.n, y.view.h, y.view.w, y.view.c} == expected,
+  const Shape expected = {x.shape[0], x.shape[3], x.shape[1], x.shape[2]};
+  require(y.is_contiguous() && y.shape == expected,
           "the output must be a contiguous tensor of x's size, channels first");
-  export_nchw(x.view, y.view.data);
+  export_nchw(x.floats().view, y.floats().view.data);
 }
 
-void run_softmax(const KernelTable& table, const Tensor& x, const Tensor& y) {
-  const View& v = x.view;
-  require_size(y.view, v.n, v.h, v.w, v.c, "y");
+void run_softmax(const Float32Kernels& table, const Tensor& x, const Tensor& y) {
+  const View v = x.floats().view, to = y.floats().view;
+  require_size(to, v.n, v.h, v.w, v.c, "y");
   require(x.is_contiguous() && y.is_contiguous(), "softmax needs contiguous tensors");
-  table.softmax_f32(v.data, y.view.data, v.n * v.h * v.w, v.c);
+  table.softmax_f32(v.data, to.data, v.n * v.h * v.w, v.c);
 }
 
 py::buffer_info buffer_of(const Tensor& t) {
-  const View& v = t.view;
-  const auto bytes = [](std::ptrdiff_t floats) {
-    return static_cast<py::ssize_t>(floats * sizeof(float));
-  };
-  return py::buffer_info(v.data, sizeof(float), "f", 4, {v.n, v.h, v.w, v.c},
-                         {bytes(v.image), bytes(v.row), bytes(v.pixel), bytes(1)});
+  const py::ssize_t item = item_size(t.dtype);
+  return py::buffer_info(t.data, item, described(t.dtype).format, 4, t.shape,
+                         std::array{t.image * item, t.row * item, t.pixel * item, item});
 }
 
 void bind_tensors(py::module_& m) {
   py::class_<Tensor>(m, "Tensor", py::buffer_protocol(),
-                     "float32 activations or weights, four sizes, channels last")
-      .def(py::init(&Tensor::zeros), py::arg("shape"))
-      .def_static("over", &over, py::arg("buffer").noconvert(), py::arg("shape"))
+                     "Activations, weights or scratch memory: four sizes, channels last")
+      .def(py::init(&zeros), py::arg("shape"), py::arg("dtype") = "float32")
+      .def_static("over", &over, py::arg("buffer").noconvert(), py::arg("shape"),
+                  py::arg("dtype") = "float32")
       .def_static("from_bytes", &from_bytes, py::arg("data"), py::arg("dtype"), py::arg("shape"))
       .def_buffer(&buffer_of)
-      .def("part", &Tensor::part, py::arg("offset"), py::arg("shape"))
       .def(
-          "inside",
-          [](const Tensor& t, int border) {
-            require(border >= 0 && border < (t.view.h + 1) / 2 && border < (t.view.w + 1) / 2,
-                    "nothing is left inside the border");
-            return Tensor{t.owner, inside(t.view, border)};
+          "part",
+          [](const Tensor& t, std::size_t offset, const Shape& shape, const std::string& dtype) {
+            return t.part(offset, shape, dtype_named(dtype));
           },
-          py::arg("border"))
+          py::arg("offset"), py::arg("shape"), py::arg("dtype") = "float32")
+      .def("inside", &Tensor::inside, py::arg("border"))
       .def("is_finite",
            [](const Tensor& t) {
              require(t.is_contiguous(), "is_finite needs a contiguous tensor");
-             return all_finite(t.view.data, static_cast<std::size_t>(t.view.n) * t.view.image);
+             return all_finite(t.floats().view.data, t.bytes() / sizeof(float));
            })
       .def(
           "top_k",
           [](const Tensor& t, int image, int k) {
-            require(image >= 0 && image < t.view.n && t.is_contiguous(), "no such row");
-            return top_k(t.view.data + image * t.view.image, static_cast<int>(t.view.image), k);
+            const View v = t.floats().view;
+            require(image >= 0 && image < v.n && t.is_contiguous(), "no such row");
+            return top_k(v.data + image * v.image, static_cast<int>(v.image), k);
           },
           py::arg("image"), py::arg("k"))
-      .def_property_readonly("shape", [](const Tensor& t) {
-        return std::make_tuple(t.view.n, t.view.h, t.view.w, t.view.c);
-      });
+      .def_property_readonly("dtype", [](const Tensor& t) { return described(t.dtype).name; })
+      .def_property_readonly("shape", [](const Tensor& t) { return std::tuple_cat(t.shape); });
   m.def("import_nchw", &import_array, py::arg("pool"), py::arg("x").noconvert(), py::arg("y"));
   m.def("export_nchw", &export_array, py::arg("x"), py::arg("y"));
-  m.def("softmax", &run_softmax, py::arg("table"), py::arg("x"), py::arg("y"), Released());
+  m.def("softmax", &run_softmax, py::arg("kernels"), py::arg("x"), py::arg("y"), Released());
   m.def("pooled_size", &pooled_size, py::arg("size"), py::arg("ceil_mode"));
+}
+
+// The families that have a table.
+py::list families_of(const Kernels& kernels) {
+  py::list families;
+#define SQZ_FAMILY(name, table) \
+  if (kernels.name) families.append(#name);
+  SQZ_FAMILIES(SQZ_FAMILY)
+#undef SQZ_FAMILY
+  return families;
+}
+
+template <typename Table>
+py::class_<Table> bind_table(py::module_& m, const char* name, const char* doc) {
+  return py::class_<Table>(m, name, doc).def_property_readonly("isa", [](const Table& table) {
+    return std::string(table.isa);
+  });
+}
+
+void bind_families(py::module_& m) {
+  auto f32 = bind_table<Float32Kernels>(m, "Float32Kernels", "What layers of float32 run on");
+#define SQZ_VALUE(name, constant) f32.def_readonly(#name, &Float32Kernels::name);
+#include "sqz/f32.def"
+  auto pixels = bind_table<PixelKernels>(m, "PixelKernels", "What makes photos the input");
+  pixels.def("capsule", [](const PixelKernels& p) { return py::capsule(&p, "sqz.pixel_kernels"); });
+  py::class_<Kernels> kernels(m, "Kernels", "Of each family the kernels of one instruction set");
+  kernels.def_property_readonly("isa", [](const Kernels& k) { return std::string(k.isa); });
+#define SQZ_FAMILY(name, table)  \
+  kernels.def_property_readonly( \
+      #name, [](const Kernels& k) { return k.name; }, py::return_value_policy::reference);
+  SQZ_FAMILIES(SQZ_FAMILY)
+#undef SQZ_FAMILY
 }
 
 void bind_dispatch(py::module_& m) {
   py::register_exception<UnsupportedIsa>(m, "UnsupportedIsaError");
-  py::class_<KernelTable>(m, "KernelTable", "The kernels of one instruction set")
-      .def_property_readonly("isa", [](const KernelTable& t) { return std::string(t.isa); })
-      .def_readonly("lanes", &KernelTable::lanes)
-      .def_readonly("conv_mr", &KernelTable::conv_mr)
-      .def_readonly("conv_nr", &KernelTable::conv_nr)
-      .def_readonly("max_tile", &KernelTable::max_tile)
-      .def_readonly("stem_tile", &KernelTable::stem_tile)
-      .def_readonly("filter_tiles", &KernelTable::filter_tiles)
-      .def("capsule", [](const KernelTable& t) { return py::capsule(&t, "sqz.kernel_table"); });
-  m.def("best_table", &best_table, py::return_value_policy::reference);
-  m.def("table_named", &table_named, py::arg("isa"), py::return_value_policy::reference);
+  bind_families(m);
+  m.def("best_kernels", &best_kernels);
+  m.def("kernels_named", &kernels_named, py::arg("isa"));
   m.def("cpu_features", [] { return feature_list(cpu_features()); });
   m.def(
       "x86_features",
@@ -151,10 +199,10 @@ void bind_dispatch(py::module_& m) {
       },
       py::arg("leaf1_ecx"), py::arg("leaf7_ebx"), py::arg("leaf7_ecx"), py::arg("leaf7_1_eax"),
       py::arg("saved"));
-  m.def("isa_entries", [] {
+  m.def("instruction_sets", [] {
     py::list rows;
-    for (const IsaEntry& e : isa_entries())
-      rows.append(py::make_tuple(e.name, e.compiled, e.runnable, e.needs));
+    for (const InstructionSet& set : instruction_sets())
+      rows.append(py::make_tuple(set.name, families_of(set.compiled), set.runnable, set.needs));
     return rows;
   });
   py::class_<ThreadPool, std::shared_ptr<ThreadPool>>(m, "ThreadPool")

@@ -1,11 +1,14 @@
-// What Python holds of a map or of weights, and how shapes are checked.
+// What Python holds of a map, of weights or of scratch memory, and how it is checked.
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "core/buffer.h"
 #include "core/layers.h"
@@ -14,57 +17,102 @@ namespace sqz {
 
 using Shape = std::array<int, 4>;
 
-inline std::string text(const View& v) {
-  return "(" + std::to_string(v.n) + ", " + std::to_string(v.h) + ", " + std::to_string(v.w) +
-         ", " + std::to_string(v.c) + ")";
+inline std::string text(const Shape& s) {
+  return "(" + std::to_string(s[0]) + ", " + std::to_string(s[1]) + ", " + std::to_string(s[2]) +
+         ", " + std::to_string(s[3]) + ")";
 }
 
 inline void require(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
-inline void require_size(const View& v, int n, int h, int w, int c, const char* name) {
-  require(n > 0 && h > 0 && w > 0 && v.n == n && v.h == h && v.w == w && v.c == c,
-          std::string(name) + " has shape " + text(v) + ", expected (" + std::to_string(n) + ", " +
-              std::to_string(h) + ", " + std::to_string(w) + ", " + std::to_string(c) + ")");
+inline void require_shape(const Shape& found, const Shape& expected, const char* name) {
+  require(found == expected,
+          std::string(name) + " has shape " + text(found) + ", expected " + text(expected));
 }
 
-inline std::size_t elements(const Shape& s) {
-  std::size_t count = 1;
+inline void require_size(const View& v, int n, int h, int w, int c, const char* name) {
+  const Shape expected = {n, h, w, c};
+  require_shape({v.n, v.h, v.w, v.c}, expected, name);
+}
+
+enum class Dtype { float32, int32, int8, uint8 };
+
+inline std::size_t item_size(Dtype dtype) {
+  return dtype == Dtype::float32 || dtype == Dtype::int32 ? 4 : 1;
+}
+
+inline std::size_t bytes_of(const Shape& s, Dtype dtype) {
+  std::size_t bytes = item_size(dtype);
   for (int d : s) {
     require(d > 0, "a tensor's sizes must be positive");
-    require(count <= std::numeric_limits<std::ptrdiff_t>::max() / sizeof(float) / d,
+    require(bytes <= static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) / d,
             "the tensor is too large");
-    count *= static_cast<std::size_t>(d);
+    bytes *= static_cast<std::size_t>(d);
   }
-  return count;
+  return bytes;
 }
 
-inline View contiguous(float* data, const Shape& s) {
-  return contiguous_view(data, s[0], s[1], s[2], s[3]);
+inline void require_aligned(const void* data, Dtype dtype) {
+  require(reinterpret_cast<std::uintptr_t>(data) % item_size(dtype) == 0,
+          "the memory is not aligned for its type");
 }
 
-// A view and whatever keeps its memory alive.
-struct Tensor {
+// A view for kernels, and whatever keeps its memory alive.
+struct FloatMap {
   std::shared_ptr<void> owner;
   View view;
+};
 
-  static Tensor zeros(const Shape& shape) {
-    auto buffer = std::make_shared<Buffer>(elements(shape));
-    return {buffer, contiguous(buffer->data(), shape)};
+// Values of one type, four sizes, channels last. Strides count values; channels are adjacent.
+struct Tensor {
+  std::shared_ptr<void> owner;
+  void* data;
+  Dtype dtype;
+  Shape shape;  // n, h, w, c
+  std::ptrdiff_t pixel, row, image;
+
+  static Tensor contiguous(std::shared_ptr<void> owner, void* data, const Shape& s, Dtype dtype) {
+    const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(s[2]) * s[3];
+    return {std::move(owner), data, dtype, s, s[3], row, row * s[1]};
   }
 
-  // `floats` into this tensor's memory, which must be contiguous.
-  Tensor part(std::size_t offset, const Shape& shape) const {
-    const std::size_t size = static_cast<std::size_t>(view.n) * view.image;
-    require(is_contiguous(), "part() needs a contiguous tensor");
-    require(offset <= size && elements(shape) <= size - offset, "the part lies outside");
-    return {owner, contiguous(view.data + offset, shape)};
+  static Tensor zeros(const Shape& shape, Dtype dtype) {
+    auto buffer = std::make_shared<Buffer>(bytes_of(shape, dtype));
+    return contiguous(buffer, buffer->data(), shape, dtype);
   }
+
+  std::size_t bytes() const { return bytes_of(shape, dtype); }
 
   bool is_contiguous() const {
-    return view.pixel == view.c && view.row == view.pixel * view.w &&
-           view.image == view.row * view.h;
+    return pixel == shape[3] && row == pixel * shape[2] && image == row * shape[1];
+  }
+
+  // Checked where a layer or an operation takes the tensor: nothing is converted.
+  FloatMap floats() const {
+    require(dtype == Dtype::float32, "a tensor does not hold float32");
+    return {owner,
+            {static_cast<float*>(data), shape[0], shape[1], shape[2], shape[3], pixel, row, image}};
+  }
+
+  // What begins `offset` bytes into this tensor's memory, which must be contiguous.
+  Tensor part(std::size_t offset, const Shape& part, Dtype type) const {
+    require(is_contiguous(), "part() needs a contiguous tensor");
+    require(offset <= bytes() && bytes_of(part, type) <= bytes() - offset, "the part lies outside");
+    std::byte* first = static_cast<std::byte*>(data) + offset;
+    require_aligned(first, type);
+    return contiguous(owner, first, part, type);
+  }
+
+  // Without a border of `border` pixels.
+  Tensor inside(int border) const {
+    require(border >= 0 && border < (shape[1] + 1) / 2 && border < (shape[2] + 1) / 2,
+            "nothing is left inside the border");
+    Tensor in = *this;
+    in.data = static_cast<std::byte*>(data) + border * (row + pixel) * item_size(dtype);
+    in.shape[1] -= 2 * border;
+    in.shape[2] -= 2 * border;
+    return in;
   }
 };
 

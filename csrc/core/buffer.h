@@ -1,4 +1,4 @@
-// Zeroed float32 storage on a cache-line boundary.
+// Zeroed memory on a cache-line boundary.
 #pragma once
 
 #include <cstddef>
@@ -8,28 +8,41 @@
 
 namespace sqz {
 
-// `floats` rounded up to whole cache lines, so that what follows starts on one.
-inline std::size_t whole_lines(std::size_t floats) { return (floats + 15) / 16 * 16; }
+inline constexpr std::size_t kLine = 64;  // bytes of a cache line
+
+// `bytes` rounded up to whole cache lines, so that what follows starts on one.
+inline std::size_t whole_lines(std::size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(std::size_t floats) : floats_(floats) {
-    data_.reset(static_cast<float*>(::operator new(bytes() + 1, kAlign)));
-    std::memset(data_.get(), 0, bytes());
+  explicit Buffer(std::size_t bytes) : data_(::operator new(bytes + 1, kAlign)), bytes_(bytes) {
+    std::memset(data_.get(), 0, bytes);
   }
 
-  float* data() const { return data_.get(); }
-  std::size_t size() const { return floats_; }
-  std::size_t bytes() const { return floats_ * sizeof(float); }
+  void* data() const { return data_.get(); }
+  std::size_t bytes() const { return bytes_; }
 
  private:
-  static constexpr std::align_val_t kAlign{64};
+  static constexpr std::align_val_t kAlign{kLine};
   struct Delete {
-    void operator()(float* p) const { ::operator delete(p, kAlign); }
+    void operator()(void* p) const { ::operator delete(p, kAlign); }
   };
-  std::unique_ptr<float, Delete> data_;
-  std::size_t floats_ = 0;
+  std::unique_ptr<void, Delete> data_;
+  std::size_t bytes_ = 0;
+};
+
+// Zeroed values of one type.
+template <typename T>
+class Array {
+ public:
+  Array() = default;
+  explicit Array(std::size_t count) : buffer_(count * sizeof(T)) {}
+
+  T* data() const { return static_cast<T*>(buffer_.data()); }
+
+ private:
+  Buffer buffer_;
 };
 
 }  // namespace sqz

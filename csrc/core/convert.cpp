@@ -33,27 +33,27 @@ T read(const unsigned char* p) {
 
 }  // namespace
 
-std::size_t item_size(Dtype dtype) {
-  return dtype == Dtype::float64 ? 8 : dtype == Dtype::float32 ? 4 : 2;
+std::size_t item_size(StoredFloat type) {
+  return type == StoredFloat::float64 ? 8 : type == StoredFloat::float32 ? 4 : 2;
 }
 
-void to_float32(const unsigned char* source, Dtype dtype, std::size_t count, float* out) {
-  switch (dtype) {
-    case Dtype::float16:
+void to_float32(const unsigned char* source, StoredFloat type, std::size_t count, float* out) {
+  switch (type) {
+    case StoredFloat::float16:
       for (std::size_t i = 0; i < count; ++i)
         out[i] = from_half(read<std::uint16_t>(source + 2 * i));
       break;
-    case Dtype::bfloat16:
+    case StoredFloat::bfloat16:
       for (std::size_t i = 0; i < count; ++i) {
         const std::uint32_t bits = static_cast<std::uint32_t>(read<std::uint16_t>(source + 2 * i))
                                    << 16;
         std::memcpy(out + i, &bits, sizeof bits);
       }
       break;
-    case Dtype::float32:
+    case StoredFloat::float32:
       if (count) std::memcpy(out, source, count * sizeof(float));
       break;
-    case Dtype::float64:
+    case StoredFloat::float64:
       for (std::size_t i = 0; i < count; ++i)
         out[i] = static_cast<float>(read<double>(source + 8 * i));
       break;

@@ -7,16 +7,17 @@
 #include <vector>
 
 #include "core/threadpool.h"
-#include "sqz/kernels.h"
+#include "sqz/views.h"
 
 namespace sqz {
 
-enum class Dtype { float16, bfloat16, float32, float64 };
+// The types that files hold weights in.
+enum class StoredFloat { float16, bfloat16, float32, float64 };
 
-std::size_t item_size(Dtype dtype);
+std::size_t item_size(StoredFloat type);
 
 // `count` little-endian values to float32; float64 is rounded to nearest.
-void to_float32(const unsigned char* source, Dtype dtype, std::size_t count, float* out);
+void to_float32(const unsigned char* source, StoredFloat type, std::size_t count, float* out);
 
 bool all_finite(const float* values, std::size_t count);
 

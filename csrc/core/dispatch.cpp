@@ -1,94 +1,84 @@
 #include "core/dispatch.h"
 
+#include <type_traits>
+
 #include "core/cpu.h"
 
 namespace sqz {
 
-namespace scalar {
-extern const KernelTable kTable;
-}
-#if defined(SQZ_HAVE_AVX2)
-namespace avx2 {
-extern const KernelTable kTable;
-}
-#endif
-#if defined(SQZ_HAVE_AVX512)
-namespace avx512 {
-extern const KernelTable kTable;
-}
-#endif
-#if defined(SQZ_HAVE_NEON)
-namespace neon {
-extern const KernelTable kTable;
-}
-#endif
+// compiled_kernels.def comes from CMakeLists.txt: SQZ_COMPILED(family, isa) for all that is built. The
+// table is called as its family, in the namespace of its set.
+#define SQZ_COMPILED(family, isa)                                       \
+  namespace isa {                                                       \
+  extern const std::remove_pointer_t<decltype(Kernels::family)> family; \
+  }
+#include "compiled_kernels.def"
+#undef SQZ_COMPILED
 
 namespace {
 
-struct Candidate {
-  IsaEntry entry;
-  const KernelTable* table;
-};
+Kernels compiled_for(const std::string& isa) {
+  Kernels own{};
+#define SQZ_COMPILED(family, set) \
+  if (isa == #set) own.isa = #set, own.family = &set::family;
+#include "compiled_kernels.def"
+#undef SQZ_COMPILED
+  return own;
+}
 
-std::vector<Candidate> candidates() {
-  const CpuFeatures& f = cpu_features();
-#if defined(SQZ_HAVE_AVX2)
-  const KernelTable* avx2_table = &avx2::kTable;
-#else
-  const KernelTable* avx2_table = nullptr;
-#endif
-#if defined(SQZ_HAVE_AVX512)
-  const KernelTable* avx512_table = &avx512::kTable;
-#else
-  const KernelTable* avx512_table = nullptr;
-#endif
-#if defined(SQZ_SIMDE)
-  const bool avx512_runs = f.avx2 && f.fma;
-  const char* avx512_needs = "AVX2 and FMA, of which SIMDe makes AVX-512";
-#else
-  const bool avx512_runs = f.avx512 && f.avx2 && f.fma;
-  const char* avx512_needs = "AVX-512 F, BW, DQ and VL";
-#endif
-#if defined(SQZ_HAVE_NEON)
-  const KernelTable* neon_table = &neon::kTable;
-#else
-  const KernelTable* neon_table = nullptr;
-#endif
-  return {
-      {{"avx512", avx512_table != nullptr, avx512_runs, avx512_needs}, avx512_table},
-      {{"avx2", avx2_table != nullptr, f.avx2 && f.fma, "AVX2 and FMA"}, avx2_table},
-      {{"neon", neon_table != nullptr, f.neon, "NEON, on ARMv7 with VFPv4"}, neon_table},
-      {{"scalar", true, true, "nothing"}, &scalar::kTable},
-  };
+// The rule of dispatch.h, from set number `first` on.
+Kernels choose(const std::vector<InstructionSet>& sets, std::size_t first) {
+  Kernels chosen{};
+  for (std::size_t i = first; i < sets.size(); ++i) {
+    if (!sets[i].runnable) continue;
+    const Kernels& own = sets[i].compiled;
+    if (!chosen.isa) chosen.isa = own.isa;
+#define SQZ_FAMILY(name, table) \
+  if (!chosen.name) chosen.name = own.name;
+    SQZ_FAMILIES(SQZ_FAMILY)
+#undef SQZ_FAMILY
+  }
+  return chosen;
 }
 
 }  // namespace
 
-std::vector<IsaEntry> isa_entries() {
-  std::vector<IsaEntry> entries;
-  for (const Candidate& c : candidates()) entries.push_back(c.entry);
-  return entries;
+std::vector<InstructionSet> instruction_sets() {
+  const CpuFeatures& f = cpu_features();
+#if defined(SQZ_SIMDE)
+  const bool avx512 = f.avx2 && f.fma;
+  const char* avx512_needs = "AVX2 and FMA, of which SIMDe makes AVX-512";
+#else
+  const bool avx512 = f.avx512 && f.avx2 && f.fma;
+  const char* avx512_needs = "AVX-512 F, BW, DQ and VL";
+#endif
+  std::vector<InstructionSet> sets = {
+      {"avx512", avx512, avx512_needs, {}},
+      {"avx2", f.avx2 && f.fma, "AVX2 and FMA", {}},
+      {"neon", f.neon, "NEON, on ARMv7 with VFPv4", {}},
+      {"scalar", true, "nothing", {}},
+  };
+  for (InstructionSet& set : sets) set.compiled = compiled_for(set.name);
+  return sets;
 }
 
-const KernelTable& best_table() {
-  for (const Candidate& c : candidates())
-    if (c.entry.compiled && c.entry.runnable) return *c.table;
-  return scalar::kTable;
-}
+Kernels best_kernels() { return choose(instruction_sets(), 0); }
 
-const KernelTable& table_named(const std::string& name) {
+Kernels kernels_named(const std::string& isa) {
+  const std::vector<InstructionSet> sets = instruction_sets();
   std::string known;
-  for (const Candidate& c : candidates()) {
-    known += (known.empty() ? "" : ", ") + std::string(c.entry.name);
-    if (name != c.entry.name) continue;
-    if (!c.entry.compiled)
-      throw UnsupportedIsa("instruction set '" + name + "' is not compiled into this build");
-    if (!c.entry.runnable)
-      throw UnsupportedIsa("instruction set '" + name + "' cannot run on this CPU: it needs " +
-                           c.entry.needs);
-    return *c.table;
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    const InstructionSet& set = sets[i];
+    known += (i == 0 ? "" : ", ") + std::string(set.name);
+    if (isa != set.name) continue;
+    if (!set.compiled.isa)
+      throw UnsupportedIsa("instruction set '" + isa + "' is not compiled into this build");
+    if (!set.runnable)
+      throw UnsupportedIsa("instruction set '" + isa + "' cannot run on this CPU: it needs " +
+                           set.needs);
+    return choose(sets, i);
   }
-  throw UnsupportedIsa("unknown instruction set '" + name + "'; known: " + known);
+  throw UnsupportedIsa("unknown instruction set '" + isa + "'; known: " + known);
 }
 
 }  // namespace sqz

@@ -1,4 +1,10 @@
-// Which kernel table to use: the first runnable of an ordered list, or the one asked for.
+// Which kernels to use. The families of kernels are chosen each for itself: an instruction set need
+// not have them all, for a family may gain nothing by it (AVX-512 has no pixel kernels of its own).
+//
+// The rule: instruction sets have one order, best first. A family takes the first set, from the one
+// asked for on, of which this build has its kernels and which runs on this processor; where none is
+// asked for, from the very first on. What is asked for must be known, compiled in and runnable: if it
+// isn't, that is an error, and never another set instead.
 #pragma once
 
 #include <stdexcept>
@@ -9,11 +15,12 @@
 
 namespace sqz {
 
-struct IsaEntry {
+struct InstructionSet {
   const char* name;
-  bool compiled;
-  bool runnable;      // on this CPU, were it compiled
+  bool runnable;      // on this processor, were it compiled in
   const char* needs;  // in words
+  Kernels
+      compiled;  // its own tables, null where this build has none; its isa is null where it has none at all
 };
 
 struct UnsupportedIsa : std::runtime_error {
@@ -21,13 +28,11 @@ struct UnsupportedIsa : std::runtime_error {
 };
 
 // Best first; every set that the project knows, compiled in or not.
-std::vector<IsaEntry> isa_entries();
+std::vector<InstructionSet> instruction_sets();
 
-// The best runnable table. Scalar always is.
-const KernelTable& best_table();
+Kernels best_kernels();
 
-// The table of that name; throws UnsupportedIsa where it is unknown, not compiled in or not
-// runnable here. Never another table instead.
-const KernelTable& table_named(const std::string& name);
+// Throws UnsupportedIsa where the set is unknown, not compiled in or not runnable here.
+Kernels kernels_named(const std::string& isa);
 
 }  // namespace sqz

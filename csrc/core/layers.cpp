@@ -40,26 +40,9 @@ View inside(const View& v, int border) {
 
 namespace {
 
-void clear(const View& v) {
-  for (int n = 0; n < v.n; ++n)
-    for (int y = 0; y < v.h; ++y)
-      for (int x = 0; x < v.w; ++x)
-        std::fill_n(v.data + n * v.image + y * v.row + x * v.pixel, v.c, 0.0f);
-}
-
-// The border of one pixel that a map of `rows` rows, from `first` on, leaves free in `v`: zeros.
-// Arenas are reused, so they are written each time.
-void clear_border(const View& v, int first, int rows) {
-  const auto column = [&](int x) {
-    View c = rows_of(v, first, rows);
-    c.data += x * v.pixel;
-    c.w = 1;
-    clear(c);
-  };
-  clear(rows_of(v, 0, first));
-  clear(rows_of(v, first + rows, v.h - first - rows));
-  column(0);
-  column(v.w - 1);
+View take_map(Scratch& scratch, int n, int h, int w, int c) {
+  const std::size_t floats = static_cast<std::size_t>(n) * h * w * c;
+  return contiguous_view(scratch.take<float>(floats), n, h, w, c);
 }
 
 }  // namespace
@@ -68,9 +51,9 @@ ConvArgs Conv::args(const View& x, const View& y) const {
   return {x, y, packed_.weight.data(), packed_.bias.data(), packed_.kh, packed_.kw, stride_, relu_};
 }
 
-void Conv::run(ThreadPool& pool, const View& x, float*, const View& y) const {
+void Conv::run(ThreadPool& pool, const View& x, Scratch, const View& y) const {
   const ConvArgs a = args(x, y);
-  pool.run(table_.conv_items(a),
+  pool.run(table_.conv_f32_items(a),
            [&](std::int64_t begin, std::int64_t end, int) { table_.conv_f32(a, begin, end); });
 }
 
@@ -124,123 +107,159 @@ void gather_squares(const View& x, const View& squares, std::ptrdiff_t n, std::p
 
 }  // namespace
 
-Stem::Stem(const KernelTable& table, const float* weight, const float* bias, int out, int in)
+Stem::Stem(const Float32Kernels& table, const float* weight, const float* bias, int out, int in)
     : winograd_(table,
                 pack_winograd(strideless(weight, out, in).data(), bias, out, kPhases * in, 4,
                               table.conv_nr),
-                table.stem_tile) {}
+                table.stem_tile, true) {}
 
-std::size_t Stem::scratch(int n, int h, int w, int threads) const {
-  return square_floats(n, h, w) + winograd_.scratch(n, output_size(h), output_size(w), threads);
+Stem::Memory Stem::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  const View squares = take_map(scratch, n, halved(h), halved(w), winograd_.packed().in);
+  return {squares, winograd_.plan(scratch, n, output_size(h), output_size(w), threads)};
 }
 
-std::size_t Stem::square_floats(int n, int h, int w) const {
-  const std::size_t floats =
-      static_cast<std::size_t>(n) * halved(h) * halved(w) * winograd_.packed().in;
-  return whole_lines(floats);
-}
-
-void Stem::run(ThreadPool& pool, const View& x, float* scratch, const View& y) const {
-  const View squares =
-      contiguous_view(scratch, x.n, halved(x.h), halved(x.w), winograd_.packed().in);
+void Stem::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y) const {
+  const Memory memory = plan(scratch, x.n, x.h, x.w, pool.threads());
+  const View& squares = memory.squares;
   pool.run(static_cast<std::int64_t>(x.n) * squares.h,
            [&](std::int64_t begin, std::int64_t end, int) {
              for (std::int64_t i = begin; i < end; ++i)
                gather_squares(x, squares, i / squares.h, i % squares.h);
            });
-  const WinogradArgs a = winograd_.args(squares, y, scratch + square_floats(x.n, x.h, x.w));
-  pool.run(winograd_.input_items(a),
-           [&](std::int64_t begin, std::int64_t end, int) { winograd_.input(a, begin, end); });
-  winograd_.output(pool, a);
+  const WinogradArgs a = winograd_.args(squares, y, memory.winograd);
+  winograd_.run(pool, a, memory.winograd);
+}
+
+// --- Padded convolution ------------------------------------------------------------------------
+
+namespace {
+
+void clear(const View& v) {
+  for (int n = 0; n < v.n; ++n)
+    for (int y = 0; y < v.h; ++y)
+      for (int x = 0; x < v.w; ++x)
+        std::fill_n(v.data + n * v.image + y * v.row + x * v.pixel, v.c, 0.0f);
+}
+
+// The border of one pixel that a map of `rows` rows, from `first` on, leaves free in `v`: zeros.
+// Arenas are reused, so they are written each time.
+void clear_border(const View& v, int first, int rows) {
+  const auto column = [&](int x) {
+    View c = rows_of(v, first, rows);
+    c.data += x * v.pixel;
+    c.w = 1;
+    clear(c);
+  };
+  clear(rows_of(v, 0, first));
+  clear(rows_of(v, first + rows, v.h - first - rows));
+  column(0);
+  column(v.w - 1);
+}
+
+// Row `i` of the rows of all images, to a map of adjacent pixels.
+void copy_row(const View& x, const View& y, std::int64_t i) {
+  const std::ptrdiff_t n = i / x.h, row = i % x.h;
+  const float* from = x.data + n * x.image + row * x.row;
+  float* to = y.data + n * y.image + row * y.row;
+  if (x.pixel == x.c) {
+    std::copy_n(from, static_cast<std::ptrdiff_t>(x.w) * x.c, to);
+    return;
+  }
+  for (int column = 0; column < x.w; ++column, from += x.pixel, to += x.c)
+    std::copy_n(from, x.c, to);
+}
+
+}  // namespace
+
+PaddedConv::Memory PaddedConv::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  const View bordered = take_map(scratch, n, h + 2, w + 2, packed().in);
+  return {bordered, winograd_.plan(scratch, n, h, w, threads)};
+}
+
+// Rows above and below what is computed lie in the border's rows, where the map goes on.
+View PaddedConv::prepare(const Memory& memory, int rows, int above) {
+  clear_border(memory.bordered, 1 - above, rows);
+  View x = inside(memory.bordered, 1);
+  x.data -= above * x.row;
+  x.h = rows;
+  return x;
+}
+
+void PaddedConv::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y,
+                     int above) const {
+  const Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
+  const View copy = prepare(memory, x.h, above);
+  pool.run(static_cast<std::int64_t>(x.n) * x.h, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t i = begin; i < end; ++i) copy_row(x, copy, i);
+  });
+  winograd_.run(pool, args(memory, y), memory.winograd);
 }
 
 // --- Fire --------------------------------------------------------------------------------------
 
-Fire::Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile)
+Fire::Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile)
     : table_(table),
       squeeze_(table, std::move(squeeze), 1, true),
       expand1_(table, std::move(expand1), 1, true),
-      expand3_(table, std::move(expand3), tile) {}
+      expand3_(table, std::move(expand3), tile, true) {}
 
 // Bands of a map that threads share between them, at most: enough for an even share.
 constexpr std::int64_t kBands = 64;
 
-// The squeezed map with a border of one pixel for the 3x3 expand's padding, then what the 3x3
-// expand needs.
-std::size_t Fire::scratch(int n, int h, int w, int threads) const {
-  return squeezed_floats(n, h, w) + expand3_.scratch(n, h, w, threads);
-}
-
-std::size_t Fire::squeezed_floats(int n, int h, int w) const {
-  const std::size_t floats =
-      static_cast<std::size_t>(n) * (h + 2) * (w + 2) * squeeze_.packed().out;
-  return whole_lines(floats);
-}
-
-void Fire::run(ThreadPool& pool, const View& x, float* scratch, const View& y, int above) const {
-  const View squeezed = contiguous_view(scratch, y.n, y.h + 2, y.w + 2, squeeze_.packed().out);
-  const View map = inside(squeezed, 1);
-  // What is squeezed fills the border's rows, too, where the map goes on.
-  View band = map;
-  band.data -= above * map.row;
-  band.h = x.h;
-  clear_border(squeezed, 1 - above, x.h);
-  const ConvArgs a0 = squeeze_.args(x, band);
-  pool.run(table_.squeeze_items(a0),
+void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above) const {
+  const PaddedConv::Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
+  const View squeezed = PaddedConv::prepare(memory, x.h, above);
+  const ConvArgs a0 = squeeze_.args(x, squeezed);
+  pool.run(table_.squeeze_f32_items(a0),
            [&](std::int64_t begin, std::int64_t end, int) { table_.squeeze_f32(a0, begin, end); });
   const int split = expand1_.packed().out;
-  const ConvArgs a1 = expand1_.args(map, channel_slice(y, 0, split));
-  const WinogradArgs a3 = expand3_.args(squeezed, channel_slice(y, split, expand3_.packed().out),
-                                        scratch + squeezed_floats(y.n, y.h, y.w));
+  const ConvArgs a1 = expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
+  const WinogradArgs a3 = expand3_.args(memory, channel_slice(y, split, expand3_.packed().out));
+  const Winograd& winograd = expand3_.winograd();
   // The 1x1 expand and the 3x3 expand's input transform both read the squeezed map only: one loop,
   // whose items are bands of the map, spares the pool a stop in between and has each thread write
   // what it is likely to read next.
-  const std::int64_t n1 = table_.conv_items(a1), n3 = expand3_.input_items(a3);
+  const std::int64_t n1 = table_.conv_f32_items(a1), n3 = winograd.input_items(a3);
   const std::int64_t bands = std::min(n1, kBands);
   pool.run(bands, [&](std::int64_t begin, std::int64_t end, int) {
     table_.conv_f32(a1, n1 * begin / bands, n1 * end / bands);
-    expand3_.input(a3, n3 * begin / bands, n3 * end / bands);
+    winograd.input(a3, n3 * begin / bands, n3 * end / bands);
   });
-  expand3_.output(pool, a3);
+  winograd.output(pool, a3, memory.winograd);
 }
 
 // --- Classifier and the rest -------------------------------------------------------------------
 
-ClassifierArgs Classifier::args(const View& x, float* scratch, float* logits) const {
+ClassifierArgs Classifier::args(const View& x, std::int32_t* lists, float* logits) const {
   const int border = (x.h + 2 * padding_) * (x.w + 2 * padding_) - x.h * x.w;
-  return {x,
-          logits,
-          packed_.weight.data(),
-          packed_.bias.data(),
-          packed_.out,
-          border,
-          reinterpret_cast<std::int32_t*>(scratch)};
+  return {x, logits, packed_.weight.data(), packed_.bias.data(), packed_.out, border, lists};
 }
 
-std::size_t Classifier::scratch(int n, int h, int w, int) const {
+std::int32_t* Classifier::plan(Scratch& scratch, int n, int h, int w, int) const {
   const View x = contiguous_view(nullptr, n, h, w, packed_.in);
-  return static_cast<std::size_t>(table_.classifier_lists(args(x, nullptr, nullptr)));
+  return scratch.take<std::int32_t>(table_.classifier_f32_lists(args(x, nullptr, nullptr)));
 }
 
-void Classifier::run(ThreadPool& pool, const View& x, float* scratch, float* logits) const {
-  const ClassifierArgs a = args(x, scratch, logits);
-  pool.run(table_.classifier_list_items(a), [&](std::int64_t begin, std::int64_t end, int) {
+void Classifier::run(ThreadPool& pool, const View& x, Scratch scratch, float* logits) const {
+  const ClassifierArgs a = args(x, plan(scratch, x.n, x.h, x.w, pool.threads()), logits);
+  pool.run(table_.classifier_list_f32_items(a), [&](std::int64_t begin, std::int64_t end, int) {
     table_.classifier_list_f32(a, begin, end);
   });
-  pool.run(table_.classifier_items(a), [&](std::int64_t begin, std::int64_t end, int) {
+  pool.run(table_.classifier_f32_items(a), [&](std::int64_t begin, std::int64_t end, int) {
     table_.classifier_f32(a, begin, end);
   });
 }
 
-void max_pool(const KernelTable& table, ThreadPool& pool, const View& x, const View& y) {
+void max_pool(const Float32Kernels& table, ThreadPool& pool, const View& x, const View& y) {
   const MaxPoolArgs a{x, y};
-  pool.run(table.maxpool_items(a),
+  pool.run(table.maxpool_f32_items(a),
            [&](std::int64_t begin, std::int64_t end, int) { table.maxpool_f32(a, begin, end); });
 }
 
-void add(const KernelTable& table, ThreadPool& pool, const View& a, const View& b, const View& y) {
+void add(const Float32Kernels& table, ThreadPool& pool, const View& a, const View& b,
+         const View& y) {
   const AddArgs args{a, b, y};
-  pool.run(table.add_items(args),
+  pool.run(table.add_f32_items(args),
            [&](std::int64_t begin, std::int64_t end, int) { table.add_f32(args, begin, end); });
 }
 

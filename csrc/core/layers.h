@@ -1,12 +1,13 @@
 // The layers of a SqueezeNet: packed weights and how a pool runs them through a kernel table.
-// Shapes are checked where Python hands them in (bindings); here they are preconditions. Each
-// says how many floats of scratch memory a run over n maps of h x w on some threads needs.
+// Shapes are checked where Python hands them in (bindings); here they are preconditions. The plan of
+// each takes from a Scratch the memory that a run over n maps of h x w on some threads needs.
 #pragma once
 
 #include "core/pack.h"
+#include "core/scratch.h"
 #include "core/threadpool.h"
 #include "core/winograd.h"
-#include "sqz/kernels.h"
+#include "sqz/f32.h"
 
 namespace sqz {
 
@@ -28,7 +29,7 @@ View inside(const View& v, int border);
 // Convolution without padding; a padded one reads a view that includes a zero border.
 class Conv {
  public:
-  Conv(const KernelTable& table, Packed packed, int stride, bool relu)
+  Conv(const Float32Kernels& table, Packed packed, int stride, bool relu)
       : table_(table), packed_(std::move(packed)), stride_(stride), relu_(relu) {}
 
   const Packed& packed() const { return packed_; }
@@ -36,11 +37,11 @@ class Conv {
     return size < kernel ? 0 : (size - kernel) / stride_ + 1;
   }
   ConvArgs args(const View& x, const View& y) const;
-  std::size_t scratch(int, int, int, int) const { return 0; }
-  void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
+  void plan(Scratch&, int, int, int, int) const {}
+  void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y) const;
 
  private:
-  const KernelTable& table_;
+  const Float32Kernels& table_;
   Packed packed_;
   int stride_;
   bool relu_;
@@ -51,64 +52,99 @@ class Conv {
 class Stem {
  public:
   // `weight` is out x in x 7 x 7.
-  Stem(const KernelTable& table, const float* weight, const float* bias, int out, int in);
+  Stem(const Float32Kernels& table, const float* weight, const float* bias, int out, int in);
 
   int inputs() const { return winograd_.packed().in / 4; }
   int outputs() const { return winograd_.packed().out; }
   static int output_size(int size) { return size < 7 ? 0 : (size - 7) / 2 + 1; }
-  std::size_t scratch(int n, int h, int w, int threads) const;
-  void run(ThreadPool& pool, const View& x, float* scratch, const View& y) const;
+
+  struct Memory {
+    View squares;
+    Winograd::Memory winograd;
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y) const;
 
  private:
-  std::size_t square_floats(int n, int h, int w) const;
-
   Winograd winograd_;
 };
 
-// Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output. The 3x3
-// runs by Winograd's algorithm; `tile` is 0 for the best one for each size.
+// 3x3 convolution of stride 1, padded by one pixel of zeros, by Winograd's algorithm; `tile` is 0 for
+// the best one for each size.
 //
 // `x` may be a band of a map: then it has `above` rows, none or one, above the first of `y`, and none
-// or one below the last. Where it has none, the map ends there. scratch() is told y's height.
+// or one below the last. Where it has none, the map ends there. plan() is told y's height.
+class PaddedConv {
+ public:
+  // `packed` comes from pack_winograd.
+  PaddedConv(const Float32Kernels& table, Packed packed, int tile, bool relu)
+      : winograd_(table, std::move(packed), tile, relu) {}
+
+  const Packed& packed() const { return winograd_.packed(); }
+
+  struct Memory {
+    View bordered;  // what the algorithm reads: the map within its border
+    Winograd::Memory winograd;
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above = 0) const;
+
+  // The same in parts, for a layer that writes x where it is read: prepare() gives that place, of as
+  // many rows as x has, and after x come the parts of winograd().
+  static View prepare(const Memory& memory, int rows, int above);
+  WinogradArgs args(const Memory& memory, const View& y) const {
+    return winograd_.args(memory.bordered, y, memory.winograd);
+  }
+  const Winograd& winograd() const { return winograd_; }
+
+ private:
+  Winograd winograd_;
+};
+
+// Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output. `tile` is that
+// of the 3x3, and `x` may be a band of a map, as there.
 class Fire {
  public:
-  Fire(const KernelTable& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
+  Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
 
   const Conv& squeeze() const { return squeeze_; }
   const Conv& expand1() const { return expand1_; }
   const Packed& expand3() const { return expand3_.packed(); }
 
-  std::size_t scratch(int n, int h, int w, int threads) const;
-  void run(ThreadPool& pool, const View& x, float* scratch, const View& y, int above = 0) const;
+  // The squeezed map is written where the 3x3 expand reads it.
+  PaddedConv::Memory plan(Scratch& scratch, int n, int h, int w, int threads) const {
+    return expand3_.plan(scratch, n, h, w, threads);
+  }
+  void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above = 0) const;
 
  private:
-  std::size_t squeezed_floats(int n, int h, int w) const;
-
-  const KernelTable& table_;
+  const Float32Kernels& table_;
   Conv squeeze_, expand1_;
-  Winograd expand3_;
+  PaddedConv expand3_;
 };
 
 // 1x1 convolution, ReLU and global average; `padding` is the 1x1 convolution's own.
 class Classifier {
  public:
-  Classifier(const KernelTable& table, Packed packed, int padding)
+  Classifier(const Float32Kernels& table, Packed packed, int padding)
       : table_(table), packed_(std::move(packed)), padding_(padding) {}
 
   const Packed& packed() const { return packed_; }
-  std::size_t scratch(int n, int h, int w, int threads) const;
+  // Gives the lists of channels that are not zero.
+  std::int32_t* plan(Scratch& scratch, int n, int h, int w, int threads) const;
   // logits: x.n rows of packed().out floats.
-  void run(ThreadPool& pool, const View& x, float* scratch, float* logits) const;
+  void run(ThreadPool& pool, const View& x, Scratch scratch, float* logits) const;
 
  private:
-  ClassifierArgs args(const View& x, float* scratch, float* logits) const;
+  ClassifierArgs args(const View& x, std::int32_t* lists, float* logits) const;
 
-  const KernelTable& table_;
+  const Float32Kernels& table_;
   Packed packed_;
   int padding_;
 };
 
-void max_pool(const KernelTable& table, ThreadPool& pool, const View& x, const View& y);
-void add(const KernelTable& table, ThreadPool& pool, const View& a, const View& b, const View& y);
+void max_pool(const Float32Kernels& table, ThreadPool& pool, const View& x, const View& y);
+void add(const Float32Kernels& table, ThreadPool& pool, const View& a, const View& b,
+         const View& y);
 
 }  // namespace sqz

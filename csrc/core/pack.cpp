@@ -9,7 +9,7 @@ Packed pack(const float* weight, const float* bias, int out, int in, int kh, int
             const Place& place) {
   const std::size_t blocks = (static_cast<std::size_t>(out) + nr - 1) / nr;
   const std::size_t taps = static_cast<std::size_t>(kh) * kw, depth = taps * in;
-  Packed p{Buffer(blocks * depth * nr), Buffer(blocks * nr), out, in, kh, kw};
+  Packed p{Array<float>(blocks * depth * nr), Array<float>(blocks * nr), out, in, kh, kw};
   float *w = p.weight.data(), *b = p.bias.data();
   for (std::size_t o = 0; o < static_cast<std::size_t>(out); ++o) {
     b[o] = bias[o];

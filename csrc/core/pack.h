@@ -6,8 +6,9 @@
 namespace sqz {
 
 struct Packed {
-  Buffer weight;  // [ceil(out / nr)][ky][kx][ci][nr], zero where out is not a multiple of nr
-  Buffer bias;    // ceil(out / nr) * nr
+  // [ceil(out / nr)][ky][kx][ci][nr], zero where out is not a multiple of nr
+  Array<float> weight;
+  Array<float> bias;  // ceil(out / nr) * nr
   int out = 0, in = 0, kh = 0, kw = 0;
 };
 

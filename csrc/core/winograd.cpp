@@ -1,7 +1,5 @@
 #include "core/winograd.h"
 
-#include "sqz/winograd.h"
-
 namespace sqz {
 namespace {
 
@@ -25,9 +23,9 @@ std::size_t points_of(int tile, int taps) {
 int Winograd::tile(int h, int w) const {
   if (tile_ != 0) return tile_;
   // Every tile costs its points, and so do the filters' transforms.
-  int best = 4;
+  int best = kMinTile;
   std::int64_t least = 0;
-  for (int tile = 4; tile <= table_.max_tile; ++tile) {
+  for (int tile = kMinTile; tile <= table_.max_tile; ++tile) {
     const std::int64_t step = table_.tile_step;
     const std::int64_t multiplied = (tiles_of(1, h, w, tile) + step - 1) / step * step;
     const std::int64_t cost =
@@ -39,29 +37,45 @@ int Winograd::tile(int h, int w) const {
 
 std::size_t Winograd::point_floats(int n, int h, int w) const {
   const std::size_t tiles = tiles_of(n, h, w, tile(h, w)), mr = table_.conv_mr;
-  return whole_lines((tiles + mr - 1) / mr * points_of(tile(h, w), packed_.kh) *
-                     (mr * packed_.in + winograd::kPointPadding));
+  return (tiles + mr - 1) / mr * points_of(tile(h, w), packed_.kh) *
+         (mr * packed_.in + kPointPadding);
 }
 
 std::size_t Winograd::filter_floats(int tile) const {
   const std::size_t each = static_cast<std::size_t>(packed_.in) * table_.conv_nr;
-  return whole_lines(points_of(tile, packed_.kh) * (each + winograd::kPointPadding));
+  const std::size_t floats = points_of(tile, packed_.kh) * (each + kPointPadding);
+  return whole_lines(floats * sizeof(float)) / sizeof(float);
 }
 
-std::size_t Winograd::scratch(int n, int h, int w, int threads) const {
-  return point_floats(n, h, w) + filter_floats(tile(h, w)) * (kFilterGap * (threads - 1) + 1);
+Winograd::Memory Winograd::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  float* points = scratch.take<float>(point_floats(n, h, w));
+  const std::size_t places = static_cast<std::size_t>(kFilterGap) * (threads - 1) + 1;
+  return {points, scratch.take<float>(filter_floats(tile(h, w)) * places)};
 }
 
-WinogradArgs Winograd::args(const View& x, const View& y, float* scratch) const {
-  return {x, y, packed_.weight.data(), packed_.bias.data(), scratch, packed_.kh, tile(y.h, y.w)};
+WinogradArgs Winograd::args(const View& x, const View& y, const Memory& memory) const {
+  return {x,
+          y,
+          packed_.weight.data(),
+          packed_.bias.data(),
+          memory.points,
+          packed_.kh,
+          tile(y.h, y.w),
+          relu_};
 }
 
-void Winograd::output(ThreadPool& pool, const WinogradArgs& a) const {
-  float* filters = a.points + point_floats(a.y.n, a.y.h, a.y.w);
-  const std::size_t each = filter_floats(a.tile);
-  pool.run(table_.winograd_output_items(a), [&](std::int64_t begin, std::int64_t end, int thread) {
-    table_.winograd_output_f32(a, begin, end, filters + thread * kFilterGap * each);
-  });
+void Winograd::run(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const {
+  pool.run(input_items(a),
+           [&](std::int64_t begin, std::int64_t end, int) { input(a, begin, end); });
+  output(pool, a, memory);
+}
+
+void Winograd::output(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const {
+  const std::size_t next = kFilterGap * filter_floats(a.tile);
+  pool.run(table_.winograd_output_f32_items(a),
+           [&](std::int64_t begin, std::int64_t end, int thread) {
+             table_.winograd_output_f32(a, begin, end, memory.filters + thread * next);
+           });
 }
 
 }  // namespace sqz

@@ -2,42 +2,54 @@
 #pragma once
 
 #include "core/pack.h"
+#include "core/scratch.h"
 #include "core/threadpool.h"
-#include "sqz/kernels.h"
+#include "sqz/f32.h"
 
 namespace sqz {
 
 class Winograd {
  public:
-  static constexpr int kMinTile = 2, kMaxTile = 7;
+  static constexpr int kMinTile = 4, kMaxTile = 7;
 
   // `packed` comes from pack_winograd. `tile` is the outputs' tile side, 0 to choose for each size.
-  Winograd(const KernelTable& table, Packed packed, int tile)
-      : table_(table), packed_(std::move(packed)), tile_(tile) {}
+  Winograd(const Float32Kernels& table, Packed packed, int tile, bool relu)
+      : table_(table), packed_(std::move(packed)), tile_(tile), relu_(relu) {}
 
   const Packed& packed() const { return packed_; }
 
   // The tile side for outputs of h x w. It does not depend on the batch, so that an image's
   // numbers do not either.
   int tile(int h, int w) const;
-  // Floats of scratch memory for n outputs of h x w on this many threads.
-  std::size_t scratch(int n, int h, int w, int threads) const;
 
-  // `x` includes the border of a padded convolution. First all of input(), then output().
-  WinogradArgs args(const View& x, const View& y, float* scratch) const;
-  std::int64_t input_items(const WinogradArgs& a) const { return table_.winograd_input_items(a); }
+  struct Memory {
+    float* points;
+    float* filters;  // transformed, for each thread
+  };
+  // For n outputs of h x w on this many threads.
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+
+  // `x` includes the border of a padded convolution.
+  WinogradArgs args(const View& x, const View& y, const Memory& memory) const;
+  void run(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const;
+
+  // The same in parts: first all of input(), then output().
+  std::int64_t input_items(const WinogradArgs& a) const {
+    return table_.winograd_input_f32_items(a);
+  }
   void input(const WinogradArgs& a, std::int64_t begin, std::int64_t end) const {
     table_.winograd_input_f32(a, begin, end);
   }
-  void output(ThreadPool& pool, const WinogradArgs& a) const;
+  void output(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const;
 
  private:
   std::size_t point_floats(int n, int h, int w) const;
-  std::size_t filter_floats(int tile) const;
+  std::size_t filter_floats(int tile) const;  // of each thread, in whole cache lines
 
-  const KernelTable& table_;
+  const Float32Kernels& table_;
   Packed packed_;
   int tile_;
+  bool relu_;
 };
 
 }  // namespace sqz

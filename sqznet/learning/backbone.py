@@ -1,4 +1,4 @@
-"""Which network a recognizer was taught on: another one sees differently, and is refused."""
+"""Identifies the network that a recognizer was trained on; any other network is refused."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from sqznet.errors import SqznetError, WeightsError, printable
-from sqznet.graph import Wiring
-from sqznet.preprocessing import Preprocessing
+from sqznet.images.preprocessing import Preprocessing
+from sqznet.network.variants import Wiring
 from sqznet.weights.metadata import compact
 
 if TYPE_CHECKING:
-    from sqznet.model import Model
+    from sqznet.engine.pipeline import Pipeline
     from sqznet.weights import Checkpoint
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network and how photos are fed to it.
+    """A network and its input settings.
 
     file: the name of its weights file, without folders. sha256: see `fingerprint`. variant,
-    preprocessing, wiring: as the Model has them.
+    preprocessing, wiring: the values of the Model.
     """
 
     file: str
@@ -32,8 +32,8 @@ class Backbone:
     wiring: Wiring
 
     @classmethod
-    def of(cls, model: Model) -> Backbone:
-        checkpoint = model._checkpoint
+    def of(cls, model: Pipeline) -> Backbone:
+        checkpoint = model.checkpoint
         return cls(
             os.path.basename(checkpoint.path),
             fingerprint(checkpoint),
@@ -43,32 +43,36 @@ class Backbone:
         )
 
     def check_weights(self, checkpoint: Checkpoint) -> None:
-        """Raises WeightsError, saying which weights are wanted, if these are others."""
+        """Raises WeightsError, naming the expected weights, if these are different."""
         found = fingerprint(checkpoint)
         if found != self.sha256:
             raise WeightsError(
-                f"was taught on {printable(self.file)[:80]} ({printable(self.variant)[:40]}, "
+                f"was trained on {printable(self.file, 80)} ({printable(self.variant, 40)}, "
                 f"weights {self.sha256[:16]}), found {checkpoint.path} (weights {found[:16]}); "
                 "give the former as the backbone"
             )
 
-    def check(self, model: Model) -> None:
-        """Raises WeightsError for other weights, SqznetError for the same ones fed or wired in
-        another way."""
-        self.check_weights(model._checkpoint)
+    def check(self, model: Pipeline) -> None:
+        """Raises WeightsError for different weights, and SqznetError for the same weights with
+        another variant, preprocessing or wiring."""
+        self.check_weights(model.checkpoint)
         for name in ("variant", "preprocessing", "wiring"):
             found, wanted = getattr(model, name), getattr(self, name)
             if found != wanted:
-                raise SqznetError(f"was taught with {name} {wanted}, the model has {found}")
+                raise SqznetError(f"was trained with {name} {wanted}, the model has {found}")
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
-    """The SHA-256, in hex, of a network's weights, in whatever file they lie: of every tensor in
-    the order of the names, first a line of JSON ([name, element type, shape]), then its bytes; and
-    of how activations are rounded, as a last line, where they are."""
+    """The SHA-256, in hex, of a network's weights; it does not depend on the file format.
+
+    It covers every tensor in the order of the names: first a line of JSON ([name, element type,
+    shape]), then the tensor's bytes, int8 tensors as float32. If activations are rounded, a last
+    line says how.
+    """
     checkpoint.require_unchanged()
     digest = sha256()
-    for name, tensor in sorted(checkpoint.tensors.items()):
+    for name, stored in sorted(checkpoint.tensors.items()):
+        tensor = stored.floats()
         digest.update(f"{compact([name, tensor.dtype, tensor.shape])}\n".encode())
         digest.update(tensor.data)
     if checkpoint.activations:

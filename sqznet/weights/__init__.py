@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
-from sqznet.errors import SqznetError, WeightsError
+from sqznet.errors import SqznetError, WeightsError, reason_of
 from sqznet.weights import safetensors
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile, open_file
@@ -88,7 +88,7 @@ def imagenet_labels() -> tuple[str, ...]:
         with open(path, encoding="utf-8") as file:
             labels = tuple(file.read().splitlines())
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise WeightsError(f"{path}: cannot be read: {reason_of(error)}") from None
     if len(labels) != _LABEL_COUNT:
         raise WeightsError(f"{path}: has {len(labels)} lines, expected {_LABEL_COUNT}")
     return labels
@@ -97,7 +97,7 @@ def imagenet_labels() -> tuple[str, ...]:
 def _read_file(file: WeightsFile) -> Checkpoint:
     view = file.view
     if file.path.endswith(".bin"):  # ncnn's weights, which no content tells apart
-        from sqznet.weights import ncnn
+        from sqznet.weights.ncnn import reader as ncnn
 
         if ncnn.is_half_of_a_pair(file):
             return ncnn.read(file)

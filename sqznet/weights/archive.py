@@ -6,8 +6,7 @@ import zipfile
 import zlib
 from typing import IO, cast
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import shown
+from sqznet.errors import WeightsError, shown
 
 #: How an archive begins that holds anything.
 ZIP_MAGIC = b"PK\x03\x04"

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqznet.errors import WeightsError
-from sqznet.graph import Wiring
-from sqznet.preprocessing import Preprocessing
+from sqznet.errors import WeightsError, shown
+from sqznet.images.preprocessing import Preprocessing
+from sqznet.network.layers import Network
+from sqznet.network.variants import Wiring, network_for
 from sqznet.weights.mapped import MappedFile
 
 #: Bytes per element of the element types that weights may have.
@@ -28,23 +29,32 @@ class _RawTensor(NamedTuple):
     dtype: str
     shape: tuple[int, ...]
     data: memoryview
+    scales: memoryview | None = None
 
 
 class RawTensor(_RawTensor):
     """A tensor as the file holds it, not yet converted.
 
-    dtype: "float16", "bfloat16", "float32" or "float64".
+    dtype: "float16", "bfloat16", "float32" or "float64"; or "int8" with scales.
     shape: non-negative integers; () is a scalar.
     data: flat bytes (format "B", contiguous), little-endian, C order; its length is the product of
         the shape times the element's size. It may be a view of a mapped file.
+    scales: of int8 one float32 for each output channel, which is the first dimension: the weights
+        are the integers times their channel's scale. None for floats. Bytes as in ``data``.
 
     Raises WeightsError if dtype, shape and data do not agree.
     """
 
     __slots__ = ()
 
-    def __new__(cls, dtype: str, shape: tuple[int, ...], data: memoryview) -> RawTensor:
-        if dtype not in FLOAT_SIZES:
+    def __new__(
+        cls,
+        dtype: str,
+        shape: tuple[int, ...],
+        data: memoryview,
+        scales: memoryview | None = None,
+    ) -> RawTensor:
+        if dtype not in FLOAT_SIZES and (dtype != "int8" or scales is None):
             raise WeightsError(
                 f"element type {shown(dtype)}, expected one of {', '.join(FLOAT_SIZES)}"
             )
@@ -52,12 +62,38 @@ class RawTensor(_RawTensor):
             raise WeightsError(
                 f"a tensor of {len(shape)} dimensions, expected {MAX_DIMENSIONS} at most"
             )
-        expected = element_count(shape) * FLOAT_SIZES[dtype]
+        expected = element_count(shape) * FLOAT_SIZES.get(dtype, 1)
         if data.nbytes != expected:
             raise WeightsError(
                 f"a {dtype} tensor of shape {shape} has {data.nbytes} bytes, expected {expected}"
             )
-        return super().__new__(cls, dtype, shape, data)
+        fits = scales is None or (dtype == "int8" and shape and scales.nbytes == 4 * shape[0])
+        if not fits:
+            raise WeightsError(
+                f"a {dtype} tensor of shape {shape} has scales, expected a float32 for each output "
+                "channel of int8, and none of floats"
+            )
+        return super().__new__(cls, dtype, shape, data, scales)
+
+    def channel(self, index: int) -> RawTensor:
+        """The part of one output channel, without a copy."""
+        size = self.data.nbytes // self.shape[0]
+        data = self.data[index * size : (index + 1) * size]
+        scale = self.scales and self.scales[4 * index : 4 * (index + 1)]
+        return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale)
+
+    def floats(self) -> RawTensor:
+        """The same weights as floats: of int8 in float32, else as they are."""
+        if self.scales is None:
+            return self
+        import numpy as np
+
+        integers = np.frombuffer(self.data, np.int8).reshape(self.shape)
+        scales = np.frombuffer(self.scales, "<f4").reshape(-1, *[1] * (integers.ndim - 1))
+        weights = np.empty(self.shape, "<f4")
+        with np.errstate(all="ignore"):  # layers refuse what is not finite
+            np.multiply(integers, scales, out=weights)
+        return RawTensor("float32", self.shape, weights.reshape(-1).data.cast("B"))
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> RawTensor:  # type: ignore[override]
@@ -110,6 +146,14 @@ class Checkpoint(NamedTuple):
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
 
+    def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
+        """The network that the tensors belong to, wired as the file says or as told.
+
+        ``variant``: see ``network_for``. Raises WeightsError if they are not a SqueezeNet's.
+        """
+        shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
+        return network_for(shapes, variant or self.variant, self.path, wiring or self.wiring)
+
     def require_unchanged(self) -> None:
         """Raises WeightsError if a file that tensors lie in was written to since it was mapped.
 
@@ -131,18 +175,6 @@ def element_count(shape: tuple[int, ...]) -> int:
     for dimension in shape:
         count *= dimension
     return count
-
-
-def shown(value: object) -> str:
-    """How a value from an untrusted file appears in a message: short, printable, on one line."""
-    if not isinstance(value, (str, bytes, int, float, bool, type(None))):
-        # Never repr() a nested object: its text can be exponentially longer than the file.
-        return f"a {type(value).__name__}"
-    if isinstance(value, int) and value.bit_length() > 128:
-        return f"an integer of {value.bit_length()} bits"
-    if isinstance(value, (str, bytes)) and len(value) > 60:
-        return ascii(value[:60]) + "..."
-    return ascii(value)
 
 
 def is_ignored(name: str) -> bool:

@@ -15,8 +15,9 @@ import struct
 from math import prod
 
 from sqznet.errors import WeightsError
-from sqznet.graph import TOPOLOGIES, Shape, Wiring
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
+from sqznet.network.layers import Shape
+from sqznet.network.variants import TOPOLOGIES, Wiring
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile
 

@@ -1,6 +1,6 @@
 """Files that many people have, recognised by their SHA-256, and how each wants to be fed.
 
-Sources of the hashes: torchvision's file names, which end in the first eight digits; the Git LFS
+The hashes are from torchvision's file names, which end in the first eight digits; the Git LFS
 pointers of the ONNX model zoo (https://github.com/onnx/models) and its copy at
 https://huggingface.co/onnxmodelzoo; the Open Model Zoo's ``squeezenet1.1/model.yml`` for Caffe's.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqznet.preprocessing import PRESETS
+from sqznet.images.preprocessing import PRESETS
 from sqznet.weights.checkpoint import Checkpoint
 
 

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from sqznet.errors import WeightsError, printable
+from sqznet.errors import WeightsError, printable, reason_of
 
 #: Fifty times a SqueezeNet; to hash more, or to search it, would take seconds.
 MAX_BYTES = 1 << 28
@@ -108,6 +108,6 @@ def map_file(path: str | os.PathLike[str]) -> memoryview:
     except WeightsError:
         raise
     except OSError as error:
-        raise WeightsError(f"cannot be read: {error.strerror or error}") from None
+        raise WeightsError(f"cannot be read: {reason_of(error)}") from None
     except ValueError as error:  # a zero byte or an unencodable character in the name
         raise WeightsError(f"cannot be read: {error}") from None

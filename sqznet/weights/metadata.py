@@ -12,10 +12,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqznet.errors import SqznetError, WeightsError
-from sqznet.graph import MAX_PADDING, Wiring
-from sqznet.preprocessing import PRESETS, Preprocessing
-from sqznet.weights.checkpoint import Checkpoint, RawTensor, plain_names, shown
+from sqznet.errors import SqznetError, WeightsError, shown
+from sqznet.images.preprocessing import PRESETS, Preprocessing
+from sqznet.network.variants import MAX_PADDING, Wiring
+from sqznet.weights.checkpoint import Checkpoint, RawTensor, plain_names
 from sqznet.weights.mapped import WeightsFile
 
 #: The entries that sqznet defines; a file may hold others of its own.

@@ -8,8 +8,9 @@ another position in 1.0 than in 1.1.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from sqznet.graph import TOPOLOGIES
+from sqznet.network.variants import TOPOLOGIES
 
 _FIRST_FIRE = 2
 
@@ -29,9 +30,9 @@ _LAST = ("conv10", "conv_final")
 def torchvision_name(layer: str, base: str) -> str | None:
     """What torchvision calls a layer of Caffe's name, such as ``"features.3.squeeze"``.
 
-    ``base`` is a key of ``graph.TOPOLOGIES``. None if the name is no convolution of a SqueezeNet.
-    The parts of a name may be joined by ``/``, ``_`` or ``-``; the convolution of a complex bypass
-    around fire N is called ``fireN/bypass`` or ``bypass_fireN``.
+    ``base`` is a key of ``variants.TOPOLOGIES``. None if the name is no convolution of a
+    SqueezeNet. The parts of a name may be joined by ``/``, ``_`` or ``-``; the convolution of a
+    complex bypass around fire N is called ``fireN/bypass`` or ``bypass_fireN``.
     """
     if layer == _FIRST:
         return "features.0"
@@ -44,3 +45,9 @@ def torchvision_name(layer: str, base: str) -> str | None:
     else:
         return None
     return f"features.{TOPOLOGIES[base].fires[number - _FIRST_FIRE]}.{part}"
+
+
+def variant_of(base: str, names: Iterable[str]) -> str:
+    """The variant with convolutions of these names (torchvision's). A simple bypass has no
+    convolution, so the names cannot show it."""
+    return base + ("_complex_bypass" if any(name.endswith(".bypass") for name in names) else "")

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sqznet.errors import WeightsError
-from sqznet.weights.checkpoint import shown
+from sqznet.errors import WeightsError, shown
 
 if TYPE_CHECKING:
     import numpy as np

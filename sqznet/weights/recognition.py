@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqznet.errors import WeightsError
-from sqznet.graph import SIMPLE_BYPASS, TOPOLOGIES, Wiring
-from sqznet.weights.checkpoint import shown
+from sqznet.errors import WeightsError, shown
+from sqznet.network.variants import SIMPLE_BYPASS, TOPOLOGIES, Wiring
 
 INPUT = "an input"
 CONV = "a convolution"
@@ -60,7 +59,7 @@ class Recognised:
     """A SqueezeNet found in layers.
 
     names: torchvision's name by the convolution's own.
-    variant: one of `graph.VARIANTS`.
+    variant: one of `variants.VARIANTS`.
     wiring: as the layers have it.
     """
 
@@ -97,13 +96,25 @@ class _Node:
 
 @dataclass(frozen=True)
 class _Fire:
-    """The four convolutions of a fire; `bypass` is one, or None; `kind` as in `graph.Fire`."""
+    """The four convolutions of a fire; `bypass` is one, or None; `kind` as in `variants.Fire`."""
 
     squeeze: _Node
     expand1x1: _Node
     expand3x3: _Node
     kind: str | None = None
     bypass: _Node | None = None
+
+
+def bypass_suffix(kinds: Sequence[str | None]) -> str | None:
+    """The suffix of the variant whose fire modules have these bypasses, each "simple", "complex" or
+    None. Gives None if no known network has them."""
+    simple = ["simple" if i in SIMPLE_BYPASS else None for i in range(len(kinds))]
+    known = {
+        "": [None] * len(kinds),
+        "_simple_bypass": simple,
+        "_complex_bypass": [kind or "complex" for kind in simple],
+    }
+    return next((suffix for suffix, expected in known.items() if list(kinds) == expected), None)
 
 
 def recognise(layers: Sequence[Layer]) -> Recognised:
@@ -191,21 +202,14 @@ def _base(stem: _Node, fires: tuple[int, ...], pools: tuple[int, ...]) -> str:
 
 
 def _bypass(kinds: list[str | None]) -> str:
-    """The variant's suffix for the bypasses of eight fires."""
-    simple = ["simple" if i in SIMPLE_BYPASS else None for i in range(len(kinds))]
-    known = {
-        "": [None] * len(kinds),
-        "_simple_bypass": simple,
-        "_complex_bypass": [kind or "complex" for kind in simple],
-    }
-    for suffix, expected in known.items():
-        if kinds == expected:
-            return suffix
-    found = ", ".join(f"fire{i} {kind or 'none'}" for i, kind in enumerate(kinds, 2))
-    raise WeightsError(
-        f"its bypasses are those of no known SqueezeNet: {found}; expected none, or simple ones "
-        "around fire3, 5, 7 and 9 with or without complex ones around the others"
-    )
+    suffix = bypass_suffix(kinds)
+    if suffix is None:
+        found = ", ".join(f"fire{i} {kind or 'none'}" for i, kind in enumerate(kinds, 2))
+        raise WeightsError(
+            f"its bypasses are those of no known SqueezeNet: {found}; expected none, or simple "
+            "ones around fire3, 5, 7 and 9 with or without complex ones around the others"
+        )
+    return suffix
 
 
 def _nodes(layers: Iterable[Layer]) -> list[_Node]:

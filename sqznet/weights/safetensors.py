@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import (
     MAX_DIMENSIONS,
@@ -18,7 +18,6 @@ from sqznet.weights.checkpoint import (
     RawTensor,
     element_count,
     is_ignored,
-    shown,
 )
 from sqznet.weights.mapped import WeightsFile
 

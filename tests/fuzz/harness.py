@@ -1,4 +1,4 @@
-"""Feeds bytes to the readers and sees that they keep what they promise, whatever the bytes.
+"""Passes bytes to the readers and checks that they keep their promises for any bytes.
 
 A short run of each target, always the same, belongs to the tests; `-m slow` names the long ones.
 SQZNET_FUZZ_EXAMPLES=N makes it N examples a target, others in every run.
@@ -15,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sqznet import graph, weights
+from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
+from sqznet.network import variants
 from sqznet.weights import Checkpoint, RawTensor
 from sqznet.weights.checkpoint import FLOAT_SIZES, element_count
 from sqznet.weights.mapped import WeightsFile
 
-from ..weights_refusal import check_message, limited
+from ..support.weights_refusal import check_message, limited
 
 _ASKED = int(os.environ.get("SQZNET_FUZZ_EXAMPLES", "0"))
 _SHORT, _LONG = 60, 1000
@@ -36,7 +37,7 @@ every_length = pytest.mark.parametrize(
 
 
 def fuzz(target: Callable[[Any], object], given_by: st.SearchStrategy[Any], examples: int) -> None:
-    """Call the target with so many examples of a strategy; a failure shows the smallest found."""
+    """Calls the target with many examples of a strategy; a failure shows the smallest one."""
     run = settings(
         max_examples=examples,
         deadline=None,
@@ -49,33 +50,33 @@ def fuzz(target: Callable[[Any], object], given_by: st.SearchStrategy[Any], exam
 
 
 class HeldFile(WeightsFile):
-    """A weights file that lies in memory, as its neighbours do."""
+    """A weights file in memory, with its neighbor files."""
 
-    neighbours: Mapping[str, bytes]
+    neighbors: Mapping[str, bytes]
 
     def beside(self, name: str) -> WeightsFile | None:
-        return held(name, self.neighbours[name]) if self.neighbours.get(name) else None
+        return held(name, self.neighbors[name]) if self.neighbors.get(name) else None
 
 
-def held(name: str, content: bytes, neighbours: Mapping[str, bytes] | None = None) -> HeldFile:
-    """The file of this name and content, which is not empty."""
+def held(name: str, content: bytes, neighbors: Mapping[str, bytes] | None = None) -> HeldFile:
+    """The file with this name and non-empty content."""
     mapped = mmap.mmap(-1, len(content))
     mapped[:] = content
     file = HeldFile(name, name, memoryview(mapped).toreadonly())
-    file.neighbours = neighbours or {}
+    file.neighbors = neighbors or {}
     return file
 
 
 def attempt(
-    content: bytes, name: str = "weights", neighbours: Mapping[str, bytes] | None = None
+    content: bytes, name: str = "weights", neighbors: Mapping[str, bytes] | None = None
 ) -> Checkpoint | None:
-    """The Checkpoint, its promises checked; None if the file was refused as it should be.
+    """The Checkpoint, its promises checked; None if the file was refused correctly.
 
     Any other error than WeightsError, which `weights.read` would contain, gets through.
     """
     if not content:
         return None
-    file = held(name, content, neighbours)
+    file = held(name, content, neighbors)
     try:
         with limited():
             checkpoint = weights._read_file(file)
@@ -87,20 +88,21 @@ def attempt(
 
 
 def check_promises(checkpoint: Checkpoint) -> None:
-    """What `Checkpoint` says of its fields; and that it is a network, or is no network clearly."""
+    """Checks what `Checkpoint` documents; and that it is a network, or clearly not one."""
     for name, tensor in checkpoint.tensors.items():
         assert isinstance(name, str)
         assert isinstance(tensor, RawTensor)
-        assert tensor.data.nbytes == element_count(tensor.shape) * FLOAT_SIZES[tensor.dtype]
+        floats = tensor.floats()
+        assert floats.data.nbytes == element_count(tensor.shape) * FLOAT_SIZES[floats.dtype]
         assert tensor.data.contiguous
         assert tensor.data.format == "B"
         assert len(bytes(tensor.data)) == tensor.data.nbytes
     for padding in (checkpoint.wiring.conv1_padding, checkpoint.wiring.conv10_padding):
         assert type(padding) is int
-        assert 0 <= padding <= graph.MAX_PADDING
+        assert 0 <= padding <= variants.MAX_PADDING
     shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
     try:
-        network = graph.network_for(shapes, checkpoint.variant, "weights", checkpoint.wiring)
+        network = variants.network_for(shapes, checkpoint.variant, "weights", checkpoint.wiring)
         network.shapes(*checkpoint.preprocessing.size)
     except SqznetError as error:
         check_message(str(error))

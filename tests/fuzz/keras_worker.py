@@ -1,4 +1,4 @@
-"""Reads damaged HDF5 files, one forked process each, for HDF5's library may die of them.
+"""Reads damaged HDF5 files, each in a forked process, since they may crash the HDF5 library.
 
 Started as a script: a line on stdin is the path of a file; the answer is a line on stdout with the
 process's exit status, negative if a signal ended it: 0 for a network, 1 for one refused, 2 for an
@@ -15,7 +15,9 @@ import h5py  # noqa: F401 - once, before the forks
 import numpy  # noqa: F401
 
 from sqznet.errors import WeightsError
-from sqznet.weights import keras, keras_child, keras_content
+from sqznet.weights.keras import child as keras_child
+from sqznet.weights.keras import content as keras_content
+from sqznet.weights.keras import reader as keras
 
 
 def status(path: str) -> int:

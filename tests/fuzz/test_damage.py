@@ -9,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from .. import caffe_files, layer_lists, ncnn_files, networks, npz_files, torch_files
-from ..deep_compression_files import deep_file
-from ..onnx_files import Exporter, Rounding, Storage
-from ..onnx_files import small as small_onnx
+from ..support import caffe_files, layer_lists, ncnn_files, networks, npz_files, torch_files
+from ..support.deep_compression_files import deep_file
+from ..support.onnx_files import Exporter, Rounding, Storage
+from ..support.onnx_files import small as small_onnx
 from .damage import Edit, damaged, edits
 from .harness import attempt, every_length, fuzz
 
 
 class Seed(NamedTuple):
-    """The files of one network by their names: the one to damage, and the one to read."""
+    """The files of one network by name: the one to damage, and the one to read."""
 
     files: Mapping[str, bytes]
     harmed: str
@@ -83,7 +83,7 @@ SEEDS: Mapping[str, Callable[[], Seed]] = {
 
 
 def read(seed: Seed, changes: list[Edit]) -> bool:
-    """Whether the files, one of them damaged, are still taken for a network."""
+    """Whether the files, one of them damaged, are still accepted as a network."""
     files = {**seed.files, seed.harmed: damaged(seed.files[seed.harmed], changes)}
     return attempt(files[seed.given], seed.given, files) is not None
 
@@ -101,7 +101,7 @@ def test_damage(make: Callable[[], Seed], examples: int) -> None:
 
 @pytest.mark.parametrize("name", ["torch-zip", "npz", "npz-compressed"])
 def test_no_bit_of_an_archive_changes_its_weights_unseen(name: str) -> None:
-    """Checksums guard every tensor; a name or what is said beside them may change."""
+    """Checksums protect every tensor; only a name or metadata may change."""
 
     def values(content: bytes) -> set[bytes]:
         found = attempt(content)

@@ -1,4 +1,4 @@
-"""Content that is well formed on the outside and arbitrary within."""
+"""Content with a valid outer structure and arbitrary contents."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from .. import caffe_files, npz_files
-from .. import torch_files as files
-from ..onnx_files import Storage, model, node, value_info
+from ..support import caffe_files, npz_files
+from ..support import torch_files as files
+from ..support.onnx_files import Storage, model, node, value_info
 from .harness import attempt, every_length, fuzz
 
 
@@ -82,7 +82,7 @@ def test_safetensors_headers(examples: int) -> None:
     fuzz(lambda header: attempt(files.safetensors_file(header, bytes(8))), headers, examples)
 
 
-# What the metadata of a sound file may say, in every format that has them.
+# Valid metadata, in every format that has it.
 STATED = st.dictionaries(
     st.sampled_from(["preprocessing", "wiring"]),
     st.dictionaries(

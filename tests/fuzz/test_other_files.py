@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sqznet import image, labels
 from sqznet.errors import ImageError, WeightsError
+from sqznet.images import decoding
+from sqznet.weights import labels
 
-from ..weights_refusal import check_message, limited
+from ..support.weights_refusal import check_message, limited
 from .damage import Edit, damaged, edits
 from .harness import every_length, fuzz
 
@@ -63,7 +64,7 @@ def test_photos(kind: str, mode: str, examples: int) -> None:
     def read(changes: list[Edit]) -> None:
         try:
             with limited():
-                pixels = image.decode(damaged(content, changes))
+                pixels = decoding.decode(damaged(content, changes))
         except ImageError as error:
             check_message(str(error))
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 
-from sqznet.graph import Network
+from sqznet.network.layers import Network
 from sqznet.weights.checkpoint import Checkpoint
 
 #: The module that writes a format, by the ending of the file's name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqznet.graph import Network, expected_shapes
+from sqznet.network.layers import Network
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.metadata import compact
 from sqznet.weights.npz import METADATA_NAME
@@ -18,7 +18,7 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     numpy.load reads it without pickle; "__metadata__" is a string, a JSON object of strings.
     """
     entries: dict[str, bytes] = {}
-    for name in expected_shapes(network):
+    for name in network.tensors():
         tensor = checkpoint.tensors[name]
         if tensor.dtype == "bfloat16":
             tensor = _widened(tensor)

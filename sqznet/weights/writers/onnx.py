@@ -9,9 +9,9 @@ that is not float32 goes through a Cast.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from sqznet.graph import Classifier, Conv, Fire, MaxPool, Network, expected_shapes
+from sqznet.network.layers import INPUT, Classifier, Conv, Fire, MaxPool, Network
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 
@@ -35,7 +35,7 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     entries = {**checkpoint.metadata, "wiring": metadata.compact(wiring._asdict())}
     nodes = _Nodes()
     tensors = []
-    for name in expected_shapes(network):
+    for name in network.tensors():
         tensor = checkpoint.tensors[name]
         if tensor.dtype == "float32":
             tensors.append(_tensor(name, tensor))
@@ -72,43 +72,46 @@ class _Nodes:
 
     def cast(self, name: str) -> str:
         """Makes the tensor `name`, float32, from one of another precision, whose name it gives."""
-        source = f"{name}.stored"
-        self._add("Cast", name, source, to=_FLOAT)
-        return source
+        stored = f"{name}.stored"
+        self._add("Cast", name, stored, to=_FLOAT)
+        return stored
 
     def network(self, network: Network) -> None:
-        value = "input"
-        for position, layer in enumerate(network.layers):
-            if isinstance(layer, Conv):
-                value = self._conv(layer.name, value, layer.kernel, layer.stride, layer.padding)
-            elif isinstance(layer, MaxPool):
-                windows = {"kernel_shape": (3, 3), "strides": (2, 2)}
-                value = self._add(
-                    "MaxPool", f"pool_{position}", value, **windows, ceil_mode=int(layer.ceil_mode)
-                )
-            elif isinstance(layer, Fire):
-                value = self._fire(layer, value)
-            elif isinstance(layer, Classifier):
-                value = self._conv(layer.name, value, padding=layer.padding)
-                value = self._add("GlobalAveragePool", "average", value)
-                self._add("Flatten", "logits", value, axis=1)
+        values = {INPUT: "input"}
+        for branch in network.branches:
+            value = values[branch.input]
+            for layer in branch.layers:
+                value = values[layer.name] = _WRITE[type(layer)](self, layer, value)
 
-    def _fire(self, fire: Fire, source: str) -> str:
-        squeezed = self._conv(f"{fire.name}.squeeze", source)
+    def _stem(self, layer: Conv, x: str) -> str:
+        return self._conv(layer.name, x, layer.kernel, layer.stride, layer.padding)
+
+    def _max_pool(self, layer: MaxPool, x: str) -> str:
+        windows = {"kernel_shape": (3, 3), "strides": (2, 2)}
+        name = f"{layer.name}.pool"
+        return self._add("MaxPool", name, x, **windows, ceil_mode=int(layer.ceil_mode))
+
+    def _classifier(self, layer: Classifier, x: str) -> str:
+        value = self._conv(layer.name, x, padding=layer.padding)
+        value = self._add("GlobalAveragePool", "average", value)
+        return self._add("Flatten", "logits", value, axis=1)
+
+    def _fire(self, fire: Fire, x: str) -> str:
+        squeezed = self._conv(f"{fire.name}.squeeze", x)
         expanded1x1 = self._conv(f"{fire.name}.expand1x1", squeezed)
         expanded3x3 = self._conv(f"{fire.name}.expand3x3", squeezed, kernel=3, padding=1)
         value = self._add("Concat", f"{fire.name}.concat", expanded1x1, expanded3x3, axis=1)
         if fire.bypass is None:
             return value
-        around = source
+        around = x
         if fire.bypass == "complex":
-            around = self._conv(f"{fire.name}.bypass", source, relu=False)
+            around = self._conv(f"{fire.name}.bypass", x, relu=False)
         return self._add("Add", f"{fire.name}.add", around, value)
 
     def _conv(
         self,
         name: str,
-        source: str,
+        x: str,
         kernel: int = 1,
         stride: int = 1,
         padding: int = 0,
@@ -117,7 +120,7 @@ class _Nodes:
         value = self._add(
             "Conv",
             f"{name}.conv",
-            source,
+            x,
             f"{name}.weight",
             f"{name}.bias",
             kernel_shape=(kernel, kernel),
@@ -136,6 +139,14 @@ class _Nodes:
         ]
         self.finished.append(b"".join(fields))
         return name
+
+
+_WRITE: Mapping[type, Callable[..., str]] = {
+    Conv: _Nodes._stem,
+    MaxPool: _Nodes._max_pool,
+    Fire: _Nodes._fire,
+    Classifier: _Nodes._classifier,
+}
 
 
 def _attribute(name: str, value: int | tuple[int, ...]) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqznet.graph import Network, expected_shapes
+from sqznet.network.layers import Network
 from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint
 from sqznet.weights.metadata import compact
 
@@ -15,7 +15,7 @@ _ALIGNMENT = 8
 
 def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     """A safetensors file of every tensor in its own precision."""
-    tensors = {name: checkpoint.tensors[name] for name in expected_shapes(network)}
+    tensors = {name: checkpoint.tensors[name] for name in network.tensors()}
     # Wider elements first, so that each tensor begins at a multiple of its element's size.
     names = sorted(tensors, key=lambda name: -FLOAT_SIZES[tensors[name].dtype])
     return pack(

@@ -7,10 +7,10 @@ in an entry that torch does not look at.
 
 from __future__ import annotations
 
-from sqznet.graph import Network, expected_shapes
+from sqznet.network.layers import Network
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, element_count
 from sqznet.weights.metadata import compact
-from sqznet.weights.torch import METADATA_ENTRY
+from sqznet.weights.torch.reader import METADATA_ENTRY
 from sqznet.weights.writers.archive import pack
 
 _FOLDER = "archive/"
@@ -27,7 +27,7 @@ _FALSE = b"\x89"
 
 def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     """A .pth file of a state dict, every tensor in its own precision and its own storage."""
-    names = list(expected_shapes(network))
+    names = list(network.tensors())
     tensors = [checkpoint.tensors[name] for name in names]
     items = [_text(name) + _tensor(str(i), tensors[i]) for i, name in enumerate(names)]
     pickled = b"\x80\x02" + _EMPTY_ORDERED_DICT + b"(" + b"".join(items) + b"u."

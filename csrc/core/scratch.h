@@ -1,0 +1,32 @@
+// A layer's scratch memory: bytes, handed out in order as arrays of any type.
+#pragma once
+
+#include <cstddef>
+
+#include "core/buffer.h"
+
+namespace sqz {
+
+// A layer takes its arrays from a Scratch in one function, its plan: over no memory that counts the
+// bytes, and for a run it gives the arrays.
+class Scratch {
+ public:
+  Scratch() = default;  // over no memory: it hands out null
+  explicit Scratch(void* data) : data_(static_cast<std::byte*>(data)) {}
+
+  // Each array starts on a cache line, where the memory does.
+  template <typename T>
+  T* take(std::size_t count) {
+    const std::size_t begin = whole_lines(bytes_);
+    bytes_ = begin + count * sizeof(T);
+    return data_ ? static_cast<T*>(static_cast<void*>(data_ + begin)) : nullptr;
+  }
+
+  std::size_t bytes() const { return bytes_; }  // taken so far
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace sqz

@@ -1,0 +1,125 @@
+// 1x1 convolution, stride 1, that skips the zeros of its input: the squeeze, for AArch64.
+//
+// An item is a group of pixels, a whole number of the dense kernel's tiles. The channels of the
+// first few are listed beforehand; where the lists are too long to pay, the dense kernel takes the
+// whole group.
+#include "kernels/f32/aarch64/sparse_list.h"
+#include "kernels/f32/kernels.h"
+
+namespace sqz {
+namespace SQZ_ISA {
+
+namespace {
+
+constexpr int kGroup = 48, kTiles = kGroup / kConvMr, kSample = kGroup / 4;
+static_assert(kTiles * kConvMr == kGroup, "a group is a whole number of dense tiles");
+
+// Lists of more channels would not fit on the stack: such layers, which no SqueezeNet has, go
+// dense.
+constexpr int kMaxChannels = 768;
+
+struct Lists {
+  int count[kGroup];
+  uint16_t channels[kGroup][kMaxChannels + 8];
+};
+
+template <int kBlocks>
+SQZ_NOINLINE void walk(const ConvArgs& a, const float* x, const uint16_t* list, int count,
+                       int block, float* y) {
+  const ptrdiff_t next_block = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
+  const float* w = a.w + block * next_block;
+  Vec acc[kBlocks][kConvNv];
+  SQZ_UNROLL
+  for (int b = 0; b < kBlocks; ++b) {
+    SQZ_UNROLL
+    for (int v = 0; v < kConvNv; ++v) acc[b][v] = load(a.b + (block + b) * kConvNr + v * kLanes);
+  }
+  SQZ_UNROLL_TWICE
+  for (const uint16_t* const end = list + count; list != end; ++list) {
+    const ptrdiff_t c = *list;
+    add_channel<kBlocks, 0>(vld1q_dup_f32(x + c), w + c * kConvNr, next_block, acc);
+  }
+  y += block * kConvNr;
+  SQZ_UNROLL
+  for (int b = 0; b < kBlocks; ++b) {
+    SQZ_UNROLL
+    for (int v = 0; v < kConvNv; ++v) {
+      const int channel = b * kConvNr + v * kLanes, left = a.y.c - block * kConvNr - channel;
+      const Vec result = a.relu ? max(acc[b][v], zero()) : acc[b][v];
+      if (left >= kLanes)
+        store(y + channel, result);
+      else if (left > 0)
+        store_n(y + channel, result, left);
+    }
+  }
+}
+
+// The share of channels from which the dense kernel runs fewer instructions, for `blocks` blocks of
+// outputs: it multiplies all, but makes no lists and reads no channel's number.
+float dense_from(int blocks) {
+  const float products = static_cast<float>(blocks * kConvNv);
+  return (1.15f * products - 2.0f) / (1.25f * products + 4.0f);
+}
+
+// `a` holds one image.
+void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
+  const int64_t all = static_cast<int64_t>(a.y.h) * a.y.w, first = group * kGroup;
+  const int pixels = static_cast<int>(all - first < kGroup ? all - first : kGroup);
+  const int blocks = (a.y.c + kConvNr - 1) / kConvNr;
+  const float* x[kGroup];
+  float* y[kGroup];
+  int row = static_cast<int>(first / a.y.w), column = static_cast<int>(first % a.y.w);
+  for (int p = 0; p < pixels; ++p) {
+    x[p] = a.x.data + row * a.x.row + column * a.x.pixel;
+    y[p] = a.y.data + row * a.y.row + column * a.y.pixel;
+    if (++column == a.y.w) column = 0, ++row;
+  }
+  bool dense = a.x.c > kMaxChannels;
+  int entries = 0;
+  for (int p = 0; p < pixels && !dense; ++p) {
+    lists->count[p] = list_pixel(x[p], a.x.c, lists->channels[p]);
+    entries += lists->count[p];
+    // Every fourth pixel of the whole group would tell more, but these are listed anyway.
+    if (p + 1 == kSample || p + 1 == pixels)
+      dense =
+          static_cast<float>(entries) > dense_from(blocks) * static_cast<float>((p + 1) * a.x.c);
+  }
+  if (dense) {
+    const int64_t last = (group + 1) * kTiles, end = conv_f32_items(a);
+    conv_f32(a, group * kTiles, last < end ? last : end);
+    return;
+  }
+  // Pixels change fastest: the weights of a walk stay in the first cache.
+  for (int block = 0; block < blocks; block += kWalkBlocks) {
+    for (int p = 0; p < pixels; ++p) {
+      if (blocks - block >= kWalkBlocks)
+        walk<kWalkBlocks>(a, x[p], lists->channels[p], lists->count[p], block, y[p]);
+      else
+        walk<1>(a, x[p], lists->channels[p], lists->count[p], block, y[p]);
+    }
+  }
+}
+
+int64_t groups_per_image(const ConvArgs& a) {
+  return (static_cast<int64_t>(a.y.h) * a.y.w + kGroup - 1) / kGroup;
+}
+
+}  // namespace
+
+// Groups end with their image, so that an image's numbers do not depend on its place in a batch.
+int64_t squeeze_f32_items(const ConvArgs& a) { return a.y.n * groups_per_image(a); }
+
+void squeeze_f32(const ConvArgs& a, int64_t begin, int64_t end) {
+  Lists lists;
+  ConvArgs one = a;
+  one.x.n = one.y.n = 1;
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t n = item / groups_per_image(a);
+    one.x.data = a.x.data + n * a.x.image;
+    one.y.data = a.y.data + n * a.y.image;
+    one_group(one, item % groups_per_image(a), &lists);
+  }
+}
+
+}  // namespace SQZ_ISA
+}  // namespace sqz

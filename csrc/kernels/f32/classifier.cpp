@@ -1,0 +1,186 @@
+// The classifier: 1x1 convolution, bias, ReLU and the average over the map.
+//
+// The h*w*classes map between convolution and average is never written: an item is one block of
+// kConvNr classes of one image, whose sums stay in registers while the pixels go by. The input
+// of the trained networks is 86-93 % zeros, so the channels that are not zero are listed first,
+// once for all blocks; a block's weights fill the first cache and the pixels stream past them.
+// Where too few channels are zero, kConvMr pixels at a time are multiplied densely instead. The
+// order of summation depends neither on the number of threads nor on who works on what.
+#include "kernels/f32/kernels.h"
+#include "kernels/tiles/dense.h"
+#include "kernels/tiles/sparse.h"
+
+namespace sqz {
+namespace SQZ_ISA {
+namespace {
+
+// kBlocks adjacent blocks of classes of one image, with their biases and the sums over its pixels.
+template <int kBlocks>
+struct Blocks {
+  const float* w;
+  ptrdiff_t next;  // floats from one block's weights to the next one's
+  Vec bias[kBlocks][kConvNv], sum[kBlocks][kConvNv];
+};
+
+template <int kBlocks>
+void add_dense(const ClassifierArgs& a, const float* image, Blocks<kBlocks>* blocks) {
+  const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w;
+  for (int64_t p = 0; p < pixels; p += kConvMr) {
+    const float* x[kConvMr];
+    const int tile = static_cast<int>(pixels - p < kConvMr ? pixels - p : kConvMr);
+    for (int m = 0; m < kConvMr; ++m) {
+      const int64_t q = p + (m < tile ? m : tile - 1);
+      x[m] = image + q / a.x.w * a.x.row + q % a.x.w * a.x.pixel;
+    }
+    for (int b = 0; b < kBlocks; ++b) {
+      Vec acc[kConvMr][kConvNv];
+      SQZ_UNROLL
+      for (int m = 0; m < kConvMr; ++m) {
+        SQZ_UNROLL
+        for (int v = 0; v < kConvNv; ++v) acc[m][v] = blocks->bias[b][v];
+      }
+      multiply_tile<kConvMr>(x, a.x.c, blocks->w + b * blocks->next, 0, acc);
+      SQZ_UNROLL
+      for (int m = 0; m < kConvMr; ++m) {
+        if (m >= tile) break;
+        SQZ_UNROLL
+        for (int v = 0; v < kConvNv; ++v)
+          blocks->sum[b][v] = add(blocks->sum[b][v], max(acc[m][v], zero()));
+      }
+    }
+  }
+}
+
+int64_t tiles_per_image(const ClassifierArgs& a) {
+  return (static_cast<int64_t>(a.x.h) * a.x.w + kSparseMr - 1) / kSparseMr;
+}
+
+// A tile's list: its length, its channels, and their values, kSparseMr for each channel. All
+// blocks of classes walk the lists, so it pays to put the values side by side.
+struct List {
+  int32_t* count;
+  int32_t* channels;
+  float* values;
+};
+
+int64_t list_size(const ClassifierArgs& a) { return 1 + kLanes + (1 + kSparseMr) * a.x.c; }
+
+List list_of(const ClassifierArgs& a, int64_t tile) {
+  int32_t* start = a.lists + tile * list_size(a);
+  return {start, start + 1, reinterpret_cast<float*>(start + 1 + a.x.c + kLanes)};
+}
+
+template <int kBlocks>
+void add_sparse(const ClassifierArgs& a, int64_t n, Blocks<kBlocks>* blocks) {
+  // The rows that a list names are scattered, so the processor does not foresee them: the next
+  // blocks' weights are fetched ahead, a share with each tile.
+  const float* next = blocks->w + kBlocks * blocks->next;
+  const int64_t share = kBlocks * blocks->next / tiles_per_image(a) + 1;
+  for (int64_t i = 0; i < tiles_per_image(a); ++i) {
+    for (int64_t f = i * share; f < (i + 1) * share; f += 16) prefetch(next + f);
+    const List list = list_of(a, n * tiles_per_image(a) + i);
+    const auto value = [&](int entry, ptrdiff_t, int pixel) {
+      return list.values[entry * kSparseMr + pixel];
+    };
+    Vec acc[kBlocks][kSparseMr][kConvNv];
+    SQZ_UNROLL
+    for (int b = 0; b < kBlocks; ++b) {
+      SQZ_UNROLL
+      for (int m = 0; m < kSparseMr; ++m) {
+        SQZ_UNROLL
+        for (int v = 0; v < kConvNv; ++v) acc[b][m][v] = blocks->bias[b][v];
+      }
+    }
+    multiply_list<kBlocks>(list.channels, *list.count, value, blocks->w, blocks->next, acc);
+    const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w - i * kSparseMr;
+    SQZ_UNROLL
+    for (int m = 0; m < kSparseMr; ++m) {
+      if (m >= pixels) break;
+      SQZ_UNROLL
+      for (int b = 0; b < kBlocks; ++b) {
+        SQZ_UNROLL
+        for (int v = 0; v < kConvNv; ++v)
+          blocks->sum[b][v] = add(blocks->sum[b][v], max(acc[b][m][v], zero()));
+      }
+    }
+  }
+}
+
+int block_count(const ClassifierArgs& a) { return (a.classes + kConvNr - 1) / kConvNr; }
+
+// The logits of kBlocks blocks of classes, the first of which is `first`.
+template <int kBlocks>
+void classify(const ClassifierArgs& a, int64_t n, int first) {
+  Blocks<kBlocks> blocks;
+  blocks.next = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
+  blocks.w = a.w + first * blocks.next;
+  for (int b = 0; b < kBlocks; ++b) {
+    for (int v = 0; v < kConvNv; ++v) {
+      const Vec bias = load(a.b + (first + b) * kConvNr + v * kLanes);
+      blocks.bias[b][v] = bias;
+      blocks.sum[b][v] = mul(max(bias, zero()), broadcast(static_cast<float>(a.border)));
+    }
+  }
+  int64_t entries = 0;
+  for (int64_t t = 0; t < tiles_per_image(a); ++t)
+    entries += *list_of(a, n * tiles_per_image(a) + t).count;
+  const float all = static_cast<float>(tiles_per_image(a) * a.x.c);
+  if (static_cast<float>(entries) > kDenseFrom * all)
+    add_dense(a, a.x.data + n * a.x.image, &blocks);
+  else
+    add_sparse(a, n, &blocks);
+  const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w;
+  const Vec divisor = broadcast(static_cast<float>(pixels + a.border));
+  for (int b = 0; b < kBlocks; ++b) {
+    for (int v = 0; v < kConvNv; ++v) {
+      const int o = (first + b) * kConvNr + v * kLanes, left = a.classes - o;
+      if (left > 0)
+        store_n(a.logits + n * a.classes + o, div(blocks.sum[b][v], divisor),
+                left < kLanes ? left : kLanes);
+    }
+  }
+}
+
+// An item is as many blocks as a walk of the lists takes at once; the last one takes its blocks
+// one by one.
+int items_per_image(const ClassifierArgs& a) {
+  return (block_count(a) + kSparseBlocks - 1) / kSparseBlocks;
+}
+
+}  // namespace
+
+int64_t classifier_f32_lists(const ClassifierArgs& a) {
+  return a.x.n * tiles_per_image(a) * list_size(a);
+}
+
+int64_t classifier_list_f32_items(const ClassifierArgs& a) { return a.x.n * tiles_per_image(a); }
+
+void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t n = i / tiles_per_image(a), first = i % tiles_per_image(a) * kSparseMr;
+    const SparseTile t = sparse_tile_at(a.x, n, first);
+    const List list = list_of(a, i);
+    *list.count = list_channels(t, a.x.c, list.channels);
+    for (int e = 0; e < *list.count; ++e)
+      for (int m = 0; m < kSparseMr; ++m) list.values[e * kSparseMr + m] = t.x[m][list.channels[e]];
+  }
+}
+
+int64_t classifier_f32_items(const ClassifierArgs& a) {
+  return static_cast<int64_t>(a.x.n) * items_per_image(a);
+}
+
+void classifier_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t n = i / items_per_image(a);
+    const int first = static_cast<int>(i % items_per_image(a)) * kSparseBlocks;
+    if (first + kSparseBlocks <= block_count(a)) {
+      classify<kSparseBlocks>(a, n, first);
+      continue;
+    }
+    for (int b = first; b < block_count(a); ++b) classify<1>(a, n, b);
+  }
+}
+
+}  // namespace SQZ_ISA
+}  // namespace sqz

@@ -1,0 +1,361 @@
+// Stride-1 convolution, bias and ReLU by Winograd's F(m x m, r x r): the expand 3x3, and the 7x7
+// stem, whose stride of 2 is taken away beforehand.
+//
+// Two kernels. The first takes every tile of side x side input pixels (side = m + r - 1) to its
+// side^2 points, registers running over channels. The second takes one block of kConvNr output
+// channels at a time: it transforms the block's filters, multiplies, point by point, tiles x
+// input channels by input channels x kConvNr, and transforms the products of kConvMr tiles back
+// while they are in the first cache. The product map is never in memory, and neither are the
+// transformed filters: they are 49 / 9 times as large as the filters, and to fetch them takes
+// longer than to make them again.
+#include "kernels/f32/kernels.h"
+#include "kernels/f32/winograd_transform.h"
+#include "kernels/tiles/dense.h"
+
+#if defined(SQZ_AARCH64)
+#include "kernels/f32/aarch64/winograd_filters.h"
+#include "kernels/f32/aarch64/winograd_tile.h"
+#endif
+
+namespace sqz {
+namespace SQZ_ISA {
+namespace {
+
+// Tiles are multiplied in blocks of at most kConvMr. Blocks are of nearly equal size: a last one
+// of one or two tiles would leave the multipliers waiting for each other's sums.
+struct TileGrid {
+  int rows, columns;
+  int64_t tiles, blocks;
+
+#if defined(SQZ_AARCH64)  // where tiles that are wanting are multiplied, too
+  int64_t first_tile(int64_t block) const { return block < blocks ? block * kConvMr : tiles; }
+  int64_t block_of(int64_t tile) const { return tile / kConvMr; }
+#else
+  int64_t first_tile(int64_t block) const { return block * tiles / blocks; }
+  int64_t block_of(int64_t tile) const { return ((tile + 1) * blocks - 1) / tiles; }
+#endif
+};
+
+TileGrid grid_of(const WinogradArgs& a) {
+  const int rows = (a.y.h + a.tile - 1) / a.tile, columns = (a.y.w + a.tile - 1) / a.tile;
+  const int64_t tiles = static_cast<int64_t>(a.y.n) * rows * columns;
+  return {rows, columns, tiles, (tiles + kConvMr - 1) / kConvMr};
+}
+
+// Points lie as [block of kConvMr tiles][point][tile][channel], or with the last two as
+// aarch64/winograd_tile.h packs them.
+SQZ_INLINE ptrdiff_t point_stride(int width, int channels) {
+  return static_cast<ptrdiff_t>(width) * channels + kPointPadding;
+}
+
+SQZ_INLINE float* points_of(const WinogradArgs& a, int64_t block) {
+  const int side = a.tile + a.taps - 1;
+  return a.points + block * (side * side) * point_stride(kConvMr, a.x.c);
+}
+
+template <int kSide, int kTaps>
+void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
+  using T = Transform<kSide, kTaps>;
+  constexpr int kTile = T::kTile;
+  const int64_t n = tile / (static_cast<int64_t>(grid.rows) * grid.columns);
+  const int ty = static_cast<int>(tile / grid.columns % grid.rows) * kTile;
+  const int tx = static_cast<int>(tile % grid.columns) * kTile;
+  const float* x = a.x.data + n * a.x.image + ty * a.x.row + tx * a.x.pixel;
+  // A tile may hang over the lower and right edge: there it reads zeros.
+  const int rows = a.x.h - ty < kSide ? a.x.h - ty : kSide;
+  const int columns = a.x.w - tx < kSide ? a.x.w - tx : kSide;
+  const int64_t block = grid.block_of(tile);
+  const int64_t place = tile - grid.first_tile(block);
+  const typename T::InputFactors factors;
+  const ptrdiff_t next_point = point_stride(kConvMr, a.x.c), next_row = a.x.row;
+  for (int first = 0; first < a.x.c; first += kLanes) {
+#if defined(SQZ_AARCH64)
+    const int c = first, left = a.x.c - c < kLanes ? a.x.c - c : kLanes;
+    float* out = points_of(a, block) + packed_place(place, c);
+#else
+    // The last register may overlap the one before it; only fewer channels than a register has
+    // need partial loads.
+    const int left = a.x.c < kLanes ? a.x.c : kLanes;
+    const int c = first + left <= a.x.c ? first : a.x.c - left;
+    float* out = points_of(a, block) + place * a.x.c + c;
+#endif
+    Vec half[kSide][kSide];  // transformed along the columns: [column][point]
+    if (rows == kSide && columns == kSide && left == kLanes) {
+      const float* column = x + c;
+      for (int j = 0; j < kSide; ++j, column += a.x.pixel) {
+        Vec d[kSide];
+        SQZ_UNROLL
+        for (int i = 0; i < kSide; ++i) d[i] = load(column + i * next_row);
+        T::input(factors, d, half[j]);
+      }
+    } else {
+      for (int j = 0; j < kSide; ++j) {
+        Vec d[kSide];
+        SQZ_UNROLL
+        for (int i = 0; i < kSide; ++i) {
+          const float* p = x + i * next_row + j * a.x.pixel + c;
+          if (i >= rows || j >= columns)
+            d[i] = zero();
+          else
+            d[i] = left == kLanes ? load(p) : load_n(p, left);
+        }
+        T::input(factors, d, half[j]);
+      }
+    }
+    for (int i = 0; i < kSide; ++i) {
+      Vec d[kSide], v[kSide];
+      SQZ_UNROLL
+      for (int j = 0; j < kSide; ++j) d[j] = half[j][i];
+      T::input(factors, d, v);
+      float* row = out + i * kSide * next_point;
+      SQZ_UNROLL
+      for (int j = 0; j < kSide; ++j) {
+        if (left == kLanes)
+          store(row + j * next_point, v[j]);
+        else
+          store_n(row + j * next_point, v[j], left);
+      }
+    }
+  }
+}
+
+#if defined(SQZ_AARCH64)
+
+// products[tile][point][kConvNr] = points[point][tile][:] . u[point][:][kConvNr]
+template <int kPoints>
+SQZ_NOINLINE void multiply_block(int, const float* points, const float* u, int channels,
+                                 float* products) {
+  const ptrdiff_t row = channels;
+  for (int p = 0; p < kPoints; ++p) {
+    multiply_point(points, row, u, products + p * kConvNr, kPoints * kConvNr);
+    points += point_stride(kConvMr, channels);
+    u += point_stride(kConvNr, channels);
+  }
+}
+
+#else
+
+// products[tile][point][kConvNr] = points[point][tile][:] . u[point][:][kConvNr]
+template <int kTiles, int kPoints>
+SQZ_INLINE void multiply(const float* points, const float* u, int channels, float* products) {
+  const ptrdiff_t row = channels;
+  for (int p = 0; p < kPoints; ++p) {
+    Vec acc[kTiles][kConvNv];
+    SQZ_UNROLL
+    for (int m = 0; m < kTiles; ++m) {
+      SQZ_UNROLL
+      for (int v = 0; v < kConvNv; ++v) acc[m][v] = zero();
+    }
+    const float* x[kTiles];
+    SQZ_UNROLL
+    for (int m = 0; m < kTiles; ++m) x[m] = points + m * row;
+    multiply_tile<kTiles>(x, row, u, 0, acc);
+    points += point_stride(kConvMr, channels);
+    u += point_stride(kConvNr, channels);
+    SQZ_UNROLL
+    for (int m = 0; m < kTiles; ++m) {
+      SQZ_UNROLL
+      for (int v = 0; v < kConvNv; ++v)
+        store(products + (m * kPoints + p) * kConvNr + v * kLanes, acc[m][v]);
+    }
+  }
+}
+
+static_assert(kConvMr <= 8, "multiply_block() knows up to 8 tiles");
+
+template <int kPoints>
+void multiply_block(int tiles, const float* points, const float* u, int channels, float* products) {
+  if constexpr (kConvMr > 6) {
+    if (tiles == 8) return multiply<8, kPoints>(points, u, channels, products);
+    if (tiles == 7) return multiply<7, kPoints>(points, u, channels, products);
+  }
+  if constexpr (kConvMr > 5) {
+    if (tiles == 6) return multiply<6, kPoints>(points, u, channels, products);
+  }
+  if constexpr (kConvMr > 4) {
+    if (tiles == 5) return multiply<5, kPoints>(points, u, channels, products);
+  }
+  if (tiles == 4) return multiply<4, kPoints>(points, u, channels, products);
+  if (tiles == 3) return multiply<3, kPoints>(points, u, channels, products);
+  if (tiles == 2) return multiply<2, kPoints>(points, u, channels, products);
+  multiply<1, kPoints>(points, u, channels, products);
+}
+
+#endif
+
+template <int kSide, int kTaps>
+void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
+                      const float* products, int first_channel) {
+  using T = Transform<kSide, kTaps>;
+  constexpr int kTile = T::kTile;
+  const int64_t n = tile / (static_cast<int64_t>(grid.rows) * grid.columns);
+  const int ty = static_cast<int>(tile / grid.columns % grid.rows) * kTile;
+  const int tx = static_cast<int>(tile % grid.columns) * kTile;
+  const int rows = a.y.h - ty < kTile ? a.y.h - ty : kTile;
+  const int columns = a.y.w - tx < kTile ? a.y.w - tx : kTile;
+  float* y = a.y.data + n * a.y.image + ty * a.y.row + tx * a.y.pixel + first_channel;
+  const typename T::OutputFactors factors;
+  // Columns past the edge are written to the last one, whose own values come after.
+  ptrdiff_t places[kTile];
+  for (int j = 0; j < kTile; ++j) places[j] = (j < columns ? j : columns - 1) * a.y.pixel;
+  for (int v = 0; v < kConvNv; ++v) {
+    const int left = a.y.c - first_channel - v * kLanes;
+    if (left <= 0) break;
+    const Vec bias = load(a.b + first_channel + v * kLanes);
+    Vec half[kSide][kTile];  // [column][output row]
+    for (int j = 0; j < kSide; ++j) {
+      Vec m[kSide];
+      SQZ_UNROLL
+      for (int i = 0; i < kSide; ++i)
+        m[i] = load(products + (i * kSide + j) * kConvNr + v * kLanes);
+      // What is added to the point (1, 1) is added to every output.
+      if (j == T::kOne) m[T::kOne] = add(m[T::kOne], bias);
+      T::output(factors, m, half[j]);
+    }
+    float* row = y + v * kLanes;
+    for (int i = 0; i < rows; ++i, row += a.y.row) {
+      Vec m[kSide], out[kTile];
+      SQZ_UNROLL
+      for (int j = 0; j < kSide; ++j) m[j] = half[j][i];
+      T::output(factors, m, out);
+      if (a.relu) {
+        SQZ_UNROLL
+        for (int j = 0; j < kTile; ++j) out[j] = max(out[j], zero());
+      }
+      SQZ_UNROLL
+      for (int j = kTile - 1; j >= 0; --j) {
+        if (left >= kLanes)
+          store(row + places[j], out[j]);
+        else
+          store_n(row + places[j], out[j], left);
+      }
+    }
+  }
+}
+
+#if !defined(SQZ_AARCH64)
+
+// u[point][ci][kConvNr] of one block of output channels, from w[ci][ky][kx][kConvNr].
+template <int kSide, int kTaps>
+void transform_filters(const float* w, int channels, ptrdiff_t next_point, float* u) {
+  using T = Transform<kSide, kTaps>;
+  for (int c = 0; c < channels; ++c, w += kTaps * kTaps * kConvNr, u += kConvNr) {
+    // The filters of one image's pass are read once: they come from afar.
+    for (int line = 0; line < kTaps * kTaps * kConvNr; line += 16)
+      prefetch(w + 8 * kTaps * kTaps * kConvNr + line);
+    for (int v = 0; v < kConvNv; ++v) {
+      Vec half[kTaps][kSide];  // [column][point]
+      SQZ_UNROLL_WIDE
+      for (int j = 0; j < kTaps; ++j) {
+        Vec g[kTaps];
+        SQZ_UNROLL
+        for (int i = 0; i < kTaps; ++i) g[i] = load(w + (i * kTaps + j) * kConvNr + v * kLanes);
+        T::filter(g, half[j]);
+      }
+      SQZ_UNROLL_WIDE
+      for (int i = 0; i < kSide; ++i) {
+        Vec g[kTaps], out[kSide];
+        SQZ_UNROLL
+        for (int j = 0; j < kTaps; ++j) g[j] = half[j][i];
+        T::filter(g, out);
+        SQZ_UNROLL
+        for (int j = 0; j < kSide; ++j)
+          store(u + (i * kSide + j) * next_point + v * kLanes, out[j]);
+      }
+    }
+  }
+}
+
+#endif
+
+// An item is a chunk of tile blocks for one block of output channels, whose filters it transforms.
+// A chunk's points stay in the second cache while the channel blocks go by: from further away
+// they would take longer to fetch than the filters take to transform again.
+constexpr int64_t kChunkFloats = 56 * 1024;
+
+struct Chunks {
+  int64_t count, blocks;
+
+  int64_t first_block(int64_t chunk) const { return chunk * blocks / count; }
+};
+
+Chunks chunks_of(const WinogradArgs& a, const TileGrid& grid) {
+  const int side = a.tile + a.taps - 1;
+  const int64_t floats = grid.blocks * side * side * point_stride(kConvMr, a.x.c);
+  const int64_t count = (floats + kChunkFloats - 1) / kChunkFloats;
+  return {count < grid.blocks ? count : grid.blocks, grid.blocks};
+}
+
+int channel_blocks(const WinogradArgs& a) { return (a.y.c + kConvNr - 1) / kConvNr; }
+
+template <int kSide, int kTaps>
+void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {
+  constexpr int kPoints = Transform<kSide, kTaps>::kPoints;
+  alignas(64) float products[kConvMr * kPoints * kConvNr];
+  const TileGrid grid = grid_of(a);
+  const Chunks chunks = chunks_of(a, grid);
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t chunk = item / channel_blocks(a);
+    const int channel = static_cast<int>(item % channel_blocks(a)) * kConvNr;
+    transform_filters<kSide, kTaps>(a.w + static_cast<ptrdiff_t>(channel) * kTaps * kTaps * a.x.c,
+                                    a.x.c, point_stride(kConvNr, a.x.c), u);
+    for (int64_t b = chunks.first_block(chunk); b < chunks.first_block(chunk + 1); ++b) {
+      const int64_t first = grid.first_tile(b);
+      const int tiles = static_cast<int>(grid.first_tile(b + 1) - first);
+      multiply_block<kPoints>(tiles, points_of(a, b), u, a.x.c, products);
+      for (int t = 0; t < tiles; ++t) {
+        untransform_tile<kSide, kTaps>(a, grid, first + t, products + t * kPoints * kConvNr,
+                                       channel);
+      }
+    }
+  }
+}
+
+template <int kSide, int kTaps>
+void transform_tiles(const WinogradArgs& a, int64_t begin, int64_t end) {
+  const TileGrid grid = grid_of(a);
+  for (int64_t tile = begin; tile < end; ++tile) transform_tile<kSide, kTaps>(a, grid, tile);
+}
+
+}  // namespace
+
+int64_t winograd_input_f32_items(const WinogradArgs& a) { return grid_of(a).tiles; }
+
+void winograd_input_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
+  if (a.taps == 4)
+    return a.tile == 6 ? transform_tiles<9, 4>(a, begin, end)
+                       : transform_tiles<8, 4>(a, begin, end);
+  switch (a.tile) {
+    case 4:
+      return transform_tiles<6, 3>(a, begin, end);
+    case 5:
+      return transform_tiles<7, 3>(a, begin, end);
+    case 6:
+      return transform_tiles<8, 3>(a, begin, end);
+    default:
+      return transform_tiles<9, 3>(a, begin, end);
+  }
+}
+
+int64_t winograd_output_f32_items(const WinogradArgs& a) {
+  return chunks_of(a, grid_of(a)).count * channel_blocks(a);
+}
+
+void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {
+  if (a.taps == 4)
+    return a.tile == 6 ? products_and_output<9, 4>(a, begin, end, u)
+                       : products_and_output<8, 4>(a, begin, end, u);
+  switch (a.tile) {
+    case 4:
+      return products_and_output<6, 3>(a, begin, end, u);
+    case 5:
+      return products_and_output<7, 3>(a, begin, end, u);
+    case 6:
+      return products_and_output<8, 3>(a, begin, end, u);
+    default:
+      return products_and_output<9, 3>(a, begin, end, u);
+  }
+}
+
+}  // namespace SQZ_ISA
+}  // namespace sqz

@@ -1,0 +1,112 @@
+// 1x1 products that skip zeros.
+//
+// After a ReLU most of what a 1x1 convolution reads is exactly zero, and neighbouring pixels have
+// their zeros in the same channels. So a tile of kSparseMr adjacent pixels shares one list: the
+// channels in which any of them is not zero. The product walks the list, and for each channel reads
+// a row of the weights of kSparseBlocks blocks of outputs once, broadcasts each pixel's value and
+// multiplies. One pixel alone would have the shortest list, but then the processor waits for the
+// loads of the weights; few outputs at a time would leave it waiting for the list's next end, which
+// it cannot foresee.
+#pragma once
+
+#include "kernels/tuning/tuning.h"
+#include "sqz/views.h"
+
+namespace sqz {
+namespace SQZ_ISA {
+
+struct SparseTile {
+  const float* x[kSparseMr];
+  int pixels;  // a tile past the end of the map repeats its last pixel
+};
+
+SQZ_INLINE SparseTile sparse_tile_at(const View& x, int64_t n, int64_t first) {
+  const int64_t left = static_cast<int64_t>(x.h) * x.w - first;
+  SparseTile t;
+  t.pixels = static_cast<int>(left < kSparseMr ? left : kSparseMr);
+  for (int m = 0; m < kSparseMr; ++m) {
+    const int64_t p = first + (m < t.pixels ? m : t.pixels - 1);
+    t.x[m] = x.data + n * x.image + p / x.w * x.row + p % x.w * x.pixel;
+  }
+  return t;
+}
+
+// Writes the numbers of the channels that are not zero in every pixel and returns how many they
+// are. `list` needs room for a register beyond `channels`.
+SQZ_INLINE int list_channels(const SparseTile& t, int channels, int32_t* list) {
+  int count = 0, c = 0;
+  for (; c + kLanes <= channels; c += kLanes) {
+    Vec any = load(t.x[0] + c);
+    SQZ_UNROLL
+    for (int m = 1; m < kSparseMr; ++m) any = bit_or(any, load(t.x[m] + c));
+    count += list_nonzero(any, c, list + count);
+  }
+  for (; c < channels; ++c) {
+    bool any = false;
+    for (int m = 0; m < kSparseMr; ++m) any |= t.x[m][c] != 0.0f;
+    list[count] = c;
+    count += any;
+  }
+  return count;
+}
+
+// acc[block][pixel][v] += sum over the list of x[pixel][channel] * w[block][channel][v], for kBlocks
+// adjacent blocks of output channels, whose weights lie `next_block` floats apart; value(entry,
+// channel, pixel) reads x. Where the sums are few, several entries at a time keep enough of them in
+// flight to hide the multiplier's latency.
+template <int kBlocks, typename Value>
+SQZ_INLINE void multiply_list(const int32_t* list, int count, const Value& value, const float* w,
+                              ptrdiff_t next_block, Vec (*acc)[kSparseMr][kConvNv]) {
+  constexpr int kSums = kBlocks * kSparseMr * kConvNv;
+  constexpr int kChains = kSums >= 6 ? 1 : kSums >= 4 ? 2 : 4;
+  Vec sum[kChains][kBlocks][kSparseMr][kConvNv];
+  SQZ_UNROLL
+  for (int i = 0; i < kChains; ++i) {
+    SQZ_UNROLL
+    for (int b = 0; b < kBlocks; ++b) {
+      SQZ_UNROLL
+      for (int m = 0; m < kSparseMr; ++m) {
+        SQZ_UNROLL
+        for (int v = 0; v < kConvNv; ++v) sum[i][b][m][v] = i == 0 ? acc[b][m][v] : zero();
+      }
+    }
+  }
+  const auto step = [&](int entry, Vec(*to)[kSparseMr][kConvNv]) {
+    const ptrdiff_t c = list[entry];
+    const float* row = as_one_address(w + c * kConvNr);
+    Vec xv[kSparseMr];
+    SQZ_UNROLL
+    for (int m = 0; m < kSparseMr; ++m) xv[m] = broadcast(value(entry, c, m));
+    SQZ_UNROLL
+    for (int b = 0; b < kBlocks; ++b) {
+      SQZ_UNROLL
+      for (int v = 0; v < kConvNv; ++v) {
+        const Vec wv = loaded_once(load(row + b * next_block + v * kLanes));
+        SQZ_UNROLL
+        for (int m = 0; m < kSparseMr; ++m) to[b][m][v] = fma(xv[m], wv, to[b][m][v]);
+      }
+    }
+  };
+  int e = 0;
+  SQZ_UNROLL_TWICE
+  for (; e + kChains <= count; e += kChains) {
+    SQZ_UNROLL
+    for (int i = 0; i < kChains; ++i) step(e + i, sum[i]);
+  }
+  for (; e < count; ++e) step(e, sum[0]);
+  SQZ_UNROLL
+  for (int b = 0; b < kBlocks; ++b) {
+    SQZ_UNROLL
+    for (int m = 0; m < kSparseMr; ++m) {
+      SQZ_UNROLL
+      for (int v = 0; v < kConvNv; ++v) {
+        acc[b][m][v] = sum[0][b][m][v];
+        SQZ_UNROLL
+        for (int i = 1; i < kChains; ++i) acc[b][m][v] = add(acc[b][m][v], sum[i][b][m][v]);
+      }
+    }
+  }
+}
+
+}  // namespace SQZ_ISA
+}  // namespace sqz

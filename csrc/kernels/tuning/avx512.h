@@ -1,0 +1,22 @@
+// 32 registers of 16 floats.
+#pragma once
+
+namespace sqz {
+namespace SQZ_ISA {
+
+// 8 pixels x 1 register: the broadcasts are operands of the multiplications, so a step is one
+// load and 8 instructions, and 8 sums in flight cover the multiplier's latency. A wider block of
+// channels would leave half of it empty in the layers with 16 or 48 channels. Dense convolutions,
+// whose sums are short, take 3 blocks at once: 24 sums, 3 weights and a broadcast.
+inline constexpr int kConvMr = 8;
+inline constexpr int kConvNv = 1;
+inline constexpr int kConvBlocks = 3;
+// 2 pixels x 4 blocks: 8 sums, and 4 loads of weights for 8 multiplications.
+inline constexpr int kSparseMr = 2;
+inline constexpr int kSparseBlocks = 4;
+inline constexpr float kDenseFrom = 0.85f;
+inline constexpr float kListCost = 6.0f;
+inline constexpr int kMaxTile = 7, kStemTile = 5, kTileStep = 1, kFilterTiles = 3;
+
+}  // namespace SQZ_ISA
+}  // namespace sqz

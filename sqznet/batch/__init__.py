@@ -1,0 +1,1 @@
+"""Many photos: folders and lists on all threads, and asyncio."""

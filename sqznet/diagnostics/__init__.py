@@ -1,0 +1,1 @@
+"""Diagnoses this machine: measures speed and memory, and checks kernels against the reference."""

@@ -1,0 +1,136 @@
+"""Large maps by bands of rows, so that what a layer writes is still in the cache when the next
+layer reads it.
+
+Layers up to a pool run together: each band goes through all of them before the next one begins.
+Between two of them there is a value of a band's rows only. Where a layer reads rows that it has
+read for the band before, too, those are moved to the start of that value first. So nothing is
+computed twice, and the memory grows with a map's width only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from typing import NamedTuple
+
+from sqznet import _kernels
+from sqznet.engine.program import Operand, Program, Value
+from sqznet.network.layers import Layer, MapShape, MaxPool
+
+# Appends the steps of one layer, see `PackedLayers.add`.
+AddLayer = Callable[[Program, Layer, Operand, Operand, int], None]
+
+# Bytes of a map from which bands are quicker: much of it has left the caches when it is read.
+LARGE = 8 << 20
+
+# Bytes of the largest map of a group that a band is to have. Smaller bands leave two threads too
+# little to share, larger ones leave the caches, too (docs/performance.md).
+BAND = 4 << 20
+
+# A band's rows behind the pool are a multiple of this: fires work on twice as many, which are whole
+# tiles of 7 x 7 outputs.
+STEP = 7
+
+
+class Turn(NamedTuple):
+    """One layer's part of a band: it reads rows ``needed`` to ``read`` and writes rows ``first``
+    to ``stop``. Of what it reads, rows up to ``kept`` were there for the band before."""
+
+    needed: int
+    kept: int
+    read: int
+    first: int
+    stop: int
+
+
+def groups(layers: Sequence[Layer], part: range) -> Iterator[range]:
+    """The indices of a part of the layers, in groups; each ends with a pool, but maybe the last."""
+    start = part.start
+    for index in part:
+        if isinstance(layers[index], MaxPool):
+            yield range(start, index + 1)
+            start = index + 1
+    if start < part.stop:
+        yield range(start, part.stop)
+
+
+def rows_of_a_band(group: range, shapes: Sequence[MapShape]) -> int:
+    """Rows behind the last layer of a group that a band has; 0 where bands would not pay.
+
+    ``shapes``: (H, W, C) that each layer of the network gives.
+    """
+    height, width, channels = max((shapes[i] for i in group), key=prod)
+    pooled = shapes[group[-1]][0]
+    if 4 * height * width * channels < LARGE or pooled == height:
+        return 0
+    rows_each = -(-height // pooled)  # of the largest map
+    steps = BAND // (4 * width * channels * rows_each * STEP)
+    rows = max(1, steps) * STEP
+    return rows if rows < pooled else 0
+
+
+def add(
+    program: Program,
+    add_layer: AddLayer,
+    layers: Sequence[Layer],
+    shapes: Sequence[MapShape],
+    group: range,
+    rows: int,
+    x: Value,
+    y: Value,
+) -> None:
+    """Append the steps of a group, from its input ``x`` to its output ``y``, by bands."""
+    own = [layers[i] for i in group]
+    heights = [x.shape[1], *(shapes[i][0] for i in group)]
+    plan = plan_of(own, heights, rows)
+    most = [max(turn.read - turn.needed for turn in turns) for turns in zip(*plan, strict=True)]
+    between = [
+        program.value(1, rows, *shapes[i][1:]) for rows, i in zip(most[1:], group[:-1], strict=True)
+    ]
+    for image in range(x.shape[0]):
+        held = [0] * len(between)  # the row of a map that its value begins with
+        for band in plan:
+            for i, turn in enumerate(band):
+                if turn.first == turn.stop:  # done with the band before
+                    continue
+                program.layer = group[i]
+                if i < len(between):
+                    _move(program, between[i], band[i + 1], held[i])
+                    held[i] = band[i + 1].needed
+                    to = between[i].rows(0, turn.first - held[i], turn.stop - held[i])
+                else:
+                    to = y.rows(image, turn.first, turn.stop)
+                if i:
+                    of = between[i - 1].rows(0, turn.needed - held[i - 1], turn.read - held[i - 1])
+                else:
+                    of = x.rows(image, turn.needed, turn.read)
+                add_layer(program, own[i], of, to, max(0, turn.first - turn.needed))
+
+
+def _move(program: Program, value: Value, reader: Turn, held: int) -> None:
+    """To the value's start, the rows that its reader needs again."""
+    again, moved = reader.kept - reader.needed, reader.needed - held
+    if again > 0 and moved > 0:
+        program.step(
+            _kernels.bind_move, value.rows(0, moved, moved + again), value.rows(0, 0, again)
+        )
+
+
+def plan_of(layers: Sequence[Layer], heights: Sequence[int], rows: int) -> list[list[Turn]]:
+    """For each band of ``rows`` rows behind the last layer, what each layer does in its turn.
+
+    ``heights``: of the first layer's input, with its border, and of each layer's output.
+    """
+    done = [0] * len(heights)
+    bands = []
+    for stop in range(rows, heights[-1] + rows, rows):
+        stops = [min(stop, heights[-1])]
+        for layer, height in zip(reversed(layers), reversed(heights[:-1]), strict=True):
+            stops.insert(0, layer.rows_read(0, stops[0], height)[1])
+        band = []
+        for i, layer in enumerate(layers):
+            needed, read = layer.rows_read(done[i + 1], stops[i + 1], heights[i])
+            band.append(Turn(needed, done[i], read, done[i + 1], stops[i + 1]))
+        bands.append(band)
+        done = stops
+    return bands

@@ -1,0 +1,166 @@
+"""Runs a network: packs its weights once, plans its steps and buffers once for each input size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from functools import partial
+from threading import Lock
+from weakref import WeakSet
+
+from sqznet import _kernels
+from sqznet.engine import bands
+from sqznet.engine.float_layers import FloatLayers, PackedLayers, Parameters
+from sqznet.engine.gate import Gate
+from sqznet.engine.program import Program, Workspace
+from sqznet.errors import WeightsError
+from sqznet.network.layers import INPUT, Network
+from sqznet.weights.checkpoint import RawTensor
+
+# Workspaces kept for reuse, whatever their sizes: enough for several callers of one model, but a
+# stray size or a burst of callers must not hold memory for ever.
+KEPT_WORKSPACES = 8
+KEPT_BYTES = 64 << 20
+
+
+class Executor:
+    """A network with packed weights, ready to run on one set of kernels and thread pool.
+
+    ``layers`` packs them: as floats, or in another way for a file that asks for one.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        tensors: Mapping[str, RawTensor],
+        kernels: _kernels.Kernels,
+        pool: _kernels.ThreadPool,
+        origin: str = "the checkpoint",
+        layers: Callable[
+            [Network, Parameters, _kernels.Kernels, _kernels.ThreadPool], PackedLayers
+        ] = FloatLayers,
+    ) -> None:
+        self.network = network
+        self.kernels = kernels
+        self.pool = pool
+        parameters = partial(_parameters, tensors, origin)
+        self._layers: PackedLayers = layers(network, parameters, kernels, pool)
+        self._idle: list[Workspace] = []  # the one used last at the end
+        self._lock = Lock()
+        self._gate = Gate()
+        _EXECUTORS.add(self)
+
+    def alone(self) -> Executor:
+        """The same packed weights for callers that are threads enough: each runs by itself."""
+        other = copy(self)
+        other.pool = _kernels.ThreadPool(1)
+        other._layers = self._layers.on(other.pool)
+        other._idle = []
+        other._lock = Lock()
+        other._gate = Gate()
+        _EXECUTORS.add(other)
+        return other
+
+    @contextmanager
+    def workspace(
+        self, n: int, height: int, width: int, keep: tuple[str, ...] = ()
+    ) -> Iterator[Workspace]:
+        """A workspace for one run, once there is a core for it; see ``acquire``."""
+        # Where callers fill the cores, none takes another's for its loops.
+        self.pool.crowded = self._gate.enter()
+        try:
+            workspace = self.acquire(n, height, width, keep)
+            try:
+                yield workspace
+            finally:
+                self.release(workspace)
+        finally:
+            self._gate.leave()
+
+    def acquire(self, n: int, height: int, width: int, keep: tuple[str, ...] = ()) -> Workspace:
+        """A workspace that nobody else uses, until it is given to ``release``.
+
+        ``keep``: names of layers whose maps are outputs, too, besides those of the heads.
+        """
+        outputs = (*self.network.outputs, *keep)
+        with self._lock:
+            for i in reversed(range(len(self._idle))):
+                idle = self._idle[i]
+                if idle.input.shape[:3] == (n, height, width) and tuple(idle.outputs) == outputs:
+                    return self._idle.pop(i)
+        return self._plan(n, height, width, outputs)
+
+    def release(self, workspace: Workspace) -> None:
+        with self._lock:
+            self._idle.append(workspace)
+            while len(self._idle) > 1 and (
+                len(self._idle) > KEPT_WORKSPACES
+                or sum(kept.nbytes for kept in self._idle) > KEPT_BYTES
+            ):
+                del self._idle[0]
+
+    def _plan(self, n: int, height: int, width: int, outputs: tuple[str, ...]) -> Workspace:
+        program, network = Program(), self.network
+        layers, shapes = network.layers, network.shapes(height, width)
+        border = network.padding
+        entry = program.value(n, height + 2 * border, width + 2 * border, 3)
+        maps = {INPUT: entry}
+        read_whole = {*outputs, *(branch.input for branch in network.branches)}
+        start = 0
+        for branch in network.branches:
+            x = maps[branch.input]
+            part = range(start, start + len(branch.layers))
+            for group in bands.groups(layers, part):
+                may_band = self._layers.in_bands and read_whole.isdisjoint(
+                    layers[index].name for index in group[:-1]
+                )
+                rows = bands.rows_of_a_band(group, shapes) if may_band else 0
+                if rows:
+                    y = program.value(n, *shapes[group[-1]])
+                    bands.add(program, self._layers.add, layers, shapes, group, rows, x, y)
+                    x = maps[layers[group[-1]].name] = y
+                    continue
+                for index in group:
+                    program.layer, layer = index, layers[index]
+                    y = program.value(n, *shapes[index])
+                    self._layers.add(program, layer, x, y)
+                    x = maps[layer.name] = y
+            maps[branch.output] = x
+            start = part.stop
+        wanted = {name: maps[name] for name in outputs}
+        for value in wanted.values():
+            value.last = len(program.steps)
+        if border:
+            # Zeroed once, when the arena is made, so no other value may ever lie there.
+            entry.last = len(program.steps)
+        return Workspace(program, entry, wanted, border)
+
+
+# A fork may come while another thread holds a lock that only it could release.
+_EXECUTORS: WeakSet[Executor] = WeakSet()
+
+
+def _renew_locks() -> None:
+    for executor in _EXECUTORS:
+        executor._lock = Lock()
+        executor._gate = Gate()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
+def _parameters(
+    tensors: Mapping[str, RawTensor], origin: str, name: str
+) -> tuple[_kernels.Tensor, _kernels.Tensor]:
+    def unpacked(name: str) -> _kernels.Tensor:
+        raw = tensors[name].floats()
+        out, cin, kh, kw = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
+        tensor = _kernels.Tensor.from_bytes(raw.data, raw.dtype, (out, cin, kh, kw))
+        if not tensor.is_finite():
+            raise WeightsError(f"{origin}: {name} holds values that are not finite in float32")
+        return tensor
+
+    return unpacked(f"{name}.weight"), unpacked(f"{name}.bias")

@@ -1,0 +1,158 @@
+"""A network's layers with packed float32 weights: each a kernel, and one more for a bypass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from functools import partial
+from typing import Protocol
+
+from sqznet import _kernels
+from sqznet.engine.program import Operand, Program, Rows, Value
+from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
+
+# Weight and bias of a convolution, by its name.
+Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
+Kernel = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
+
+
+class PackedLayers(Protocol):
+    """The layers of a network with packed weights, for one set of kernels and thread pool."""
+
+    #: Whether `add` takes bands of rows.
+    in_bands: bool
+
+    def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
+        """Append the steps of a layer, from ``x`` to ``y``.
+
+        ``x``: what the layer before gives; for the first one the images, within their border.
+        ``above``: how many rows of a band of ``x`` lie above the first that is written.
+        """
+        ...
+
+    def on(self, pool: _kernels.ThreadPool) -> PackedLayers:
+        """The same packed weights, for another thread pool."""
+        ...
+
+
+class FloatLayers:
+    """See ``PackedLayers``. A layer that branches share is packed once."""
+
+    in_bands = True
+
+    def __init__(
+        self,
+        network: Network,
+        parameters: Parameters,
+        kernels: _kernels.Kernels,
+        pool: _kernels.ThreadPool,
+    ) -> None:
+        self._pool = pool
+        self._packed: dict[str, Packed] = {}
+        for layer in network.layers:
+            if layer.name not in self._packed:
+                self._packed[layer.name] = _PACKED[type(layer)](layer, parameters, kernels.f32)
+
+    def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
+        self._packed[layer.name].add(program, self._pool, x, y, above)
+
+    def on(self, pool: _kernels.ThreadPool) -> FloatLayers:
+        other = copy(self)
+        other._pool = pool
+        return other
+
+
+class Packed(Protocol):
+    """A layer with packed weights."""
+
+    def add(
+        self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
+    ) -> None: ...
+
+
+class PackedKernel:
+    """A layer that is one kernel."""
+
+    def __init__(self, kernel: _kernels.Conv | _kernels.Stem | _kernels.Classifier) -> None:
+        self.kernel = kernel
+
+    def add(
+        self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
+    ) -> None:
+        program.step(partial(self.kernel.bind, pool), x, _scratch(program, self.kernel, pool, x), y)
+
+
+class PackedPool:
+    def __init__(
+        self, layer: MaxPool, _parameters: Parameters, kernels: _kernels.Float32Kernels
+    ) -> None:
+        self.bind = partial(_kernels.bind_max_pool, kernels, ceil_mode=layer.ceil_mode)
+
+    def add(
+        self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
+    ) -> None:
+        program.step(partial(self.bind, pool), x, y)
+
+
+class PackedFire:
+    def __init__(
+        self, layer: Fire, parameters: Parameters, kernels: _kernels.Float32Kernels
+    ) -> None:
+        self.kernel = _kernels.Fire(
+            kernels,
+            *parameters(f"{layer.name}.squeeze"),
+            *parameters(f"{layer.name}.expand1x1"),
+            *parameters(f"{layer.name}.expand3x3"),
+        )
+        self.kernels = kernels
+        self.has_bypass = layer.bypass is not None
+        self.bypass: PackedKernel | None = None
+        if layer.bypass == "complex":
+            weight, bias = parameters(f"{layer.name}.bypass")
+            self.bypass = PackedKernel(_kernels.Conv(kernels, weight, bias, relu=False))
+
+    def add(
+        self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
+    ) -> None:
+        scratch = _scratch(program, self.kernel, pool, y)
+        program.step(partial(self.kernel.bind, pool, above=above), x, scratch, y)
+        if not self.has_bypass:
+            return
+        if isinstance(x, Rows):  # of them, those that are written
+            x = x.part(above, above + y.shape[1])
+        if self.bypass is not None:
+            through = program.value(*y.shape)
+            self.bypass.add(program, pool, x, through, 0)
+            x = through
+        program.step(partial(_kernels.bind_add, self.kernels, pool), x, y, y)
+
+
+def _scratch(program: Program, kernel: Kernel, pool: _kernels.ThreadPool, x: Operand) -> Value:
+    n, h, w, _ = x.shape
+    return program.scratch(kernel.scratch(n, h, w, pool.threads))
+
+
+def _pack_conv(
+    layer: Conv, parameters: Parameters, kernels: _kernels.Float32Kernels
+) -> PackedKernel:
+    weight, bias = parameters(layer.name)
+    if (layer.kernel, layer.stride) == (7, 2):
+        return PackedKernel(_kernels.Stem(kernels, weight, bias))
+    return PackedKernel(_kernels.Conv(kernels, weight, bias, stride=layer.stride))
+
+
+def _pack_classifier(
+    layer: Classifier, parameters: Parameters, kernels: _kernels.Float32Kernels
+) -> PackedKernel:
+    return PackedKernel(
+        _kernels.Classifier(kernels, *parameters(layer.name), padding=layer.padding)
+    )
+
+
+# How each kind of layer is packed.
+_PACKED: Mapping[type, Callable[..., Packed]] = {
+    Conv: _pack_conv,
+    MaxPool: PackedPool,
+    Fire: PackedFire,
+    Classifier: _pack_classifier,
+}

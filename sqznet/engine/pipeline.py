@@ -1,0 +1,161 @@
+"""From photos to what a loaded network makes of them: decode, feed, run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sqznet import _kernels, _pixels, weights
+from sqznet.engine import cpu
+from sqznet.engine.executor import Executor
+from sqznet.engine.program import Workspace
+from sqznet.errors import SqznetError
+from sqznet.images import decoding
+from sqznet.images.preprocessing import Preprocessing, geometry
+from sqznet.network.layers import Network
+from sqznet.network.variants import Wiring
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Same = TypeVar("Same", bound="Pipeline")
+
+
+class Pipeline:
+    """A network with its weights, and the way of a photo through it, whatever its heads are.
+
+    Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
+    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, where its weights lie.
+    """
+
+    def __init__(
+        self,
+        checkpoint: weights.Checkpoint,
+        *,
+        threads: int | None = None,
+        isa: str | None = None,
+        variant: str | None = None,
+        preprocessing: Preprocessing | None = None,
+        wiring: Wiring | None = None,
+    ) -> None:
+        kernels = cpu.kernels(isa)
+        pool = _kernels.ThreadPool(cpu.thread_count(threads))
+        self.wiring = wiring or checkpoint.wiring
+        network = checkpoint.network(variant, self.wiring)
+        self.preprocessing = preprocessing or checkpoint.preprocessing
+        network.shapes(*self.preprocessing.size)
+        self.variant = network.variant
+        self.threads = pool.threads
+        self.isa = kernels.isa
+        self._pixel_kernels = kernels.pixels.capsule()
+        self.checkpoint = checkpoint
+        self.executor = _executor(checkpoint, network, kernels, pool)
+        checkpoint.require_unchanged()
+
+    def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
+        """The network's input for one image: float32 (1, 3, H, W), channels in its order.
+
+        ``fast_decode``: as for ``classify``.
+        """
+        import numpy as np
+
+        height, width = self.preprocessing.size
+        pixels = _kernels.Tensor((1, height, width, 3))
+        self.feed(self.decode(source, fast_decode), pixels)
+        x = np.empty((1, 3, height, width), np.float32)
+        _kernels.export_nchw(pixels, _kernels.Tensor.over(x, x.shape))
+        return x
+
+    def feature_maps(
+        self, images: Sequence[Any], layers: Sequence[str] = ("fire9",), fast_decode: bool = False
+    ) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+        """What these layers see in each image: float32 (H, W, C), after ReLU and any bypass.
+
+        ``images``: as for ``classify``, always several. ``layers``: of "conv1" and "fire2" to
+        "fire9". One dictionary an image, in their order, each the caller's own; besides the layers
+        it holds "logits", float32 (num_classes,). Raises ImageError, and SqznetError for an unknown
+        layer.
+        """
+        import numpy as np
+
+        network = self.executor.network
+        known = network.layer_names
+        if missing := [name for name in layers if name not in known]:
+            raise SqznetError(f"no layer {missing[0]!r}, expected one of {', '.join(known)}")
+        keep = tuple(known[name] for name in layers)
+        for start in range(0, len(images), self.threads):
+            group = images[start : start + self.threads]
+            decoded = [self.decode(image, fast_decode) for image in group]
+            with self.passed(decoded, keep) as workspace:
+                maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
+                if network.num_classes:
+                    maps["logits"] = np.array(workspace.outputs["logits"])[:, 0, 0]
+                else:
+                    maps["logits"] = np.empty((len(decoded), 0), np.float32)
+            for i in range(len(decoded)):
+                yield {name: found[i] for name, found in maps.items()}
+
+    def alone(self: Same) -> Same:
+        """The same model on the same packed weights. Each caller runs it on its own thread only."""
+        other = copy(self)
+        other.executor = self.executor.alone()
+        other.threads = 1
+        return other
+
+    @contextmanager
+    def passed(
+        self, decoded: Sequence[decoding.Pixels], keep: tuple[str, ...] = ()
+    ) -> Iterator[Workspace]:
+        """A workspace through which these photos went; see ``Executor.acquire``."""
+        with self.executor.workspace(len(decoded), *self.preprocessing.size, keep) as workspace:
+            for i, pixels in enumerate(decoded):
+                self.feed(pixels, workspace.image(i))
+            workspace.run()
+            yield workspace
+
+    def decode(self, image: Any, fast: bool) -> decoding.Pixels:
+        return decoding.decode(image, self.resized if fast else None)
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """The size that a photo of this height and width is resized to, before any crop."""
+        return geometry(self.preprocessing, height, width)[:2]
+
+    def feed(self, pixels: decoding.Pixels, x: _kernels.Tensor) -> None:
+        """Resize and normalize a photo into ``x`` (1, H, W, 3), the network's input."""
+        pre = self.preprocessing
+        resized_h, resized_w, top, left = geometry(pre, pixels.height, pixels.width)
+        _pixels.resize_normalize(
+            pixels.data,
+            pixels.height,
+            pixels.width,
+            pixels.channels,
+            resized_h,
+            resized_w,
+            top,
+            left,
+            x,
+            pre.mean,
+            pre.std,
+            (pre.channel_order == "bgr") != pixels.bgr,
+            self._pixel_kernels,
+        )
+
+
+def _executor(
+    checkpoint: weights.Checkpoint,
+    network: Network,
+    kernels: _kernels.Kernels,
+    pool: _kernels.ThreadPool,
+) -> Executor:
+    prepare = partial(Executor, network, checkpoint.tensors, kernels, pool, checkpoint.path)
+    if not checkpoint.activations:
+        return prepare()
+    from sqznet.engine.rounded_layers import RoundedLayers
+
+    return prepare(partial(RoundedLayers, checkpoint.activations))

@@ -1,0 +1,1 @@
+"""Writing files: a file appears complete under its name, or not at all."""

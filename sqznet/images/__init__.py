@@ -1,0 +1,1 @@
+"""Photos: finding, decoding, orienting, resizing and normalizing them for a network."""

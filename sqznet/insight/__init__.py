@@ -1,0 +1,1 @@
+"""Inspects a model's answers: embeddings, heat maps, explanations, accuracy and confusion."""

@@ -1,0 +1,43 @@
+"""Makes a Model from weights from anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from sqznet import weights
+from sqznet.images.preprocessing import Preprocessing, resolve
+from sqznet.model import Model
+from sqznet.weights.labels import Labels
+
+
+def load_model(
+    path: str | os.PathLike[str] = weights.BUNDLED_PATH,
+    *,
+    threads: int | None = None,
+    isa: str | None = None,
+    variant: str | None = None,
+    preprocessing: str | Preprocessing | Mapping[str, Any] | None = None,
+    labels: Labels | None = None,
+    conv1_padding: int | None = None,
+    conv10_padding: int | None = None,
+    ceil_mode: bool | None = None,
+) -> Model:
+    """See ``sqznet.load``; ``path``: a weights file, not a recognizer."""
+    checkpoint = weights.read(path)
+    given = {
+        "conv1_padding": conv1_padding,
+        "conv10_padding": conv10_padding,
+        "ceil_mode": ceil_mode,
+    }
+    changes: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    return Model(
+        checkpoint,
+        threads=threads,
+        isa=isa,
+        variant=variant,
+        preprocessing=None if preprocessing is None else resolve(preprocessing),
+        labels=labels,
+        wiring=checkpoint.wiring._replace(**changes),
+    )

@@ -1,0 +1,1 @@
+"""What a SqueezeNet is: its layers, its variants, and what each operation means in float64."""

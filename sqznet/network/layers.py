@@ -1,0 +1,281 @@
+"""The layers that networks are made of, and a network: a trunk and the heads that read its maps.
+
+A layer knows itself: the map that it makes of another, the rows that it reads for the rows that it
+writes, and the tensors that it needs. Maps are (height, width, channels); tensors are OIHW.
+
+Source: Iandola et al., arXiv:1602.07360 (the fire module and its bypasses).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from sqznet.errors import SqznetError
+
+Shape = tuple[int, ...]  # of a tensor, OIHW or O
+MapShape = tuple[int, int, int]
+
+#: The name of the map that the trunk reads, as `Branch.input`.
+INPUT = "input"
+
+
+class Window(NamedTuple):
+    """The pixels that one output pixel sees: ``kernel`` a side, ``stride`` apart, the first
+    ``padding`` before the map's edge."""
+
+    kernel: int
+    stride: int
+    padding: int
+
+
+class Conv(NamedTuple):
+    """The stem: a convolution, then ReLU. ``padding``: zero pixels on each side of its input."""
+
+    name: str
+    channels: int
+    kernel: int
+    stride: int = 2
+    padding: int = 0
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, self.stride, self.padding)
+
+    def output_size(self, size: int) -> int:
+        padded = size + 2 * self.padding
+        return 0 if size < 1 or padded < self.kernel else (padded - self.kernel) // self.stride + 1
+
+    def output_shape(self, shape: MapShape) -> MapShape:
+        height, width, _ = shape
+        return self.output_size(height), self.output_size(width), self.channels
+
+    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
+        """The rows of its input, padding included, that rows ``first`` to ``stop`` come from."""
+        return first * self.stride, min((stop - 1) * self.stride + self.kernel, height)
+
+    def tensors(self, channels: int) -> dict[str, Shape]:
+        return _conv(self.name, self.channels, channels, self.kernel)
+
+    def misfit(self, channels: int) -> str | None:
+        """Why the layer cannot read that many channels, or None."""
+        return None
+
+
+def pooled_size(size: int, ceil_mode: bool) -> int:
+    """How many 3-wide windows of stride 2 a side of that many pixels has, 0 or more."""
+    return max(0, (size - 2) // 2 + 1 if ceil_mode else (size - 3) // 2 + 1)
+
+
+class MaxPool(NamedTuple):
+    """3x3 windows, stride 2; in ceil mode a last, clipped window counts."""
+
+    name: str
+    ceil_mode: bool = True
+
+    @property
+    def window(self) -> Window:
+        return Window(3, 2, 0)
+
+    def output_shape(self, shape: MapShape) -> MapShape:
+        height, width, channels = shape
+        return pooled_size(height, self.ceil_mode), pooled_size(width, self.ceil_mode), channels
+
+    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
+        return first * 2, min((stop - 1) * 2 + 3, height)
+
+    def tensors(self, channels: int) -> dict[str, Shape]:
+        return {}
+
+    def misfit(self, channels: int) -> str | None:
+        return None
+
+
+class Fire(NamedTuple):
+    """Squeeze 1x1, then expand 1x1 beside expand 3x3; a bypass adds the input to the output.
+
+    ``bypass`` is ``None``, ``"simple"`` (the input itself) or ``"complex"`` (the input through a
+    1x1 convolution without ReLU, for the fires whose channel count changes).
+    """
+
+    name: str
+    squeeze: int
+    expand1x1: int
+    expand3x3: int
+    bypass: str | None = None
+
+    @property
+    def channels(self) -> int:
+        return self.expand1x1 + self.expand3x3
+
+    @property
+    def window(self) -> Window:
+        return Window(3, 1, 1)
+
+    def output_shape(self, shape: MapShape) -> MapShape:
+        height, width, _ = shape
+        return height, width, self.channels
+
+    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
+        return max(0, first - 1), min(stop + 1, height)
+
+    def tensors(self, channels: int) -> dict[str, Shape]:
+        found = {
+            **_conv(f"{self.name}.squeeze", self.squeeze, channels, 1),
+            **_conv(f"{self.name}.expand1x1", self.expand1x1, self.squeeze, 1),
+            **_conv(f"{self.name}.expand3x3", self.expand3x3, self.squeeze, 3),
+        }
+        if self.bypass == "complex":
+            found |= _conv(f"{self.name}.bypass", self.channels, channels, 1)
+        return found
+
+    def misfit(self, channels: int) -> str | None:
+        if self.bypass != "simple" or self.channels == channels:
+            return None
+        return (
+            f"{self.name} turns {channels} channels into {self.channels}, "
+            "which a simple bypass cannot add"
+        )
+
+
+class Classifier(NamedTuple):
+    """1x1 convolution, ReLU, global average. ``padding`` is the convolution's own, see
+    ``ClassifierArgs`` in the kernels."""
+
+    name: str
+    classes: int
+    padding: int = 0
+
+    @property
+    def channels(self) -> int:
+        return self.classes
+
+    @property
+    def window(self) -> Window:
+        return Window(1, 1, self.padding)
+
+    def output_shape(self, shape: MapShape) -> MapShape:
+        return 1, 1, self.classes
+
+    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
+        return 0, height
+
+    def tensors(self, channels: int) -> dict[str, Shape]:
+        return _conv(self.name, self.classes, channels, 1)
+
+    def misfit(self, channels: int) -> str | None:
+        return None
+
+
+Layer = Conv | MaxPool | Fire | Classifier
+
+
+def _conv(name: str, out: int, cin: int, kernel: int) -> dict[str, Shape]:
+    return {f"{name}.weight": (out, cin, kernel, kernel), f"{name}.bias": (out,)}
+
+
+class Branch(NamedTuple):
+    """Layers one after the other, from the map of the layer (or branch) ``input`` to an output."""
+
+    input: str
+    layers: tuple[Layer, ...]
+    output: str
+
+
+class Network(NamedTuple):
+    """A network: its variant's name, the trunk's layers, input first, and its heads by name.
+
+    A head is a tuple of branches, each behind what it reads. The classifier is the head
+    ``"classifier"``, whose one branch gives the output ``"logits"``; a network that was saved
+    without its classifier has no head. Branches may share a layer, and so its weights.
+    """
+
+    variant: str
+    trunk: tuple[Layer, ...]
+    heads: Mapping[str, tuple[Branch, ...]]
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The trunk, then the branches of all heads, in the order in which they run."""
+        trunk = Branch(INPUT, self.trunk, self.trunk[-1].name)
+        return (trunk, *(branch for head in self.heads.values() for branch in head))
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers in the order in which they run."""
+        return tuple(layer for branch in self.branches for layer in branch.layers)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what the heads give."""
+        return tuple(branch.output for branch in self.branches[1:])
+
+    @property
+    def num_classes(self) -> int:
+        """0 of a network without a classifier."""
+        head = self.heads.get("classifier")
+        return head[-1].layers[-1].output_shape((1, 1, 1))[2] if head else 0
+
+    @property
+    def layer_names(self) -> dict[str, str]:
+        """The tensors' name of each layer, by the papers' own: "conv1", "fire2", ..., "fire9"."""
+        weighted = [layer for layer in self.trunk if layer.tensors(1)]
+        papers = ("conv1", *(f"fire{i}" for i in range(2, len(weighted) + 1)))
+        return {paper: layer.name for paper, layer in zip(papers, weighted, strict=True)}
+
+    @property
+    def padding(self) -> int:
+        """Zero pixels that the first layer wants on each side of the network's input."""
+        return self.trunk[0].window.padding
+
+    def channels(self, name: str) -> int:
+        """The channels of the map that the layer of this name gives."""
+        return next(shape[2] for layer, _, shape in self._walk(1, 1) if layer.name == name)
+
+    def shapes(self, height: int, width: int) -> list[MapShape]:
+        """(height, width, channels) after every layer, for an input of height x width pixels.
+
+        Raises SqznetError, naming the smallest legal side, where a layer would have no output.
+        """
+        shapes = [shape for _, _, shape in self._walk(height, width)]
+        if not _all_are_there(shapes):
+            raise SqznetError(
+                f"an input of {height}x{width} pixels is too small for {self.variant}: "
+                f"the smallest side is {self.minimum_size}"
+            )
+        return shapes
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest legal height and width in pixels."""
+        size = 1
+        while not _all_are_there(shape for _, _, shape in self._walk(size, size)):
+            size += 1
+        return size
+
+    def tensors(self) -> dict[str, Shape]:
+        """Names and shapes of every tensor."""
+        found: dict[str, Shape] = {}
+        for layer, channels in self.inputs():
+            found |= layer.tensors(channels)
+        return found
+
+    def inputs(self) -> Iterator[tuple[Layer, int]]:
+        """Every layer, with how many channels it reads."""
+        return ((layer, read[2]) for layer, read, _ in self._walk(1, 1))
+
+    def _walk(self, height: int, width: int) -> Iterator[tuple[Layer, MapShape, MapShape]]:
+        """Every layer with the shapes of what it reads and gives, 0 high or wide where nothing is
+        left."""
+        maps: dict[str, MapShape] = {INPUT: (height, width, 3)}
+        for branch in self.branches:
+            shape = maps[branch.input]
+            for layer in branch.layers:
+                read, shape = shape, layer.output_shape(shape)
+                maps[layer.name] = shape
+                yield layer, read, shape
+            maps[branch.output] = shape
+
+
+def _all_are_there(shapes: Iterable[MapShape]) -> bool:
+    return all(min(height, width) > 0 for height, width, _ in shapes)

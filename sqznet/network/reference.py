@@ -1,0 +1,120 @@
+"""What every operation of the network means, in NumPy and float64.
+
+Nothing here is fast: kernels are tested against it. Maps are (N, C, H, W), weights (out, in,
+kernel height, kernel width), as in the field's papers; results are float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sqznet.network.layers import (
+    INPUT,
+    Classifier,
+    Conv,
+    Fire,
+    MaxPool,
+    Network,
+    pooled_size,
+)
+
+Array = npt.NDArray[np.float64]
+
+
+def conv2d(x: Any, weight: Any, bias: Any, stride: int = 1, padding: int = 0) -> Array:
+    """Cross-correlation, as every framework's convolution: (N, C, H, W) -> (N, O, H', W')."""
+    x, weight = np.asarray(x, np.float64), np.asarray(weight, np.float64)
+    if padding:
+        x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], axis=(2, 3))
+    y = np.tensordot(windows[:, :, ::stride, ::stride], weight, axes=([1, 4, 5], [1, 2, 3]))
+    return np.asarray(np.moveaxis(y, -1, 1) + np.asarray(bias, np.float64)[:, None, None])
+
+
+def relu(x: Array) -> Array:
+    return np.maximum(x, 0.0)
+
+
+def max_pool(x: Any, ceil_mode: bool) -> Array:
+    """3x3 windows with stride 2, without padding; ceil mode clips the last window to the map."""
+    x = np.asarray(x, np.float64)
+    sizes = [pooled_size(side, ceil_mode) for side in x.shape[2:]]
+    pad = [max(0, 2 * (out - 1) + 3 - side) for out, side in zip(sizes, x.shape[2:], strict=True)]
+    x = np.pad(x, ((0, 0), (0, 0), (0, pad[0]), (0, pad[1])), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3))[:, :, ::2, ::2]
+    return np.asarray(windows.max(axis=(4, 5))[:, :, : sizes[0], : sizes[1]])
+
+
+def fire(x: Any, squeeze: Any, expand1x1: Any, expand3x3: Any) -> Array:
+    """The fire module; each argument after x is a (weight, bias) pair."""
+    s = relu(conv2d(x, *squeeze))
+    weight, bias = expand3x3
+    parts = [relu(conv2d(s, *expand1x1)), relu(conv2d(s, weight, bias, padding=1))]
+    return np.concatenate(parts, axis=1)
+
+
+def classifier(x: Any, weight: Any, bias: Any, padding: int = 0) -> Array:
+    """1x1 convolution, ReLU and global average: (N, C, H, W) -> (N, classes)."""
+    return np.asarray(relu(conv2d(x, weight, bias, padding=padding)).mean(axis=(2, 3)))
+
+
+def softmax(logits: Any) -> Array:
+    """Over the last axis."""
+    logits = np.asarray(logits, np.float64)
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def forward(network: Network, tensors: Mapping[str, Any], x: Any) -> Array:
+    """Logits (N, classes) of a whole network for preprocessed input (N, 3, H, W)."""
+    return layer_outputs(network, tensors, x)["logits"]
+
+
+def layer_outputs(network: Network, tensors: Mapping[str, Any], x: Any) -> dict[str, Array]:
+    """What every layer and every head gives, by name: maps (N, C, H, W), logits (N, classes)."""
+    maps = {INPUT: np.asarray(x, np.float64)}
+    for branch in network.branches:
+        y = maps[branch.input]
+        for layer in branch.layers:
+            y = maps[layer.name] = _OPERATIONS[type(layer)](layer, tensors, y)
+        maps[branch.output] = y
+    return maps
+
+
+def _pair(tensors: Mapping[str, Any], name: str) -> tuple[Any, Any]:
+    return tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+
+
+def _conv(layer: Conv, tensors: Mapping[str, Any], x: Array) -> Array:
+    weight, bias = _pair(tensors, layer.name)
+    return relu(conv2d(x, weight, bias, layer.stride, layer.padding))
+
+
+def _max_pool(layer: MaxPool, tensors: Mapping[str, Any], x: Array) -> Array:
+    return max_pool(x, layer.ceil_mode)
+
+
+def _fire(layer: Fire, tensors: Mapping[str, Any], x: Array) -> Array:
+    parts = ("squeeze", "expand1x1", "expand3x3")
+    y = fire(x, *(_pair(tensors, f"{layer.name}.{part}") for part in parts))
+    if layer.bypass == "simple":
+        return y + x
+    if layer.bypass == "complex":
+        return y + conv2d(x, *_pair(tensors, f"{layer.name}.bypass"))
+    return y
+
+
+def _classifier(layer: Classifier, tensors: Mapping[str, Any], x: Array) -> Array:
+    return classifier(x, *_pair(tensors, layer.name), layer.padding)
+
+
+_OPERATIONS: Mapping[type, Callable[..., Array]] = {
+    Conv: _conv,
+    MaxPool: _max_pool,
+    Fire: _fire,
+    Classifier: _classifier,
+}

@@ -1,0 +1,181 @@
+"""Which SqueezeNet a set of tensors belongs to.
+
+The tensors carry torchvision's names (``features.0.weight`` ... ``classifier.1.bias``). The
+position numbers in those names tell 1.0 from 1.1, because pools take positions too; channel counts
+are taken from the tensors themselves, so that any number of classes, and a pruned network, loads.
+
+References: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); torchvision's
+``models/squeezenet.py`` (names, ceil-mode pools).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sqznet.errors import MAX_SHOWN, WeightsError, printable
+from sqznet.network.layers import Branch, Classifier, Conv, Fire, Layer, MaxPool, Network, Shape
+
+
+class Wiring(NamedTuple):
+    """What the tensors of a SqueezeNet leave open, and where published files differ.
+
+    conv1_padding, conv10_padding: zero pixels around the input of that convolution, 0 to 3.
+    ceil_mode: whether a pool's last, clipped window counts.
+    softmax: whether the file's own network ends in a softmax; nothing here depends on it, for
+        logits are what goes into it.
+    """
+
+    conv1_padding: int = 0
+    conv10_padding: int = 0
+    ceil_mode: bool = True
+    softmax: bool = False
+
+
+class Topology(NamedTuple):
+    """What fixes a variant: the stem's kernel and which positions hold fires and pools."""
+
+    kernel: int
+    fires: tuple[int, ...]
+    pools: tuple[int, ...]
+
+
+TOPOLOGIES = {
+    "squeezenet1_0": Topology(7, (3, 4, 5, 7, 8, 9, 10, 12), (2, 6, 11)),
+    "squeezenet1_1": Topology(3, (3, 4, 6, 7, 9, 10, 11, 12), (2, 5, 8)),
+}
+# The fires (counted from 0) that keep the channel count, fire3, 5, 7 and 9: around these both
+# published residual networks add the input itself.
+SIMPLE_BYPASS = (1, 3, 5, 7)
+BYPASSES = {"": None, "_simple_bypass": "simple", "_complex_bypass": "complex"}
+VARIANTS = tuple(base + suffix for base in TOPOLOGIES for suffix in BYPASSES)
+_DEFAULT_WIRING = Wiring()
+
+# Half of the largest kernel, 7x7: more would only add rows that see nothing of the photo.
+MAX_PADDING = 3
+
+
+def network_for(
+    shapes: Mapping[str, Shape],
+    variant: str | None = None,
+    origin: str = "the tensors",
+    wiring: Wiring = _DEFAULT_WIRING,
+) -> Network:
+    """The network that tensors of these names and shapes (OIHW) belong to, wired as told.
+
+    ``variant`` is one of ``VARIANTS``; it is needed only for a simple bypass, which adds no
+    tensors, and is otherwise checked against them. Raises WeightsError, naming ``origin``, where
+    the tensors are not those of a SqueezeNet or not of that variant, or the wiring is impossible.
+    """
+    if variant is not None and variant not in VARIANTS:
+        raise WeightsError(
+            f"unknown variant '{printable(str(variant), MAX_SHOWN)}'; known: {', '.join(VARIANTS)}"
+        )
+    base = _base_variant(shapes, origin)
+    has_bypass_tensors = any(".bypass." in name for name in shapes)
+    found = base + ("_complex_bypass" if has_bypass_tensors else "")
+    variant = variant or found
+    if variant != found and variant != base + "_simple_bypass":
+        raise WeightsError(f"{origin} holds a {found}, not a {variant}")
+    if variant == base + "_simple_bypass" and has_bypass_tensors:
+        raise WeightsError(f"{origin} holds a {found}, not a {variant}")
+    _check_wiring(wiring, origin)
+    network = _network(shapes, base, variant, origin, wiring)
+    _check(shapes, network, origin)
+    return network
+
+
+def _base_variant(shapes: Mapping[str, Shape], origin: str) -> str:
+    fires = {
+        int(parts[1])
+        for name in shapes
+        if (parts := name.split("."))[0] == "features"
+        and len(parts) == 4
+        and parts[1].isascii()
+        and parts[1].isdigit()
+        and len(parts[1]) < 3
+    }
+    for base, topology in TOPOLOGIES.items():
+        if fires == set(topology.fires):
+            return base
+    some = ", ".join(printable(name, MAX_SHOWN) for name in sorted(shapes)[:3]) or "nothing"
+    raise WeightsError(
+        f"{origin} is not a SqueezeNet 1.0 or 1.1: it holds {len(shapes)} tensors ({some}, ...) "
+        f"with fire modules at {sorted(fires) or 'no position'}"
+    )
+
+
+def _check_wiring(wiring: Wiring, origin: str) -> None:
+    for name in ("conv1_padding", "conv10_padding"):
+        padding = getattr(wiring, name)
+        if type(padding) is not int or not 0 <= padding <= MAX_PADDING:
+            raise WeightsError(f"{origin}: {name} is {padding!r}, expected 0 to {MAX_PADDING}")
+    if not isinstance(wiring.ceil_mode, bool):
+        raise WeightsError(f"{origin}: ceil_mode is {wiring.ceil_mode!r}, expected True or False")
+
+
+def _network(
+    shapes: Mapping[str, Shape], base: str, variant: str, origin: str, wiring: Wiring
+) -> Network:
+    def out_channels(name: str) -> int:
+        shape = shapes.get(f"{name}.weight", ())
+        if len(shape) != 4 or min(shape) < 1:
+            raise WeightsError(
+                f"{origin}: {name}.weight is {_shape_text(shapes, f'{name}.weight')}, "
+                "expected four dimensions, none of them 0"
+            )
+        return shape[0]
+
+    def keeps(position: int) -> bool:
+        return topology.fires.index(position) in SIMPLE_BYPASS
+
+    topology = TOPOLOGIES[base]
+    bypass = BYPASSES[variant.removeprefix(base)]
+    stem = Conv(
+        "features.0",
+        out_channels("features.0"),
+        topology.kernel,
+        padding=wiring.conv1_padding,
+    )
+    trunk: list[Layer] = [stem]
+    for position in sorted(topology.fires + topology.pools):
+        if position in topology.pools:
+            trunk.append(MaxPool(f"features.{position}", wiring.ceil_mode))
+            continue
+        name = f"features.{position}"
+        kind = bypass
+        if bypass == "simple" and not keeps(position):
+            kind = None
+        elif bypass == "complex" and keeps(position):
+            kind = "simple"
+        squeeze, e1, e3 = (
+            out_channels(f"{name}.{part}") for part in ("squeeze", "expand1x1", "expand3x3")
+        )
+        trunk.append(Fire(name, squeeze, e1, e3, kind))
+    heads: dict[str, tuple[Branch, ...]] = {}
+    # Weights may have been saved without their classifier, to take features from.
+    if any(name.startswith("classifier.") for name in shapes):
+        classes = out_channels("classifier.1")
+        layer = Classifier("classifier.1", classes, wiring.conv10_padding)
+        heads["classifier"] = (Branch(trunk[-1].name, (layer,), "logits"),)
+    return Network(variant, tuple(trunk), heads)
+
+
+def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
+    expected = network.tensors()
+    for name, shape in expected.items():
+        if shapes.get(name) != shape:
+            raise WeightsError(
+                f"{origin}: {name} is {_shape_text(shapes, name)}, "
+                f"expected {shape} for {network.variant}"
+            )
+    if extra := sorted(set(shapes) - set(expected)):
+        name = printable(extra[0], MAX_SHOWN)
+        raise WeightsError(f"{origin}: {name} does not belong to a {network.variant}")
+    for layer, channels in network.inputs():
+        if reason := layer.misfit(channels):
+            raise WeightsError(f"{origin}: {reason}")
+
+
+def _shape_text(shapes: Mapping[str, Shape], name: str) -> str:
+    return str(shapes[name]) if name in shapes else "missing"

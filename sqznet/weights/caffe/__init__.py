@@ -1,0 +1,5 @@
+"""Caffe's ``.caffemodel``, with the ``.prototxt`` beside it where there is one."""
+
+from sqznet.weights.caffe.reader import looks_like, read
+
+__all__ = ["looks_like", "read"]

@@ -1,0 +1,143 @@
+"""What a weights file is, and why sqznet takes it for that: the answers of `sqznet identify`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sqznet import weights
+from sqznet.images.preprocessing import Preprocessing, preset_name
+from sqznet.network import variants
+from sqznet.weights import known, labels
+from sqznet.weights.checkpoint import Checkpoint, element_count
+from sqznet.weights.locate import WeightsLike, locate
+from sqznet.weights.mapped import open_file
+
+# SqueezeNet's version as files are named for it: squeezenet1_1, squeezenet_v1.0, SqueezeNet-11.
+_VERSION = re.compile(r"squeeze_?net[-_ ]?v?1[._-]?([01])(?!\d)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What is in one weights file.
+
+    path: the file. sha256: of the whole file, in hex. bytes: its size.
+    format: as in `Checkpoint`: "torch", "onnx" and so on.
+    variant: "squeezenet1_1" and the like; bypass: "simple", "complex" or None.
+    parameters: how many numbers the network has; precision: how the file stores them.
+    classes: how many; labels: where their names come from.
+    conv1_padding, conv10_padding: pixels; ceil_mode: of the pools; softmax: whether the file's own
+        network ends in one.
+    preprocessing: how photos are fed to it; preset: its name, None if it is no preset.
+    known: whose published file this is, None where the hash is not known.
+    reasons: why, by the name of the field.
+    warnings: what its user should know.
+    """
+
+    path: str
+    sha256: str
+    bytes: int
+    format: str
+    variant: str
+    bypass: str | None
+    parameters: int
+    precision: str
+    classes: int
+    labels: str
+    conv1_padding: int
+    conv10_padding: int
+    ceil_mode: bool
+    softmax: bool
+    preprocessing: Preprocessing
+    preset: str | None
+    known: str | None
+    reasons: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, dicts, strings and numbers, as JSON keeps them."""
+        return {
+            **asdict(replace(self, reasons=dict(self.reasons))),
+            "preprocessing": self.preprocessing.to_dict(),
+            "warnings": list(self.warnings),
+        }
+
+
+def identify(source: WeightsLike) -> Identity:
+    """Say what the weights are that `load` would take. Raises WeightsError as that does."""
+    path = locate(source)
+    checkpoint = weights.read(path)
+    data = open_file(path).view
+    network = checkpoint.network()
+    published = known.find(data, checkpoint.format)
+    name = published.name if published else None
+    names, warnings = _labels(checkpoint, network.num_classes)
+    base = next(base for base in variants.TOPOLOGIES if network.variant.startswith(base))
+    warnings += _misnomers(os.path.basename(checkpoint.path), name, base)
+    default = f"the default for {checkpoint.format} files"
+    stated = ("conv1_padding", "conv10_padding", "ceil_mode", "softmax", "preprocessing")
+    return Identity(
+        path=checkpoint.path,
+        sha256=known.sha256(data),
+        bytes=data.nbytes,
+        format=checkpoint.format,
+        variant=network.variant,
+        bypass=variants.BYPASSES[network.variant.removeprefix(base)],
+        parameters=sum(element_count(tensor.shape) for tensor in checkpoint.tensors.values()),
+        precision=_precision(checkpoint),
+        classes=network.num_classes,
+        labels=names,
+        conv1_padding=checkpoint.wiring.conv1_padding,
+        conv10_padding=checkpoint.wiring.conv10_padding,
+        ceil_mode=checkpoint.wiring.ceil_mode,
+        softmax=checkpoint.wiring.softmax,
+        preprocessing=checkpoint.preprocessing,
+        preset=published.preset if published else preset_name(checkpoint.preprocessing),
+        known=name,
+        reasons={"variant": "its tensors", **dict.fromkeys(stated, default), **checkpoint.reasons},
+        warnings=(*checkpoint.warnings, *warnings),
+    )
+
+
+def _precision(checkpoint: Checkpoint) -> str:
+    grids = [grid for roundings in checkpoint.activations.values() for grid in roundings]
+    if not grids:
+        # int8 weights are used as float32; why is among the reasons.
+        dtypes = {tensor.dtype for tensor in checkpoint.tensors.values()}
+        return ", ".join(sorted({"float32" if dtype == "int8" else dtype for dtype in dtypes}))
+    is_int8 = max(grid.high - grid.low for grid in grids) < 256
+    return f"{'int8' if is_int8 else 'integer'} weights and activations"
+
+
+def _labels(checkpoint: Checkpoint, classes: int) -> tuple[str, list[str]]:
+    """Where the names of the classes come from, and what is wrong with them."""
+    own = checkpoint.labels
+    if classes == 0:
+        return "none", ["has no classifier: embed() and learn() can use it, classify() cannot"]
+    if own is not None:
+        reason = checkpoint.reasons.get("labels", "the file's own")
+        if len(own) == classes:
+            return reason, []
+        return reason, [f"carries {len(own)} labels for its {classes} classes; load() refuses it"]
+    if classes == labels.IMAGENET_CLASSES:
+        return f"ImageNet's, the default for {classes} classes", []
+    if classes == labels.IMAGENET_CLASSES + 1:
+        return (
+            f"{labels.BACKGROUND}, then ImageNet's, the default for {classes} classes",
+            [f"{classes} classes: index 0 is taken for a background class"],
+        )
+    return "none; pass labels=, or the classes are called class 0, class 1, ...", []
+
+
+def _misnomers(file: str, published: str | None, base: str) -> list[str]:
+    """Warnings about names of a file that tell another version than the one it holds."""
+    held = base.removeprefix("squeezenet").replace("_", ".")
+    found = []
+    for name, verb in ((file, "named"), (published, "published as")):
+        match = _VERSION.search(name or "")
+        if match and (said := f"1.{match[1]}") != held:
+            found.append(f"{verb} {said}, holds {held}")
+    return found

@@ -1,0 +1,5 @@
+"""Keras 2 and 3 ``.h5`` files."""
+
+from sqznet.weights.keras.reader import looks_like, read
+
+__all__ = ["looks_like", "read"]

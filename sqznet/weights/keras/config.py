@@ -1,0 +1,245 @@
+"""What a whole Keras model's "model_config" says of a SqueezeNet's wiring.
+
+It is the JSON that `Model.to_json()` gives (https://keras.io/api/models/model_saving_apis/), the
+same in Keras 2 and 3 but for the input's key. Everything that would change the network's answer is
+checked, so that another network is refused rather than run as if it were a SqueezeNet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqznet.errors import WeightsError, shown
+from sqznet.images.preprocessing import MAX_SIDE, PRESETS
+from sqznet.network.variants import TOPOLOGIES, Wiring
+from sqznet.weights.metadata import parse_json
+
+_NESTED = ("Functional", "Model", "Sequential")
+_HARMLESS = ("InputLayer", "Dropout", "SpatialDropout2D", "Flatten", "Reshape")
+_RELU, _SOFTMAX = "relu", "softmax"
+_FIRES = 8
+_MAX_NESTING = 8
+
+# One after every convolution but a bypass's; or one behind each fire's concatenation.
+_RELU_COUNTS = (2 + 3 * _FIRES, 2 + 2 * _FIRES)
+_CONVOLUTIONS = 2 + 3 * _FIRES
+
+# By how many sums and how many convolutions around fires: whether it is a simple bypass.
+_BYPASSES = {(0, 0): False, (4, 0): True, (8, 4): False}
+
+
+@dataclass(frozen=True)
+class _Layer:
+    kind: str
+    config: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        return f"the model_config's layer {shown(self.config.get('name'))}"
+
+    def pair(self, key: str) -> tuple[int, int]:
+        """Two sizes, or one for both, as Keras writes kernels and strides."""
+        value = self.config.get(key)
+        sides = value if isinstance(value, list) else [value, value]
+        if len(sides) == 2:
+            first, second = sides
+            if type(first) is int and type(second) is int:
+                return first, second
+        raise WeightsError(f"{self.title}: {key} is {shown(value)}, expected two integers")
+
+    def expect(self, key: str, expected: tuple[int, int]) -> None:
+        if (found := self.pair(key)) != expected:
+            raise WeightsError(f"{self.title}: {key} is {found}, expected {expected}")
+
+    @property
+    def is_same(self) -> bool:
+        """Whether its padding is "same", else "valid"."""
+        padding = self.config.get("padding")
+        if padding not in ("same", "valid"):
+            raise WeightsError(
+                f"{self.title}: padding is {shown(padding)}, expected 'same' or 'valid'"
+            )
+        return bool(padding == "same")
+
+
+@dataclass(frozen=True)
+class Config:
+    """wiring: paddings, pooling and softmax. size: the input's height and width in pixels, None
+    where it may have any. simple_bypass: whether four fires add their own input."""
+
+    wiring: Wiring
+    size: tuple[int, int] | None
+    simple_bypass: bool
+
+
+def parse(text: str, base: str, convolutions: int) -> Config:
+    """The config of a network of this topology with so many convolutions.
+
+    Raises WeightsError if it is damaged, or describes anything but a SqueezeNet.
+    """
+    layers = list(_layers(parse_json(text.encode("utf-8", "replace"), "model_config"), 0))
+    of = {
+        kind: [layer for layer in layers if layer.kind == kind]
+        for kind in ("Conv2D", "MaxPooling2D", "Activation", "ReLU", "Add", "Softmax")
+    }
+    if len(of["Conv2D"]) != convolutions:
+        raise WeightsError(
+            f"the model_config describes {len(of['Conv2D'])} convolutions, "
+            f"but the file holds {convolutions}"
+        )
+    _check_kinds(layers)
+    _check_convolutions(of["Conv2D"])
+    _check_pools(layers, of["MaxPooling2D"], base)
+    activations = [
+        layer.config.get("activation") for layer in (*of["Conv2D"], *of["Activation"])
+    ] + [_relu(layer) for layer in of["ReLU"]]
+    _check_activations(activations)
+    size = _size(layers)
+    return Config(
+        wiring=_wiring(
+            of["Conv2D"][0],
+            of["MaxPooling2D"],
+            size or PRESETS["keras"].size,
+            softmax=bool(of["Softmax"]) or _SOFTMAX in activations,
+        ),
+        size=size,
+        simple_bypass=_is_simple_bypass(len(of["Add"]), convolutions),
+    )
+
+
+def _layers(model: object, depth: int) -> Iterator[_Layer]:
+    config = model.get("config") if isinstance(model, dict) else None
+    # Sequential models of early Keras 2 hold the list itself.
+    layers = config.get("layers") if isinstance(config, dict) else config
+    if not isinstance(layers, list) or depth > _MAX_NESTING:
+        raise WeightsError("the model_config holds no list of layers")
+    for layer in layers:
+        kind = layer.get("class_name") if isinstance(layer, dict) else None
+        if kind in _NESTED:
+            yield from _layers(layer, depth + 1)
+        elif isinstance(kind, str) and isinstance(layer.get("config"), dict):
+            yield _Layer(kind, layer["config"])
+        else:
+            raise WeightsError("the model_config holds a layer without class_name and config")
+
+
+def _check_kinds(layers: list[_Layer]) -> None:
+    computing = (
+        "Conv2D",
+        "MaxPooling2D",
+        "Activation",
+        "ReLU",
+        "Add",
+        "Softmax",
+        "Concatenate",
+        "GlobalAveragePooling2D",
+    )
+    for layer in layers:
+        if layer.kind not in computing + _HARMLESS:
+            raise WeightsError(
+                f"{layer.title} is a {shown(layer.kind)}, which is no part of a SqueezeNet"
+            )
+    averages = sum(layer.kind == "GlobalAveragePooling2D" for layer in layers)
+    if averages != 1:
+        raise WeightsError(f"the model_config has {averages} global averages, expected 1")
+
+
+def _check_convolutions(convolutions: list[_Layer]) -> None:
+    first, *others = convolutions
+    first.expect("strides", (2, 2))
+    for layer in others:
+        layer.expect("strides", (1, 1))
+        if layer.pair("kernel_size") != (1, 1) and not layer.is_same:
+            raise WeightsError(f"{layer.title}: padding is 'valid', expected 'same'")
+
+
+def _check_pools(layers: list[_Layer], pools: list[_Layer], base: str) -> None:
+    """Three of them, each after as many fires as this topology has before it."""
+    fires, found = 0, []
+    for layer in layers:
+        fires += layer.kind == "Concatenate"
+        if layer.kind == "MaxPooling2D":
+            found.append(fires)
+    topology = TOPOLOGIES[base]
+    expected = [sum(fire < pool for fire in topology.fires) for pool in topology.pools]
+    if found != expected or fires != _FIRES:
+        raise WeightsError(
+            f"the model_config has {fires} fires, and pools after {shown(str(found))} of them; "
+            f"expected {_FIRES} and {expected} for {base}"
+        )
+    for pool in pools:
+        pool.expect("pool_size", (3, 3))
+        pool.expect("strides", (2, 2))
+
+
+def _relu(layer: _Layer) -> str:
+    for key in ("max_value", "negative_slope", "threshold"):
+        if layer.config.get(key):
+            raise WeightsError(f"{layer.title} is no plain ReLU: it has a {key}")
+    return _RELU
+
+
+def _check_activations(activations: list[Any]) -> None:
+    for found in activations:
+        if found not in (_RELU, _SOFTMAX, "linear"):
+            raise WeightsError(
+                f"the model_config has the activation {shown(found)}, expected relu and softmax"
+            )
+    if (count := activations.count(_RELU)) not in _RELU_COUNTS:
+        raise WeightsError(f"the model_config has {count} ReLUs, expected {_RELU_COUNTS[0]}")
+
+
+def _is_simple_bypass(additions: int, convolutions: int) -> bool:
+    around = convolutions - _CONVOLUTIONS
+    if (additions, around) not in _BYPASSES:
+        raise WeightsError(
+            f"the model_config adds {additions} bypasses with {around} convolutions around fires, "
+            "expected none, 4 with none or 8 with 4"
+        )
+    return _BYPASSES[additions, around]
+
+
+def _size(layers: list[_Layer]) -> tuple[int, int] | None:
+    """Height and width of the input, where the model fixes them."""
+    for layer in layers:
+        shape = layer.config.get("batch_shape", layer.config.get("batch_input_shape"))
+        if shape is None:
+            continue
+        if not isinstance(shape, list) or len(shape) != 4:
+            raise WeightsError(f"{layer.title}: its input is no batch of images")
+        height, width = shape[2:] if shape[1] == 3 else shape[1:3]
+        if height is None or width is None:
+            return None
+        if not all(type(side) is int and 0 < side <= MAX_SIDE for side in (height, width)):
+            raise WeightsError(
+                f"{layer.title}: its input is {shown(height)} x {shown(width)} pixels, "
+                f"expected 1 to {MAX_SIDE}"
+            )
+        return height, width
+    return None
+
+
+def _wiring(stem: _Layer, pools: list[_Layer], size: tuple[int, int], softmax: bool) -> Wiring:
+    """Keras's "same" pads what the output's size asks for, an odd pixel on the right; that is
+    our padding, or our ceil mode, for one parity of the input only."""
+    kernel = stem.pair("kernel_size")[0]
+    padding = 0
+    if stem.is_same:
+        padding = kernel // 2
+        if not all(side % 2 for side in size):
+            raise WeightsError(
+                f"{stem.title} pads {size[0]} x {size[1]} pixels more on the right than on the "
+                "left (padding 'same'), which sqznet cannot do"
+            )
+    kinds = {pool.is_same for pool in pools}
+    sides = tuple((side + 2 * padding - kernel) // 2 + 1 for side in size)
+    for _ in pools:
+        if True in kinds and (False in kinds or any(side % 2 for side in sides)):
+            raise WeightsError(
+                f"the model_config's pools pad {sides[0]} x {sides[1]} pixels on the left "
+                "(padding 'same'), which sqznet cannot do"
+            )
+        sides = tuple(side // 2 if True in kinds else (side - 1) // 2 for side in sides)
+    return Wiring(conv1_padding=padding, ceil_mode=True in kinds, softmax=softmax)

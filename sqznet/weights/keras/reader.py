@@ -1,0 +1,96 @@
+"""Reads Keras's HDF5 files: weights alone or a whole model, of Keras 2 and 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqznet.images.preprocessing import PRESETS
+from sqznet.network.variants import Wiring
+from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint, RawTensor
+from sqznet.weights.keras import config as keras_config
+from sqznet.weights.keras import content as keras_content
+from sqznet.weights.keras import layers as keras_layers
+from sqznet.weights.keras.content import Content
+from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.naming import variant_of
+
+_DEFAULT = "the default for keras files"
+_CONFIG = "the file's model_config"
+_WIRED = ("conv1_padding", "conv10_padding", "ceil_mode", "softmax")
+
+
+def looks_like(view: memoryview) -> bool:
+    """Whether the bytes begin as an HDF5 file does."""
+    return bytes(view[:4]) == b"\x89HDF"
+
+
+def read(file: WeightsFile) -> Checkpoint:
+    """Read a Keras file, in a second process, which takes a few tenths of a second.
+
+    What it does not say (weights alone say nothing) is as keras-squeezenet has it: pools that
+    drop a clipped window, no padding, a softmax, the preset "keras".
+    Raises WeightsError (without the path) if h5py is not installed, if anything in the file is
+    not as it should be.
+    """
+    return interpret(file.name, keras_content.read(file))
+
+
+def interpret(name: str, content: Content) -> Checkpoint:
+    """The checkpoint that a file of this content holds; raises WeightsError if it holds none."""
+    root = keras_layers.root(content)
+    convolutions = keras_layers.convolutions(content)
+    base = keras_layers.base(convolutions)
+    named = keras_layers.named(convolutions, base)
+    variant = variant_of(base, named)
+    wiring, preprocessing = Wiring(ceil_mode=False, softmax=True), PRESETS["keras"]
+    reasons = {
+        **dict.fromkeys((*_WIRED, "preprocessing"), _DEFAULT),
+        "variant": "the file's kernels",
+    }
+    if isinstance(text := content.attributes.get("", {}).get("model_config"), str):
+        config = keras_config.parse(text, base, len(convolutions))
+        wiring = config.wiring
+        reasons |= dict.fromkeys((*_WIRED, "variant"), _CONFIG)
+        if config.size is not None:
+            preprocessing = preprocessing._replace(size=config.size)
+            reasons["preprocessing"] += f", at the size in {_CONFIG}"
+        if config.simple_bypass:
+            variant = f"{base}_simple_bypass"
+    return Checkpoint(
+        path=name,
+        format="keras",
+        tensors=_oihw(named),
+        metadata=_metadata(content, root),
+        variant=variant,
+        preprocessing=preprocessing,
+        labels=None,
+        wiring=wiring,
+        reasons=reasons,
+    )
+
+
+def _metadata(content: Content, root: str) -> dict[str, str]:
+    stated = {**content.attributes.get(root, {}), **content.attributes.get("", {})}
+    return {
+        key: value
+        for key in ("keras_version", "backend")
+        if isinstance(value := stated.get(key), str)
+    }
+
+
+def _oihw(named: Mapping[str, keras_layers.Convolution]) -> dict[str, RawTensor]:
+    """Kernels turned from height x width x inputs x outputs, everything copied."""
+    tensors = {}
+    for name, conv in named.items():
+        tensors[f"{name}.weight"] = _transposed(conv.kernel)
+        tensors[f"{name}.bias"] = conv.bias._replace(data=memoryview(bytes(conv.bias.data)))
+    return tensors
+
+
+def _transposed(kernel: RawTensor) -> RawTensor:
+    import numpy as np
+
+    bits: Any = np.frombuffer(kernel.data, f"u{FLOAT_SIZES[kernel.dtype]}")
+    turned = bits.reshape(kernel.shape).transpose(3, 2, 0, 1)
+    return RawTensor(kernel.dtype, turned.shape, memoryview(turned.tobytes()))

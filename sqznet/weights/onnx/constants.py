@@ -1,0 +1,184 @@
+"""The constant values of an ONNX graph: whatever nodes stand between a tensor and its use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqznet.errors import WeightsError, shown
+from sqznet.weights.checkpoint import Quantization, RawTensor, element_count
+from sqznet.weights.onnx.graph import Graph, Node
+from sqznet.weights.onnx.tensors import OnnxTensor, TensorData, integer_bounds
+
+# Nodes that hand a constant on; a longer chain of them is a circle.
+_HANDED_ON = ("Identity", "Cast")
+_MAX_CHAIN = 20
+
+_UINT8 = 2
+_MAX_AXES = 8
+
+# Of an activation's integers: float32 holds any of them exactly. And its largest number.
+_MAX_LEVELS = 1 << 16
+_FLOAT32_MAX = 3.4028234663852886e38
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An integer tensor and what makes floats of it.
+
+    bounds: of such integers, if the tensor is of floats that are to be rounded to them first.
+    """
+
+    tensor: OnnxTensor
+    scales: tuple[OnnxTensor, ...]
+    zero_point: OnnxTensor | None
+    axis: int
+    bounds: tuple[int, int] | None = None
+
+
+class Constants:
+    """Finds the tensors behind the names of a graph's values."""
+
+    def __init__(self, graph: Graph, data: TensorData) -> None:
+        self._graph = graph
+        self._data = data
+        self._converted: dict[tuple[str, ...], RawTensor] = {}
+        self.any_quantized = False
+
+    def tensor(self, name: str) -> OnnxTensor | None:
+        """The tensor that a value is, None if it is computed in another way."""
+        return self._stored(name)[0]
+
+    def required(self, name: str, node: Node) -> OnnxTensor:
+        """The same for an input of `node` that must be one. Raises WeightsError if it is none."""
+        return _required(self.tensor(name), name, node)
+
+    def shape(self, name: str, node: Node) -> tuple[int, ...]:
+        """The shape of a weight. Raises WeightsError if the value is no constant."""
+        found = self._find(name)
+        return _required(found.tensor if isinstance(found, Quantized) else found, name, node).shape
+
+    def weight(self, name: str, node: Node) -> RawTensor:
+        """A weight or bias as floats. Raises WeightsError if the value is no constant."""
+        found = self._find(name)
+        if isinstance(found, Quantized):
+            return self.dequantized(found, name)
+        return self._data.raw(_required(found, name, node))
+
+    def dequantized(self, found: Quantized, *key: str) -> RawTensor:
+        """The floats that it stands for; `key` names it and its scales."""
+        self.any_quantized = True
+        if key not in self._converted:
+            self._converted[key] = self._data.dequantized(
+                found.tensor, found.scales, found.zero_point, found.axis, found.bounds
+            )
+        return self._converted[key]
+
+    def zeros(self, count: int, node: Node) -> RawTensor:
+        """The bias of a convolution that has none."""
+        return self._data.zeros(count, str(node))
+
+    def integers(self, name: str, node: Node) -> tuple[int, ...]:
+        """A short list of integers, such as axes. Raises WeightsError if it is something else."""
+        tensor = self.required(name, node)
+        if tensor.is_float or element_count(tensor.shape) > _MAX_AXES:
+            raise WeightsError(f"{tensor} of {node} is no short list of integers")
+        return tuple(int(value) for value in self._data.numbers(tensor).reshape(-1))
+
+    def quantization(self, node: Node, index: int) -> Quantization:
+        """How a node rounds its activations, or takes them for rounded.
+
+        Its input `index` is their scale and the next one the zero point. Raises WeightsError if
+        these are no constants, or not one number each that an activation can have.
+        """
+        low, high = self._bounds(node, index + 1)
+        scale_tensor = self.required(node.input(index), node)
+        scale = self._number(scale_tensor, node)
+        zero_point = 0
+        if node.input(index + 1):
+            zero_point = int(self._number(self.required(node.input(index + 1), node), node))
+        if not (scale_tensor.is_float and 0 < scale * (high - low) <= _FLOAT32_MAX):
+            raise WeightsError(
+                f"{node} has the scale {shown(scale)}, expected a float above 0 of which "
+                f"{high - low} make no infinity"
+            )
+        return Quantization(scale, zero_point, low, high)
+
+    def _bounds(self, node: Node, index: int = 2) -> tuple[int, int]:
+        """Of the integers that a node gives or takes; its input `index` is their zero point."""
+        data_type = node.integer("output_dtype", 0) or _UINT8
+        if node.input(index):
+            data_type = self.required(node.input(index), node).data_type
+        bounds = integer_bounds(data_type)
+        if bounds is None or bounds[1] - bounds[0] >= _MAX_LEVELS:
+            raise WeightsError(
+                f"{node} is of ONNX's element type {shown(data_type)}, "
+                "expected integers of 8 or 16 bits"
+            )
+        return bounds
+
+    def _number(self, tensor: OnnxTensor, node: Node) -> float:
+        if element_count(tensor.shape) != 1:
+            raise WeightsError(
+                f"{tensor} of {node} has the shape {tensor.shape}, expected one number"
+            )
+        return float(self._data.numbers(tensor).reshape(-1)[0])
+
+    def _find(self, name: str) -> OnnxTensor | Quantized | None:
+        """The tensor that a value is made of, by any of the nodes that a weight may pass."""
+        tensor, node = self._stored(name)
+        if tensor is None and node and node.op == "DequantizeLinear":
+            return self._dequantize(node)
+        return tensor
+
+    def _stored(self, name: str) -> tuple[OnnxTensor | None, Node | None]:
+        """The tensor that a value is, or else the node that computes it."""
+        node: Node | None = None
+        for _ in range(_MAX_CHAIN):
+            if name in self._graph.tensors:
+                return self._graph.tensors[name], None
+            node = self._graph.producers.get(name)
+            if node is None:
+                break
+            if node.op == "Constant" and (value := node.attributes.get("value")) and value.tensor:
+                return replace(value.tensor, name=name), None
+            if node.op not in _HANDED_ON:
+                break
+            name = node.input(0)
+        return None, node
+
+    def _dequantize(self, node: Node) -> Quantized | None:
+        """What a DequantizeLinear node reads; None if that is no constant of the file.
+
+        Tools that train a network for eight bits leave its weights as floats, behind a
+        QuantizeLinear node.
+        """
+        tensor, maker = self._stored(node.input(0))
+        bounds = None
+        if tensor is None and maker and maker.op == "QuantizeLinear":
+            tensor = self.tensor(maker.input(0))
+            bounds = self._bounds(maker)
+            if not all(self._agree(maker.input(i), node.input(i)) for i in (1, 2)):
+                raise WeightsError(f"{node} has other scales than {maker}, whose integers it takes")
+        if tensor is None:
+            return None
+        if node.integer("block_size", 0):
+            raise WeightsError(f"{node} has scales for blocks, expected one for each channel")
+        zero_point = self.required(node.input(2), node) if node.input(2) else None
+        scale = self.required(node.input(1), node)
+        return Quantized(tensor, (scale,), zero_point, node.integer("axis", 1), bounds)
+
+    def _agree(self, first: str, second: str) -> bool:
+        """Whether two values are the same constant, or both left out."""
+        pair = [self.tensor(name) for name in (first, second)]
+        arrays = [self._data.numbers(tensor) for tensor in pair if tensor is not None]
+        return first == second or (
+            len(arrays) == 2
+            and arrays[0].shape == arrays[1].shape
+            and bool((arrays[0] == arrays[1]).all())
+        )
+
+
+def _required(tensor: OnnxTensor | None, name: str, node: Node) -> OnnxTensor:
+    if tensor is None:
+        raise WeightsError(f"{node} takes {shown(name)}, which is no constant of the file")
+    return tensor

@@ -1,0 +1,349 @@
+"""The tensors of an ONNX file: found in the message, beside the file, and de-quantised.
+
+Field numbers and element types are those of TensorProto in
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; external data as in docs/ExternalData.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqznet.errors import WeightsError, shown
+from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count
+from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.protobuf import (
+    MessageReader,
+    Value,
+    content,
+    float_bytes,
+    packed_varints,
+    signed,
+    text,
+    varint_array,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+# Names of TensorProto's element types, as numpy has them where it has them, and their bytes.
+_FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
+_INTEGERS = {
+    2: ("uint8", 1),
+    3: ("int8", 1),
+    4: ("uint16", 2),
+    5: ("int16", 2),
+    6: ("int32", 4),
+    7: ("int64", 8),
+    12: ("uint32", 4),
+    13: ("uint64", 8),
+}
+_INT8 = 3
+_DIMS, _DATA_TYPE, _NAME, _RAW, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
+_FLOAT_DATA, _INT32_DATA, _INT64_DATA, _DOUBLE_DATA, _UINT64_DATA = 4, 5, 7, 10, 11
+_TYPED = (_FLOAT_DATA, _INT32_DATA, _INT64_DATA, _DOUBLE_DATA, _UINT64_DATA)
+
+# Converted tensors take at most four times the bytes of the file, if each is used once: int8 that
+# becomes float32. The rest is for what a file leaves out, such as biases of zero.
+_CONVERSION_GROWTH = 4
+_CONVERSION_SPARE = 1 << 20
+
+
+@dataclass(frozen=True)
+class OnnxTensor:
+    """A TensorProto, its data not yet looked at.
+
+    typed: what the fields of typed data hold, by field number; external: where the data lies if
+    not in this file; empty if it does.
+    """
+
+    name: str
+    data_type: int
+    shape: tuple[int, ...]
+    raw: memoryview | None
+    typed: Mapping[int, list[Value]] = field(default_factory=dict)
+    external: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"tensor {shown(self.name)}"
+
+    @property
+    def item_size(self) -> int:
+        """Bytes per element. Raises WeightsError for a type that no weights have."""
+        if self.data_type in _FLOATS:
+            return FLOAT_SIZES[_FLOATS[self.data_type]]
+        if self.data_type in _INTEGERS:
+            return _INTEGERS[self.data_type][1]
+        raise WeightsError(
+            f"{self} has ONNX's element type {self.data_type}, expected floats of 16 to 64 bits "
+            "or integers of 8 to 64 bits"
+        )
+
+    @property
+    def is_float(self) -> bool:
+        return self.data_type in _FLOATS
+
+    @property
+    def is_int8(self) -> bool:
+        return self.data_type == _INT8
+
+
+def integer_bounds(data_type: int) -> tuple[int, int] | None:
+    """The lowest and highest value of one of ONNX's integer types; None for another type."""
+    if data_type not in _INTEGERS:
+        return None
+    kind, size = _INTEGERS[data_type]
+    bits = 8 * size
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if kind[0] == "i" else (0, (1 << bits) - 1)
+
+
+def parse_tensor(reader: MessageReader, message: memoryview) -> OnnxTensor:
+    """A TensorProto. Raises WeightsError if it is damaged or its shape is none."""
+    name, data_type, located = "", 0, 0
+    raw: memoryview | None = None
+    shape: list[int] = []
+    typed: dict[int, list[Value]] = {}
+    external: dict[str, str] = {}
+    for key, value in reader.fields(message):
+        if key == _DIMS:
+            for dimension in packed_varints(value):
+                shape.append(dimension)
+                if len(shape) > MAX_DIMENSIONS or dimension < 0:
+                    raise WeightsError(f"a tensor has the dimensions {shape}")
+        elif key == _DATA_TYPE:
+            data_type = signed(value)
+        elif key == _NAME:
+            name = text(value)
+        elif key == _RAW:
+            raw = content(value)
+        elif key == _EXTERNAL:
+            entry, setting = parse_entry(reader, content(value))
+            external[entry] = setting
+        elif key == _LOCATION:
+            located = signed(value)
+        elif key in _TYPED:
+            typed.setdefault(key, []).append(value)
+    if located == 1 and not external:
+        raise WeightsError(f"tensor {shown(name)} lies in another file, but none is named")
+    return OnnxTensor(name, data_type, tuple(shape), raw, typed, external if located == 1 else {})
+
+
+def parse_entry(reader: MessageReader, message: memoryview) -> tuple[str, str]:
+    """A StringStringEntryProto: its key and its value."""
+    texts = {1: "", 2: ""}
+    for key, value in reader.fields(message):
+        if key in texts:
+            texts[key] = text(value)
+    return texts[1], texts[2]
+
+
+class TensorData:
+    """Turns the tensors of one file into bytes and numbers, within a budget of memory."""
+
+    def __init__(self, file: WeightsFile) -> None:
+        self._file = file
+        self._neighbours: dict[str, memoryview] = {}
+        self._budget = _CONVERSION_SPARE + _CONVERSION_GROWTH * file.view.nbytes
+
+    def raw(self, tensor: OnnxTensor) -> RawTensor:
+        """A tensor of floats; not copied where the file holds it as such.
+
+        Raises WeightsError if it holds something else, or not as much as its shape says.
+        """
+        if not tensor.is_float:
+            raise WeightsError(f"{tensor} holds no floats (ONNX's type {tensor.data_type})")
+        return RawTensor(_FLOATS[tensor.data_type], tensor.shape, self._bytes(tensor))
+
+    def numbers(self, tensor: OnnxTensor) -> npt.NDArray[np.generic]:
+        """The values as an array of the tensor's shape and its own type (bfloat16 as float32)."""
+        return self._numbers(tensor, self._bytes(tensor))
+
+    def dequantized(
+        self,
+        tensor: OnnxTensor,
+        scales: tuple[OnnxTensor, ...],
+        zero_point: OnnxTensor | None,
+        axis: int,
+        bounds: tuple[int, int] | None,
+    ) -> RawTensor:
+        """(tensor - zero_point) * scales, in float32.
+
+        int8 stays as the file holds it, beside its scale for each output channel, where it has no
+        other scale and the zero point is zero.
+
+        With `bounds`, of a tensor of floats, which are first quantised to integers within them.
+        Scales and zero point are one number each, or one for each index of `axis`. Raises
+        WeightsError if they are something else or the tensor is not of integers.
+        """
+        import numpy as np
+
+        size = tensor.item_size
+        if tensor.is_float and bounds is None:
+            raise WeightsError(f"{tensor} is to be de-quantised, but holds floats")
+        for scale in scales:
+            if not scale.is_float:
+                raise WeightsError(f"{scale}, a scale, holds no floats")
+        self._spend(element_count(tensor.shape) * max(4, size), tensor)
+        zero = np.float32(0)
+        with np.errstate(all="ignore"):  # what overflows is refused with every other infinity
+            data = self._bytes(tensor)
+            stored = self._numbers(tensor, data)
+            factors = [self._along(scale, tensor.shape, axis) for scale in scales]
+            if zero_point is not None:
+                zero = self._along(zero_point, tensor.shape, axis)
+            if tensor.is_int8 and bounds is None and len(factors) == 1 and not zero.any():
+                outputs = _for_outputs(factors[0], tensor.shape)
+                if outputs is not None:
+                    return RawTensor("int8", tensor.shape, data, outputs)
+            values = stored.astype(np.float32)
+            if bounds is not None:
+                values /= factors[0]
+                np.rint(values, out=values)
+                values += zero
+                np.clip(values, *bounds, out=values)
+            values -= zero
+            for factor in factors:
+                values *= factor
+        return RawTensor("float32", tensor.shape, values.reshape(-1).data.cast("B"))
+
+    def zeros(self, count: int, what: str) -> RawTensor:
+        """`count` float32 zeros: the bias that a convolution, `what`, leaves out."""
+        self._spend(4 * count, what)
+        return RawTensor("float32", (count,), memoryview(bytes(4 * count)))
+
+    def _along(
+        self, tensor: OnnxTensor, shape: tuple[int, ...], axis: int
+    ) -> npt.NDArray[np.float32]:
+        """One number, or one for each index of `axis`, ready to be combined with `shape`."""
+        import numpy as np
+
+        count = element_count(tensor.shape)
+        place = axis + len(shape) if axis < 0 else axis
+        per_index = len(tensor.shape) == 1 and 0 <= place < len(shape) and count == shape[place]
+        if count != 1 and not per_index:
+            raise WeightsError(
+                f"{tensor} has the shape {tensor.shape}, expected one number, or one for each "
+                f"index of axis {shown(axis)} of {shape}"
+            )
+        self._spend(4 * count, tensor)
+        with np.errstate(all="ignore"):
+            values = self.numbers(tensor).astype(np.float32)
+        if count == 1:
+            return values.reshape(())
+        return values.reshape([count if i == place else 1 for i in range(len(shape))])
+
+    def _numbers(self, tensor: OnnxTensor, data: memoryview) -> npt.NDArray[np.generic]:
+        import numpy as np
+
+        kind = _FLOATS.get(tensor.data_type) or _INTEGERS[tensor.data_type][0]
+        values: npt.NDArray[np.generic]
+        if kind == "bfloat16":
+            self._spend(2 * data.nbytes, tensor)
+            values = (np.frombuffer(data, "<u2").astype("<u4") << np.uint32(16)).view("<f4")
+        else:
+            values = np.frombuffer(data, np.dtype(kind).newbyteorder("<"))
+        return values.reshape(tensor.shape)
+
+    def _bytes(self, tensor: OnnxTensor) -> memoryview:
+        """Little-endian bytes in C order, as many as the shape says."""
+        expected = element_count(tensor.shape) * tensor.item_size
+        if not expected:
+            raise WeightsError(f"{tensor} is empty, of shape {tensor.shape}")
+        if tensor.external:
+            return self._external(tensor, expected)
+        data = tensor.raw if tensor.raw is not None else self._typed(tensor, expected)
+        if data.nbytes != expected:
+            raise WeightsError(
+                f"{tensor} of shape {tensor.shape} has {data.nbytes} bytes, expected {expected}"
+            )
+        return data
+
+    def _typed(self, tensor: OnnxTensor, expected: int) -> memoryview:
+        """The data of a tensor without raw bytes, in the field that is meant for its type."""
+        import numpy as np
+
+        kind = _FLOATS.get(tensor.data_type) or _INTEGERS[tensor.data_type][0]
+        fields = {
+            "float32": _FLOAT_DATA,
+            "float64": _DOUBLE_DATA,
+            "int64": _INT64_DATA,
+            "uint32": _UINT64_DATA,
+            "uint64": _UINT64_DATA,
+        }
+        values = tensor.typed.get(fields.get(kind, _INT32_DATA), [])
+        if not values:
+            return memoryview(b"")
+        if kind in ("float32", "float64"):
+            if len(values) > 1:
+                self._spend(expected, tensor)
+            return float_bytes(values, tensor.item_size)
+        count = element_count(tensor.shape)
+        # Half floats stand in int32_data as their bits.
+        stored = np.dtype("uint16" if tensor.is_float else kind).newbyteorder("<")
+        self._spend(count * tensor.item_size, tensor)
+        numbers = varint_array(values, count)
+        if kind != "uint64":
+            bounds = np.iinfo(stored)
+            if count and not (bounds.min <= numbers.min() and numbers.max() <= bounds.max):
+                raise WeightsError(f"{tensor} has values that are no {stored.name}")
+        return numbers.astype(stored).data.cast("B")
+
+    def _external(self, tensor: OnnxTensor, expected: int) -> memoryview:
+        location = tensor.external.get("location", "")
+        view = self._neighbours.get(location)
+        if view is None:
+            view = self._neighbours[location] = self._neighbour(tensor, location)
+            self._budget += _CONVERSION_GROWTH * view.nbytes
+        offset = _whole(tensor, "offset", 0)
+        length = _whole(tensor, "length", expected)
+        if length != expected:
+            raise WeightsError(
+                f"{tensor} of shape {tensor.shape} has {length} bytes in {shown(location)}, "
+                f"expected {expected}"
+            )
+        if offset + length > view.nbytes:
+            raise WeightsError(
+                f"{tensor} ends at byte {offset + length} of {shown(location)}, "
+                f"which has {view.nbytes}"
+            )
+        return view[offset : offset + length]
+
+    def _neighbour(self, tensor: OnnxTensor, location: str) -> memoryview:
+        """Another file in the model's folder, or below; never one outside it."""
+        parts = location.replace("\\", "/").split("/")
+        if not location or "" in parts or ".." in parts or ":" in location or "\0" in location:
+            raise WeightsError(
+                f"{tensor} lies in {shown(location)}, expected a file in the model's own folder"
+            )
+        file = self._file.beside(location)
+        if file is None:
+            raise WeightsError(
+                f"{tensor} lies in {shown(location)}, which is not beside the model; "
+                "an ONNX file and its data must stay together"
+            )
+        return file.view
+
+    def _spend(self, nbytes: int, what: object) -> None:
+        self._budget -= nbytes
+        if self._budget < 0:
+            raise WeightsError(f"{what} makes it take far more memory than the file's own size")
+
+
+def _whole(tensor: OnnxTensor, key: str, default: int) -> int:
+    setting = tensor.external.get(key)
+    if setting is None:
+        return default
+    if not (setting.isascii() and setting.isdigit() and len(setting) < 19):
+        raise WeightsError(f"{tensor}: {key} of its external data is {shown(setting)}")
+    return int(setting)
+
+
+def _for_outputs(scale: npt.NDArray[np.float32], shape: tuple[int, ...]) -> memoryview | None:
+    """One scale for each output channel, little-endian; None if it is one for each of another."""
+    import numpy as np
+
+    if not shape or (scale.ndim and scale.shape[0] != shape[0]):
+        return None
+    return np.full(shape[0], scale.reshape(-1), "<f4").data.cast("B")

@@ -1,0 +1,208 @@
+"""Reads what torch.save writes of a state_dict, without torch and without running anything in it.
+
+Two formats. Since torch 1.6 a zip archive, nothing in it compressed: NAME/data.pkl, NAME/data/KEY
+for each storage, NAME/byteorder. Before that, and still on request, a sequence: pickles of a magic
+number, of 1001, of a description of the machine, of the object itself and of the storages' keys in
+order, then for each storage its number of elements (64-bit little-endian) and its elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from sqznet.errors import WeightsError, shown
+from sqznet.weights import archive, metadata
+from sqznet.weights.checkpoint import Checkpoint, RawTensor, is_ignored
+from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.torch.objects import (
+    Storage,
+    Tensor,
+    copied_bytes,
+    find_global,
+    raw_tensor,
+    storage_from_id,
+)
+from sqznet.weights.torch.unpickle import MAX_PICKLE, load
+
+_PICKLE_MAGIC = b"\x80"
+_LEGACY_NUMBER = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+
+#: What sqznet notes beside the tensors, where torch looks for nothing: JSON from string to string.
+METADATA_ENTRY = "extra/sqznet.json"
+_MAX_METADATA = 4 << 20
+
+# Where training scripts put the state_dict beside other things.
+_NESTED_KEYS = ("state_dict", "model_state_dict", "model")
+_ADVICE = "expected a file made by torch.save(model.state_dict(), path)"
+
+FindStorage = Callable[[Storage], memoryview]
+
+
+def looks_like(view: memoryview) -> bool:
+    """Whether the bytes begin as one of the two formats does."""
+    return bytes(view[:4]) == archive.ZIP_MAGIC or bytes(view[:1]) == _PICKLE_MAGIC
+
+
+def read(file: WeightsFile) -> Checkpoint:
+    """Read a .pth file.
+
+    Only what sqznet wrote says how it is to be fed; any other gets torchvision's preprocessing.
+    Raises WeightsError (without the path) if anything in the file is not as it should be.
+    """
+    view = file.view
+    entries: Mapping[str, str] = {}
+    if bytes(view[:4]) == archive.ZIP_MAGIC:
+        content, find_storage, entries = _open_zip(view)
+    else:
+        content, find_storage = _open_legacy(view)
+    tensors = _raw_tensors(_state_dict(content), find_storage, view.nbytes)
+    return metadata.checkpoint(file, "torch", tensors, entries, _variant(content))
+
+
+def _state_dict(content: object) -> Mapping[str, Any]:
+    """The dictionary that holds the tensors: the object itself, or one that it holds."""
+    if isinstance(content, dict):
+        for candidate in (*map(content.get, _NESTED_KEYS), content):
+            if isinstance(candidate, dict) and any(
+                isinstance(value, Tensor) for value in candidate.values()
+            ):
+                return candidate
+        found = f"a dictionary of {len(content)} entries, none a tensor"
+    else:
+        found = shown(content)
+    raise WeightsError(f"it holds {found}; {_ADVICE}")
+
+
+def _variant(content: object) -> str | None:
+    """What a training script noted as "arch" beside the state_dict, if it is a SqueezeNet."""
+    arch = content.get("arch") if isinstance(content, dict) else None
+    return arch if isinstance(arch, str) and arch.startswith("squeezenet") else None
+
+
+def _raw_tensors(
+    state: Mapping[str, Any], find_storage: FindStorage, budget: int
+) -> dict[str, RawTensor]:
+    """The state_dict's tensors; copies, where strides demand them, stay below `budget` bytes."""
+    tensors: dict[str, RawTensor] = {}
+    for name, tensor in state.items():
+        if not isinstance(name, str):
+            raise WeightsError(f"the state_dict has a key {shown(name)}, expected a string")
+        if is_ignored(name):
+            continue
+        if not isinstance(tensor, Tensor):
+            raise WeightsError(f"entry {shown(name)} is {shown(tensor)}, expected a tensor")
+        if not tensor.is_contiguous:
+            budget -= copied_bytes(tensor)
+            if budget < 0:
+                raise WeightsError("its tensors share storages in a way no state_dict does")
+        tensors[name] = raw_tensor(name, tensor, find_storage(tensor.storage))
+    return tensors
+
+
+def _open_zip(view: memoryview) -> tuple[object, FindStorage, dict[str, str]]:
+    by_name = archive.entries(view)
+    folder = _folder(by_name)
+
+    def data(name: str, limit: int) -> memoryview:
+        entry = by_name[folder + name]
+        if entry.file_size > limit:
+            raise WeightsError(f"its {name} has {entry.file_size} bytes, expected {limit} at most")
+        return archive.stored(view, entry, _ADVICE)
+
+    if folder + "byteorder" in by_name and bytes(data("byteorder", 16)) != b"little":
+        raise WeightsError("it was saved on a big-endian machine; expected little-endian")
+    content, _ = load(data("data.pkl", MAX_PICKLE), 0, find_global, storage_from_id)
+    entries: dict[str, str] = {}
+    if folder + METADATA_ENTRY in by_name:
+        text = bytes(data(METADATA_ENTRY, _MAX_METADATA))
+        entries = metadata.as_strings(metadata.parse_json(text, METADATA_ENTRY), METADATA_ENTRY)
+
+    checked: dict[str, memoryview] = {}
+
+    def find_storage(storage: Storage) -> memoryview:
+        if storage.key not in checked:
+            entry = by_name.get(f"{folder}data/{storage.key}")
+            if entry is None:
+                raise WeightsError(f"its archive has no storage {shown(storage.key)}")
+            checked[storage.key] = archive.stored(view, entry, _ADVICE)
+        return _sized(storage, checked[storage.key])
+
+    return content, find_storage, entries
+
+
+def _folder(names: Collection[str]) -> str:
+    """The one folder that everything in the archive is in, with its slash."""
+    folders = {name.split("/", 1)[0] + "/" for name in names}
+    if len(folders) != 1 or folders.copy().pop() + "data.pkl" not in names:
+        raise WeightsError(f"a zip archive without a data.pkl; {_ADVICE}")
+    folder = folders.pop()
+    if folder + "constants.pkl" in names:
+        raise WeightsError(
+            "a TorchScript archive, which is a program; "
+            "load it with torch.jit.load and save its state_dict() with torch.save"
+        )
+    return folder
+
+
+def _open_legacy(view: memoryview) -> tuple[object, FindStorage]:
+    number, position = load(view, 0, find_global, storage_from_id)
+    if number != _LEGACY_NUMBER:
+        raise WeightsError(f"a pickle that torch.save did not write; {_ADVICE}")
+    protocol, position = load(view, position, find_global, storage_from_id)
+    if protocol != _LEGACY_PROTOCOL:
+        raise WeightsError(
+            f"its protocol version is {shown(protocol)}, expected {_LEGACY_PROTOCOL}"
+        )
+    machine, position = load(view, position, find_global, storage_from_id)
+    if not isinstance(machine, dict) or machine.get("little_endian") is not True:
+        raise WeightsError("it was saved on a big-endian machine; expected little-endian")
+
+    counts: dict[str, Storage] = {}
+
+    def note(identity: object) -> Storage:
+        storage = storage_from_id(identity)
+        if counts.setdefault(storage.key, storage) != storage:
+            raise WeightsError(f"its pickle describes storage {shown(storage.key)} in two ways")
+        return storage
+
+    content, position = load(view, position, find_global, note)
+    keys, position = load(view, position, find_global, storage_from_id)
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise WeightsError("its list of storage keys is no list of strings")
+
+    places: dict[str, memoryview] = {}
+    for key in keys:
+        if key not in counts or key in places:
+            raise WeightsError(f"its list of storage keys has {shown(key)} without need")
+        nbytes = counts[key].nbytes
+        head = view[position : position + 8]
+        data = view[position + 8 : position + 8 + nbytes]
+        if head.nbytes < 8 or data.nbytes < nbytes:
+            raise WeightsError(f"storage {shown(key)} should have {nbytes} bytes: file cut short")
+        if int.from_bytes(head, "little") != counts[key].count:
+            raise WeightsError(
+                f"storage {shown(key)} begins with {int.from_bytes(head, 'little')} "
+                f"as its number of elements, expected {counts[key].count}"
+            )
+        places[key] = data
+        position += 8 + nbytes
+    if position != view.nbytes:
+        raise WeightsError(f"{view.nbytes - position} bytes at the end belong to nothing")
+
+    def find_storage(storage: Storage) -> memoryview:
+        if storage.key not in places:
+            raise WeightsError(f"its list of storage keys lacks {shown(storage.key)}")
+        return _sized(storage, places[storage.key])
+
+    return content, find_storage
+
+
+def _sized(storage: Storage, data: memoryview) -> memoryview:
+    if data.nbytes != storage.nbytes:
+        raise WeightsError(
+            f"storage {shown(storage.key)} has {data.nbytes} bytes, "
+            f"expected {storage.count} {storage.dtype} elements"
+        )
+    return data

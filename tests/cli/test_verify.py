@@ -1,0 +1,197 @@
+"""`sqznet verify`: correct kernels pass, and wrong ones fail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sqznet
+from sqznet import _kernels, weights
+from sqznet.diagnostics import verification
+from sqznet.diagnostics.verification import BOUND, BUNDLED_SHA256, checks
+from sqznet.engine.executor import Workspace
+
+from ..support.commands import exit_code
+
+Change = Callable[[Any], None]
+
+
+def failures(isa: str = "scalar") -> set[str]:
+    return {check.name for check in checks(isa) if not check.passed}
+
+
+@pytest.fixture
+def one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole networks only on the smaller image, which saves seconds."""
+    monkeypatch.setattr(verification, "_SIZES", verification._SIZES[:1])
+
+
+def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("verify") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    *lines, last = out.splitlines()
+    assert last == f"all {len(lines)} checks passed"
+    assert all(line.startswith("ok ") for line in lines)
+    subjects = {line.split()[1] for line in lines}
+    sets = _kernels.instruction_sets()
+    runnable = {name for name, families, runs, _ in sets if "f32" in families and runs}
+    assert subjects == {"files"} | runnable
+    errors = [line for line in lines if re.search(r"error \d\.\de[+-]\d\d, bound 5e-05$", line)]
+    assert len(errors) == 9 * len(runnable)
+
+
+@pytest.mark.usefixtures("one_size")
+def test_one_instruction_set(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("verify", "--isa", "scalar") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[1] for line in lines[:-1]} == {"files", "scalar"}
+    assert exit_code("verify", "--isa", "mmx") == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "mmx" in err
+
+
+def nudged(value: Any) -> None:
+    """Changes a single value by little, compared with the largest."""
+    value.ravel()[-1] += 20 * BOUND * np.abs(value).max()
+
+
+def not_a_number(value: Any) -> None:
+    value.ravel()[0] = np.nan
+
+
+def infinite(value: Any) -> None:
+    value.ravel()[0] = np.inf
+
+
+CHANGES = [nudged, not_a_number, infinite]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    ("kernel", "output", "name"),
+    [("max_pool", 3, "pools"), ("add", 4, "sums of a bypass"), ("softmax", 2, "softmax")],
+)
+def test_a_wrong_kernel_is_detected(
+    monkeypatch: pytest.MonkeyPatch, kernel: str, output: int, name: str, change: Change
+) -> None:
+    right = getattr(_kernels, kernel)
+
+    def wrong(*arguments: Any) -> None:
+        right(*arguments)
+        change(np.asarray(arguments[output]))
+
+    check = verification._CASES[name]
+    table = _kernels.kernels_named("scalar").f32
+    assert verification._worst(check(table)) <= BOUND
+    monkeypatch.setattr(verification._kernels, kernel, wrong)
+    assert not verification._worst(check(table)) <= BOUND
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    ("kernel", "name"),
+    [
+        ("Conv", "convolutions"),
+        ("Stem", "the 7x7 stem"),
+        ("Fire", "fire modules, every tile"),
+        ("Classifier", "the classifier with its average"),
+    ],
+)
+def test_a_wrong_layer_is_detected(
+    monkeypatch: pytest.MonkeyPatch, kernel: str, name: str, change: Change
+) -> None:
+    made = getattr(_kernels, kernel)
+
+    class Wrong:
+        def __init__(self, *arguments: Any) -> None:
+            self.scratch = (layer := made(*arguments)).scratch
+            self._layer = layer
+
+        def __call__(self, pool: Any, x: Any, scratch: Any, y: Any) -> None:
+            self._layer(pool, x, scratch, y)
+            change(np.asarray(y))
+
+    monkeypatch.setattr(verification._kernels, kernel, Wrong)
+    check = verification._CASES[name]
+    assert not verification._worst(check(_kernels.kernels_named("scalar").f32)) <= BOUND
+
+
+@pytest.mark.parametrize(
+    ("kernel", "argument", "tap", "name"),
+    [
+        ("Conv", 1, 0, "convolutions"),
+        ("Stem", 1, 0, "the 7x7 stem"),
+        ("Fire", 3, 0, "fire modules, every tile"),  # expand 1x1
+        ("Fire", 5, 4, "fire modules, every tile"),  # expand 3x3, the center
+        ("Classifier", 1, 0, "the classifier with its average"),
+    ],
+)
+def test_every_case_detects_a_missing_tap(
+    monkeypatch: pytest.MonkeyPatch, kernel: str, argument: int, tap: int, name: str
+) -> None:
+    made = getattr(_kernels, kernel)
+
+    def without_a_tap(*arguments: Any) -> Any:
+        weight = np.array(arguments[argument])
+        weight.ravel()[tap] = 0
+        changed = _kernels.Tensor.from_bytes(weight.tobytes(), "float32", weight.shape)
+        return made(*arguments[:argument], changed, *arguments[argument + 1 :])
+
+    monkeypatch.setattr(verification._kernels, kernel, without_a_tap)
+    cases = verification._CASES[name](_kernels.kernels_named("scalar").f32)
+    assert min(verification._error(found, expected) for found, expected in cases) > 100 * BOUND
+
+
+def test_a_layer_left_unwritten_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification._kernels, "max_pool", lambda *_: None)
+    table = _kernels.kernels_named("scalar").f32
+    assert not verification._worst(verification._pools(table)) <= BOUND
+
+
+@pytest.mark.usefixtures("one_size")
+def test_a_wrong_network_is_detected(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = Workspace.run
+
+    def wrong(self: Workspace) -> None:
+        right(self)
+        nudged(np.asarray(self.outputs["logits"]))
+
+    monkeypatch.setattr(Workspace, "run", wrong)
+    assert exit_code("verify", "--isa", "scalar") == 1
+    out = capsys.readouterr().out.splitlines()
+    bad = [line for line in out if line.startswith("WRONG ")]
+    assert ["the bundled network" in line for line in bad] == [True]
+    assert out[-1] == f"1 of {len(out) - 1} checks failed"
+
+
+@pytest.mark.usefixtures("one_size")
+def test_a_wrong_photo_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = sqznet.Model.preprocess
+
+    def wrong(self: sqznet.Model, source: Any) -> Any:
+        return np.ascontiguousarray(right(self, source)[..., ::-1])
+
+    monkeypatch.setattr(sqznet.Model, "preprocess", wrong)
+    assert failures() == {"preprocessing, compared with Pillow"}
+
+
+@pytest.mark.usefixtures("one_size")
+def test_damaged_files_are_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = bytearray(Path(weights.BUNDLED_PATH).read_bytes())
+    content[-3] ^= 1  # the last bias, slightly
+    damaged = tmp_path / "squeezenet1_1.safetensors"
+    damaged.write_bytes(content)
+    monkeypatch.setattr(weights, "BUNDLED_PATH", str(damaged))
+    found = {check.name: check for check in checks("scalar") if not check.passed}
+    assert set(found) == set(BUNDLED_SHA256)  # the list of classes is missing
+    assert "expected 649e0105aebb..." in found[damaged.name].finding
+    assert "cannot be read" in found["imagenet_classes.txt"].finding

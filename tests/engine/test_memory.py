@@ -1,0 +1,77 @@
+"""What loading costs in memory: the file is mapped, and at most one layer is there twice."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sqznet import weights
+
+from ..conftest import EMULATED
+from ..support import networks
+from ..support.isolated import run_script, sanitizer
+
+CLASSES, CHANNELS = 5000, 1200
+LAYER = 4 * CLASSES * CHANNELS / 2**20
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network whose last layer is nearly all of it."""
+    made = networks.tensors(classes=CLASSES)
+    for part, kernel in (("expand1x1", 1), ("expand3x3", 3)):
+        squeezed = made[f"features.12.{part}.weight"].shape[1]
+        shape = (CHANNELS // 2, squeezed, kernel, kernel)
+        made[f"features.12.{part}.weight"] = np.ones(shape, np.float32)
+        made[f"features.12.{part}.bias"] = np.ones(CHANNELS // 2, np.float32)
+    made["classifier.1.weight"] = np.ones((CLASSES, CHANNELS, 1, 1), np.float32)
+    return networks.save(tmp_path_factory.mktemp("weights") / "large.safetensors", made)
+
+
+def test_tensors_are_views_of_the_mapped_file(large: Path) -> None:
+    tensors = weights.read(str(large)).tensors
+    assert all(isinstance(tensor.data.obj, mmap.mmap) for tensor in tensors.values())
+    assert all(t.data.readonly for t in weights.bundled().tensors.values())
+    assert all(isinstance(t.data.obj, mmap.mmap) for t in weights.bundled().tensors.values())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc/self/status")
+def test_the_peak_of_loading(large: Path) -> None:
+    """The mapped file, what stays, and one layer before it is packed: no second copy of the file.
+
+    One copy more would show: the file takes 23 MB, nearly all of it for one layer.
+    """
+    if sanitizer():
+        pytest.skip("sanitizers keep freed memory for a while")
+    if EMULATED:
+        pytest.skip("what the emulator has translated lies in the same process")
+    file = large.stat().st_size / 2**20
+    assert LAYER < file < LAYER + 1
+    run_script(
+        """
+        import sys
+        import sqznet
+
+        def memory(key):
+            with open("/proc/self/status") as status:
+                for line in status:
+                    if line.startswith(key + ":"):
+                        return int(line.split()[1]) / 1024
+
+        small = sqznet.load(threads=1)
+        before, resident = memory("RssAnon"), memory("VmRSS")
+        model = sqznet.load(sys.argv[1], threads=1)
+        stays = memory("RssAnon") - before
+        peak = memory("VmHWM") - resident
+        layer, file = float(sys.argv[2]), float(sys.argv[3])
+        assert layer < stays < layer + 6, f"{stays:.1f} MB stay for a layer of {layer:.1f} MB"
+        assert peak < file + stays + layer + 6, f"peak {peak:.1f} MB, {stays:.1f} MB stay"
+        """,
+        str(large),
+        str(LAYER),
+        str(file),
+    )

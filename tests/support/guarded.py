@@ -1,0 +1,55 @@
+"""Buffers whose neighbors cannot be touched: a kernel that strays past either end crashes.
+
+The data lie between two pages without any access rights. They end flush against the upper one or
+start flush after the lower one; the bytes left over on the other side hold a pattern that
+`check` compares. Sizes that are no multiple of a register give addresses at odd multiples of 4.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+Array = Any
+
+#: Fills what nobody may write: a NaN with bits of its own, so that reading it shows as well.
+CANARY_BITS = np.uint32(0x7FC0DEAD)
+
+
+def _protect(address: int, size: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    prot_none = 0
+    if libc.mprotect(address, size, prot_none) != 0:
+        raise OSError(ctypes.get_errno(), "mprotect failed")
+
+
+class Guarded:
+    """`count` float32 between two guard pages; `array` is the flat view of them."""
+
+    def __init__(self, count: int, at_end: bool = True) -> None:
+        if sys.platform != "linux":
+            pytest.skip("guard pages need Linux's mmap and mprotect")
+        page = mmap.PAGESIZE
+        inner = -(-max(4 * count, 1) // page) * page
+        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        memory = mmap.mmap(-1, inner + 2 * page, flags=private)
+        start = np.frombuffer(memory, np.uint8).ctypes.data
+        _protect(start, page)
+        _protect(start + page + inner, page)
+        slack = (inner - 4 * count) // 4
+        lead = slack if at_end else 0
+        # Every array keeps the mapping alive; it goes when the last of them does.
+        whole = np.frombuffer(memory, np.uint32, inner // 4, page)
+        whole[:] = CANARY_BITS
+        self.array = whole[lead : lead + count].view(np.float32)
+        self._slack = whole[:slack] if at_end else whole[count:]
+
+    def check(self) -> None:
+        """Nothing beside the data was written."""
+        assert (self._slack == CANARY_BITS).all(), "memory beside the buffer was written"
