@@ -131,27 +131,49 @@ def crosscheck(session: nox.Session) -> None:
 @nox.session
 def sanitize(session: nox.Session) -> None:
     """The tests with a build with AddressSanitizer and UBSan (needs g++)."""
-    session.install(
-        f"{ROOT}[test]",
-        "--config-settings=cmake.define.SQZ_SANITIZE=ON",
-        f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}",
-        env={"CC": "gcc", "CXX": "g++"},
-    )
-    # Python itself is not built with them, so the runtimes must come first into the process;
     # libstdc++ too, or AddressSanitizer cannot find the function that throws exceptions.
-    runtimes = [
-        subprocess.check_output(["g++", f"-print-file-name={name}"], text=True).strip()
-        for name in ("libasan.so", "libubsan.so", "libstdc++.so")
-    ]
     environment = {
-        "LD_PRELOAD": ":".join(runtimes),
+        **sanitized(session, "address,undefined", ("libasan.so", "libubsan.so", "libstdc++.so")),
         "ASAN_OPTIONS": "detect_leaks=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONMALLOC": "malloc",  # Python's own arenas would hide overruns
-        **shared_environment(),
     }
-    session.run("python", "-I", "-c", SANITIZED, env=environment)
     session.run("pytest", *(session.posargs or tests_of(COMPILED)), env=environment)
+
+
+@nox.session
+def tsan(session: nox.Session) -> None:
+    """The tests of what runs on several threads, on a build with ThreadSanitizer (needs g++)."""
+    environment = sanitized(session, "thread", ("libtsan.so",))
+    environment["OPENBLAS_NUM_THREADS"] = "1"  # NumPy's threads synchronize unseen
+    # The runtime of GCC 12 finds no place for its own memory where addresses vary by more bits.
+    bits = Path("/proc/sys/vm/mmap_rnd_bits")
+    steady = ["setarch", "-R"] if bits.exists() and int(bits.read_text()) > 28 else []
+    # -s: a report about a test that passes would be lost, though not its exit code.
+    chosen = session.posargs or ["-k", RACING, "tests"]
+    session.run(*steady, "pytest", "-s", "-rs", *chosen, external=True, env=environment)
+
+
+def sanitized(session: nox.Session, names: str, runtimes: tuple[str, ...]) -> dict[str, str]:
+    """Installs a build with these sanitizers; the environment in which to run it.
+
+    Python itself is not built with them, so their runtimes must come first into the process.
+    """
+    session.install(
+        f"{ROOT}[test]",
+        f"--config-settings=cmake.define.SQZ_SANITIZE={names}",
+        "--config-settings=install.strip=false",  # reports name functions
+        f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}",
+        env={"CC": "gcc", "CXX": "g++"},
+    )
+    paths = [
+        subprocess.check_output(["g++", f"-print-file-name={name}"], text=True).strip()
+        for name in runtimes
+    ]
+    environment = {"LD_PRELOAD": ":".join(paths), **shared_environment()}
+    marker = "__" + runtimes[0].removeprefix("lib").removesuffix(".so") + "_init"
+    session.run("python", "-I", "-c", SANITIZED, marker, env=environment)
+    return environment
 
 
 def tests_of(names: tuple[str, ...]) -> list[str]:
@@ -184,10 +206,14 @@ THREADED = (
     "watching/live",
 )  # fmt: skip
 
+# Tests whose names say that several threads meet, and whose time is not mostly Python's. After a
+# fork ThreadSanitizer lets the child start no threads.
+RACING = "(thread or callers or gate) and not (fork or scalar or cli or learning)"
+
 SANITIZED = """
-import pathlib, sqznet._kernels, sqznet._pixels
+import pathlib, sys, sqznet._kernels, sqznet._pixels
 for module in (sqznet._kernels, sqznet._pixels):
-    assert b"__asan_init" in pathlib.Path(module.__file__).read_bytes(), module
+    assert sys.argv[1].encode() in pathlib.Path(module.__file__).read_bytes(), module
 """
 
 
@@ -274,10 +300,26 @@ def emulate(session: nox.Session, arch: str, cpu: str) -> None:
 
 
 @nox.session
+def benchmarks(session: nox.Session) -> None:
+    """The benchmarks' own tests; each engine that is installed answers, but none is timed."""
+    plugins = ("pytest", "pytest-benchmark", "matplotlib")
+    chosen = [r for r in requirements("bench") if re.split("[>=]", r)[0] in plugins]
+    session.install(str(ROOT), *chosen)
+    session.run("pytest", "-rs", "--benchmark-disable", "benchmarks", env=shared_environment())
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Compares sqznet with other engines; arguments after -- go to the comparison."""
     session.install(f"{ROOT}[bench]")
     session.run("python", "-m", "benchmarks.compare", *session.posargs)
+
+
+@nox.session
+def compare_builds(session: nox.Session) -> None:
+    """Whether a build is slower or larger: -- OLD [NEW], wheels or revisions; NEW: the sources."""
+    session.install(*requirements())
+    session.run("python", "-m", "benchmarks.compare_builds", *session.posargs)
 
 
 @nox.session

@@ -42,17 +42,18 @@ class Case:
         return f"Cold start, import to first label, SqueezeNet {self.variant}: ms"
 
 
-def _latency(variant: str, batch: int, threads: int) -> Case:
+def latency(variant: str, batch: int, threads: int) -> Case:
+    """A preprocessed batch to logits."""
     return Case(f"{variant}-b{batch}-{threads}t", "latency", variant, batch, threads)
 
 
 CASES = (
-    _latency("1.1", 1, 1),
-    _latency("1.1", 1, 2),
-    _latency("1.1", 16, 1),
-    _latency("1.1", 16, 2),
-    _latency("1.0", 1, 1),
-    _latency("1.0", 1, 2),
+    latency("1.1", 1, 1),
+    latency("1.1", 1, 2),
+    latency("1.1", 16, 1),
+    latency("1.1", 16, 2),
+    latency("1.0", 1, 1),
+    latency("1.0", 1, 2),
     Case("1.1-int8-1t", "int8", "1.1", 1, 1),
     Case("jpeg-1t", "jpeg", "1.1", 1, 1),
     Case("jpeg-2t", "jpeg", "1.1", 1, 2),

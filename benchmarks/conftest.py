@@ -14,8 +14,6 @@ from benchmarks.cases import Case
 from benchmarks.material import MissingError, load_weights
 from benchmarks.worker import Worker, WorkerError
 
-pytest.importorskip("pytest_benchmark", reason="pip install '.[bench]'")
-
 Weights = dict[str, network.Array]
 Start = Callable[[str, Case], tuple[Worker, str]]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.engines.base import read_with_pillow
-from benchmarks.network import Array
+from benchmarks.network import Array, Conv, layers
 
 ROOT = Path(__file__).resolve().parents[1]
+BUNDLED = ROOT / "sqznet" / "data" / "squeezenet1_1.safetensors"
 SHARED = Path(os.environ.get("SQZNET_SHARED", ROOT.parent / "shared"))
 
 
@@ -38,6 +39,19 @@ def load_weights(variant: str, path: Path | None = None) -> dict[str, Array]:
         name: np.frombuffer(raw.data, _dtype(raw.dtype)).reshape(raw.shape).astype(np.float32)
         for name, raw in ((name, stored.floats()) for name, stored in checkpoint.tensors.items())
     }
+
+
+def made_up_weights(variant: str) -> dict[str, Array]:
+    """Random weights that leave about half of what a layer reads zero, as real ones do."""
+    rng = np.random.default_rng(0)
+    weights: dict[str, Array] = {}
+    for layer in layers(variant):
+        if isinstance(layer, Conv):
+            shape = (layer.outputs, layer.inputs, layer.kernel, layer.kernel)
+            scale = np.sqrt(2 / (layer.inputs * layer.kernel**2))
+            weights[f"{layer.key}.weight"] = rng.normal(0, scale, shape).astype(np.float32)
+            weights[f"{layer.key}.bias"] = np.zeros(layer.outputs, np.float32)
+    return weights
 
 
 def _dtype(name: str) -> np.dtype[np.generic]:

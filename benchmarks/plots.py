@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engines import OURS
-from benchmarks.layers import effective_gmacs
+from benchmarks.lab.layers import effective_gmacs
 from benchmarks.results import CaseResult, EngineResult
 
 LATENCY_CASES = ("1.1-b1-1t", "1.1-b1-2t", "1.0-b1-1t", "1.1-b16-2t")

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import compare, layers, plots, report, scaling
+from benchmarks import compare, plots, report
 from benchmarks.engines import OURS
+from benchmarks.lab import layers, scaling
 from benchmarks.material import ROOT
 from benchmarks.results import CaseResult
 

@@ -17,6 +17,8 @@ from benchmarks.engines.base import Engine
 from benchmarks.material import find_photos, network_input, some
 from benchmarks.measure import cold_start, relative_error
 
+pytest.importorskip("pytest_benchmark", reason="pip install '.[bench]'")
+
 Test = TypeVar("Test", bound=Callable[..., None])
 
 

@@ -13,7 +13,7 @@ from sqznet import weights
 
 from ..conftest import EMULATED
 from ..support import networks
-from ..support.isolated import is_sanitized, run_script
+from ..support.isolated import run_script, sanitizer
 
 CLASSES, CHANNELS = 5000, 1200
 LAYER = 4 * CLASSES * CHANNELS / 2**20
@@ -45,8 +45,8 @@ def test_peak_memory_of_loading(large: Path) -> None:
 
     Another copy would show: the file has 23 MB, nearly all of it for one layer.
     """
-    if is_sanitized():
-        pytest.skip("AddressSanitizer delays freeing memory")
+    if sanitizer():
+        pytest.skip("sanitizers delay freeing memory")
     if EMULATED:
         pytest.skip("the emulator keeps translated code in the same process")
     file = large.stat().st_size / 2**20

@@ -40,7 +40,7 @@ def test_the_picture_is_what_the_sources_give() -> None:
 
 # --- Paths -----------------------------------------------------------------------------------
 
-MADE = ("dist/", ".venv/")  # by who builds
+MADE = ("build/", "dist/", ".venv/")  # by who builds
 
 
 def named_paths(text: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from sqznet import _kernels, _pixels
 
-from ..support.isolated import is_sanitized
+from ..support.isolated import sanitizer
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files"),
@@ -48,6 +48,6 @@ def test_only_the_way_in_is_exported(module: ModuleType) -> None:
 
 
 def test_stacks_are_guarded(module: ModuleType) -> None:
-    if is_sanitized():
+    if sanitizer():
         pytest.skip("the sanitizers have guards of their own")
     assert "__stack_chk_fail" in symbols(module, defined=False)

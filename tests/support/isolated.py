@@ -45,8 +45,10 @@ def hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def is_sanitized() -> bool:
-    """Whether the extension was built with AddressSanitizer, which delays freeing memory."""
+def sanitizer() -> str | None:
+    """The one that the extension was built with, which delays freeing memory: "asan", "tsan" or
+    None."""
     from sqznet import _kernels
 
-    return b"__asan_init" in Path(str(_kernels.__file__)).read_bytes()
+    content = Path(str(_kernels.__file__)).read_bytes()
+    return next((name for name in ("asan", "tsan") if f"__{name}_init".encode() in content), None)

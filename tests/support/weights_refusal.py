@@ -14,14 +14,14 @@ from sqznet import weights
 from sqznet.errors import WeightsError
 
 from ..conftest import EMULATED
-from .isolated import is_sanitized
+from .isolated import sanitizer
 
 # Limits for reading a file. AddressSanitizer and emulators multiply the time, and the first also
 # reserves address space.
-SECONDS = 30 if is_sanitized() or EMULATED else 2
+SECONDS = 30 if sanitizer() or EMULATED else 2
 _BYTES = 200_000_000
 _USED = Path("/proc/self/statm")  # in pages, the address space first
-_IS_MEASURED = _USED.exists() and not is_sanitized()
+_IS_MEASURED = _USED.exists() and not sanitizer()
 
 
 def assert_refused(folder: Path, content: bytes, match: str | None = None) -> str:

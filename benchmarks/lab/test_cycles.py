@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from benchmarks import cycles
+from benchmarks.lab import cycles
 
 DISASSEMBLY = """
 kernel.o:     file format elf64-littleaarch64

@@ -1,6 +1,6 @@
 """Peak memory of classifying one photo: natively and, after scripts/cross.sh, emulated.
 
-`python -m benchmarks.board_memory` prints the table. Each row is a separate process with one
+`python -m benchmarks.lab.board_memory` prints the table. Each row is a separate process with one
 thread; each column is the peak resident memory up to that step. The emulated processes also hold
 the emulator and its translated code, so sqznet adds more to the interpreter there than on a board.
 """

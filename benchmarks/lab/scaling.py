@@ -1,6 +1,6 @@
 """Measures how sqznet scales with pixels, batch, threads and callers, and its worst case.
 
-python -m benchmarks.scaling [--rounds N]
+python -m benchmarks.lab.scaling [--rounds N]
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import sqznet
-from benchmarks import machine, report, stepping, zeros
+from benchmarks import machine, report
 from benchmarks.engines.base import SIZE
-from benchmarks.exchange import exchange
+from benchmarks.lab import stepping, zeros
+from benchmarks.lab.exchange import exchange
 from benchmarks.material import find_photos, network_input, some
 from benchmarks.network import Array
 
@@ -134,7 +135,7 @@ def text(record: dict[str, Any]) -> str:
     if times := record["exchange_ns"]:
         parts[-1] += (
             f"\nA cache line took from one core to the other {', '.join(map(str, times))} ns"
-            " (before, between and after these measurements; see benchmarks/exchange.py)"
+            " (before, between and after these measurements; see benchmarks/lab/exchange.py)"
         )
     rates = record["callers"]["images_a_second"]
     rows = [("callers of one model", "images/s"), *((way, f"{r:.0f}") for way, r in rates.items())]
@@ -166,7 +167,7 @@ def _table(points: list[dict[str, Any]], threads: list[str], name: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.scaling", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args(arguments)
     print(report.machine(machine.describe(("sqznet",))), end="\n\n", flush=True)

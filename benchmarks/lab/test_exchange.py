@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmarks import machine
-from benchmarks.exchange import exchange
+from benchmarks.lab.exchange import exchange
 
 
 def test_nanoseconds() -> None:

@@ -1,6 +1,6 @@
 """Measures each stage of SqueezeNet 1.1's fire modules alone, one thread (needs g++).
 
-python -m benchmarks.stages [--isa avx2] [--photo FILE] [--tile 4|5|6|7] [--rounds N]
+python -m benchmarks.lab.stages [--isa avx2] [--photo FILE] [--tile 4|5|6|7] [--rounds N]
 
 The other benchmarks time what the package runs; this one compiles the kernels' sources again, with
 the same flags, to reach what lies inside of them. The maps come from a real photo, for zeros are
@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import machine, report, stepping
+from benchmarks import machine, report
 from benchmarks.engines.base import SIZE
+from benchmarks.lab import stepping
 from benchmarks.material import ROOT, find_photos
 from sqznet import _kernels
 from sqznet.engine import cpu
@@ -105,7 +106,7 @@ def text(found: Sequence[tuple[Fire, int, dict[str, float]]], peak: float) -> st
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.stages", description=__doc__)
     parser.add_argument("--isa", choices=FLAGS, default=cpu.kernels().f32.isa)
     parser.add_argument("--photo", type=Path, metavar="FILE")
     parser.add_argument("--tile", type=int, choices=(4, 5, 6, 7), help="default: as sqznet chooses")

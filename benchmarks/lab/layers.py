@@ -1,6 +1,6 @@
 """Measures sqznet's time by layer: SqueezeNet 1.0 and 1.1 on a real photo, one thread.
 
-python -m benchmarks.layers [--photo FILE] [--rounds N]
+python -m benchmarks.lab.layers [--photo FILE] [--rounds N]
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import sqznet
-from benchmarks import machine, report, stepping
+from benchmarks import machine, report
 from benchmarks.engines.base import SIZE
+from benchmarks.lab import stepping
 from benchmarks.material import MissingError, find_photos
 
 VARIANTS = ("1.1", "1.0")
@@ -140,7 +141,7 @@ def _table(record: dict[str, Any], variant: str, found: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.layers", description=__doc__)
     parser.add_argument("--photo", type=Path, metavar="FILE")
     parser.add_argument("--rounds", type=int, default=300)
     options = parser.parse_args(arguments)

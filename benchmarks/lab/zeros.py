@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import network, stepping
+from benchmarks import network
 from benchmarks.engines.base import SIZE
+from benchmarks.lab import stepping
 from benchmarks.network import Array
 from sqznet import _kernels
 from sqznet.diagnostics.measuring import layer_names
@@ -198,5 +199,5 @@ def text(record: dict[str, Any]) -> str:
         f"ratio {record['ratio']:.2f}; worst in {slowest[0]}, {of_slowest:.2f}\n"
         f"conv10 by density of its input, relative to the dense convolution: {curve}; "
         f"worst {worst['ratio']:.2f}\n"
-        "The dense path is assembled from parts that never skip, see benchmarks/zeros.py."
+        "The dense path is assembled from parts that never skip, see benchmarks/lab/zeros.py."
     )

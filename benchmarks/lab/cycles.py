@@ -1,6 +1,6 @@
 """Estimates the cycles of the innermost loops of the AArch64 kernels with llvm-mca.
 
-`scripts/cross.sh aarch64` comes first; then `python -m benchmarks.cycles` prints the table. The
+`scripts/cross.sh aarch64` comes first; then `python -m benchmarks.lab.cycles` prints the table. The
 loops are extracted from the compiled kernels by disassembly, so the estimate is for the code that
 runs. It models the pipelines of a core, but neither caches nor mispredicted branches: all loads hit
 the L1 cache. LLVM 19 has no model of the Cortex-A76 and uses that of the Cortex-A57; the Neoverse
@@ -143,7 +143,7 @@ def text(rows: Sequence[tuple[str, Loop, Sequence[float]]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0; SystemExit with a message if something is missing."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cycles", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.cycles", description=__doc__)
     parser.add_argument("--show", action="store_true", help="print the loops, too")
     options = parser.parse_args(arguments)
     mca = find_mca()

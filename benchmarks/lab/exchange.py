@@ -1,6 +1,6 @@
 """Measures the transfer of a cache line between two cores, in nanoseconds (needs g++, two cores).
 
-python -m benchmarks.exchange
+python -m benchmarks.lab.exchange
 
 Two threads that share a network's maps wait for each other's cache lines. Within one processor that
 takes about 40 ns. The host of a virtual machine may place its two cores on processors that are
