@@ -1,9 +1,9 @@
-"""How far the logits are from float64: python -m benchmarks.accuracy
+"""The error of the logits compared with float64: python -m benchmarks.accuracy
 
-The photos of the shared folder, squashed to 224 x 224, against logits that another framework
-computed in float64 from the same float32 weights. An error is the largest of a photo's logits', in
-parts of its largest logit; the worst photo counts. Top five: photos whose five likeliest classes
-are others than the reference's although its fifth and sixth differ by more than that error.
+The photos of the shared folder, squashed to 224 x 224, are compared with logits that another
+framework computed in float64 from the same float32 weights. The error of a photo is its largest
+logit error relative to its largest logit; the worst photo counts. Top five: photos whose top five
+classes differ from the reference's, although its fifth and sixth differ by more than that error.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ NETWORKS = ("squeezenet1_1", "squeezenet1_0")
 
 
 def errors(found: Array, expected: Array) -> Array:
-    """Of each photo: the largest logit error in parts of its largest logit."""
+    """For each photo: the largest logit error relative to its largest logit."""
     return np.asarray(np.abs(found - expected).max(axis=1) / np.abs(expected).max(axis=1))
 
 
 def other_top_five(found: Array, expected: Array) -> int:
-    """Photos with another set of five classes, where rounding does not excuse it."""
+    """The number of photos with a different top five that rounding does not explain."""
     count = 0
     for ours, theirs in zip(found, expected, strict=True):
         order = np.argsort(-theirs)
@@ -40,14 +40,14 @@ def other_top_five(found: Array, expected: Array) -> int:
 
 
 def measure(shared: Path) -> Iterator[tuple[str, ...]]:
-    """Rows of the table. Raises MissingError where the photos or the reference are absent."""
+    """The rows of the table. Raises MissingError if the photos or the reference are missing."""
     try:
         with open(shared / "reference" / "labels.csv", newline="", encoding="utf-8") as file:
             photos = [shared / "images" / row["file"] for row in csv.DictReader(file)]
         with np.load(shared / "reference" / "logits_224.npz") as stored:
             reference = {name: stored[f"{name}.squash"] for name in NETWORKS}
     except FileNotFoundError as error:
-        raise MissingError(f"no reference to compare with: {error.filename} is absent") from None
+        raise MissingError(f"no reference to compare with: {error.filename} is missing") from None
     for name in NETWORKS:
         for isa, compiled, runs, _ in _kernels.instruction_sets():
             if not (compiled and runs) or isa == "scalar":  # which takes minutes
@@ -61,7 +61,7 @@ def measure(shared: Path) -> Iterator[tuple[str, ...]]:
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Exit code 0, or 1 where there is nothing to compare with."""
+    """Returns exit code 0, or 1 if there is nothing to compare with."""
     del arguments
     try:
         rows = list(measure(SHARED))

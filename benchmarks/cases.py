@@ -1,4 +1,4 @@
-"""What is measured. Sizes are 224x224 and numbers are fp32, but for the rivals' in "int8"."""
+"""The measured cases. Sizes are 224x224 and numbers are fp32, except for the rivals in "int8"."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.network import Shape
 class Case:
     """One row of the table.
 
-    kind: "latency" (a preprocessed batch to logits), "int8" (the same, where the rivals run 8-bit
+    kind: "latency" (a preprocessed batch to logits), "int8" (the same, but the rivals run 8-bit
     networks), "jpeg" (a file to its top five) or "cold" (a fresh interpreter to its first label).
     """
 
@@ -31,7 +31,7 @@ class Case:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """A readable title."""
         threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
         if self.kind == "latency":
             return f"SqueezeNet {self.variant}, batch {self.batch}, {threads}: ms per image"
@@ -42,17 +42,18 @@ class Case:
         return f"Cold start, import to first label, SqueezeNet {self.variant}: ms"
 
 
-def _latency(variant: str, batch: int, threads: int) -> Case:
+def latency(variant: str, batch: int, threads: int) -> Case:
+    """A preprocessed batch to logits."""
     return Case(f"{variant}-b{batch}-{threads}t", "latency", variant, batch, threads)
 
 
 CASES = (
-    _latency("1.1", 1, 1),
-    _latency("1.1", 1, 2),
-    _latency("1.1", 16, 1),
-    _latency("1.1", 16, 2),
-    _latency("1.0", 1, 1),
-    _latency("1.0", 1, 2),
+    latency("1.1", 1, 1),
+    latency("1.1", 1, 2),
+    latency("1.1", 16, 1),
+    latency("1.1", 16, 2),
+    latency("1.0", 1, 1),
+    latency("1.0", 1, 2),
     Case("1.1-int8-1t", "int8", "1.1", 1, 1),
     Case("jpeg-1t", "jpeg", "1.1", 1, 1),
     Case("jpeg-2t", "jpeg", "1.1", 1, 2),
@@ -61,7 +62,7 @@ CASES = (
 
 
 def select(patterns: Iterable[str]) -> tuple[Case, ...]:
-    """Cases whose name matches any of the patterns ("1.1-*", "jpeg*"); all where none are given."""
+    """Cases whose name matches any of the patterns ("1.1-*", "jpeg*"); all if there are none."""
     wanted = tuple(patterns)
     if not wanted:
         return CASES

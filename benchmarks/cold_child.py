@@ -1,4 +1,4 @@
-"""Run as a script in a fresh interpreter: import an engine, load, and name one photo.
+"""Run as a script in a fresh interpreter: import an engine, load, and classify one photo.
 
 Arguments: engine, model file, threads, photo. Prints one line of JSON: milliseconds from this
 file's first statement to the answer, the peak resident megabytes, and the answer.
@@ -14,7 +14,7 @@ import sys  # noqa: E402
 def main(engine: str, model: str, threads: str, photo: str) -> int:
     """The best class of `photo`."""
     if engine == "sqznet":
-        import sqznet  # what a user of sqznet writes: nothing of the benchmarks in the way
+        import sqznet  # as a user of sqznet writes it, without the benchmarks
 
         return int(sqznet.classify(photo)[0].index)
     from benchmarks.engines import get
@@ -35,7 +35,7 @@ def peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    # The script's own folder off the path, the repository at its end: see benchmarks/__init__.py.
+    # The script's folder leaves the path, the repository moves to its end: see __init__.py.
     sys.path.append(sys.path.pop(0).rpartition("benchmarks")[0] or ".")
     best = main(*sys.argv[1:])
     milliseconds = (time.perf_counter() - START) * 1e3

@@ -1,4 +1,4 @@
-"""Print how sqznet compares with other engines on this machine.
+"""Compares sqznet with other engines on this machine.
 
 python -m benchmarks.compare                        everything, some minutes
 python -m benchmarks.compare --cases '1.1-b1-*'     some cases
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-if __package__ in (None, ""):  # started as a script: its own folder is on the path, not the root
+if __package__ in (None, ""):  # run as a script: its folder is on the path, not the root
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks import cases, engines, machine, measure, report

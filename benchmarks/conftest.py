@@ -1,4 +1,4 @@
-"""What the pytest-benchmark versions share. Run them with `pytest benchmarks`."""
+"""Shared by the pytest-benchmark versions. Run them with `pytest benchmarks`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from benchmarks.cases import Case
 from benchmarks.material import MissingError, load_weights
 from benchmarks.worker import Worker, WorkerError
 
-pytest.importorskip("pytest_benchmark", reason="pip install '.[bench]'")
-
 Weights = dict[str, network.Array]
 Start = Callable[[str, Case], tuple[Worker, str]]
 
 
 @pytest.fixture(scope="session")
 def weights() -> Callable[[str], Weights]:
-    """Weights of a variant, read once; skips where they are absent."""
+    """Weights of a variant, read once; skips if they are missing."""
     read = lru_cache(load_weights)
 
     def get(variant: str) -> Weights:
@@ -36,7 +34,7 @@ def weights() -> Callable[[str], Weights]:
 
 @pytest.fixture
 def start(weights: Callable[[str], Weights], tmp_path: Path) -> Iterator[Start]:
-    """An engine in its own process, and its model file; skips where the engine is not installed."""
+    """An engine in its own process, and its model file; skips if the engine is not installed."""
     with ExitStack() as stack:
 
         def make(name: str, case: Case) -> tuple[Worker, str]:

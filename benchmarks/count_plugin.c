@@ -1,6 +1,6 @@
-// A plugin for qemu's user emulation that counts executed instructions: for each block of them the
-// address where it starts and how many were run, written to the file of the argument `out=`.
-// qemu's packages carry no header for plugins, so the few functions used are declared here, as in
+// A plugin for qemu's user emulation that counts executed instructions. It writes the start address
+// of each block and its number of executed instructions to the file of the argument `out=`.
+// qemu's packages have no header for plugins, so the few functions used are declared here, as in
 // version 1 of the interface (docs/devel/tcg-plugins.rst in qemu's sources). One thread only.
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +20,7 @@ void qemu_plugin_register_atexit_cb(Id, void (*)(Id, void*), void*);
 
 EXPORT int qemu_plugin_version = 1;
 
-// A block that is translated again gets a counter of its own again.
+// A block that is translated again gets a new counter.
 struct Counter {
   uint64_t address, executed;
   struct Counter* next;
@@ -35,7 +35,7 @@ static void translated(Id id, struct qemu_plugin_tb* block) {
   counter->address = qemu_plugin_tb_vaddr(block);
   counter->next = counters;
   counters = counter;
-  const int add = 0;  // the only operation there is
+  const int add = 0;  // the only operation
   qemu_plugin_register_vcpu_tb_exec_inline(block, add, &counter->executed,
                                            qemu_plugin_tb_n_insns(block));
 }

@@ -1,4 +1,4 @@
-"""Runs one engine some times in an emulated Python, for `benchmarks.instructions` to count.
+"""Runs one engine several times in an emulated Python; `benchmarks.instructions` counts.
 
 Arguments: engine, model file, input (.npy), file for the logits (.npy), number of inferences.
 """

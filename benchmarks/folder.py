@@ -1,11 +1,11 @@
-"""How much quicker `sqznet classify FOLDER` is with more threads: whole commands, start and all.
+"""Measures the speedup of `sqznet classify FOLDER` by threads: whole commands, including the start.
 
 python -m benchmarks.folder                print the table
 python -m benchmarks.folder --write        and put it into docs/command-line.md
 
-Commands of 1 and of 2 threads take turns. A round in which other programs kept the cores busy is
-left out and taken again. It wants an ordinary install (an editable one looks for changed sources
-whenever it starts) and a hundred photos or more.
+Commands with 1 and with 2 threads alternate. A round in which other programs kept the cores busy is
+dropped and repeated. It needs an ordinary install (an editable one looks for changed sources at
+every start) and at least a hundred photos.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Round = dict[int, float]  # seconds by threads
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1 where the photos or the cores are not there."""
+    """Exit code 0; 1 if photos or cores are missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.folder")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--photos", type=Path, metavar="DIR", help="default: the shared folder's")
@@ -62,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(folder: Path, rounds: int) -> tuple[list[Round], int]:
-    """So many fair rounds, or fewer after three times as many; and how many were left out.
+    """Up to ``rounds`` fair rounds, after at most three times as many; and how many were dropped.
 
-    One command that is not counted goes first.
+    One warm-up command comes first.
     """
     fair: list[Round] = []
     left_out = 0
@@ -81,7 +81,7 @@ def measure(folder: Path, rounds: int) -> tuple[list[Round], int]:
 
 
 def _seconds(folder: Path, place: str, threads: int) -> float:
-    # Not from the repository, whose folder `sqznet` would be taken for the package.
+    # Not in the repository, whose folder `sqznet` would be imported as the package.
     arguments = ["classify", str(folder), "--threads", str(threads), "-o", "answers.csv"]
     began = time.perf_counter()
     subprocess.run([sys.executable, "-m", "sqznet", *arguments], cwd=place, check=True)
@@ -90,7 +90,7 @@ def _seconds(folder: Path, place: str, threads: int) -> float:
 
 def rows(seconds: Sequence[Round], photos: int) -> list[tuple[str, ...]]:
     """A heading, then a line for each number of threads."""
-    table: list[tuple[str, ...]] = [(f"{photos} photos", "least s", "median s", "photos/s")]
+    table: list[tuple[str, ...]] = [(f"{photos} photos", "minimum s", "median s", "photos/s")]
     for threads in THREADS:
         samples = [taken[threads] for taken in seconds]
         middle = statistics.median(samples)
@@ -100,20 +100,20 @@ def rows(seconds: Sequence[Round], photos: int) -> list[tuple[str, ...]]:
 
 
 def gain(seconds: Sequence[Round], left_out: int = 0) -> str:
-    """What the second thread gives: round by round, and by the quickest command of each kind,
-    which a machine's neighbours disturbed least."""
+    """The speedup by the second thread: the median over rounds, and by the fastest command of
+    each kind, which was disturbed least."""
     ratios = [taken[1] / taken[2] for taken in seconds]
     least = min(taken[1] for taken in seconds) / min(taken[2] for taken in seconds)
     busy = f"; {left_out} left out, in which other programs were busy" if left_out else ""
     return (
-        f"2 threads do {statistics.median(ratios):.2f} times as many photos as 1, wanted {WANTED} "
+        f"2 threads do {statistics.median(ratios):.2f} times as many photos as 1, goal {WANTED} "
         f"(median of {len(ratios)} rounds, {min(ratios):.2f} to {max(ratios):.2f}{busy}); "
-        f"{least:.2f} by the quickest command of each"
+        f"{least:.2f} by the fastest command of each"
     )
 
 
 def block(lines: Sequence[tuple[str, ...]], note: str) -> str:
-    """The table, what it says and what it was measured on, in Markdown."""
+    """The table, the note and the machine, in Markdown."""
     facts = machine.describe([])
     head, *body = [f"| {' | '.join(row)} |" for row in lines]
     text = f"{note}, on {facts['cpu']}. Printed by `python -m benchmarks.folder`."

@@ -1,11 +1,11 @@
-"""Instructions that one image costs on AArch64, sqznet and ncnn, counted under emulation.
+"""Counts the instructions for one image on AArch64, sqznet and ncnn, under emulation.
 
 `scripts/cross.sh aarch64` comes first; then `python -m benchmarks.instructions` prints the table.
-Both engines run the same weights on the same photo with one thread on an emulated Cortex-A72, and
-what is counted is an inference after the first: a twelfth of the difference between a run of
-thirteen and a run of one, so that loading and packing drop out. (They differ by some millions from
-run to run, which the difference between three and one would show.) Instructions are no time: a
-count says nothing about caches and memory, and little about a core that runs several at once.
+Both engines run the same weights on the same photo with one thread on an emulated Cortex-A72. The
+count is that of an inference after the first: a quarter of the difference between a run of five and
+a run of one, so that loading and packing cancel out. NumPy starts no threads, which would spin
+meanwhile; the count is then exact. Instructions are not time: a count says nothing about caches and
+memory, and little about a core that runs several at once.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from benchmarks.material import ROOT, MissingError, find_photos, load_weights
 ENGINES = ("sqznet", "ncnn")
 PYTHON = "3.11"  # of the target, see scripts/cross.sh
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
-_MORE = 12  # inferences after the first
-_CROSS = ROOT / "build" / "cross" / "aarch64"
-_RIVALS = _CROSS / "rivals"
+_MORE = 4  # inferences after the first
+CROSS = ROOT / "build" / "cross" / "aarch64"
+_SITE = CROSS / "python" / "lib" / f"python{PYTHON}" / "site-packages"
+_RIVALS = CROSS / "rivals"
 
 
 class Counter:
@@ -38,20 +39,35 @@ class Counter:
     def __init__(self, folder: Path, cpu: str) -> None:
         self._folder = folder
         self._plugin = folder / "count.so"
-        self._environment = {**os.environ, "QEMU_CPU": cpu, "PYTHONHASHSEED": "0"}
+        steady = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
+        self._environment = {**os.environ, "QEMU_CPU": cpu, **steady}
         source = Path(__file__).with_name("count_plugin.c")
         flags = ["-O2", "-fPIC", "-shared"]
         subprocess.run(["gcc", *flags, str(source), "-o", str(self._plugin)], check=True)
 
-    def run(self, module: str, *arguments: str) -> int:
+    def inference(
+        self, engine: str, model: str, source: Path, package: Path = _SITE
+    ) -> tuple[int, int]:
+        """The instructions of one inference of the input in `source` (.npy), and the class.
+
+        package: the folder in which sqznet is looked for first.
+        """
+        target = self._folder / "logits.npy"
+        arguments = (engine, model, str(source), str(target))
+        once, often = (
+            self._run(package, "benchmarks.counted_child", *arguments, str(1 + more))
+            for more in (0, _MORE)
+        )
+        return (often - once) // _MORE, int(np.load(target).argmax())
+
+    def _run(self, package: Path, module: str, *arguments: str) -> int:
         """Instructions executed by `python -m module arguments`."""
-        sysroot, counts = _CROSS / "sysroot", self._folder / "counts"
-        site = _CROSS / "python" / "lib" / f"python{PYTHON}" / "site-packages"
-        path = os.pathsep.join(map(str, (site, _RIVALS, ROOT)))
+        sysroot, counts = CROSS / "sysroot", self._folder / "counts"
+        path = os.pathsep.join(map(str, (package, _SITE, _RIVALS, ROOT)))
         qemu = ["qemu-aarch64", "-L", str(sysroot), "-plugin", f"{self._plugin},out={counts}"]
         python = [str(sysroot / "usr" / "bin" / f"python{PYTHON}"), "-s", "-m", module]
         environment = {**self._environment, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-        # Not from the source folder, whose package has no compiled modules.
+        # Not in the source folder, whose package has no compiled modules.
         subprocess.run([*qemu, *python, *arguments], env=environment, cwd=self._folder, check=True)
         lines = counts.read_text(encoding="ascii").splitlines()
         return sum(int(line.split()[1]) for line in lines)
@@ -71,30 +87,26 @@ def fetch_rivals() -> None:
 def count(
     counter: Counter, engine: str, variant: str, photo: Path, folder: Path
 ) -> tuple[int, int]:
-    """Instructions of one inference, and the class that the engine found."""
-    source, target = folder / "input.npy", folder / "logits.npy"
+    """The instructions of one inference, and the class that the engine returned."""
+    source = folder / "input.npy"
     np.save(source, read_with_pillow(str(photo)))
     home = folder / f"{engine}-{variant}"
     home.mkdir()
     plan, weights = network.layers(variant), load_weights(variant)
     model = get(engine).write(plan, weights, (1, SIZE, SIZE), home)
-    arguments = (engine, model, str(source), str(target))
-    once, often = (
-        counter.run("benchmarks.counted_child", *arguments, str(1 + more)) for more in (0, _MORE)
-    )
-    return (often - once) // _MORE, int(np.load(target).argmax())
+    return counter.inference(engine, model, source)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--photo", type=Path, help="a JPEG; the first of the usual ones")
-    parser.add_argument("--cpu", default="cortex-a72", help="as qemu names it")
+    parser.add_argument("--photo", type=Path, help="a JPEG (default: the first of the usual ones)")
+    parser.add_argument("--cpu", default="cortex-a72", help="qemu's name of the processor")
     options = parser.parse_args()
-    if not (_CROSS / "python").is_dir():
+    if not (CROSS / "python").is_dir():
         raise SystemExit("no wheel for AArch64: run scripts/cross.sh aarch64 first")
     photo: Path = options.photo or find_photos()[0]
     fetch_rivals()
-    print(f"Millions of instructions an image, one thread, {options.cpu}, {photo.name}")
+    print(f"Millions of instructions per image, one thread, {options.cpu}, {photo.name}")
     print(f"{'':16}" + "".join(f"{engine:>10}" for engine in ENGINES) + f"{'ratio':>10}")
     with tempfile.TemporaryDirectory(prefix="sqznet-") as name:
         counter = Counter(Path(name), options.cpu)

@@ -1,11 +1,11 @@
-"""How well `sqznet.learn` learns: accuracy, unknown classes found, time and bytes.
+"""Measures `sqznet.learn`: accuracy, detection of unknown classes, time and size.
 
 python -m benchmarks.learning            print the table
 python -m benchmarks.learning --write    and put it into docs/learning.md
 
 Needs the shared folder's `gestures` (ten hand signs, 100 photos each) and `faces` (twenty people,
-10 photos each). Every figure is of ten random splits: so many images of each class are shown, all
-others are asked for.
+10 photos each). Every figure covers ten random splits: some images of each class are examples, all
+others are classified.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from benchmarks import machine, report
 from benchmarks.material import ROOT, SHARED, MissingError
 from benchmarks.report_all import fill
 from sqznet.images import decoding
+from sqznet.learning import storage
 from sqznet.learning.features import describe, mirror_image
 from sqznet.learning.learner import Learner
 
@@ -43,7 +44,7 @@ Views = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Photos:
-    """A folder of classes: its image files, each one's class, and what they look like.
+    """A folder of classes: its image files, their classes and descriptions.
 
     plain, mirrored: float32 (N, LENGTH), of the images and of their mirror images.
     """
@@ -56,7 +57,7 @@ class Photos:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table: what was measured, how often, and what is wanted (None: nothing)."""
+    """One line of the table: name, samples and goal (None: no goal)."""
 
     name: str
     samples: list[float]
@@ -78,7 +79,7 @@ class Figure:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1 where the photos are not there."""
+    """Returns exit code 0, or 1 if the photos are missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning")
     parser.add_argument("--write", action="store_true", help=f"fill the block of {PAGE.name}")
     options = parser.parse_args(arguments)
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MissingError as error:
         print(error)
         return 1
-    rows = [("", "wanted", "mean", "spread", "worst"), *(figure.row for figure in figures)]
+    rows = [("", "goal", "mean", "spread", "worst"), *(figure.row for figure in figures)]
     print(report.table(rows, right=(1, 2, 3, 4)))
     if options.write:
         filled = fill(PAGE.read_text(encoding="utf-8"), block(rows), BEGIN, END)
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def block(rows: Sequence[tuple[str, ...]]) -> str:
-    """The table and what it was measured on, in Markdown."""
+    """The table and the machine, in Markdown."""
     facts = machine.describe([])
     head, *body = [f"| {' | '.join(row)} |" for row in rows]
     note = (
@@ -109,7 +110,7 @@ def block(rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def measure() -> Iterator[Figure]:
-    """All figures; the quick ones last."""
+    """All figures; the costs come last."""
     model = sqznet.load(threads=1)
     gestures, faces = (_photos(SHARED / name, model) for name in ("gestures", "faces"))
     for name, photos, shown, wanted in (
@@ -120,7 +121,7 @@ def measure() -> Iterator[Figure]:
         ("faces", faces, 5, 0.99),
     ):
         closed = _repeated(partial(_closed, photos, shown))
-        yield Figure(f"{name}, {shown} shown a class: accuracy", closed[0], wanted)
+        yield Figure(f"{name}, {shown} examples per class: accuracy", closed[0], wanted)
         yield Figure("  scores' calibration error", closed[1], at_most=True)
         yield Figure("  called unknown", closed[2], at_most=True)
     for name, photos, shown, limit in (
@@ -132,17 +133,19 @@ def measure() -> Iterator[Figure]:
     ):
         unseen = _repeated(partial(_open, photos, shown))
         yield Figure(
-            f"{name}, {shown} shown, a third of the classes never: AUROC", unseen[0], limit
+            f"{name}, {shown} examples per class, a third of the classes unknown: AUROC",
+            unseen[0],
+            limit,
         )
-        yield Figure("  of those classes called unknown", unseen[1])
-        yield Figure("  of the known ones called unknown", unseen[2], at_most=True)
+        yield Figure("  unknown classes called unknown", unseen[1])
+        yield Figure("  known classes called unknown", unseen[2], at_most=True)
     yield from _costs(gestures, model)
 
 
 def _photos(folder: Path, model: sqznet.Model) -> Photos:
     files = [path for path in sorted(folder.glob("*/*")) if path.is_file()]
     if not files:
-        raise MissingError(f"needs {folder}, which is not there")
+        raise MissingError(f"needs {folder}, which is missing")
     names = sorted({path.parent.name for path in files})
     pixels = [decoding.decode(path) for path in files]
     return Photos(
@@ -154,7 +157,7 @@ def _photos(folder: Path, model: sqznet.Model) -> Photos:
 
 
 def _repeated(measured: Callable[[np.random.Generator], tuple[float, ...]]) -> list[list[float]]:
-    """The samples of each of the figures that one split gives."""
+    """The samples of each figure over all splits."""
     samples = [measured(np.random.default_rng(SEED + split)) for split in range(SPLITS)]
     return [list(column) for column in zip(*samples, strict=True)]
 
@@ -162,7 +165,7 @@ def _repeated(measured: Callable[[np.random.Generator], tuple[float, ...]]) -> l
 def _split(
     photos: Photos, classes: Sequence[int], shown: int, rng: np.random.Generator
 ) -> tuple[Learner, npt.NDArray[np.int64]]:
-    """A learner that was shown some images of these classes, and the other images of theirs."""
+    """A learner with some images of these classes as examples, and their other images."""
     learner, others = Learner(), []
     taught = {}
     for label in classes:
@@ -185,27 +188,27 @@ def _closed(photos: Photos, shown: int, rng: np.random.Generator) -> tuple[float
 
 
 def _open(photos: Photos, shown: int, rng: np.random.Generator) -> tuple[float, float, float]:
-    """AUROC of what is known against what is not; share of both that is called unknown."""
+    """AUROC of known against unknown classes; the share of each that is called unknown."""
     order = rng.permutation(photos.classes.max() + 1)
     never = order[: round(len(order) / 3)]
     learner, rows = _split(photos, order[len(never) :].tolist(), shown, rng)
     known = learner.ask(photos.plain[rows])
-    strange = learner.ask(photos.plain[np.isin(photos.classes, never)])
+    novel = learner.ask(photos.plain[np.isin(photos.classes, never)])
     return (
-        auroc(known.familiarity, strange.familiarity),
-        float(strange.unknown.mean()),
+        auroc(known.familiarity, novel.familiarity),
+        float(novel.unknown.mean()),
         float(known.unknown.mean()),
     )
 
 
 def auroc(high: Floats, low: Floats) -> float:
-    """How often one of the first is above one of the second; equal ones count half."""
+    """How often a value of the first is above one of the second; ties count half."""
     above = (high[:, None] > low).mean()
     return float(above + (high[:, None] == low).mean() / 2)
 
 
 def _costs(photos: Photos, model: sqznet.Model) -> Iterator[Figure]:
-    """Time and bytes of ten classes of twenty images: what a user's call takes, files included."""
+    """Time and size for ten classes of twenty images, including reading the files."""
     files = {
         str(label): [str(photos.files[i]) for i in np.flatnonzero(photos.classes == label)[:20]]
         for label in range(10)
@@ -220,11 +223,13 @@ def _costs(photos: Photos, model: sqznet.Model) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gestures.sqz"
         recognizer.save(path)
-        yield Figure("  the file of that, kB", [path.stat().st_size / 1e3], None, "{:.0f}", True)
+        content = path.read_bytes()
+        yield Figure("  the file of that, kB", [len(content) / 1e3], None, "{:.0f}", True)
+        examples, _, _ = storage.decode(memoryview(content))
     rows = np.flatnonzero(photos.classes == 0)[20 : 20 + 5 * _UPDATES].reshape(_UPDATES, 5)
     taken, answered = [], []
     for five in rows:
-        learner = Learner(None, recognizer._learner.examples)
+        learner = Learner(None, examples)
         began = time.process_time()
         learner.add({"new": (photos.plain[five], None)})
         learner.ask(photos.plain[:1])
@@ -232,8 +237,8 @@ def _costs(photos: Photos, model: sqznet.Model) -> Iterator[Figure]:
         began = time.process_time()
         learner.ask(photos.plain[:1])
         answered.append(1e3 * (time.process_time() - began))
-    yield Figure("  adding 5 seen images, to the next answer, ms", taken, None, "{:.1f}", True)
-    yield Figure("  an answer, after the network's run, ms", answered, None, "{:.2f}", True)
+    yield Figure("  adding 5 described images, to the next answer, ms", taken, None, "{:.1f}", True)
+    yield Figure("  an answer, after the network has run, ms", answered, None, "{:.2f}", True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The machine and the versions that a table belongs to."""
+"""The machine and the versions of a measurement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def cores() -> int:
 
 
 def describe(engines: Iterable[str]) -> dict[str, str]:
-    """Name of each thing that a figure depends on -> what it is here."""
+    """What a figure depends on: names and values."""
     out = _cpu()
     out["cores"] = f"{cores()} usable of {os.cpu_count()}"
     out["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
@@ -38,13 +38,13 @@ def describe(engines: Iterable[str]) -> dict[str, str]:
 
 
 class OthersMeter:
-    """How many cores other programs (and, in a guest, its host) kept busy since it was made."""
+    """How many cores other programs (and, in a guest, its host) kept busy since its creation."""
 
     def __init__(self) -> None:
         self._start = self._now()
 
     def cores(self) -> float | None:
-        """Mean cores' worth of CPU time; None where /proc/stat is absent.
+        """Mean cores' worth of CPU time; None without /proc/stat.
 
         Of child processes only those that have ended and been waited for count as our own.
         """

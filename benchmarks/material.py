@@ -1,4 +1,4 @@
-"""The weights and the photos that every engine gets."""
+"""The weights and photos for all engines."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.engines.base import read_with_pillow
-from benchmarks.network import Array
+from benchmarks.network import Array, Conv, layers
 
 ROOT = Path(__file__).resolve().parents[1]
+BUNDLED = ROOT / "sqznet" / "data" / "squeezenet1_1.safetensors"
 SHARED = Path(os.environ.get("SQZNET_SHARED", ROOT.parent / "shared"))
 
 
 class MissingError(Exception):
-    """Something the case needs is not on this machine; the message says what."""
+    """Something that the case needs is missing on this machine; the message says what."""
 
 
 def load_weights(variant: str, path: Path | None = None) -> dict[str, Array]:
-    """float32 weights under torchvision's names, OIHW; from `path`, else the usual place.
+    """float32 weights under torchvision's names, OIHW; from `path` or the usual place.
 
     1.1 is the checkpoint bundled with sqznet (float16, widened here once so that every engine gets
     the same float32 numbers); 1.0 is not bundled and is looked for in the shared folder.
@@ -40,6 +41,19 @@ def load_weights(variant: str, path: Path | None = None) -> dict[str, Array]:
     }
 
 
+def made_up_weights(variant: str) -> dict[str, Array]:
+    """Random weights that leave about half of what a layer reads zero, as real ones do."""
+    rng = np.random.default_rng(0)
+    weights: dict[str, Array] = {}
+    for layer in layers(variant):
+        if isinstance(layer, Conv):
+            shape = (layer.outputs, layer.inputs, layer.kernel, layer.kernel)
+            scale = np.sqrt(2 / (layer.inputs * layer.kernel**2))
+            weights[f"{layer.key}.weight"] = rng.normal(0, scale, shape).astype(np.float32)
+            weights[f"{layer.key}.bias"] = np.zeros(layer.outputs, np.float32)
+    return weights
+
+
 def _dtype(name: str) -> np.dtype[np.generic]:
     if name not in ("float16", "float32", "float64"):
         raise MissingError(f"weights are {name}, which the benchmarks do not widen")
@@ -57,7 +71,7 @@ def find_photos(folder: Path | None = None) -> list[Path]:
 
 
 def some(photos: list[Path], count: int, start: int = 0) -> list[str]:
-    """`count` photos from position `start` on, beginning again at the end."""
+    """`count` photos from position `start` on, wrapping around at the end."""
     return [str(photos[(start + i) % len(photos)]) for i in range(count)]
 
 

@@ -35,7 +35,7 @@ Turn = Callable[[int], list[float]]  # round number -> milliseconds
 
 @dataclass(frozen=True)
 class Setup:
-    """What the person at the command line chose."""
+    """The options of the command line."""
 
     engines: tuple[str, ...]
     rounds: int
@@ -44,7 +44,7 @@ class Setup:
 
 
 def run(case: Case, setup: Setup) -> CaseResult:
-    """Measure one case; what cannot run is in the result with its reason."""
+    """Measures one case; engines that cannot run are in the result with a reason."""
     results = [EngineResult(name) for name in _engines(case, setup)]
     if case.threads > cores():
         reason = f"needs {case.threads} cores, {cores()} usable"
@@ -92,7 +92,7 @@ def _take(result: EngineResult, turn: Turn, number: int) -> None:
 
 
 class _Kind:
-    """A kind of case: `start` checks one engine and returns what it does in its turn."""
+    """A kind of case: `start` checks one engine and returns its turn in a round."""
 
     def __init__(self, case: Case, weights: dict[str, network.Array], photos: list[Path]) -> None:
         self.case, self.weights, self.photos = case, weights, photos
@@ -159,7 +159,7 @@ class _Cold(_Kind):
 
     def start(self, worker: Worker, result: EngineResult) -> Turn:
         model = worker.prepare(self.case.variant, self.weights, self.case.shape, load=False)
-        worker.close()  # the file is all that is needed of it
+        worker.close()  # only its file is needed
         # The first one also fills the system's file cache.
         _, _, best = cold_start(result.engine, model, self.photo)
         if best != self.expected:
@@ -174,7 +174,7 @@ class _Cold(_Kind):
 
 
 def cold_start(engine: str, model: str, photo: str) -> tuple[float, float, int]:
-    """A fresh interpreter names one photo: (milliseconds, peak MB, class)."""
+    """A fresh interpreter classifies one photo: (milliseconds, peak MB, class)."""
     script = str(Path(__file__).with_name("cold_child.py"))
     command = [sys.executable, script, engine, model, str(cores()), photo]
     try:

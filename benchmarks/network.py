@@ -1,4 +1,4 @@
-"""SqueezeNet 1.0 and 1.1 as a flat list of layers, and what they mean in NumPy float64.
+"""SqueezeNet 1.0 and 1.1 as a flat list of layers, and their computation in NumPy float64.
 
 The list is what every rival's model file is generated from; the float64 run of it is what every
 engine's answer is checked against before that engine is timed. Nothing here comes from sqznet, so
@@ -37,7 +37,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    """Max pooling 3x3 with stride 2; a last window that hangs over the edge counts (ceil)."""
+    """Max pooling 3x3 with stride 2; a last, clipped window counts (ceil)."""
 
     name: str
     source: str
@@ -45,7 +45,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Concat:
-    """Channels of the sources, one after the other."""
+    """Concatenates the channels of the sources."""
 
     name: str
     sources: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The pictures: latency by engine, sqznet's layers, and how its time grows.
+"""The figures: latency by engine, sqznet's layers, and scaling.
 
 The same record gives the same bytes: no dates, no random ids.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engines import OURS
-from benchmarks.layers import effective_gmacs
+from benchmarks.lab.layers import effective_gmacs
 from benchmarks.results import CaseResult, EngineResult
 
 LATENCY_CASES = ("1.1-b1-1t", "1.1-b1-2t", "1.0-b1-1t", "1.1-b16-2t")
@@ -35,7 +35,7 @@ _STYLE = {
 
 
 def library() -> Any:
-    """matplotlib.pyplot, drawing SVG; only whoever draws needs it installed."""
+    """matplotlib.pyplot, drawing SVG; it is only needed for drawing."""
     matplotlib: Any = import_module("matplotlib")
     matplotlib.use("svg")
     return import_module("matplotlib.pyplot")
@@ -48,7 +48,7 @@ def draw(
     layers: dict[str, Any],
     scaling: dict[str, Any],
 ) -> list[Path]:
-    """Write latency.svg, layers.svg and scaling.svg into `folder`; their paths."""
+    """Writes latency.svg, layers.svg and scaling.svg into `folder`; returns their paths."""
     plt = library()
     machine = f"{facts['cpu']}, fp32, 224 x 224"
     pictures: dict[str, Callable[[], Any]] = {

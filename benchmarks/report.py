@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from benchmarks.engines import OURS
 from benchmarks.results import CaseResult
 
-BUSY = 0.1  # cores; above it a run says so
+BUSY = 0.1  # cores; more than this is reported
 UNFAIR = "* other programs kept the cores busy: not a fair run"
 
 
@@ -18,7 +18,7 @@ def machine(facts: Mapping[str, str]) -> str:
 
 
 def case(result: CaseResult) -> str:
-    """One case: engines from quickest to slowest, then those not timed and why."""
+    """One case: engines from fastest to slowest, then those not timed and why."""
     lines = [f"{result.case.name}: {result.case.title}"]
     if result.skipped:
         return f"{lines[0]}\n  skipped: {result.skipped}"
@@ -30,14 +30,12 @@ def case(result: CaseResult) -> str:
         lines.append(line + (f"{engine.peak_mb or 0:>9.0f}" if memory else ""))
     lines += [f"  {e.engine:<14} not timed: {e.skipped}" for e in result.engines if e.skipped]
     if mark(result):
-        lines.append(
-            f"  NOT A FAIR RUN: other programs kept {result.others:.1f} cores busy meanwhile"
-        )
+        lines.append(f"  NOT A FAIR RUN: other programs kept {result.others:.1f} cores busy")
     return "\n".join(lines)
 
 
 def summary(results: Sequence[CaseResult]) -> str:
-    """Every case on a line: sqznet, its best rival, the ratio of their medians, the slower one."""
+    """One line per case: sqznet, its best rival, the ratio of their medians, the slower one."""
     header = ("case", OURS, "best rival", "", "ratio", "slower")
     rows = [header, *(_row(r) for r in results)]
     lines = table(rows, right=(1, 3, 4)).split("\n")
@@ -47,7 +45,7 @@ def summary(results: Sequence[CaseResult]) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
-    """Rows in columns, the first being the heading; columns in `right` end flush."""
+    """Rows in aligned columns, the first is the heading; columns in `right` are right-aligned."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -61,7 +59,7 @@ def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
 
 
 def mark(result: CaseResult) -> str:
-    """An asterisk after the name of a case that had no quiet machine."""
+    """An asterisk for a case that was measured on a busy machine."""
     return "*" if (result.others or 0) > BUSY else ""
 
 

@@ -1,4 +1,4 @@
-"""Measure everything and write it down: docs/benchmarks.md, the pictures and the README's block.
+"""Measures everything and writes docs/benchmarks.md, the figures and the README block.
 
 python -m benchmarks.report_all                                   measure, then write, ~10 minutes
 python -m benchmarks.report_all --from-json docs/benchmarks.json  write again without measuring
@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import compare, layers, plots, report, scaling
+from benchmarks import compare, plots, report
 from benchmarks.engines import OURS
+from benchmarks.lab import layers, scaling
 from benchmarks.material import ROOT
 from benchmarks.results import CaseResult
 
@@ -26,7 +27,7 @@ BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for wrong usage."""
     options = _parse(arguments)
-    fill(options.readme.read_bytes().decode(), "")  # what could fail at the end fails now
+    fill(options.readme.read_bytes().decode(), "")  # a failure here would otherwise come at the end
     plots.library()
     if options.from_json is not None:
         record = json.loads(options.from_json.read_text(encoding="utf-8"))
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(rounds: int, cases: str | None = None) -> dict[str, Any]:
-    """Compare, then look inside sqznet; prints as it goes."""
+    """Compares, then measures inside sqznet; prints intermediate results."""
     with tempfile.TemporaryDirectory(prefix="sqznet-bench-") as folder:
         out = Path(folder) / "compare.json"
         chosen = ["--cases", cases] if cases else []
@@ -53,7 +54,7 @@ def measure(rounds: int, cases: str | None = None) -> dict[str, Any]:
 
 
 def write(record: dict[str, Any], docs: Path, readme: Path) -> list[Path]:
-    """Everything that `record` says, in files; their paths."""
+    """Writes all results of `record` to files; returns their paths."""
     results = [CaseResult.from_dict(case) for case in record["cases"]]
     pages = {"benchmarks.json": compact_json(record), "benchmarks.md": page(record, results)}
     for name, text in pages.items():
@@ -65,7 +66,7 @@ def write(record: dict[str, Any], docs: Path, readme: Path) -> list[Path]:
 
 
 def fill(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
-    """`text` with `block` between the markers and everything else as it was."""
+    """`text` with `block` between the markers; everything else is unchanged."""
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
         raise ValueError(f"expected {begin} and then {end}, once each")
     before, _, rest = text.partition(begin)
@@ -74,7 +75,7 @@ def fill(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
 
 
 def readme_block(record: dict[str, Any], results: Sequence[CaseResult]) -> str:
-    """The main table and picture, with the machine's name."""
+    """The main table and figure, with the name of the machine."""
     rows = [row for result in results for row in _rows(result)]
     facts = record["machine"]
     rivals = ", ".join(e.engine for e in results[0].engines if e.engine != OURS)
@@ -123,7 +124,7 @@ def _rows(result: CaseResult) -> list[str]:
 
 
 def page(record: dict[str, Any], results: Sequence[CaseResult]) -> str:
-    """docs/benchmarks.md: every table as the commands print it."""
+    """docs/benchmarks.md: all tables as printed by the commands."""
     cases = "\n\n".join(report.case(result) for result in results)
     sections = [
         "# Benchmarks",
@@ -144,7 +145,7 @@ def _block(text: str) -> str:
 
 
 def compact_json(record: dict[str, Any]) -> str:
-    """Indented, but a list of numbers is one line."""
+    """Indented JSON with each list of numbers on one line."""
     text = json.dumps(record, indent=1)
     return (
         re.sub(r"\[\s+([-+.\deE,\s]+?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text) + "\n"
@@ -154,7 +155,7 @@ def compact_json(record: dict[str, Any]) -> str:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.report_all",
-        description="Measure everything, draw it and write the tables down.",
+        description="Measure everything, draw the figures and write the tables.",
     )
     parser.add_argument("--from-json", type=Path, metavar="FILE", help="do not measure")
     parser.add_argument("--rounds", type=int, default=20)

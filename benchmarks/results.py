@@ -1,4 +1,4 @@
-"""What came out of a run, and the comparison drawn from it."""
+"""The results of a run, and their comparison."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EngineResult:
         return statistics.median(self.samples)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; every sample is kept, in the order measured."""
+        """For JSON, with every sample in the order of measurement."""
         out: dict[str, Any] = {"engine": self.engine}
         if self.samples:
             out |= {"median_ms": self.median, "min_ms": min(self.samples)}
@@ -38,7 +38,7 @@ class EngineResult:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> EngineResult:
-        """What `to_dict` wrote."""
+        """The inverse of `to_dict`."""
         kept = {name: record.get(name) for name in ("skipped", "error", "peak_mb")}
         return cls(record["engine"], list(record.get("samples_ms", ())), **kept)
 
@@ -54,7 +54,7 @@ class CaseResult:
 
     @property
     def measured(self) -> list[EngineResult]:
-        """Engines that were timed, quickest median first."""
+        """Engines that were timed, fastest median first."""
         return sorted((e for e in self.engines if e.samples), key=lambda e: e.median)
 
     @property
@@ -64,12 +64,12 @@ class CaseResult:
 
     @property
     def best_rival(self) -> EngineResult | None:
-        """The quickest of the others."""
+        """The fastest of the others."""
         return next((e for e in self.measured if e.engine != OURS), None)
 
     @property
     def ratio(self) -> float | None:
-        """Median of sqznet / median of the best rival: below 1, sqznet is quicker."""
+        """Median of sqznet / median of the best rival: below 1, sqznet is faster."""
         ours, rival = self.ours, self.best_rival
         return ours.median / rival.median if ours and rival else None
 
@@ -105,7 +105,7 @@ class CaseResult:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> CaseResult:
-        """What `to_dict` wrote."""
+        """The inverse of `to_dict`."""
         fields = (record[name] for name in ("case", "kind", "variant", "batch", "threads"))
         return cls(
             Case(*fields),

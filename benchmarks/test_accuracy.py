@@ -1,4 +1,4 @@
-"""What the accuracy benchmark counts as an error, and as another answer."""
+"""How the accuracy benchmark counts errors and different answers."""
 
 from __future__ import annotations
 

@@ -17,11 +17,13 @@ from benchmarks.engines.base import Engine
 from benchmarks.material import find_photos, network_input, some
 from benchmarks.measure import cold_start, relative_error
 
+pytest.importorskip("pytest_benchmark", reason="pip install '.[bench]'")
+
 Test = TypeVar("Test", bound=Callable[..., None])
 
 
 class EngineClock:
-    """Stands still but for the time that an engine reports from its own process."""
+    """A clock that advances only by the times that an engine reports from its process."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -30,7 +32,7 @@ class EngineClock:
         return self.now
 
     def replay(self, seconds: Iterable[float]) -> Callable[[], None]:
-        """A function that, to pytest-benchmark, takes these times one after another."""
+        """A function that takes these times, one after another, for pytest-benchmark."""
         times = iter(seconds)
 
         def step() -> None:

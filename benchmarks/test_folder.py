@@ -1,4 +1,4 @@
-"""The benchmark of whole folders: its arithmetic, and the block that it writes."""
+"""The benchmark of whole folders: its arithmetic, and its generated block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUNDS = [{1: 4.0, 2: 2.0}, {1: 3.0, 2: 2.0}, {1: 3.6, 2: 2.0}]
 def test_the_gain_is_the_median_of_the_rounds() -> None:
     assert "do 1.80 times" in folder.gain(ROUNDS)
     assert "3 rounds, 1.50 to 2.00)" in folder.gain(ROUNDS)
-    assert folder.gain(ROUNDS).endswith("1.50 by the quickest command of each")
+    assert folder.gain(ROUNDS).endswith("1.50 by the fastest command of each")
     assert "; 2 left out" in folder.gain(ROUNDS, 2)
 
 

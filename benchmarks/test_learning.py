@@ -1,4 +1,4 @@
-"""The benchmark of learning: its arithmetic, and the block that it writes."""
+"""The benchmark of learning: its arithmetic, and its generated block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written down after a run: the README's block, the record, the pictures."""
+"""The files written after a run: the README block, the record, the figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One engine in a process of its own, driven over a pipe.
+"""One engine in its own process, driven over a pipe.
 
 Why a process each. Most engines keep their threads spinning after a call (ONNX Runtime by default,
 the OpenMP of ncnn and torch for milliseconds, MNN too), ready for the next one. Measured in one
@@ -24,7 +24,9 @@ from typing import Any
 from benchmarks.engines import get
 from benchmarks.network import Array, Shape, Weights, layers
 
-_WARM_CALLS = 2  # untimed, at the start of every turn: caches are cold after the others' turns
+_WARM_CALLS = (
+    2  # untimed, at the start of every turn: the other engines' turns have cooled the caches
+)
 _TIMEOUT = 300.0  # seconds; only a hung engine takes this long
 _CAN_STOP = hasattr(signal, "SIGSTOP")
 
@@ -46,17 +48,17 @@ class Worker:
         theirs.close()
 
     def prepare(self, variant: str, weights: Weights, shape: Shape, load: bool = True) -> str:
-        """Write the engine's model file and, unless told otherwise, load it; the file's path."""
+        """Writes the engine's model file and, by default, loads it; returns the path."""
         path: str = self._call("prepare", variant, weights, shape, load)
         return path
 
     def logits(self, x: Array) -> Array:
-        """Feed a preprocessed batch, which stays fed for `time`, and run it once."""
+        """Sets a preprocessed batch as input, which `time` reuses, and runs it once."""
         out: Array = self._call("logits", x)
         return out
 
     def time(self, calls: int) -> list[float]:
-        """Seconds of each of some calls on the fed batch."""
+        """The seconds of each call on that batch."""
         seconds: list[float] = self._call("time", calls)
         return seconds
 
@@ -132,7 +134,7 @@ def _seconds(function: Any, argument: Any) -> tuple[float, Any]:
 
 
 def _serve(pipe: Connection, engine: str, threads: int, folder: Path) -> None:
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # before the engine brings its OpenMP in
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # before the engine loads its OpenMP
     with _quiet():
         host = _Host(engine, threads, folder)
         while True:
@@ -144,14 +146,14 @@ def _serve(pipe: Connection, engine: str, threads: int, folder: Path) -> None:
                 pipe.send((getattr(host, name)(*arguments), None))
             except WorkerError as error:
                 pipe.send((None, str(error)))
-            except Exception as error:  # engines raise whatever they like
+            except Exception as error:  # engines raise any exception
                 text = str(error).strip() or "no message"
                 pipe.send((None, f"{type(error).__name__}: {text.splitlines()[0][:200]}"))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Engines greet on stdout and stderr, from C++; nobody needs that between two tables."""
+    """Silences stdout and stderr, where engines print greetings from C++."""
     with open(os.devnull, "w") as nowhere:
         for stream in (1, 2):
             os.dup2(nowhere.fileno(), stream)

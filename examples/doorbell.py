@@ -1,11 +1,11 @@
-"""Says who is at the door: a camera's faces, told apart by a few photos of each friend.
+"""Says who is at the door: recognizes friends by their faces, from a few photos of each.
 
     python examples/doorbell.py friends/ --source rtsp://door.local/stream
 
-friends/ holds a folder of photos for each friend, cut to the face: friends/Ada/, friends/Grace/,
-...; five of each are a good start, and the camera should see faces as large. Everybody else is a
-stranger. It greets friends; it is no lock, for a photo of a face passes for the face.
-What it learnt is kept in friends.sqz; remove that file to learn anew.
+friends/ holds a folder with photos of each friend, cropped to the face: friends/Ada/,
+friends/Grace/, ...; five of each are a good start. The camera should show faces as large.
+Everybody else is a stranger. It greets friends, but it is not a lock: a photo of a face is accepted
+as the face. The learned faces are kept in friends.sqz; remove that file to learn again.
 """
 
 import argparse
@@ -19,16 +19,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("friends", type=Path, help="a folder with a sub-folder for each friend")
     parser.add_argument("--source", default="0", help="camera, video or address (default: 0)")
-    parser.add_argument("--min-score", type=float, default=0.6, help="less is nobody (0.6)")
+    parser.add_argument("--min-score", type=float, default=0.6, help="ignore lower scores (0.6)")
     options = parser.parse_args()
     source = int(options.source) if options.source.isdigit() else options.source
 
-    learnt = options.friends.with_suffix(".sqz")
-    if learnt.exists():
-        friends = sqznet.Recognizer.load(learnt)
+    learned = options.friends.with_suffix(".sqz")
+    if learned.exists():
+        friends = sqznet.Recognizer.load(learned)
     else:
         friends = sqznet.learn(options.friends)
-        friends.save(learnt)
+        friends.save(learned)
     print(f"knows {', '.join(friends.labels)}", flush=True)
 
     at_the_door = None

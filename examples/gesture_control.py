@@ -1,10 +1,10 @@
-"""Runs a command for each hand sign that a camera sees.
+"""Runs a command for each hand sign that a camera shows.
 
     python examples/gesture_control.py signs/ --do "fist=playerctl pause" --do "palm=playerctl play"
 
-signs/ holds a folder of photos for each sign: signs/fist/, signs/palm/, ...; ten to twenty of each,
-taken with the same camera, are a good start. Add signs/nothing/ with photos of no sign at all.
---source takes another camera's number, a video or an address. A sign that is held counts once.
+signs/ holds a folder with photos of each sign: signs/fist/, signs/palm/, ...; ten to twenty of
+each, taken with the same camera, are a good start. Add signs/nothing/ with photos without a sign.
+--source takes another camera number, a video or an address. A sign that is held counts once.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("signs", help="a folder with a sub-folder of photos for each sign")
     parser.add_argument("--source", default="0", help="camera, video or address (default: 0)")
     parser.add_argument("--do", type=command, action="append", default=[], metavar="SIGN=COMMAND")
-    parser.add_argument("--min-score", type=float, default=0.7, help="less is no sign (0.7)")
+    parser.add_argument("--min-score", type=float, default=0.7, help="ignore lower scores (0.7)")
     options = parser.parse_args()
     commands = dict(options.do)
     source = int(options.source) if options.source.isdigit() else options.source

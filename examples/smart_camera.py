@@ -1,10 +1,10 @@
-"""Keeps pictures of what you wait for: a camera that takes a photo when it sees a cat.
+"""Saves a photo whenever the camera shows a given thing, such as a cat.
 
     python examples/smart_camera.py cat --source 0 --keep seen/
 
-watches camera 0 and writes a JPEG file into seen/ when one of ImageNet's classes with "cat" in its
-name comes into view, such as "tiger cat", at most one every --pause seconds.
---source takes a video file, an address (rtsp://..., http://...) or a folder of new pictures, too.
+watches camera 0 and writes a JPEG file into seen/ when a class of ImageNet with "cat" in its name,
+such as "tiger cat", comes into view, at most one every --pause seconds.
+--source also takes a video file, an address (rtsp://..., http://...) or a folder of new images.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import sqznet
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("wanted", help="a class's name, or a word of it")
+    parser.add_argument("wanted", help="the name of a class, or a word of it")
     parser.add_argument("--source", default="0", help="camera, video or address (default: 0)")
-    parser.add_argument("--keep", type=Path, default=Path("seen"), help="folder to write to (seen)")
+    parser.add_argument("--keep", type=Path, default=Path("seen"), help="output folder (seen)")
     parser.add_argument("--pause", type=float, default=5, help="seconds between photos (5)")
-    parser.add_argument("--min-score", type=float, default=0.3, help="less is not seen (0.3)")
+    parser.add_argument("--min-score", type=float, default=0.3, help="ignore lower scores (0.3)")
     options = parser.parse_args()
     source = int(options.source) if options.source.isdigit() else options.source
 
@@ -32,7 +32,7 @@ def main() -> int:
     wanted = {i for i, name in enumerate(model.labels) if word in name.lower().split()}
     wanted |= {i for i, name in enumerate(model.labels) if word == name.lower()}
     if not wanted:
-        parser.error(f"no class is called {options.wanted!r}")
+        parser.error(f"no class is named {options.wanted!r}")
 
     options.keep.mkdir(parents=True, exist_ok=True)
     last = -options.pause

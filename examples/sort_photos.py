@@ -1,9 +1,9 @@
-"""Copies the photos of a folder into one folder for each thing that they show.
+"""Sorts photos by content: copies those of a folder into one folder for each class.
 
     python examples/sort_photos.py holiday/ sorted/
 
-gives sorted/espresso/, sorted/Egyptian cat/ and so on, and sorted/unsure/ for photos of which the
-network is not sure. The photos themselves stay where they are.
+makes sorted/espresso/, sorted/Egyptian cat/ and so on, and sorted/unsure/ for photos with low
+scores. The original photos stay where they are.
 """
 
 import argparse
@@ -15,16 +15,16 @@ import sqznet
 
 
 def free_name(path: Path) -> Path:
-    """The path itself or, where it is taken, one with a number."""
+    """The path itself or, if it exists, one with a number."""
     names = (path.with_stem(f"{path.stem}-{i}") for i in range(2, sys.maxsize))
     return path if not path.exists() else next(name for name in names if not name.exists())
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photos", help="the folder to sort, with all folders in it")
-    parser.add_argument("target", type=Path, help="where to copy them to")
-    parser.add_argument("--min-score", type=float, default=0.4, help="less is unsure (0.4)")
+    parser.add_argument("photos", help="the folder to sort, including nested folders")
+    parser.add_argument("target", type=Path, help="the output folder")
+    parser.add_argument("--min-score", type=float, default=0.4, help="lower is unsure (0.4)")
     options = parser.parse_args()
 
     unreadable = 0

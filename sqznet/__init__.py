@@ -1,4 +1,4 @@
-"""SqueezeNet for CPUs: ``sqznet.classify("photo.jpg")`` names what is in a photo."""
+"""SqueezeNet for CPUs: ``sqznet.classify("photo.jpg")`` classifies a photo."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
     "watch",
 ]
 
-# What classifying a photo has no need of, and the module to import it from.
+# Not needed to classify a photo; each name is imported from its module on demand.
 _ON_DEMAND = {
     "Converted": "sqznet.weights.conversion",
     "Frame": "sqznet.images.frame",
@@ -60,3 +60,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_ON_DEMAND[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)  # not the sub-modules, which come and go with what was imported

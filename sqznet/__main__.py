@@ -1,17 +1,17 @@
-"""The process of the command `sqznet`, also as `python -m sqznet`."""
+"""The entry point of the command `sqznet`, also as `python -m sqznet`."""
 
 from __future__ import annotations
 
 import gc
 import sys
 
-from sqznet.cli import main
+from sqznet.cli.main import main
 
 
 def run() -> int:
-    """The exit code."""
+    """Runs the command and returns its exit code."""
     status = main()
-    gc.freeze()  # memory goes back as a whole: looking for what to free takes longer than a photo
+    gc.freeze()  # a final collection takes longer than a photo; the exit frees memory anyway
     return status
 
 

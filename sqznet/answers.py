@@ -1,12 +1,11 @@
-"""What a classifier answers, and what every classifier can do."""
+"""The answers of a classifier, and the interface of every classifier."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, checked_count
 
 _ROW = (
     '<tr><td style="text-align:left">{label}</td>'
@@ -17,15 +16,15 @@ _ROW = (
 
 
 class Prediction(NamedTuple):
-    """One answer: the class's name, its softmax score in 0..1 and its index."""
+    """One answer: the name of the class, its softmax score in 0..1 and its index."""
 
     label: str
     score: float
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses here
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not needed here
 
 
 class Predictions(list[Prediction]):
-    """A list of Predictions that a notebook shows as a table with bars."""
+    """A list of Predictions that a notebook displays as a table with bars."""
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -38,7 +37,7 @@ class Predictions(list[Prediction]):
 
 
 class Classifier(Protocol):
-    """What names photos: a ``Model`` or a ``Recognizer``. Code that serves both needs no more."""
+    """A ``Model`` or a ``Recognizer``: what code needs that works with both."""
 
     @property
     def threads(self) -> int: ...
@@ -49,23 +48,18 @@ class Classifier(Protocol):
     def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any: ...
 
     def classify_each(
-        self, sources: Sequence[Any], top: int, fast_decode: bool = False
+        self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
-        """Predictions for each source, or the error that it gave instead."""
+        """The predictions for each image, or its error."""
         ...
 
     def alone(self) -> Classifier:
-        """The same one, of which every caller uses one thread: its own."""
+        """The same classifier for use from several threads: each call runs on its own thread."""
         ...
 
 
 def checked_top(top: int, classes: int) -> int:
-    try:
-        count = 0 if isinstance(top, bool) else operator.index(top)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise SqznetError(f"top must be a whole number from 1 up, not {top!r}")
+    count = checked_count("top", top)
     if classes == 0:
         raise SqznetError("these weights have no classifier: they can embed() and learn()")
     return min(count, classes)

@@ -33,7 +33,7 @@ def classify(
 
 
 def classify(images: Any, top: int = 5, fast_decode: bool = False) -> Any:
-    """Name what is in a photo with the bundled SqueezeNet 1.1; see ``Model.classify``."""
+    """Classifies photos with the bundled SqueezeNet 1.1; see ``Model.classify``."""
     global _default
     with _default_lock:
         _default = model = _default or load()
@@ -52,27 +52,27 @@ def load(
     conv10_padding: int | None = None,
     ceil_mode: bool | None = None,
     backbone: WeightsLike = None,
-) -> Model | Any:  # a Recognizer, too, and callers know which of the two they load
-    """Load a model.
+) -> Model | Any:  # or a Recognizer; callers know which one they load
+    """Loads a model.
 
-    ``source``: nothing or ``"squeezenet1_1"`` for the bundled SqueezeNet 1.1; the path of a weights
-    file; or a name to fetch one by, see ``sqznet.weights.hub``: ``"torchvision/squeezenet1_1"`` and
-    such, ``"hf://owner/repository/file"``. A file may be torchvision's ``.pth`` (or any state_dict
-    with its names), ``.safetensors``, ``.npz``, ONNX, Caffe's ``.caffemodel``, Keras's ``.h5``,
-    ncnn's ``.param`` with its ``.bin``, or Deep Compression's ``.net``; its content decides which
-    it is. ``sqznet.identify`` says what is in it.
-    ``threads``: from 1 up; default: SQZNET_THREADS, else the usable cores, at most 4.
-    ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best that runs here.
-    ``variant``: which SqueezeNet the file holds, where it cannot say so itself: a simple bypass.
-    ``preprocessing``: a preset's name, a ``Preprocessing`` or its dict; default: the file's own,
-    else that of a known file with the same hash, else its format's.
-    ``labels``: a name for each class, or the path of a text or JSON file of them, see
-    ``sqznet.weights.labels``; default: the file's own, ImageNet's for 1000 classes and for 1001.
-    ``conv1_padding``, ``conv10_padding`` (pixels), ``ceil_mode`` (of the pools): how the network is
-    wired; default: as the file says, else as its format's framework has it.
+    ``source``: None or ``"squeezenet1_1"`` for the bundled SqueezeNet 1.1; the path of a weights
+    file; or a name to download, such as ``"torchvision/squeezenet1_1"`` or
+    ``"hf://owner/repository/file"``, see ``sqznet.weights.hub``. A file may be torchvision's
+    ``.pth`` (or any state_dict with its names), ``.safetensors``, ``.npz``, ONNX, Caffe's
+    ``.caffemodel``, Keras's ``.h5``, ncnn's ``.param`` with its ``.bin``, or Deep Compression's
+    ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
+    ``threads``: at least 1; default: SQZNET_THREADS, else the usable cores, at most 4.
+    ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best available one.
+    ``variant``: the kind of SqueezeNet, if the file cannot tell: only needed for simple bypass.
+    ``preprocessing``: a preset name, a ``Preprocessing`` or its dict; default: that of the file,
+    else that of a known file with the same hash, else that of its format.
+    ``labels``: a name for each class, or the path of a text or JSON file with names, see
+    ``sqznet.weights.labels``; default: those of the file, or ImageNet's for 1000 or 1001 classes.
+    ``conv1_padding``, ``conv10_padding`` (pixels), ``ceil_mode`` (of the pools): the wiring of the
+    network; default: that of the file, else that of its format's framework.
 
-    A file that `Recognizer.save` wrote gives that Recognizer; ``backbone``: what it was taught on,
-    if not the bundled SqueezeNet 1.1.
+    A file of `Recognizer.save` gives a Recognizer; ``backbone``: the network that it was trained
+    on, if not the bundled SqueezeNet 1.1.
 
     Raises WeightsError, UnsupportedIsaError or SqznetError, saying what was found and expected.
     """
@@ -83,7 +83,7 @@ def load(
         stated = (variant, preprocessing, labels, conv1_padding, conv10_padding, ceil_mode)
         return load_recognizer(path, backbone, threads, isa, stated)
     if backbone is not None:
-        raise SqznetError(f"{decoding.describe(path)} is no recognizer, so it has no backbone")
+        raise SqznetError(f"{decoding.describe(path)} is not a recognizer, so it has no backbone")
     return load_model(
         path,
         threads=threads,

@@ -1,14 +1,21 @@
-"""The one family of errors that sqznet raises for bad input."""
+"""The family of errors that sqznet raises for bad input, and the functions that check a value or
+format it for a message."""
 
 from __future__ import annotations
 
+from operator import index
+from typing import Any
+
+#: What messages show of a value from a file or a caller: characters of a text, bits of a number.
+MAX_SHOWN, MAX_BITS = 60, 128
+
 
 class SqznetError(ValueError):
-    """Base of every error that sqznet raises on purpose."""
+    """The base of every error that sqznet raises on purpose."""
 
 
 class ImageError(SqznetError):
-    """Something given as an image could not be read as one."""
+    """An image could not be read."""
 
 
 class WeightsError(SqznetError):
@@ -16,14 +23,57 @@ class WeightsError(SqznetError):
 
 
 class UnsupportedIsaError(SqznetError):
-    """The instruction set asked for is unknown or cannot run on this CPU."""
+    """The requested instruction set is unknown or cannot run on this CPU."""
 
 
-def printable(text: str) -> str:
-    """A file's name as messages show it: line breaks, terminal escapes and lone surrogates as
-    backslash escapes, so that it stays on one line and does nothing to a terminal."""
+def printable(text: str, most: int | None = None) -> str:
+    """A text, such as a file name, for use in messages: line breaks, terminal escapes and lone
+    surrogates become backslash escapes, so that it stays on one line and cannot affect a terminal.
+
+    ``most``: the number of characters after which a text of any length is cut.
+    """
+    if most is not None and len(text) > most:
+        text = text[:most] + "..."
     if text.isprintable():
         return text
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
     )
+
+
+def reason_of(error: BaseException | str) -> str:
+    """Why something failed, without the path that the text of an OSError contains. Some libraries
+    give a text in place of an error."""
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
+
+
+def shown(value: object) -> str:
+    """A value from a file or a caller for a message: short, quoted, in ASCII, on one line."""
+    if not isinstance(value, (str, bytes, int, float, type(None))):
+        # Never repr() a nested object: its text can be exponentially longer than the file.
+        return f"a {type(value).__name__}"
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        return f"an integer of {value.bit_length()} bits"
+    if isinstance(value, (str, bytes)) and len(value) > MAX_SHOWN:
+        return ascii(value[:MAX_SHOWN]) + "..."
+    return ascii(value)
+
+
+def whole_number(value: Any) -> int:
+    """The value of an integer of any library, 0 for anything else, including True and False."""
+    try:
+        return 0 if isinstance(value, bool) else index(value)
+    except TypeError:
+        return 0
+
+
+def checked_count(name: str, value: Any, most: int | None = None) -> int:
+    """The value of an argument that counts something.
+
+    Raises SqznetError, naming the argument, unless it is a whole number from 1 to ``most``.
+    """
+    count = whole_number(value)
+    if count < 1 or (most is not None and count > most):
+        upper = "up" if most is None else f"to {most}"
+        raise SqznetError(f"{name} must be a whole number from 1 {upper}, not {value!r}")
+    return count

@@ -1,4 +1,4 @@
-"""Makes a Model of weights, wherever they come from."""
+"""Makes a Model from weights from anywhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def load_model(
     conv10_padding: int | None = None,
     ceil_mode: bool | None = None,
 ) -> Model:
-    """See ``sqznet.load``; the weights file at ``path``, no recognizer."""
+    """See ``sqznet.load``; ``path``: a weights file, not a recognizer."""
     checkpoint = weights.read(path)
     given = {
         "conv1_padding": conv1_padding,

@@ -1,4 +1,4 @@
-"""A loaded SqueezeNet as its users see it: ``Model``."""
+"""A loaded SqueezeNet: ``Model``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 
 class Model(Classification):
-    """A loaded SqueezeNet; ``load`` makes one. Any number of threads may use it at once.
+    """A loaded SqueezeNet, made by ``load``. Any number of threads may use it at once.
 
     Attributes: ``num_classes``, 0 for weights without a classifier; ``labels``, a name for each
     class; ``variant``, such as ``"squeezenet1_1"``; ``wiring``, its padding and pooling;
-    ``preprocessing``, how photos are fed to it; ``threads``; ``isa``, its kernels' instruction set.
+    ``preprocessing``, how photos become its input; ``threads``; ``isa``, the instruction set of its
+    kernels.
     """
 
     def __repr__(self) -> str:
@@ -37,12 +38,13 @@ class Model(Classification):
         top: int = 5,
         fast_decode: bool = False,
     ) -> Iterator[FileResult]:
-        """A result (path, predictions, error) for each of many photos, in their order.
+        """Yields a result (path, predictions, error) for each of many photos, in order.
 
-        ``paths``: files, folders (searched through) and patterns, one or several, see
-        ``sqznet.images.finding``. ``threads`` photos are worked on at a time, a few ahead of the
-        caller; memory stays flat however many there are. What cannot be read has no predictions
-        and an ImageError, else ``error`` is None. ``top``, ``fast_decode``: as for ``classify``.
+        ``paths``: one or several files, folders (searched recursively) and patterns, see
+        ``sqznet.images.finding``. ``threads`` photos are processed at a time, a few ahead of the
+        caller; memory stays flat for any number of photos. The result for an unreadable photo has
+        no predictions and an ImageError; otherwise ``error`` is None. ``top``, ``fast_decode``: as
+        for ``classify``.
         """
         from sqznet.batch.photos import find_and_classify
 
@@ -51,10 +53,10 @@ class Model(Classification):
     async def aclassify(
         self, image: Any, top: int = 5, fast_decode: bool = False
     ) -> list[Prediction]:
-        """``classify`` one image without holding up the event loop.
+        """Like ``classify`` for one image, without blocking the event loop.
 
-        Any number of tasks may share the model: at most ``threads`` of them are worked on at a
-        time, the others wait. A task that is cancelled while it waits costs nothing more.
+        Any number of tasks may share the model: at most ``threads`` of them run at a time, the
+        others wait. A task that is canceled while it waits does no work.
         """
         from sqznet.batch.asynchronous import classify
 
@@ -63,21 +65,21 @@ class Model(Classification):
     def embed(
         self, images: Any, normalize: bool = False, fast_decode: bool = False
     ) -> npt.NDArray[np.float32]:
-        """A vector for each image, float32 (N, 512): what fire9 sees, averaged over the photo.
+        """A vector for each image, float32 (N, 512): the average of the feature maps of fire9.
 
         ``images``: one image (N = 1) or a list or tuple of them, as for ``classify``. ``normalize``
-        gives the vectors the length 1, so that their dot product is how alike the photos are.
+        scales the vectors to length 1, so that their dot products are cosine similarities.
         """
         from sqznet.insight.embedding import embed
 
         return embed(self, images, normalize, fast_decode)
 
     def heatmap(self, image: Any, label: str | int | None = None) -> HeatMap:
-        """Where in a photo a class shows: a float32 array (H, W) in the upright photo's own size.
+        """Shows where in a photo a class is: a float32 array (H, W) of the upright photo's size.
 
-        1 is the place that speaks most for the class, 0 where nothing does, and where the network
-        did not look because the photo was cropped. ``label``: a class's name or its index; default:
-        the likeliest. A notebook shows the array as heat over the photo.
+        1 is the place that adds most to the class; 0 is a place that adds nothing or that was
+        cropped away. ``label``: the name or index of a class; default: the most likely one. A
+        notebook displays the array as heat over the photo.
         Raises ImageError, and SqznetError for an unknown label.
         """
         from sqznet.insight.heatmap import Evidence
@@ -86,10 +88,11 @@ class Model(Classification):
         return evidence.heatmap(evidence.index(label))
 
     def localize(self, image: Any, top: int = 1) -> list[Box]:
-        """A box (x0, y0, x1, y1, label, score) for each of the ``top`` likeliest classes, in pixels
-        of the upright photo: around the largest part of the class's heat map that is 0.25 or more.
+        """A box (x0, y0, x1, y1, label, score) for each of the ``top`` most likely classes, best
+        first, in pixels of the upright photo.
 
-        Best first; a class that nothing speaks for has no box. Raises ImageError.
+        A box encloses the largest connected part of the heat map with values of at least 0.25; a
+        class without such a part has no box. Raises ImageError.
         """
         from sqznet.insight.heatmap import boxes
 

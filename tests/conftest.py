@@ -1,4 +1,4 @@
-"""Fixtures that every test module may use."""
+"""Fixtures for all test modules."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,8 +29,8 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a SqueezeNet 1.1 of few channels with 7 classes, to be fed 96 x 96 pixels: quick,
-    where the rest matters."""
+    """Weights of a small SqueezeNet 1.1: few channels, 7 classes, 96 x 96 pixels. It is fast, for
+    tests of everything else."""
     from sqznet.images.preprocessing import PRESETS
     from sqznet.network.variants import Wiring
     from sqznet.weights import metadata
@@ -44,12 +45,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def coarse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled weights, to be fed 128 x 128 pixels: enough for most photos, and done in a third
-    of the time, where the answers matter and not how fine they are."""
+    """The bundled weights with an input of 128 x 128 pixels: a third of the time, for answers that
+    do not need all pixels."""
     from sqznet import weights
 
     content = Path(weights.BUNDLED_PATH).read_bytes()
-    assert content.count(b"[224,224]") == 1  # in its header
+    assert content.count(b"[224,224]") == 1  # in the header
     path = tmp_path_factory.mktemp("weights") / "coarse.safetensors"
     path.write_bytes(content.replace(b"[224,224]", b"[128,128]"))
     return path
@@ -57,7 +58,7 @@ def coarse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def draws_text() -> None:
-    """Skips where Pillow draws no text, as Debian 12's, which 32-bit boards have."""
+    """Skips if Pillow cannot draw text, as in Debian 12, which runs on 32-bit boards."""
     from sqznet import SqznetError
     from sqznet.insight import painting
 
@@ -68,15 +69,23 @@ def draws_text() -> None:
 
 
 @pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Runs a command in this process and gives its `Result`."""
+    from .support.commands import Result, exit_code
+
+    return lambda *args: Result(exit_code(*args), *capsys.readouterr())
+
+
+@pytest.fixture
 def classify(small: Path) -> Callable[..., int]:
-    """`sqznet classify` with a network that is done quickly."""
+    """`sqznet classify` with a fast network."""
     from .support import answer_files
 
     return partial(answer_files.classify, "--model", small)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`table`: the float32 kernels of every instruction set that runs here, one after the other."""
+    """`table`: the float32 kernels of each instruction set that runs here, one after another."""
     if "table" in metafunc.fixturenames:
         from sqznet import _kernels
 

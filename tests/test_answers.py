@@ -1,4 +1,4 @@
-"""A list of predictions shows itself in a notebook, and is a list everywhere else."""
+"""A list of predictions is displayed as a table in a notebook, and is a list everywhere else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .support.places import COFFEE
 
 
 class Texts(HTMLParser):
-    """What a table shows, and its tags."""
+    """The texts and tags of a table."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Texts(HTMLParser):
         self.tags.append(tag)
 
 
-def test_answers_show_themselves_as_a_table() -> None:
+def test_answers_are_displayed_as_a_table() -> None:
     found = sqznet.classify(COFFEE, top=3)
     shown = Texts(found._repr_html_())  # type: ignore[attr-defined]
     assert shown.tags.count("tr") == 3
@@ -40,14 +40,14 @@ def test_answers_show_themselves_as_a_table() -> None:
         assert Texts(each._repr_html_()).tags.count("tr") == 2  # type: ignore[attr-defined]
 
 
-def test_labels_cannot_add_to_the_page() -> None:
+def test_labels_are_escaped() -> None:
     label = '<script>alert("1")</script>&amp;'
     shown = Texts(Predictions([Prediction(label, 0.5, 0)])._repr_html_())
     assert "script" not in shown.tags
     assert "".join(shown.texts).startswith(label)
 
 
-def test_they_are_a_list_in_every_other_way() -> None:
+def test_they_are_an_ordinary_list() -> None:
     found = sqznet.classify(COFFEE, top=3)
     plain = list(found)
     assert isinstance(found, list)

@@ -1,4 +1,4 @@
-"""`classify` and `preprocess` as their users see them."""
+"""`classify` and `preprocess` from the user's view."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_top(model: sqznet.Model, top: int, count: int) -> None:
 
 
 @pytest.mark.parametrize("top", [0, -1, True, False, 1.0, "5", None, [5], np.array([1, 2])])
-def test_top_that_is_no_count(model: sqznet.Model, top: Any) -> None:
+def test_invalid_top(model: sqznet.Model, top: Any) -> None:
     with pytest.raises(sqznet.SqznetError, match="top"):
         model.classify(networks.photo(), top=top)
 
@@ -88,7 +88,7 @@ def test_one_bad_image_gives_no_partial_answer(model: sqznet.Model) -> None:
             model.preprocess(bad)
 
 
-def test_preprocess_is_what_the_network_is_fed(model: sqznet.Model) -> None:
+def test_preprocess_gives_the_input_of_the_network(model: sqznet.Model) -> None:
     image = networks.photo()
     x = model.preprocess(image)
     assert (x.shape, x.dtype, x.flags.c_contiguous) == ((1, 3, 96, 96), np.float32, True)
@@ -97,14 +97,14 @@ def test_preprocess_is_what_the_network_is_fed(model: sqznet.Model) -> None:
     assert [p.index for p in best] == sorted(range(7), key=lambda i: (-logits[i], i))
 
 
-def test_flat_colours_are_normalised_as_stated(small: Path) -> None:
+def test_flat_colors_are_normalized_as_stated(small: Path) -> None:
     """(v - mean) / std in the network's channel order, for every preset."""
     rgb = (200, 100, 50)
     image = np.tile(np.array(rgb, np.uint8), (300, 300, 1))
     for name, preset in PRESETS.items():
         loaded = sqznet.load(small, preprocessing=name)
-        colour = rgb if preset.channel_order == "rgb" else rgb[::-1]
-        expected = (np.array(colour) - preset.mean) / preset.std
+        color = rgb if preset.channel_order == "rgb" else rgb[::-1]
+        expected = (np.array(color) - preset.mean) / preset.std
         x = loaded.preprocess(image)
         np.testing.assert_allclose(x.min(axis=(0, 2, 3)), expected, rtol=1e-5, atol=1e-4)
         np.testing.assert_allclose(x.max(axis=(0, 2, 3)), expected, rtol=1e-5, atol=1e-4)
@@ -122,10 +122,9 @@ def test_module_level_classify(bundled: sqznet.Model) -> None:
 def test_first_use_by_many_threads_loads_one_model(coarse: Path) -> None:
     run_script(
         """
-        import sys, threading
+        import threading
         import sqznet, sqznet.api
 
-        sqznet.weights.BUNDLED_PATH = sys.argv[1]  # fewer pixels
         loads = []
         original = sqznet.api.load
         sqznet.api.load = lambda *a, **k: loads.append(1) or original(*a, **k)
@@ -141,5 +140,5 @@ def test_first_use_by_many_threads_loads_one_model(coarse: Path) -> None:
         assert len(results) == 8
         assert all(result == results[0] for result in results)
         """,
-        str(coarse),
+        weights=coarse,  # fewer pixels
     )

@@ -1,4 +1,4 @@
-"""The wheels that scripts/cross.sh has built: symbols and instructions that their boards have."""
+"""The wheels from scripts/cross.sh: their symbols and instructions must exist on the boards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .support.places import ROOT
 
 TRIPLETS = {"aarch64": "aarch64-linux-gnu", "armv7l": "arm-linux-gnueabihf"}
 
-# The newest GLIBCXX of each manylinux tag that Debian's compilers can meet (PEP 600's policies).
+# The newest GLIBCXX of each manylinux tag that Debian's compilers can satisfy (see PEP 600).
 NEWEST_GLIBCXX = {(2, 31): (3, 4, 28), (2, 34): (3, 4, 29), (2, 35): (3, 4, 30)}
 
 # Mnemonics of AArch64 beyond ARMv8.0: atomics of 8.1, dot products and matrices of integers,
@@ -76,7 +76,7 @@ def objects(arch: str) -> list[Path]:
 
 
 def test_code_of_aarch64_is_baseline(arch: str) -> None:
-    """Our own code: the compiler's library chooses between kinds of atomics at run time."""
+    """Only our own code: the compiler's library chooses the kind of atomics at run time."""
     if arch != "aarch64":
         pytest.skip("another rule for 32 bits")
     code = read(arch, "objdump", "-d", "--no-show-raw-insn", *objects(arch))
@@ -85,7 +85,7 @@ def test_code_of_aarch64_is_baseline(arch: str) -> None:
 
 
 def test_only_kernels_of_armv7_may_use_neon(arch: str) -> None:
-    """Every object file says which instruction sets it was compiled for."""
+    """Every object file states the instruction sets of its compilation."""
     if arch != "armv7l":
         pytest.skip("another rule for 64 bits")
     attribute = "Tag_Advanced_SIMD_arch"

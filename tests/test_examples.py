@@ -1,4 +1,4 @@
-"""The programs in examples/, run as their docstrings say, on pictures and videos made here."""
+"""The programs in examples/, run as their docstrings say, on generated images and videos."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from .support.isolated import with_weights
 from .support.patterns import pictures, write_folder
 from .support.places import EXAMPLES
 
 PROGRAMS = sorted(EXAMPLES.glob("*.py"))
 
 
-# Runs the second argument, a program, with the first one as the weights that come with sqznet.
-WITH_WEIGHTS = """
+# Runs the program that its first argument names.
+RUN = """
 import runpy, sys
-from sqznet import weights
-weights.BUNDLED_PATH = sys.argv[1]
-del sys.argv[:2]
+del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
@@ -32,9 +31,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def run(
     program: str, *arguments: str | Path, code: int = 0, cwd: Path, weights: Path | None = None
 ) -> tuple[str, str]:
-    """What it prints on stdout and stderr. It finds the installed package, not the sources."""
+    """The output (stdout, stderr) of a program with the installed package, not the sources."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SQZNET_")}
-    start = ["-c", WITH_WEIGHTS, str(weights)] if weights else []
+    start = ["-c", with_weights(weights, RUN)] if weights else []
     done = subprocess.run(
         [sys.executable, "-W", "error", *start, str(EXAMPLES / program), *map(str, arguments)],
         cwd=cwd,
@@ -48,7 +47,7 @@ def run(
 
 
 def write_video(path: Path, frames: list[Any]) -> Path:
-    """A video of these pictures, all of one size, one a second."""
+    """A video of these images, all of one size, one per second."""
     av = pytest.importorskip("av", reason="PyAV is not installed")
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=1)
@@ -61,7 +60,7 @@ def write_video(path: Path, frames: list[Any]) -> Path:
 
 
 def seen(out: str) -> list[str]:
-    """What the lines with a time say after it."""
+    """The lines that start with a time, without it."""
     return [line.split(" s  ", 1)[1] for line in out.splitlines() if " s  " in line]
 
 
@@ -71,7 +70,7 @@ def photo(name: str) -> Any:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: str(path.name))
-def test_is_short_and_says_what_it_does(program: Path, tmp_path: Path) -> None:
+def test_is_short_and_documented(program: Path, tmp_path: Path) -> None:
     text = program.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 60
     assert f"python examples/{program.name} " in text.split('"""')[1]
@@ -92,13 +91,13 @@ def test_sort_photos(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "coffee.jpg", photos / "a.jpg")
     shutil.copy(EXAMPLES / "coffee.jpg", photos / "sub" / "a.jpg")
     shutil.copy(EXAMPLES / "chelsea.jpg", photos / "b.jpg")
-    Image.new("RGB", (80, 60), (90, 90, 90)).save(photos / "grey.png")
+    Image.new("RGB", (80, 60), (90, 90, 90)).save(photos / "gray.png")
     (photos / "broken.jpg").write_bytes(b"no photo")
     target = tmp_path / "sorted"
     _, err = run("sort_photos.py", photos, target, code=1, cwd=tmp_path)
     assert "broken.jpg" in err
     found = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
-    assert found == {"espresso/a.jpg", "espresso/a-2.jpg", "Egyptian cat/b.jpg", "unsure/grey.png"}
+    assert found == {"espresso/a.jpg", "espresso/a-2.jpg", "Egyptian cat/b.jpg", "unsure/gray.png"}
     assert (photos / "a.jpg").is_file()
 
 
@@ -128,7 +127,7 @@ def test_doorbell(tmp_path: Path, coarse: Path) -> None:
     out, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path, weights=coarse)
     assert out.startswith("knows Ada, Grace\n")
     assert seen(out) == ["ding dong: Ada", "ding dong: a stranger", "ding dong: Grace"]
-    shutil.rmtree(friends)  # what it learnt is in friends.sqz
+    shutil.rmtree(friends)  # the examples are in friends.sqz
     video = write_video(tmp_path / "again.mp4", frames[:2])
     again, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path, weights=coarse)
     assert again.splitlines() == out.splitlines()[:2]
@@ -150,7 +149,7 @@ def test_doorbell_knows_real_faces(tmp_path: Path, coarse: Path, shared: Path) -
     video = write_video(tmp_path / "door.mp4", frames)
     out, _ = run("doorbell.py", friends, "--source", video, cwd=tmp_path, weights=coarse)
     said = [line.removeprefix("ding dong: ") for line in seen(out)]
-    # An odd pose of a friend may pass for a stranger for a moment.
+    # An odd pose of a friend may look like a stranger for a moment.
     assert [name for name in said if name != "a stranger"] == [p.name for p in people[:-1]], said
     assert said[-1] == "a stranger"
 
@@ -167,10 +166,10 @@ def test_smart_camera(tmp_path: Path, coarse: Path) -> None:
         difference = np.abs(np.asarray(image, np.float32) - photo("chelsea.jpg"))
     assert difference.mean() < 10
     _, err = run("smart_camera.py", "unicorn", *options, code=2, cwd=tmp_path, weights=coarse)
-    assert "no class is called 'unicorn'" in err
+    assert "no class is named 'unicorn'" in err
 
 
-def test_what_cannot_be_watched_is_one_line(tmp_path: Path) -> None:
+def test_an_invalid_source_is_one_line(tmp_path: Path) -> None:
     pytest.importorskip("av", reason="PyAV is not installed")
     _, err = run("smart_camera.py", "cat", "--source", "absent.mp4", code=1, cwd=tmp_path)
     assert err.count("\n") == 1

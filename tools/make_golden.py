@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write tests/golden/logits.npz: logits of the float64 reference for inputs made by integers.
+"""Writes tests/golden/logits.npz: logits of the float64 reference for integer-generated inputs.
 
 Inputs, and the weights of the small networks, come from `splitmix64`, so that nobody needs to
 store them and every platform makes the same ones. The bundled weights are those of the package.

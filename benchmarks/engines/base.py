@@ -1,4 +1,4 @@
-"""What every adapter offers, and the preprocessing that engines without their own share."""
+"""The interface of adapters, and the preprocessing for engines without their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from benchmarks.network import Array, Plan, Shape, Weights
 
-# How the bundled weights want to be fed: the whole photo squashed to the input, BGR, 0..255.
+# The preprocessing of the bundled weights: the whole photo squashed to the input, BGR, 0..255.
 MEAN_BGR = (103.939, 116.779, 123.68)
 SIZE = 224
 
@@ -76,7 +76,7 @@ def rank(logits: Array) -> list[int]:
 
 
 def read_with_pillow(photo: str) -> Array:
-    """A photo as (1, 3, 224, 224) float32, the way the weights' training saw it."""
+    """A photo as (1, 3, 224, 224) float32, preprocessed as in the training of the weights."""
     import numpy as np
     from PIL import Image
 

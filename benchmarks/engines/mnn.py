@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Adapter(Engine):
-    """The default `precision` may drop to half floats on CPUs that have them; `high` never does."""
+    """The default `precision` may use half floats on CPUs that have them; `high` never does."""
 
     package = "MNN"
     module = "MNN"

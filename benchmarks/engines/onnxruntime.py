@@ -1,4 +1,4 @@
-"""ONNX Runtime: all graph optimisations, one operator at a time over N threads that spin."""
+"""ONNX Runtime: all graph optimizations, one operator at a time over N threads that spin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Adapter(Engine):
-    """Spinning stays on, its default: it is what gives the lowest latency."""
+    """Spinning stays on, as by default: it gives the lowest latency."""
 
     package = "onnxruntime"
     module = "onnxruntime"

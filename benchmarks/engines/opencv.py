@@ -1,4 +1,4 @@
-"""OpenCV's dnn module. OpenCV 5 has two graph engines and neither is always the quicker one."""
+"""OpenCV's dnn module. OpenCV 5 has two graph engines and neither is always faster."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Adapter(openvino.Adapter):
-    """The same settings; what is not quantised runs in fp32."""
+    """The same settings; layers that are not quantized run in fp32."""
 
     tolerance = 0.2
 

@@ -1,4 +1,4 @@
-"""8-bit ONNX (QDQ) by onnxruntime's quantiser: weights by channel, calibrated on photos."""
+"""8-bit ONNX (QDQ) by onnxruntime's quantizer: weights by channel, calibrated on photos."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ MAGIC = 7767517
 
 
 def write(plan: Plan, weights: Weights, path: Path) -> Path:
-    """Write `path` (.param) and its neighbour ending in .bin; any input size can be fed."""
+    """Write `path` (.param) and its neighbor ending in .bin; any input size works."""
     readers = Counter(source for layer in plan for source in _sources(layer))
     taken: Counter[str] = Counter()
 

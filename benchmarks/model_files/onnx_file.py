@@ -29,18 +29,18 @@ def write(plan: Plan, weights: Weights, shape: Shape, path: Path) -> Path:
     """Write a fixed-shape fp32 model; `shape` is (batch, height, width)."""
     batch, height, width = shape
     nodes: list[Any] = []
-    initialisers: list[Any] = []
+    initializers: list[Any] = []
     for layer in plan:
         nodes += _nodes(layer)
         if isinstance(layer, Conv):
-            initialisers += [
+            initializers += [
                 numpy_helper.from_array(weights[name], name)
                 for name in (f"{layer.key}.weight", f"{layer.key}.bias")
             ]
     classes = next(layer.outputs for layer in reversed(plan) if isinstance(layer, Conv))
     image = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [batch, 3, height, width])
     logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [batch, classes])
-    graph = helper.make_graph(nodes, "squeezenet", [image], [logits], initialisers)
+    graph = helper.make_graph(nodes, "squeezenet", [image], [logits], initializers)
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
     )

@@ -53,7 +53,7 @@ def write(plan: Plan, weights: Weights, shape: Shape, path: Path) -> Path:
     network = network.to(memory_format=torch.channels_last)
     jit: Any = torch.jit
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript, in favour of compile
+        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript, in favor of compile
         script = jit.freeze(jit.trace(network, example))
         jit.save(script, str(path))
     return path

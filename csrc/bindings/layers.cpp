@@ -50,7 +50,7 @@ Packed pack_winograd_3x3(const Float32Kernels& table, const Tensor& weight, cons
 
 void require_tile(int tile) {
   require(tile == 0 || (tile >= Winograd::kMinTile && tile <= Winograd::kMaxTile),
-          "tile must be from 2 to 7, or 0");
+          "tile must be from 4 to 7, or 0");
 }
 
 // The bytes that the layer's plan takes for n maps of h x w.

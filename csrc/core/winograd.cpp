@@ -23,9 +23,9 @@ std::size_t points_of(int tile, int taps) {
 int Winograd::tile(int h, int w) const {
   if (tile_ != 0) return tile_;
   // Every tile costs its points, and so do the filters' transforms.
-  int best = 4;
+  int best = kMinTile;
   std::int64_t least = 0;
-  for (int tile = 4; tile <= table_.max_tile; ++tile) {
+  for (int tile = kMinTile; tile <= table_.max_tile; ++tile) {
     const std::int64_t step = table_.tile_step;
     const std::int64_t multiplied = (tiles_of(1, h, w, tile) + step - 1) / step * step;
     const std::int64_t cost =

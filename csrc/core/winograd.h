@@ -10,7 +10,7 @@ namespace sqz {
 
 class Winograd {
  public:
-  static constexpr int kMinTile = 2, kMaxTile = 7;
+  static constexpr int kMinTile = 4, kMaxTile = 7;
 
   // `packed` comes from pack_winograd. `tile` is the outputs' tile side, 0 to choose for each size.
   Winograd(const Float32Kernels& table, Packed packed, int tile, bool relu)

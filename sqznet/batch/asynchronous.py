@@ -1,4 +1,4 @@
-"""Classifying from asyncio: the work is done on a few threads, and the event loop stays free."""
+"""Classification for asyncio: worker threads do the work, and the event loop stays free."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Workers:
-    """The threads of one model, each of which takes one image at a time all the way."""
+    """The worker threads of one model; each classifies one image at a time on its own."""
 
     def __init__(self, model: Classifier) -> None:
         from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ _LOCK = Lock()
 
 
 def _forget() -> None:
-    """A fork leaves the threads behind, and maybe a lock that only one of them could release."""
+    """After a fork, the child has no worker threads, and the lock may be held forever."""
     global _WORKERS, _LOCK
     _WORKERS, _LOCK = WeakKeyDictionary(), Lock()
 
@@ -39,7 +39,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def workers_of(model: Classifier) -> Workers:
-    """A model's threads, started when first asked for; they end with the model."""
+    """The workers of a model, started on first use; they end with the model."""
     with _LOCK:
         workers = _WORKERS.get(model)
         if workers is None:

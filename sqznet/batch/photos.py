@@ -1,8 +1,8 @@
-"""Many photos: read and classified on several threads at once, answered in their order.
+"""Reads and classifies many photos on several threads and returns the results in order.
 
-Every thread takes a photo all the way, from the file to its labels, alone. So all cores are busy
-while some wait for the disk, and none waits for another within a photo; Pillow and the kernels
-release the GIL. A few photos a thread are under way at any time, so memory does not grow.
+Each photo is processed by one thread, from the file to the labels. So all cores are busy while some
+threads wait for the disk, and no thread waits for another one within a photo. Pillow and the
+kernels release the GIL. Only a few photos per thread are in progress, so memory does not grow.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from sqznet.images.finding import Found, expand
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# Jobs begun ahead of the caller, a thread: enough for one slow photo among many.
+# Jobs per thread that run ahead of the caller: enough for one slow photo among many.
 _AHEAD = 4
 
-# Answers that the caller is woken for, a thread. Woken for each, it would take a core from a thread
-# in the middle of a photo each time.
+# Results per thread that wake the caller together. Waking it for each result would take a core from
+# a thread in the middle of a photo every time.
 _TOGETHER = 2
 
-# Seconds that the end of the work waits for photos that are under way.
+# Seconds to wait for photos in progress when the work ends.
 _PATIENCE = 5.0
 
 
 class FileResult(NamedTuple):
-    """One file's answer: its path; the predictions, best first; and the error if it gave none."""
+    """The result for one file: its path; the predictions, best first; the error if it failed."""
 
     path: str
     predictions: list[Prediction]
@@ -50,13 +50,13 @@ def classify_files(
     fast_decode: bool = False,
     batch: int = 1,
 ) -> Generator[FileResult, None, None]:
-    """One result a path, in their order; see ``Model.classify_files``.
+    """Yields a result for each path, in order; see ``Model.classify_files``.
 
-    ``batch``: photos that a thread hands to the network at once; a recognizer takes them singly.
+    ``batch``: how many photos a thread passes to the network at once; a recognizer ignores it.
     """
     groups = _grouped(paths, batch)
     first = list(islice(groups, 2))
-    if len(first) < 2:  # nothing to share out: all threads work on it together
+    if len(first) < 2:  # a single group: all threads work on it together
         threads = 1
     else:
         threads = model.threads
@@ -81,15 +81,15 @@ def find_and_classify(
 def in_order(
     work: Callable[[Item], Answer], items: Iterable[Item], threads: int
 ) -> Generator[Answer, None, None]:
-    """``work(item)`` of each item, in their order, done on several threads ahead of the caller.
+    """Yields ``work(item)`` for each item, in order; several threads work ahead of the caller.
 
-    What ``work`` raises is raised when its turn comes. Closing the iterator ends what is under way
-    and begins nothing more. With one thread, the caller's own does the work.
+    An exception of ``work`` is raised in the place of its result. Closing the iterator waits for
+    jobs in progress and starts no more. With one thread, the calling thread does the work.
     """
     if threads == 1:
         yield from map(work, items)
         return
-    from queue import SimpleQueue  # a single photo has no need of it
+    from queue import SimpleQueue  # not needed for a single photo
 
     queue: SimpleQueue[_Job[Item, Answer] | None] = SimpleQueue()
     stopped = Event()
@@ -123,7 +123,7 @@ def in_order(
 
 
 class _Job(Generic[Item, Answer]):
-    """One item on its way to its answer."""
+    """One item and its result or exception."""
 
     def __init__(self, item: Item) -> None:
         self._item = item
@@ -150,10 +150,10 @@ class _Job(Generic[Item, Answer]):
 
 
 def _wait_for(crew: Iterable[Thread]) -> None:
-    """Let threads end what they do, unless they wait for a pipe or a disk that does not answer."""
+    """Waits for the threads to finish, but not forever: a pipe or disk may not respond."""
     deadline = monotonic() + _PATIENCE
     for thread in crew:
-        if thread.ident is not None:  # it did start
+        if thread.ident is not None:  # it was started
             thread.join(max(0.0, deadline - monotonic()))
 
 

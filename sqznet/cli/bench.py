@@ -1,4 +1,4 @@
-"""`sqznet bench`: how quick it is on this very machine."""
+"""`sqznet bench`: measures the speed on this machine."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ _BAR = 40  # characters of the longest bar
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "bench",
-        help="measure how quick it is on this machine",
+        help="measure the speed on this machine",
         description="Measure latency, images per second, the time of each layer and the memory on "
-        "this machine. Takes about 1.6 times the seconds asked for.",
+        "this machine. Takes about 1.6 times the given seconds.",
     )
     parser.add_argument(
         "--seconds",
         type=_seconds,
         default=10.0,
         metavar="S",
-        help="how long to classify without a pause, such as 600 to see whether the processor "
+        help="how long to classify continuously, such as 600 to see whether the processor "
         "slows down as it warms up (default: %(default)g)",
     )
     parser.add_argument(
-        "--photo", metavar="FILE", help="the photo to classify (default: one that is made up)"
+        "--photo", metavar="FILE", help="the photo to classify (default: a generated one)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for a report")
     parser.add_argument(
         "--model",
         metavar="FILE",
-        help="weights to use, a file or a name as for 'sqznet classify' (default: the bundled "
+        help="the weights, a file or a name as for 'sqznet classify' (default: the bundled "
         "SqueezeNet 1.1)",
     )
     add_engine_options(parser)
@@ -91,9 +91,9 @@ def _print(found: Measurement) -> None:
             ("machine", f"{found.cpu}, {found.cores} usable cores"),
             ("system", f"{found.system}, Python {found.python}"),
             ("photo", found.photo),
-            ("memory", "peak not known" if peak is None else f"{peak / 1e6:.1f} MB at the peak"),
+            ("memory", "peak unknown" if peak is None else f"{peak / 1e6:.1f} MB at the peak"),
             ("", f"{found.weights_bytes / 1e6:.2f} MB weights"),
-            ("", f"{found.workspace_bytes / 1e6:.2f} MB that an image passes through"),
+            ("", f"{found.workspace_bytes / 1e6:.2f} MB working memory for one image"),
         ]
     )
     print("\nmilliseconds         min      p50      p90      p99   runs")

@@ -1,9 +1,8 @@
-"""`sqznet classify`: name what is in each photo."""
+"""`sqznet classify`: classifies photos."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import closing
 from threading import Thread
@@ -21,9 +20,9 @@ from sqznet.cli.common import (
 )
 from sqznet.cli.output import FORMATS, Output, ResultFile, chosen_format, on_stdout
 from sqznet.cli.progress import progress
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, reason_of
 from sqznet.images import decoding
-from sqznet.images.finding import ENDINGS, Found, expand, read_list
+from sqznet.images.finding import Found, expand, has_photo_suffix, read_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +34,9 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "classify",
-        help="name what is in each photo",
-        description="Name what is in each photo, the likeliest class first.",
-        epilog="Folders are searched with all folders below them; hidden ones are left out.",
+        help="classify photos",
+        description="Classify photos; prints the most likely classes of each, best first.",
+        epilog="Folders are searched recursively; hidden ones are skipped.",
     )
     add_paths(parser)
     parser.add_argument(
@@ -48,32 +47,32 @@ def add_parser(commands: Commands) -> None:
         type=_score,
         default=0.0,
         metavar="S",
-        help="leave out classes that score less, of 0 to 1",
+        help="leave out classes with a lower score, from 0 to 1",
     )
     parser.add_argument(
-        "--format", choices=FORMATS, help="default: what FILE ends in, else a table for people"
+        "--format", choices=FORMATS, help="default: by the suffix of FILE, else a readable table"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: stdout)")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with FILE: do what is not in it yet"
+        "--resume", action="store_true", help="continue FILE: classify the photos not in it yet"
     )
-    add_model_options(parser, taught=True)
+    add_model_options(parser, recognizer=True)
     parser.add_argument(
         "--batch",
         type=positive,
         default=1,
         metavar="N",
-        help="photos that each thread hands to the network at once (default: 1)",
+        help="photos that each thread passes to the network at once (default: 1)",
     )
     parser.add_argument(
         "--fast-decode",
         action="store_true",
-        help="scale large JPEG files down while decoding: quicker, scores change a little",
+        help="scale large JPEG files down while decoding: faster, scores change a little",
     )
 
 
 def add_paths(parser: argparse.ArgumentParser) -> None:
-    """The arguments that `photos` reads."""
+    """Adds the argument that `photos` reads."""
     parser.add_argument(
         "paths",
         nargs="+",
@@ -83,18 +82,18 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
 
 
 def photos(paths: list[str], output: str | None) -> list[Found]:
-    """The photos that the arguments name; the output and its part file are none."""
+    """The photos that the arguments name, without the output file and its part file."""
     outputs = [output, f"{output}.part"] if output else []
     return list(expand(_with_lists(paths), outputs))
 
 
 def nothing_found(found: list[Found]) -> int:
-    """Say why there is nothing to do; returns the exit code."""
+    """Reports why there is nothing to do; returns the exit code."""
     for photo in found:
         if photo.error is not None:
             complain(photo.error, photo.path)
     if not found:
-        complain("no photos: the list is empty, or names nothing but the output")
+        complain("no photos: the list is empty or names only the output")
     return EXIT_UNREADABLE
 
 
@@ -106,18 +105,18 @@ def run(args: argparse.Namespace) -> int:
         complain(error)
         return EXIT_USAGE
     if args.threads != 1:
-        Thread(target=decoding.prepare).start()  # while the weights are packed
+        Thread(target=decoding.prepare).start()  # runs while the weights are packed
     model = load_model(args)
     if isinstance(model, int):
         return model
     found = photos(args.paths, args.output)
     if not any(photo.error is None for photo in found):
-        return nothing_found(found)  # and the output stays as it is
+        return nothing_found(found)  # and the output stays unchanged
     try:
         if args.output is None:
             return _classify(model, found, on_stdout(format_name), args)
         return _to_file(model, found, format_name, args)
-    except SqznetError as error:  # a missing library, or a file that cannot be gone on with
+    except SqznetError as error:  # a missing library, or a file that cannot be continued
         complain(error)
         return EXIT_UNREADABLE
 
@@ -133,19 +132,19 @@ def _to_file(model: Model, found: list[Found], format_name: str, args: argparse.
         if file is None:
             raise
         file.finish()
-        complain("interrupted: the photos done so far are in it; --resume goes on", args.output)
+        complain("interrupted: it holds the photos done so far; --resume continues", args.output)
         raise
     except OSError as error:
-        reason = f"cannot be written: {error.strerror or error}"
+        reason = f"cannot be written: {reason_of(error)}"
         if file is not None and (kept := file.kept()):
-            reason += f"; the photos done so far are in {kept}, and --resume goes on"
+            reason += f"; {kept} holds the photos done so far, and --resume continues"
         complain(reason, args.output)
         return EXIT_UNREADABLE
 
 
 def _classify(model: Model, found: list[Found], output: Output, args: argparse.Namespace) -> int:
     status = EXIT_OK
-    # Answers that run over a terminal show how far it is themselves.
+    # Results printed to a terminal show the progress themselves.
     wanted = args.output is not None or sys.stdout is None or not sys.stdout.isatty()
     results = classify_files(model, found, args.top, args.fast_decode, args.batch)
     with progress(len(found), wanted) as bar, closing(results):
@@ -190,14 +189,14 @@ def _with_lists(paths: list[str]) -> Iterator[str]:
 def _check_output(args: argparse.Namespace, format_name: str) -> None:
     if args.output is None:
         if args.resume:
-            raise SqznetError("--resume needs the file to go on with: name it with -o")
+            raise SqznetError("--resume needs the file to continue: name it with -o")
         if format_name == "parquet":
-            raise SqznetError("Parquet is no text for a terminal: name a file with -o")
+            raise SqznetError("Parquet is not text for a terminal: name a file with -o")
         return
-    if os.path.splitext(args.output)[1].lower() in ENDINGS:
+    if has_photo_suffix(args.output):
         raise SqznetError(f"{args.output} has the name of a photo, which would be replaced")
     if args.resume and format_name == "table":
-        raise SqznetError("--resume needs a file of csv, json, jsonl or parquet, not a table")
+        raise SqznetError("--resume needs a csv, json, jsonl or parquet file, not a table")
 
 
 def _score(text: str) -> float:

@@ -1,33 +1,31 @@
-"""What the subcommands share: exit codes, the parser, complaints, and loading a model."""
+"""Shared by the subcommands: exit codes, the parser, error messages, and loading a model."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import sqznet
-from sqznet.errors import printable
+from sqznet.errors import printable, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqznet import Model
 
-    Commands = argparse._SubParsersAction["Parser"]
-
 EXIT_OK = 0
 EXIT_UNREADABLE = 1
 EXIT_USAGE = 2
 
-# argparse makes a formatter for every argument, to check it. One that is not told its width imports
-# shutil, and with it three compressors, to ask for the terminal's.
+# argparse makes a formatter for every argument to check it. Without a width it imports shutil, and
+# with it three compressors, to find the terminal's.
 _FORMATTER = partial(argparse.HelpFormatter, width=80)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, as every other error of this command is."""
+    """A parser that prints errors on one line, like all other errors of this command."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=_FORMATTER, **options)
@@ -40,8 +38,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_USAGE, f"{printable(f'sqznet: {message}')} (see '{self.prog} --help')\n")
 
 
+class Commands(Protocol):
+    """What `Parser.add_subparsers` gives."""
+
+    def add_parser(self, name: str, **options: Any) -> Parser: ...
+
+
 def positive(text: str) -> int:
-    """The value of an option that counts something."""
+    """The value of an option that is a count."""
     try:
         value = int(text)
     except ValueError:
@@ -52,10 +56,8 @@ def positive(text: str) -> int:
 
 
 def complain(error: Exception | str, name: str | None = None) -> None:
-    """Print one line on stderr, `sqznet: NAME: reason`, naming the file once."""
-    reason = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        reason = error.strerror
+    """Prints one line on stderr, `sqznet: NAME: reason`, with the name of the file once."""
+    reason = error if isinstance(error, str) else reason_of(error)
     if name is not None:
         shown = printable(name)
         reason = f"{shown}: {reason.removeprefix(f'{shown}: ')}"
@@ -63,34 +65,34 @@ def complain(error: Exception | str, name: str | None = None) -> None:
         print(printable(f"sqznet: {' '.join(reason.split())}"), file=sys.stderr)
 
 
-def add_model_options(parser: Parser, taught: bool = False) -> None:
-    """The options that `load_model` reads; `taught`: of a command that takes a recognizer, too."""
+def add_model_options(parser: Parser, recognizer: bool = False) -> None:
+    """Adds the options for `load_model`; `recognizer`: whether --model may be a recognizer."""
     parser.add_argument(
         "--model",
         metavar="FILE",
-        help="weights to use, a file or a name such as torchvision/squeezenet1_1 to fetch "
+        help="the weights, a file or a name to download such as torchvision/squeezenet1_1 "
         "(default: the bundled SqueezeNet 1.1)",
     )
     parser.add_argument(
-        "--labels", metavar="FILE", help="class names, as text or JSON (default: the weights' own)"
+        "--labels", metavar="FILE", help="class names, text or JSON (default: those of the weights)"
     )
     parser.add_argument(
         "--preprocessing",
         metavar="NAME",
-        help="how photos are fed to it: torchvision, caffe, keras, ... (default: see 'sqznet "
+        help="how photos become its input: torchvision, caffe, keras, ... (default: see 'sqznet "
         "identify')",
     )
-    if taught:
+    if recognizer:
         parser.add_argument(
             "--backbone",
             metavar="FILE",
-            help="what a model of 'sqznet learn' was taught on (default: the bundled one)",
+            help="the network that a recognizer was trained on (default: the bundled one)",
         )
     add_engine_options(parser)
 
 
 def add_engine_options(parser: Parser) -> None:
-    """The options that say what a network runs on."""
+    """Adds the options of the engine: threads and instruction set."""
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads to use (default: see 'sqznet info')"
     )
@@ -100,11 +102,11 @@ def add_engine_options(parser: Parser) -> None:
 
 
 def load_model(args: argparse.Namespace) -> Model | int:
-    """The model that the options ask for, or the exit code after saying why there is none."""
+    """The model of the options, or the exit code after reporting why there is none."""
     options = {name: getattr(args, name, None) for name in ("labels", "preprocessing", "backbone")}
     try:
         return sqznet.load(args.model, threads=args.threads, isa=args.isa, **options)
-    except sqznet.WeightsError as error:  # it names the file, be it weights or labels
+    except sqznet.WeightsError as error:  # it names the file, weights or labels
         complain(error)
         return EXIT_UNREADABLE
     except OSError as error:
@@ -116,7 +118,7 @@ def load_model(args: argparse.Namespace) -> Model | int:
 
 
 def load_weights(args: argparse.Namespace) -> Model | int:
-    """The same for a command that has no use for a recognizer."""
+    """The same for a command that cannot use a recognizer."""
     model = load_model(args)
     if isinstance(model, (int, sqznet.Model)):
         return model
@@ -125,7 +127,7 @@ def load_weights(args: argparse.Namespace) -> Model | int:
 
 
 def print_table(rows: Iterable[tuple[str, str]]) -> None:
-    """Names and values in two aligned columns; the name of a row may be empty."""
+    """Prints names and values in two aligned columns; the name of a row may be empty."""
     rows = list(rows)
     width = max(len(name) for name, _ in rows)
     for name, value in rows:

@@ -1,4 +1,4 @@
-"""`sqznet convert`: write a network into a weights file of another format."""
+"""`sqznet convert`: converts a weights file to another format."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "convert",
-        help="write a network into a weights file of another format",
+        help="convert a weights file to another format",
         description=(
-            "Write the network of one weights file into another, with its labels and with how it "
-            "wants photos to be fed. The ending of OUT says the format: .safetensors, .npz, "
-            ".pth or .pt (for torch), .onnx."
+            "Convert a weights file to another format, with its labels and preprocessing. The "
+            "suffix of OUT selects the format: .safetensors, .npz, .pth or .pt (for torch), "
+            ".onnx."
         ),
     )
     parser.add_argument("source", metavar="IN", help="the weights to convert, as for --model")
-    parser.add_argument("target", metavar="OUT", help="the file to write, replaced if it is there")
+    parser.add_argument("target", metavar="OUT", help="the file to write; an old one is replaced")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     except sqznet.WeightsError as error:
         complain(error)
         return EXIT_UNREADABLE
-    except sqznet.SqznetError as error:  # a name to write to that cannot be
+    except sqznet.SqznetError as error:  # a target with an invalid name
         complain(error)
         return EXIT_USAGE
     print(

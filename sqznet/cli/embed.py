@@ -1,4 +1,4 @@
-"""`sqznet embed`: a vector for each photo, to compare and to cluster them by."""
+"""`sqznet embed`: computes a vector for each photo, for comparison and clustering."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqznet.cli.common import (
     load_weights,
 )
 from sqznet.cli.progress import progress
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.parquet import parquet_library
 from sqznet.insight.vectors import ENDINGS, VectorFile, is_vector_file, save
 
@@ -33,7 +33,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "embed",
         help="write a vector for each photo",
-        description="Write a vector of 512 numbers for each photo; like photos have like vectors.",
+        description="Write a vector of 512 numbers for each photo; similar photos have similar "
+        "vectors.",
     )
     add_paths(parser)
     parser.add_argument(
@@ -41,11 +42,9 @@ def add_parser(commands: Commands) -> None:
         "--output",
         required=True,
         metavar="FILE",
-        help=f"the file to write, its name ending in {' or '.join(ENDINGS)}",
+        help=f"the file to write, with the suffix {' or '.join(ENDINGS)}",
     )
-    parser.add_argument(
-        "--normalize", action="store_true", help="scale each vector to the length 1"
-    )
+    parser.add_argument("--normalize", action="store_true", help="scale each vector to length 1")
     add_model_options(parser)
 
 
@@ -71,13 +70,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         save(content, args.output)
     except OSError as error:
-        complain(f"cannot be written: {error.strerror or error}", args.output)
+        complain(f"cannot be written: {reason_of(error)}", args.output)
         return EXIT_UNREADABLE
     return status
 
 
-def collect(model: Model, source: WeightsLike, found: list[Found]) -> tuple[VectorFile, int]:
-    """The vectors of all photos that can be read, and the exit code."""
+def collect(model: Model, weights: WeightsLike, found: list[Found]) -> tuple[VectorFile, int]:
+    """The vectors of all readable photos, and the exit code."""
     import numpy as np
 
     from sqznet.insight.embedding import embed_files, length
@@ -95,22 +94,22 @@ def collect(model: Model, source: WeightsLike, found: list[Found]) -> tuple[Vect
                 complain(error, path)
                 status = EXIT_UNREADABLE
             bar.advance()
-    return VectorFile(paths, vectors[: len(paths)], weights_hash(source)), status
+    return VectorFile(paths, vectors[: len(paths)], weights_hash(weights)), status
 
 
-def weights_hash(source: WeightsLike) -> str:
-    """The sha256 of the weights file that ``--model`` stands for, in hex."""
+def weights_hash(weights: WeightsLike) -> str:
+    """The SHA-256, in hex, of the weights file that ``--model`` means."""
     from sqznet.weights.known import sha256
     from sqznet.weights.locate import locate
     from sqznet.weights.mapped import map_file
 
-    return sha256(map_file(locate(source)))
+    return sha256(map_file(locate(weights)))
 
 
 def _check_output(path: str) -> None:
     if not is_vector_file(path):
         raise SqznetError(
-            f"{printable(path)}: no format has this ending, expected {' or '.join(ENDINGS)}"
+            f"{printable(path)}: no format has this suffix, expected {' or '.join(ENDINGS)}"
         )
     if os.path.splitext(path)[1].lower() == ".parquet":
         parquet_library()

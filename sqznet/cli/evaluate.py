@@ -1,4 +1,4 @@
-"""`sqznet evaluate`: how often a model is right about photos whose classes are known."""
+"""`sqznet evaluate`: measures the accuracy of a model on photos with known classes."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
-        help="count how often a model is right",
-        description="Classify photos whose classes are known: those in each sub-folder of DIR are "
-        "of the class that it is named for. What the model does not know should be 'unknown'.",
+        help="measure the accuracy of a model",
+        description="Classify photos with known classes: DIR has a sub-folder for each class, "
+        "named by its label. Photos of other classes should be 'unknown'.",
     )
     parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help=f"a picture of what is taken for what ({picture.ENDINGS})",
+        help=f"an image of the confusion matrix ({picture.ENDINGS})",
     )
-    add_model_options(parser, taught=True)
+    add_model_options(parser, recognizer=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
             picture.write(draw(evaluation), args.output)
             shown = printable(args.output)
-            print(f"\n{shown}: rows are what photos show, columns the answers")
+            print(f"\n{shown}: rows are true classes, columns are answers")
     except SqznetError as error:
         complain(error)
         return EXIT_UNREADABLE
@@ -81,14 +81,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def lines(evaluation: Evaluation) -> Iterator[str]:
-    """The figures: all in all, then each class."""
-    asked = evaluation.asked
-    yield f"{evaluation.right} of {asked} right: {_percent(evaluation.right, asked)}"
-    found, strange = evaluation.found_unknown()
-    if strange:
-        share = _percent(found, strange)
-        yield f"{found} of {strange} photos of other things called unknown: {share}"
-    rows = [("class", "photos", "found", "right when named", "mostly taken for")]
+    """The overall figures, then those of each class."""
+    total = evaluation.total
+    yield f"{evaluation.correct} of {total} correct: {_percent(evaluation.correct, total)}"
+    found, unknown = evaluation.found_unknown()
+    if unknown:
+        share = _percent(found, unknown)
+        yield f"{found} of {unknown} photos of other classes called unknown: {share}"
+    rows = [("class", "photos", "recall", "precision", "mostly confused with")]
     for label, counter in evaluation.counts.items():
         precision = evaluation.precision(label)
         wrong = [(count, name) for name, count in counter.items() if name != label]

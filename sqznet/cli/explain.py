@@ -1,8 +1,7 @@
-"""`sqznet explain`: a picture of why a photo is called what it is called."""
+"""`sqznet explain`: draws an image that explains the answer for a photo."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import sqznet
@@ -17,6 +16,7 @@ from sqznet.cli.common import (
     positive,
 )
 from sqznet.errors import printable
+from sqznet.files.part_file import is_same_file
 
 if TYPE_CHECKING:
     import argparse
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "explain",
-        help="draw what in a photo speaks for a class",
-        description="Write a picture: the photo under the heat of a class, a box around the "
-        "hottest part, and the scores of the likeliest classes beside it.",
+        help="draw which parts of a photo indicate a class",
+        description="Write an image: the photo with the heat map of a class, a box around the "
+        "hottest part, and the scores of the most likely classes.",
     )
     parser.add_argument("photo", metavar="PHOTO", help="an image file")
     parser.add_argument(
@@ -38,12 +38,12 @@ def add_parser(commands: Commands) -> None:
         "--output",
         required=True,
         metavar="FILE",
-        help=f"the picture to write, replaced if it is there ({picture.ENDINGS})",
+        help=f"the image to write; an old one is replaced ({picture.ENDINGS})",
     )
     parser.add_argument(
         "--label",
         metavar="NAME",
-        help="the class to look for, by name or index (default: the likeliest)",
+        help="the class to explain, by name or index (default: the most likely)",
     )
     parser.add_argument(
         "--top", type=positive, default=5, metavar="N", help="classes with a bar (default: 5)"
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
     except sqznet.SqznetError as error:
         complain(error)
         return EXIT_USAGE
-    if _is_same_file(args.photo, args.output):
-        complain("is the photo itself, expected another name to write to", args.output)
+    if is_same_file(args.photo, args.output):
+        complain("is the photo itself, expected another name for the output", args.output)
         return EXIT_USAGE
     model = load_weights(args)
     if isinstance(model, int):
@@ -77,7 +77,7 @@ def _explain(model: Model, args: argparse.Namespace) -> int:
     except (sqznet.ImageError, OSError) as error:
         complain(error, args.photo)
         return EXIT_UNREADABLE
-    except sqznet.SqznetError as error:  # a label or a number of bars
+    except sqznet.SqznetError as error:  # an invalid label or number of bars
         complain(error)
         return EXIT_USAGE
     try:
@@ -89,10 +89,3 @@ def _explain(model: Model, args: argparse.Namespace) -> int:
     named = "" if box is None else f"{printable(box.label)} {100 * box.score:.2f} %, "
     print(f"{printable(args.output)}: {named}{where}")
     return EXIT_OK
-
-
-def _is_same_file(photo: str, output: str) -> bool:
-    try:
-        return os.path.samefile(photo, output)
-    except (OSError, ValueError):  # one of them is not there, or no path
-        return False

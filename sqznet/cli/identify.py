@@ -1,4 +1,4 @@
-"""`sqznet identify`: what each weights file is, and why it is taken for that."""
+"""`sqznet identify`: describes weights files, and how that is known."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "identify",
-        help="say what each weights file is",
-        description="Say what each weights file is: its network, how it wants to be fed, and why.",
+        help="describe weights files",
+        description="Describe weights files: network, preprocessing, and how each is known.",
     )
     parser.add_argument("paths", nargs="+", metavar="FILE", help="a weights file")
     parser.add_argument(
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def rows(identity: Identity) -> Iterator[tuple[str, str]]:
-    """The lines of one file: names and values."""
+    """The lines for one file: names and values."""
 
     def because(value: object, field: str) -> str:
         reason = identity.reasons.get(field)
@@ -81,16 +81,15 @@ def rows(identity: Identity) -> Iterator[tuple[str, str]]:
 
 
 def _described(pre: Preprocessing) -> Iterator[str]:
-    """What is done to a photo, step by step."""
+    """The preprocessing of a photo, step by step."""
 
     def pixels(size: tuple[int, int]) -> str:
         return f"{size[0]} x {size[1]}"
 
     resized = pre.resized
-    how = "resized, whatever its shape," if pre.fit == "squash" else "resized in its shape"
-    to = "to" if pre.fit == "squash" else "to cover"
-    cut = "" if resized == pre.size else f", its middle {pixels(pre.size)} cut out"
-    yield f"the photo {how} {to} {pixels(resized)}{cut}"
+    how = "squashed to" if pre.fit == "squash" else "resized to cover"
+    crop = "" if resized == pre.size else f", center {pixels(pre.size)} cropped"
+    yield f"the photo {how} {pixels(resized)}{crop}"
     mean, std = (", ".join(f"{level:g}" for level in levels) for levels in (pre.mean, pre.std))
     scaled = "" if set(pre.std) == {1.0} else f", divided by {std}"
     yield f"{pre.channel_order.upper()}, 0 to 255, minus {mean}{scaled}"

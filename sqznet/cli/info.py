@@ -1,4 +1,4 @@
-"""`sqznet info`: what would be used on this machine, and why."""
+"""`sqznet info`: what is used on this machine, and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_parser(commands: Commands) -> None:
     commands.add_parser(
         "info",
         help="show the version, instruction set, threads and weights in use",
-        description="Show what sqznet would use on this machine, and why.",
+        description="Show what sqznet uses on this machine, and why.",
     )
 
 
@@ -58,7 +58,7 @@ def run(_args: argparse.Namespace) -> int:
 
 
 def _origins(provenance: str) -> list[tuple[str, str]]:
-    """Rows that say where the bundled weights come from: what the file's own record says."""
+    """Rows with the origin of the bundled weights, from the record in the file."""
     try:
         record = json.loads(provenance)
         return [
@@ -71,5 +71,5 @@ def _origins(provenance: str) -> list[tuple[str, str]]:
 
 
 def _file_size(path: str) -> str:
-    """The size of a file, in decimal megabytes as shops and download pages count them."""
+    """The size of a file in decimal megabytes."""
     return f"{os.path.getsize(path) / 1e6:.2f} MB"

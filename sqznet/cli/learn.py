@@ -1,4 +1,4 @@
-"""`sqznet learn`: teach classes of one's own by showing."""
+"""`sqznet learn`: learns your own classes from a few photos."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _MIRROR = {"auto": None, "yes": True, "no": False}
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "learn",
-        help="teach classes of your own by showing photos of them",
-        description="Learn classes from photos: a sub-folder of DIR each, whose name is the label. "
-        "'sqznet classify --model FILE' then tells them apart, and says what is none of them.",
+        help="learn your own classes from a few photos",
+        description="Learn classes from photos: DIR has a sub-folder for each class, named by its "
+        "label. 'sqznet classify --model FILE' then classifies photos and detects unknown ones.",
     )
     parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
     parser.add_argument(
@@ -36,7 +36,7 @@ def add_parser(commands: Commands) -> None:
         "--output",
         required=True,
         metavar="FILE",
-        help="the file to write, such as mugs.sqz, replaced if it is there",
+        help="the file to write, such as mugs.sqz; an old one is replaced",
     )
     parser.add_argument(
         "--mirror",
@@ -45,7 +45,7 @@ def add_parser(commands: Commands) -> None:
         help="learn mirror images as well (default: if they look like their class)",
     )
     parser.add_argument(
-        "--model", metavar="FILE", help="the network that sees (default: the bundled one)"
+        "--model", metavar="FILE", help="the network for the features (default: the bundled one)"
     )
     add_engine_options(parser)
 
@@ -63,13 +63,13 @@ def run(args: argparse.Namespace) -> int:
             status = EXIT_UNREADABLE
 
     try:
-        learnt = sqznet.learn(args.folder, model=model, mirror=_MIRROR[args.mirror], report=report)
-        learnt.save(args.output)
+        learned = sqznet.learn(args.folder, model=model, mirror=_MIRROR[args.mirror], report=report)
+        learned.save(args.output)
     except (SqznetError, OSError) as error:
         complain(error)
         return EXIT_UNREADABLE
     size = os.path.getsize(args.output) / 1e3
-    named = ", ".join(map(printable, learnt.labels[:5]))
-    more = f" and {learnt.num_classes - 5} more" if learnt.num_classes > 5 else ""
-    print(f"{printable(args.output)}: {learnt.num_images} images of {named}{more}, {size:.0f} kB")
+    named = ", ".join(map(printable, learned.labels[:5]))
+    more = f" and {learned.num_classes - 5} more" if learned.num_classes > 5 else ""
+    print(f"{printable(args.output)}: {learned.num_images} images of {named}{more}, {size:.0f} kB")
     return status

@@ -1,4 +1,4 @@
-"""Where `sqznet classify`'s answers go: text on a terminal, data on stdout, or a file."""
+"""The outputs of `sqznet classify`: text on a terminal, data on stdout, or a file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from sqznet.cli.records import Writer
 
 FORMATS = ("table", "csv", "json", "jsonl", "parquet")
-# What a killed run's part file of these formats holds is whole photos.
+# In these formats, the part file of a killed run holds complete records.
 _SURVIVING = ("csv", "json", "jsonl")
 _BY_ENDING = {".txt": "table", **{f".{name}": name for name in FORMATS[1:]}}
 
 
 class Output(Protocol):
-    """Takes the answers, one photo after the other."""
+    """Takes the results, one photo after another."""
 
     def write(self, path: str, predictions: Sequence[Prediction]) -> None: ...
 
@@ -35,9 +35,9 @@ class Output(Protocol):
 
 
 def chosen_format(wanted: str | None, path: str | None) -> str:
-    """The format: as wanted, else as the output file's ending says.
+    """The requested format, else the one of the output file's suffix.
 
-    Raises SqznetError if the ending says none.
+    Raises SqznetError for an unknown suffix.
     """
     if wanted is not None or path is None:
         return wanted or "table"
@@ -45,13 +45,13 @@ def chosen_format(wanted: str | None, path: str | None) -> str:
         return _BY_ENDING[os.path.splitext(path)[1].lower()]
     except KeyError:
         raise SqznetError(
-            f"{printable(path)}: no format has this ending, expected {', '.join(_BY_ENDING)}; "
+            f"{printable(path)}: no format has this suffix, expected {', '.join(_BY_ENDING)}; "
             "or name one with --format"
         ) from None
 
 
 def format_predictions(predictions: Sequence[Prediction]) -> Iterable[str]:
-    """One aligned line a prediction: rank, label, score in percent."""
+    """One aligned line per prediction: rank, label, score in percent."""
     rank_width = len(str(len(predictions)))
     label_width = max((len(p.label) for p in predictions), default=0)
     for rank, prediction in enumerate(predictions, start=1):
@@ -60,11 +60,11 @@ def format_predictions(predictions: Sequence[Prediction]) -> Iterable[str]:
             f"  {100 * prediction.score:6.2f} %"
         )
     if not predictions:
-        yield "  nothing scores as much"
+        yield "  no class has this score"
 
 
 class Table:
-    """Text for people: a heading a photo, a line a prediction, an empty line between photos."""
+    """Readable text: a heading per photo, a line per prediction, an empty line between photos."""
 
     def __init__(self, file: BinaryIO | None = None) -> None:
         self._file = file
@@ -87,8 +87,8 @@ class Table:
         pass
 
 
-class ColourTable:
-    """The same text on a terminal, with colours and a bar for each score; needs rich."""
+class ColorTable:
+    """The same text on a terminal, with colors and a bar for each score; needs rich."""
 
     BAR = 20
 
@@ -131,11 +131,11 @@ class Stream:
 
 
 def on_stdout(format_name: str) -> Output:
-    """The output when no file was named."""
+    """The output if no file was given."""
     if format_name == "table":
         if sys.stdout is not None and sys.stdout.isatty():
             try:
-                return ColourTable()
+                return ColorTable()
             except ImportError:
                 pass
         return Table()
@@ -146,20 +146,20 @@ def on_stdout(format_name: str) -> Output:
 
 
 class ResultFile:
-    """A file of answers, written beside its place: only a file that is whole ever has its name.
+    """A file of results; it gets its name only when it is complete.
 
     ``done``: how often each photo is in it already, by its path as stored.
-    Raises SqznetError if it is not one that can be gone on with, OSError if it cannot be written.
+    Raises SqznetError if the file cannot be continued, and OSError if it cannot be written.
     """
 
     def __init__(self, path: str, format_name: str, resume: bool) -> None:
         self.done: Counter[str] = Counter()
-        self._part = PartFile(path)
+        self._part = PartFile(path, resumable=True)
         self._survives = format_name in _SURVIVING
         earlier = resume and self._take_up()
         if not earlier:
             self._part.create()
-        # Unbuffered: what was written survives even if the process is killed.
+        # Unbuffered: written data survives even if the process is killed.
         self._file: Any = open(self._part.path, "rb+", buffering=0 if self._survives else -1)  # noqa: SIM115
         try:
             self._writer = _writer(format_name, self._file)
@@ -187,7 +187,7 @@ class ResultFile:
                 raise
 
     def finish(self) -> None:
-        """Complete the file and give it its name."""
+        """Completes the file and gives it its name."""
         with undisturbed():
             before = self._file.tell() if self._survives else 0
             try:
@@ -199,11 +199,12 @@ class ResultFile:
                 raise
 
     def kept(self) -> str | None:
-        """After an error: the file that has what was done so far, if that could be saved."""
+        """After an error: the file with the results so far, if they could be saved."""
         return self._part.path if os.path.exists(self._part.path) else None
 
     def _take_up(self) -> str:
-        """Make the part file what an earlier run left; says what that was: "part", "file", ""."""
+        """Copies the results of an earlier run to the part file; returns its kind: "part", "file"
+        or ""."""
         if self._survives and os.path.isfile(self._part.path):
             return "part"
         if not os.path.isfile(self._part.target):
@@ -215,7 +216,7 @@ class ResultFile:
         return "file"
 
     def _give_up(self, whole: int) -> None:
-        """Keep the photos that are whole, where that is possible."""
+        """Keeps the complete records, if possible."""
         try:
             if not self._survives:
                 raise OSError
@@ -224,7 +225,7 @@ class ResultFile:
         except OSError:
             self._part.discard()
         finally:
-            with suppress(OSError):  # what was buffered has no place either
+            with suppress(OSError):  # buffered data cannot be written either
                 self._file.close()
 
 
@@ -238,7 +239,7 @@ def _writer(format_name: str, file: BinaryIO) -> Any:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Put off Ctrl-C until the block is done, so that no photo is written by half."""
+    """Delays Ctrl-C until the block is done, so that every record is written completely."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The pictures that commands write: what their names may end in, and writing them."""
+"""The image files that commands write: their suffixes, and writing them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,21 +16,20 @@ ENDINGS = ", ".join(_FORMATS)
 
 
 def check_name(path: str) -> None:
-    """Raises SqznetError, naming the path, unless it ends as a picture's name does."""
+    """Raises SqznetError, naming the path, unless it has the suffix of an image."""
     ending = os.path.splitext(path)[1]
     if ending.lower() not in _FORMATS:
-        found = f"ends in {ending}" if ending else "has no ending"
+        found = f"ends in {ending}" if ending else "has no suffix"
         raise SqznetError(f"{printable(path)}: {found}, expected one of {ENDINGS}")
 
 
 def write(picture: Image, path: str) -> None:
-    """Write a picture, all of it or nothing. Raises SqznetError, naming the path, if that fails."""
-    from sqznet.weights.conversion import write_file
+    """Writes an image completely or not at all. Raises SqznetError, naming the path, on failure."""
+    from sqznet.files.part_file import write_file
 
     content = io.BytesIO()
     picture.save(content, _FORMATS[os.path.splitext(path)[1].lower()], quality=92)
     try:
         write_file(path, content.getvalue())
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SqznetError(f"{printable(path)}: cannot be written: {reason}") from None
+        raise SqznetError(f"{printable(path)}: cannot be written: {reason_of(error)}") from None

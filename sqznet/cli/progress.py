@@ -1,4 +1,4 @@
-"""A bar on stderr that says how far long work is, how fast it goes and when it will be done."""
+"""A progress bar on stderr, with the speed and the remaining time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-# Seconds: short work shows no bar, and a bar is not drawn more often than eyes can follow.
+# Seconds: short work shows no bar, and faster updates are unreadable.
 _DELAY = 1.0
 _INTERVAL = 0.2
 _WIDTH = 30
@@ -16,11 +16,11 @@ _WIDTH = 30
 
 class Progress(Protocol):
     def advance(self) -> None:
-        """One more is done."""
+        """Counts one more item as done."""
         ...
 
     def clear(self) -> None:
-        """Take the bar away, so that a line can be printed; the next `advance` brings it back."""
+        """Removes the bar, so that a line can be printed; the next `advance` draws it again."""
         ...
 
 
@@ -33,7 +33,7 @@ class Silent:
 
 
 class Drawn:
-    """What both kinds of bar share: when to draw."""
+    """Shared by both kinds of bar: when to draw."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -65,7 +65,7 @@ class Plain(Drawn):
 
 
 class Rich(Drawn):
-    """With rich's bar and colours."""
+    """With rich's bar and colors."""
 
     def __init__(self, total: int) -> None:
         from rich.console import Console
@@ -84,7 +84,7 @@ class Rich(Drawn):
 
 
 def figures(bar: Drawn, seconds: float) -> str:
-    """Such as ``120/250  48.0 %  310.2/s  0:03 left``."""
+    """For example ``120/250  48.0 %  310.2/s  0:03 left``."""
     rate = bar.done / max(seconds, 1e-9)
     left = duration((bar.total - bar.done) / rate)
     share = 100 * bar.done / bar.total
@@ -92,7 +92,7 @@ def figures(bar: Drawn, seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Such as ``0:03`` or ``2:00:59``: minutes and seconds, with hours where there are any."""
+    """For example ``0:03`` or ``2:00:59``: minutes and seconds, and hours if there are any."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
@@ -100,7 +100,7 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def progress(total: int, wanted: bool = True) -> Iterator[Progress]:
-    """A bar for so many pieces of work, gone at the end; nothing where stderr is no terminal."""
+    """A bar for this number of items, removed at the end; nothing if stderr is not a terminal."""
     bar: Progress = Silent()
     if wanted and sys.stderr is not None and sys.stderr.isatty():
         try:

@@ -1,12 +1,12 @@
-"""The formats of `sqznet classify`'s answers that programs read.
+"""The machine-readable formats of `sqznet classify`.
 
-csv and parquet: a row a prediction, with the columns path, rank, label, score and index; a photo
-without a prediction that scores enough has one row with nothing but its path. jsonl: an object a
-photo, {"path": ..., "predictions": [{"label": ..., "score": ..., "index": ...}, ...]}, a line each;
+csv and parquet: a row per prediction, with the columns path, rank, label, score and index; a photo
+without a prediction of sufficient score has one row with only its path. jsonl: an object per photo,
+{"path": ..., "predictions": [{"label": ..., "score": ..., "index": ...}, ...]}, on a line each;
 json: a list of these. All text is UTF-8.
 
-Each photo goes out in one piece, so a file that ends early ends behind a photo, and every writer
-can go on with a file that one of its kind began.
+Each photo is written in one piece, so a truncated file ends after a complete photo, and every
+writer can continue a file of its own format.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import MAX_SHOWN, SqznetError, printable
 from sqznet.files.parquet import parquet_library
 
 if TYPE_CHECKING:
@@ -27,39 +27,39 @@ COLUMNS = ("path", "rank", "label", "score", "index")
 
 
 class Writer(Protocol):
-    """Writes photos' predictions in one format."""
+    """Writes the predictions for photos in one format."""
 
     def begin(self) -> None:
-        """Write what comes before the first photo."""
+        """Writes what precedes the first photo."""
         ...
 
     def resume(self, earlier: BinaryIO) -> Iterator[str]:
-        """The paths of the photos that an earlier run wrote; afterwards, writing goes on there.
+        """Yields the paths of the photos that an earlier run wrote; then writing continues there.
 
         ``earlier``: the same file, opened for reading.
-        Raises SqznetError (without the file's name) if the file is none of this format.
+        Raises SqznetError (without the file name) if the file has another format.
         """
         ...
 
     def write(self, path: str, predictions: Sequence[Prediction]) -> None: ...
 
     def finish(self) -> None:
-        """Write what comes after the last photo."""
+        """Writes what follows the last photo."""
         ...
 
 
 def stored_path(path: str) -> str:
-    """A path as text: bytes that are not UTF-8 as backslash escapes."""
+    """A path as text, with backslash escapes for bytes that are not UTF-8."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def rounded(score: float) -> float:
-    """To seven digits, which is what float32 scores have."""
+    """Rounds to seven digits, the precision of float32 scores."""
     return float(f"{score:.7g}")
 
 
 def write_all(file: BinaryIO, text: str) -> None:
-    """Hand a text over to the system, all of it; an unbuffered file may take a part at a time."""
+    """Writes all of a text; an unbuffered file may accept only a part at a time."""
     data = memoryview(text.encode("utf-8", "backslashreplace"))
     while data:
         data = data[file.write(data) :]
@@ -67,7 +67,7 @@ def write_all(file: BinaryIO, text: str) -> None:
 
 
 class CsvWriter:
-    """Comma-separated values, as RFC 4180 has them but for the line ends, which are Unix's."""
+    """Comma-separated values as in RFC 4180, but with Unix line ends."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -104,7 +104,7 @@ class CsvWriter:
 
 
 class JsonLinesWriter:
-    """An object a line."""
+    """One object per line."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -125,7 +125,7 @@ class JsonLinesWriter:
 
 
 class JsonWriter:
-    """A list, with an object a line."""
+    """A list with one object per line."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -148,7 +148,7 @@ class JsonWriter:
             end += len(line.encode()) + 1
         if not end:
             raise _other("an empty file", "[")
-        # Behind the last object, where its comma or the list's end may stand.
+        # After the last object, in place of a comma or the end of the list.
         self._file.seek(end - 1)
         self._file.truncate()
 
@@ -161,9 +161,9 @@ class JsonWriter:
 
 
 class ParquetWriter:
-    """Columns; needs pyarrow. What it was given is complete in the file only after `finish`."""
+    """Columns; needs pyarrow. The data is complete in the file only after `finish`."""
 
-    # Photos in one group of rows.
+    # The number of photos in a row group.
     GROUP = 2000
 
     def __init__(self, file: BinaryIO) -> None:
@@ -263,19 +263,19 @@ def _lines(file: BinaryIO) -> Iterator[str]:
 
 
 def _require_line_end(file: BinaryIO) -> None:
-    """Leave a file at its end, where the next line begins."""
+    """Moves to the end of a file, where the next line begins."""
     if file.seek(0, 2):
         file.seek(-1, 2)
         if file.read(1) != b"\n":
             raise _other("an unfinished last line", "a line end")
 
 
-def _shown(text: str) -> str:
-    return printable(text[:60] + ("..." if len(text) > 60 else "")) or "''"
+def _shown(line: str) -> str:
+    return printable(line, MAX_SHOWN) or "''"
 
 
 def _other(found: str, expected: object) -> SqznetError:
     return SqznetError(
-        f"cannot go on with this file: found {found}, expected {expected}, as this command writes "
+        f"cannot continue this file: found {found}, expected {expected}, as this command writes "
         "it in this format"
     )

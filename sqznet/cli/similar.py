@@ -1,4 +1,4 @@
-"""`sqznet similar`: the photos that are most like one photo."""
+"""`sqznet similar`: finds the photos that are most similar to one photo."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "similar",
-        help="find the photos that are most like one photo",
-        description="Print the photos that are most like one photo: 1 is alike, 0 has nothing in "
-        "common. The photo itself is left out.",
+        help="find the photos that are most similar to one photo",
+        description="Print the photos that are most similar to one photo, with their similarity: 1 "
+        "is equal, 0 has nothing in common. The photo itself is left out.",
     )
     parser.add_argument("query", metavar="QUERY", help="a photo")
     parser.add_argument(
@@ -59,12 +59,14 @@ def run(args: argparse.Namespace) -> int:
 
     full = os.path.realpath(args.query)
     ranked = nearest(query, content.vectors, len(content.paths))
-    others = [(at, how) for at, how in ranked if os.path.realpath(content.paths[at]) != full]
+    others = [
+        (row, cosine) for row, cosine in ranked if os.path.realpath(content.paths[row]) != full
+    ]
     width = len(str(min(args.top, len(others))))
-    for rank, (at, likeness) in enumerate(others[: args.top], start=1):
-        print(f"  {rank:>{width}}  {likeness:6.4f}  {printable(content.paths[at])}")
+    for rank, (row, cosine) in enumerate(others[: args.top], start=1):
+        print(f"  {rank:>{width}}  {cosine:6.4f}  {printable(content.paths[row])}")
     if not others:
-        complain("no photos but the one to compare with", args.place)
+        complain("no photos except the query", args.place)
         return EXIT_UNREADABLE
     return status
 
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 def _candidates(
     model: Model, args: argparse.Namespace, length: int
 ) -> tuple[VectorFile | None, int]:
-    """The vectors to compare with, or nothing, and the exit code."""
+    """The vectors to compare with, or None, and the exit code."""
     from sqznet.cli.embed import collect, weights_hash
 
     if not is_vector_file(args.place) or os.path.isdir(args.place):
@@ -84,7 +86,7 @@ def _candidates(
         content = load(args.place)
         if content.weights != weights_hash(args.model):
             raise SqznetError(
-                f"its vectors come from the weights with the sha256 {printable(content.weights)}, "
+                f"its vectors come from weights with the SHA-256 {printable(content.weights)}, "
                 f"expected {weights_hash(args.model)}: name those weights with --model"
             )
         if content.vectors.shape[1] != length:

@@ -1,4 +1,4 @@
-"""`sqznet verify`: whether the kernels compute the right thing on this very machine."""
+"""`sqznet verify`: checks that the kernels compute correct results on this machine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "verify",
-        help="prove that it computes the right thing on this machine",
+        help="check that results are correct on this machine",
         description="Compare the kernels with a slow, plain implementation in float64, and the "
-        "bundled files with their hashes. Takes some seconds; exit code 1 if anything is wrong.",
+        "bundled files with their hashes. Takes some seconds; exit code 1 if a check fails.",
     )
     parser.add_argument(
         "--isa", metavar="NAME", help="the instruction set to check (default: all that run here)"
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     except WeightsError as error:
         complain(error)
         return EXIT_UNREADABLE
-    except SqznetError as error:  # an instruction set or SQZNET_THREADS
+    except SqznetError as error:  # an invalid instruction set or SQZNET_THREADS
         complain(error)
         return EXIT_USAGE
     print(f"{failed} of {done} checks failed" if failed else f"all {done} checks passed")

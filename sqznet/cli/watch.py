@@ -1,4 +1,4 @@
-"""`sqznet watch`: name what a camera, a video or a folder shows, as it comes."""
+"""`sqznet watch`: classifies the frames of a camera, a video or a folder as they arrive."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
     from sqznet import Sighting
     from sqznet.cli.common import Commands, Parser
 
-# Puts one sighting before the reader.
+# Shows one sighting to the user.
 Show = Callable[["Sighting"], None]
 
 
 def add_parser(commands: Commands) -> None:
     parser: Parser = commands.add_parser(
         "watch",
-        help="name what a camera, a video or a folder shows, as it comes",
-        description="Name what a camera, a video or a folder shows, as it comes. Ctrl-C ends it.",
+        help="classify the frames of a camera, a video or a folder",
+        description="Classify the frames of a camera, a video or a folder. Ctrl-C ends it.",
     )
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a camera's number, a video file, an rtsp:// or http:// address, or a folder, of "
-        "which each picture is taken that is written to it from now on",
+        help="a camera number, a video file, an rtsp:// or http:// address, or a folder (each "
+        "image that is written to it from now on)",
     )
     parser.add_argument(
-        "--fps", type=_rate, metavar="N", help="frames to look at in a second, at most"
+        "--fps", type=_rate, metavar="N", help="the maximum number of frames per second"
     )
     parser.add_argument(
         "--every",
         type=positive,
         default=1,
         metavar="N",
-        help="of a file or a folder, take every N-th (default: all)",
+        help="for a file or a folder: classify only every N-th (default: all)",
     )
     parser.add_argument(
         "--top", type=positive, default=5, metavar="N", help="classes to show (default: 5)"
@@ -67,7 +67,7 @@ def add_parser(commands: Commands) -> None:
         "--format",
         choices=("text", "jsonl"),
         default="text",
-        help="text: a live view, or where output is no terminal a line for each new label; "
+        help="text: a live view, or a line for each new label if the output is not a terminal; "
         "jsonl: a JSON object for each frame (default: text)",
     )
     parser.add_argument(
@@ -76,7 +76,7 @@ def add_parser(commands: Commands) -> None:
         metavar="FILE",
         help="write the frames with their labels as a video: .mp4, .mov, .mkv or .avi",
     )
-    add_model_options(parser, taught=True)
+    add_model_options(parser, recognizer=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,11 +98,11 @@ def run(args: argparse.Namespace) -> int:
         complain(error)
         return EXIT_UNREADABLE
     if isinstance(source, str) and os.path.isdir(source):
-        complain(f"waiting for new pictures in {source}")
+        complain(f"waiting for new images in {source}")
     try:
         return _watch(sightings, args)
     except OSError as error:
-        if error.filename is None:  # it is standard output that failed
+        if error.filename is None:  # standard output failed
             raise
         complain(error, args.output)
         return EXIT_UNREADABLE
@@ -125,8 +125,8 @@ def _watch(sightings: Generator[Sighting, None, None], args: argparse.Namespace)
             for sighting in sightings:
                 for take in takers:
                     take(sighting)
-        except sqznet.SqznetError as error:  # after the frames that could be read
-            ends.close()  # so that the live view is done before a line goes below it
+        except sqznet.SqznetError as error:  # after the readable frames
+            ends.close()  # ends the live view before the line is printed below it
             complain(error)
             return EXIT_UNREADABLE
     return EXIT_OK
@@ -134,14 +134,14 @@ def _watch(sightings: Generator[Sighting, None, None], args: argparse.Namespace)
 
 @contextmanager
 def _shown(args: argparse.Namespace) -> Iterator[Show]:
-    """What shows a sighting in the way that was asked for."""
+    """The function that shows sightings in the requested format."""
     if args.format == "jsonl":
         yield _print_json
         return
     if sys.stdout is not None and sys.stdout.isatty():
         try:
             from sqznet.watching.terminal import View
-        except ImportError:  # no rich: lines will do
+        except ImportError:  # without rich, plain lines are printed
             pass
         else:
             with View(args.source) as view:
@@ -168,7 +168,7 @@ def _print_json(sighting: Sighting) -> None:
 
 
 class _Lines:
-    """A line whenever the shown label changes, and for each file of a folder."""
+    """Prints a line when the shown label changes, and for each file of a folder."""
 
     def __init__(self) -> None:
         self._shown: int | None = None
@@ -183,7 +183,7 @@ class _Lines:
 
 
 def clock(seconds: float) -> str:
-    """Minutes, seconds and tenths, with hours where there are any."""
+    """Minutes, seconds and tenths, and hours if there are any."""
     tenths = math.floor(10 * seconds + 0.5)
     minutes, tenths = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
@@ -205,7 +205,7 @@ def _seconds(text: str) -> float:
 
 
 def _number(text: str) -> float:
-    """A finite number, or one that no comparison holds for."""
+    """A finite number, or NaN, which fails every comparison."""
     try:
         value = float(text)
     except ValueError:

@@ -1,1 +1,1 @@
-"""What this machine does: measured times, and a check of the kernels against the reference."""
+"""Diagnoses this machine: measures speed and memory, and checks kernels against the reference."""

@@ -1,7 +1,7 @@
-"""How quick a model is on this machine, and how much memory it takes.
+"""Measures the speed of a model on this machine, and its memory.
 
-Times are of the wall clock, so whatever else the machine does is in them: the least time is the
-kernels' own, the high percentiles are what a user meets.
+Times are wall-clock times, so they include the effects of other load: the minimum is the kernels'
+own time, the high percentiles are what a user experiences.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 
 Times = TypeVar("Times")
 
-#: Height and width in pixels of the photo that is made up where none is given.
+#: Height and width in pixels of the generated photo.
 PHOTO = (480, 640)
-#: How many parts of the measured time have a rate of their own.
+#: The number of intervals whose rates are reported.
 INTERVALS = 10
 
-# Runs of each kind: first some that do not count, then until there are enough or time is up.
+# Runs of each kind: warm-up runs first, then until there are enough or the time is up.
 _WARMUP = 5
 _RUNS = 300
 _LEAST_RUNS = 5
-# Of the seconds asked for, what the runs of each kind may take besides.
+# The time for the runs of each kind, as a share of the requested seconds.
 _SHARE = 0.3
 
 
 @dataclass(frozen=True)
 class Latency:
-    """How long single runs took, in milliseconds: the least and three percentiles."""
+    """The times of single runs in milliseconds: the minimum and three percentiles."""
 
     runs: int
     min_ms: float
@@ -57,7 +57,7 @@ class Latency:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Latency:
-        """Percentiles are the smallest measured time that so many percent do not exceed."""
+        """A percentile is the smallest measured time that this share of runs does not exceed."""
         ordered = sorted(1e3 * value for value in seconds)
 
         def percentile(percent: int) -> float:
@@ -68,19 +68,19 @@ class Latency:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What `measure` found.
+    """The result of `measure`.
 
-    version: of sqznet. cpu, cores (that this process may use), system, python: the machine.
+    version: of sqznet. cpu, cores (usable by this process), system, python: the machine.
     isa, threads, variant, size (of the network's input: height, width): the model.
-    photo: the file that was read, or what stood in for one.
+    photo: the file that was read, or a description of the generated one.
     forward: one image through the network. file_to_answer: from a path to labels.
-    layers_ms: the median time of each layer in a forward pass, in their order.
-    images_per_second: from files to labels, all threads busy; the mean of `seconds`.
-    interval_rates: the same for each `interval_seconds`, one after the other: a processor that
-        gets too hot, or is disturbed, shows here.
-    weights_bytes: the weights as float32. workspace_bytes: the memory that one image passes
-        through. peak_memory_bytes: the most that this process has had resident so far, or None
-        where the system does not say.
+    layers_ms: the median time of each layer in a forward pass, in order.
+    images_per_second: from files to labels with all threads busy; the mean over `seconds`.
+    interval_rates: the same for each interval of `interval_seconds`. They show whether the
+        processor throttles or is disturbed.
+    weights_bytes: the size of the weights as float32. workspace_bytes: the working memory for one
+        image. peak_memory_bytes: the peak resident memory of this process so far, or None if the
+        system does not report it.
     """
 
     version: str
@@ -110,9 +110,9 @@ def measure(
 ) -> Measurement:
     """Measures a model on this machine; takes about 1.6 times ``seconds``.
 
-    ``seconds``: how long photos are classified without a pause for the rates; 0.1 or more.
-    ``photo``: the file to classify; default: a made-up JPEG of 640 x 480 pixels.
-    Raises ImageError if the photo cannot be read, and SqznetError for another time.
+    ``seconds``: how long photos are classified continuously for the rates; at least 0.1.
+    ``photo``: the file to classify; default: a generated JPEG of 640 x 480 pixels.
+    Raises ImageError if the photo cannot be read, and SqznetError for invalid seconds.
     """
     if not (math.isfinite(seconds) and seconds >= 0.1):
         raise SqznetError(f"seconds is {seconds}, expected 0.1 or more")
@@ -132,7 +132,7 @@ def measure(
         threads=model.threads,
         variant=model.variant,
         size=(height, width),
-        photo=os.fsdecode(photo) if photo else f"a made-up JPEG of {PHOTO[1]} x {PHOTO[0]} pixels",
+        photo=os.fsdecode(photo) if photo else f"generated JPEG, {PHOTO[1]} x {PHOTO[0]} pixels",
         forward=Latency.of([sum(times) for times in passes]),
         file_to_answer=Latency.of(to_answers),
         layers_ms={
@@ -150,10 +150,10 @@ def measure(
 
 
 def layer_names(network: Network) -> list[str]:
-    """The papers' name of every layer: conv1, maxpool1, fire2, ..., fire9, conv10."""
+    """The name of each layer as in the paper: conv1, maxpool1, fire2, ..., fire9, conv10."""
     known = {name: paper for paper, name in network.layer_names.items()}
     names: list[str] = []
-    count = 0  # layers so far that are no pools, by whose number pools are called
+    count = 0  # layers so far without pools; a pool has the number of the layer before it
     for layer in network.layers:
         if not layer.tensors(1):
             names.append(f"maxpool{count}")
@@ -164,7 +164,7 @@ def layer_names(network: Network) -> list[str]:
 
 
 def cpu_name() -> str:
-    """What the processor or, on small boards, the board calls itself."""
+    """The name of the processor or, on small boards, of the board."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
             found = {
@@ -177,7 +177,7 @@ def cpu_name() -> str:
 
 
 def peak_memory() -> int | None:
-    """The most bytes that this process has had resident, None where the system does not say."""
+    """The peak resident memory of this process in bytes, None if the system does not report it."""
     try:
         with open("/proc/self/status", encoding="utf-8", errors="replace") as lines:
             for line in lines:
@@ -195,7 +195,7 @@ def peak_memory() -> int | None:
 
 @contextmanager
 def _file(photo: str | os.PathLike[str] | None) -> Iterator[str]:
-    """The path of the photo; of a made-up one, while the block runs."""
+    """The path of the photo; of a temporary generated one if there is none."""
     if photo is not None:
         yield os.fsdecode(photo)
         return
@@ -209,7 +209,7 @@ def _file(photo: str | os.PathLike[str] | None) -> Iterator[str]:
 
 
 def _repeated(once: Callable[[], Times], seconds: float) -> list[Times]:
-    """What many calls gave, after a few that do not count."""
+    """The results of many calls, after some warm-up calls."""
     for _ in range(_WARMUP):
         once()
     end = perf_counter() + seconds
@@ -226,12 +226,12 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _passes(model: Model, path: str, seconds: float) -> tuple[list[list[float]], int]:
-    """The seconds of every layer in each of many forward passes; the bytes of their workspace."""
+    """The seconds of each layer in many forward passes, and the bytes of their workspace."""
     pixels = model.decode(path, False)
     workspace = model.executor.acquire(1, *model.preprocessing.size)
 
     def once() -> list[float]:
-        # Later layers use the input's memory, so it is filled again each time.
+        # Later layers overwrite the input's memory, so it is filled again each time.
         model.feed(pixels, workspace.image(0))
         seconds = [0.0] * len(model.executor.network.layers)
         now = perf_counter()
@@ -249,9 +249,9 @@ def _passes(model: Model, path: str, seconds: float) -> tuple[list[list[float]],
 
 
 def _intervals(model: Model, path: str, seconds: float) -> Iterator[tuple[int, float]]:
-    """Images and seconds of one interval after the other; each ends with an answer."""
+    """Yields the images and seconds of each interval; an interval ends with a result."""
     with closing(classify_files(model, repeat(Found(path)), top=5)) as results:
-        next(results)  # the threads are under way
+        next(results)  # the threads are running
         for _ in range(INTERVALS):
             start = now = perf_counter()
             images = 0

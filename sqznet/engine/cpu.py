@@ -1,14 +1,13 @@
-"""Which kernels and how many threads to use here, and why."""
+"""Chooses the kernels and the number of threads for this machine, and says why."""
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from sqznet import _kernels
-from sqznet.errors import SqznetError, UnsupportedIsaError
+from sqznet.errors import SqznetError, UnsupportedIsaError, checked_count
 
 MAX_DEFAULT_THREADS = 4
 MAX_THREADS = 1024
@@ -17,8 +16,8 @@ MAX_THREADS = 1024
 def kernels(isa: str | None = None) -> _kernels.Kernels:
     """The kernels of ``isa``, else of the environment's SQZNET_ISA, else the best that run here.
 
-    Where a family has none of that set, it takes the next best one. Raises UnsupportedIsaError
-    where the set asked for is unknown, not compiled in or cannot run on this CPU.
+    If a family has no kernels of that set, it uses the next best one. Raises UnsupportedIsaError if
+    the requested set is unknown, not compiled in or cannot run on this CPU.
     """
     return _chosen_kernels(isa)[0]
 
@@ -66,7 +65,7 @@ def _needs(isa: str) -> str:
 
 
 def _families(chosen: _kernels.Kernels, reason: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Each family of kernels with the set it takes and why."""
+    """Yields each family of kernels with the set it uses and the reason."""
     _, families, _, _ = _kernels.instruction_sets()[-1]  # the last set has them all
     for family in families:
         isa = getattr(chosen, family).isa
@@ -76,27 +75,18 @@ def _families(chosen: _kernels.Kernels, reason: str) -> Iterator[tuple[str, tupl
 
 def _chosen_threads(threads: int | None) -> tuple[int, str]:
     if threads is not None:
-        return _checked(threads, "threads"), "asked for"
+        return checked_count("threads", threads, MAX_THREADS), "asked for"
     if text := os.environ.get("SQZNET_THREADS"):
         try:
             wanted = int(text)
         except ValueError:
             raise SqznetError(f"SQZNET_THREADS must be a whole number, not {text!r}") from None
-        return _checked(wanted, "SQZNET_THREADS"), "the environment's SQZNET_THREADS"
+        count = checked_count("SQZNET_THREADS", wanted, MAX_THREADS)
+        return count, "the environment's SQZNET_THREADS"
     cores, reason = usable_cores()
     if cores > MAX_DEFAULT_THREADS:
         return MAX_DEFAULT_THREADS, f"{MAX_DEFAULT_THREADS} of {cores} cores: {reason}"
     return cores, reason
-
-
-def _checked(threads: int, name: str) -> int:
-    try:
-        count = 0 if isinstance(threads, bool) else operator.index(threads)
-    except TypeError:
-        count = 0
-    if not 1 <= count <= MAX_THREADS:
-        raise SqznetError(f"{name} must be a whole number from 1 to {MAX_THREADS}, not {threads!r}")
-    return count
 
 
 def usable_cores() -> tuple[int, str]:
@@ -117,7 +107,7 @@ def _cgroup_cores(
     """The CPU quota in whole cores, rounded up, or None where there is none.
 
     Version 2 keeps "quota period" in cpu.max of the group and of every group above it; version 1
-    two files under the cpu controller. A container often sees its own group at the root.
+    keeps two files under the cpu controller. A container often sees its own group at the root.
     """
     try:
         with open(membership, errors="replace") as lines:

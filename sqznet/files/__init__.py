@@ -1,1 +1,1 @@
-"""Files that sqznet writes: each appears whole under its name, or not at all."""
+"""Writing files: a file appears complete under its name, or not at all."""

@@ -1,4 +1,4 @@
-"""Parquet's library, which is imported when such a file is written or read."""
+"""Imports the Parquet library when such a file is written or read."""
 
 from __future__ import annotations
 

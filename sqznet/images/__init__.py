@@ -1,1 +1,1 @@
-"""Photos: found, decoded, turned upright, resized and normalized, as a network wants them."""
+"""Photos: finding, decoding, orienting, resizing and normalizing them for a network."""

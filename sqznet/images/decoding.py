@@ -1,12 +1,12 @@
-"""Anything a person calls an image -> upright 8-bit grey, RGB or RGBX pixels.
+"""Decodes anything that counts as an image to upright 8-bit gray, RGB or RGBX pixels.
 
-Pillow decodes; it is imported when the first file is. numpy is never imported here: arrays are
-read through the buffer protocol.
+Pillow decodes; it is imported with the first file. NumPy is never imported here: arrays are read
+through the buffer protocol.
 
-What happens to less usual images: the first frame of an animation is taken; transparency is
-dropped, as Pillow's `convert("RGB")` does; CMYK, YCbCr, LAB, HSV and palettes are converted by
-Pillow; of 16-bit grey levels the upper 8 bits are kept (mode "I" is taken for 16-bit grey);
-floating-point pixels are refused, for nothing says what their range is.
+Special cases: of an animation, the first frame is used; transparency is dropped, as by Pillow's
+`convert("RGB")`; Pillow converts CMYK, YCbCr, LAB, HSV and palettes; of 16-bit gray levels, the
+upper 8 bits are kept (mode "I" counts as 16-bit gray); floating-point pixels are refused, since
+their range is unknown.
 """
 
 from __future__ import annotations
@@ -44,38 +44,38 @@ if TYPE_CHECKING:
 else:
     ImageLike = Any
 
-#: From a photo's upright (height, width) to the (height, width) below which it must not be decoded.
+#: Maps a photo's upright (height, width) to the smallest (height, width) that may be decoded.
 Needed = Callable[[int, int], tuple[int, int]]
 
-#: Photos with more pixels, or with a longer side, are refused before they are decoded: about
-#: 0.7 GB of memory. Pillow's own limit for an error is the same.
+#: Photos with more pixels or a longer side are refused before decoding; the limit is about 0.7 GB
+#: of memory. Pillow has the same limit for an error.
 MAX_PIXELS = 178_956_970
 MAX_SIDE = 65_535
 
-# A file may hold _SPARE_PIXELS and this many more a byte before it is taken for damage or for a
-# decompression bomb: no format packs photos tighter, and even a blank PNG has 8256 at most.
+# A file with more than _SPARE_PIXELS plus this many pixels per byte counts as damaged or as a
+# decompression bomb: no format compresses more, and even a blank PNG has at most 8256.
 _PIXELS_PER_BYTE = 10_000
 _SPARE_PIXELS = 1 << 24
 
-# What is read at most from something that cannot tell its size, such as a pipe.
+# The maximum to read from a stream of unknown size, such as a pipe.
 _MAX_STREAM_BYTES = 1 << 28
 
-# Files up to this size are read in one go. Pillow reads in dozens of small pieces, and each piece
-# that comes from the system passes the GIL to and fro between threads.
+# Files up to this size are read at once. Pillow reads in dozens of small pieces, and each system
+# call passes the GIL back and forth between threads.
 _AT_ONCE = 1 << 24
 
-# The formats whose modules are worth importing alone: Image.open imports five or all of them,
-# which takes longer than decoding a photo.
+# Formats whose modules are imported directly: Image.open imports five or all of them, which takes
+# longer than decoding a photo.
 _DIRECT = (
     (b"\xff\xd8\xff", "JpegImagePlugin", "JpegImageFile"),
     (b"\x89PNG\r\n\x1a\n", "PngImagePlugin", "PngImageFile"),
 )
 
-# Not pictures but programs: Pillow would start another program to draw them.
+# Not images but programs: Pillow would start another program to draw them.
 _REFUSED_FORMATS = ("EPS", "WMF")
 
 _KEEP = {"L": 1, "RGB": 3, "RGBA": 4, "RGBX": 4}
-# Of the bytes of one pixel, the one that holds bits 8 to 15.
+# For a pixel of several bytes: the index of the byte with bits 8 to 15, and the number of bytes.
 _HIGH_BYTE = {
     "I;16": (1, 2),
     "I;16L": (1, 2),
@@ -89,10 +89,10 @@ _ORIENTATION_TAG = 0x0112
 class Pixels:
     """A decoded photo.
 
-    data: uint8 behind the buffer protocol: height x width x channels with any strides (height x
-        width for grey), or the same bytes flat and contiguous; or a Yuv420, of 3 channels.
-    channels: 1 is grey, 3 is RGB, 4 is RGB and a byte to ignore.
-    bgr: the colours come in the order blue, green, red.
+    data: uint8 through the buffer protocol: height x width x channels with any strides (height x
+        width for gray), or the same bytes flat and contiguous; or a Yuv420 with 3 channels.
+    channels: 1 is gray, 3 is RGB, 4 is RGB and an ignored byte.
+    bgr: the channel order is blue, green, red.
     """
 
     def __init__(
@@ -105,53 +105,51 @@ class Pixels:
         self.bgr = bgr
 
 
-def decode(source: ImageLike, needed: Needed | None = None) -> Pixels:
-    """Read an image, turned upright by its EXIF orientation.
+def decode(image: ImageLike, needed: Needed | None = None) -> Pixels:
+    """Decodes an image and applies its EXIF orientation.
 
-    source: a path; bytes that hold an image file; a binary file object, read from where it stands
-        and left open; a PIL image (its current frame); or a uint8 array H x W, H x W x 1,
+    image: a path; the bytes of an image file; a binary file object, which is read from its current
+        position and left open; a PIL image (its current frame); a uint8 array H x W, H x W x 1,
         H x W x 3 (RGB) or H x W x 4 (RGBA) with any strides; or a `sqznet.Frame`.
-    needed: lets the decoder of a JPEG file scale it down to a half, a quarter or an eighth, as far
-        as both sides stay as long as this says. Ignored for anything else.
+    needed: allows the decoder of a JPEG file to scale it down to a half, a quarter or an eighth, as
+        long as no side gets shorter than this. Ignored for anything else.
 
     Raises ImageError, naming the image, what was found and what was expected. A truncated file
     gives no partial image.
     """
-    if isinstance(source, Pixels):
-        return source
-    # Another thread may be importing it just now: then there is the module, but not yet the class.
+    if isinstance(image, Pixels):
+        return image
+    # If another thread is importing it now, the module exists, but maybe not yet the class.
     pil_image = getattr(sys.modules.get("PIL.Image"), "Image", None)
-    if pil_image is not None and isinstance(source, pil_image):
-        result: Pixels = guarded(_from_pil, source, describe(source))
+    if pil_image is not None and isinstance(image, pil_image):
+        result: Pixels = guarded(_from_pil, image, describe(image))
         return result
-    if isinstance(source, (str, os.PathLike)):
-        return _from_path(source, needed)
-    if isinstance(source, (bytes, bytearray)) or (
-        isinstance(source, memoryview) and source.ndim == 1
-    ):
-        return _from_stream(BytesIO(source), memoryview(source).nbytes, needed, describe(source))
-    if hasattr(source, "read"):
-        return _from_file_object(source, needed)
-    return _from_array(source)
+    if isinstance(image, (str, os.PathLike)):
+        return _from_path(image, needed)
+    if isinstance(image, (bytes, bytearray)) or (isinstance(image, memoryview) and image.ndim == 1):
+        return _from_stream(BytesIO(image), memoryview(image).nbytes, needed, describe(image))
+    if hasattr(image, "read"):
+        return _from_file_object(image, needed)
+    return _from_array(image)
 
 
 def prepare() -> None:
-    """Import what reads JPEG files beforehand: it takes as long as several photos."""
+    """Imports the JPEG reader in advance, which takes as long as several photos."""
     __import__("PIL.JpegImagePlugin")
 
 
-def describe(source: Any) -> str:
-    """A short name for a source, on one line, as it appears in error messages."""
-    if isinstance(source, (str, os.PathLike)):
-        name = os.fsdecode(source)
-    elif isinstance(source, (bytes, bytearray)):
-        name = f"<{len(source)} bytes>"
-    elif hasattr(source, "read") and isinstance(getattr(source, "name", None), str):
-        name = source.name
+def describe(image: Any) -> str:
+    """A short one-line name of an image for error messages."""
+    if isinstance(image, (str, os.PathLike)):
+        name = os.fsdecode(image)
+    elif isinstance(image, (bytes, bytearray)):
+        name = f"<{len(image)} bytes>"
+    elif hasattr(image, "read") and isinstance(getattr(image, "name", None), str):
+        name = image.name
     else:
-        name = getattr(source, "filename", "")  # a PIL image that was read from a file
+        name = getattr(image, "filename", "")  # a PIL image read from a file
         if not isinstance(name, str) or not name:
-            name = f"<{type(source).__module__}.{type(source).__qualname__}>"
+            name = f"<{type(image).__module__}.{type(image).__qualname__}>"
             name = name.replace("<builtins.", "<")
     return printable(name)
 
@@ -172,7 +170,7 @@ def _from_path(path: str | os.PathLike[str] | os.PathLike[bytes], needed: Needed
         raise ImageError(f"{name}: {_os_reason(error)}") from None
     except ImageError:
         raise
-    except ValueError as error:  # a NUL in the name
+    except ValueError as error:  # a NUL character in the name
         raise ImageError(f"{name}: {error}") from None
     return _from_stream(BytesIO(data), len(data), needed, name)
 
@@ -233,9 +231,9 @@ def _decode_stream(file: BinaryIO, size: int, needed: Needed | None, name: str) 
 
 
 def _draft(image: Image, needed: Needed) -> None:
-    """Have a JPEG file decoded smaller, if both sides stay as long as needed."""
+    """Sets a JPEG file to decode smaller if both sides stay long enough."""
     width, height = image.size
-    if _orientation(image) >= 5:  # it will lie on its side
+    if _orientation(image) >= 5:  # its sides are swapped later
         least_w, least_h = needed(width, height)
     else:
         least_h, least_w = needed(height, width)
@@ -296,16 +294,16 @@ def _check_size(width: int, height: int, name: str) -> None:
 
 
 def _orientation(image: Image) -> int:
-    """1 to 8; 1 is upright, from 5 on width and height are swapped."""
+    """1 to 8; 1 is upright, from 5 on, width and height are swapped."""
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # a damaged tag says nothing about the pixels
+    except Exception:  # a damaged tag does not affect the pixels
         return 1
     return int(orientation) if orientation in range(2, 9) else 1
 
 
 def _upright(image: Image) -> Image:
-    if hasattr(image, "tag_v2"):  # Pillow turns a TIFF when it loads it, and 9.4 keeps the tag
+    if hasattr(image, "tag_v2"):  # Pillow rotates a TIFF when loading it, and 9.4 keeps the tag
         return image
     orientation = _orientation(image)
     if orientation == 1:
@@ -338,18 +336,18 @@ def _upper_bytes(image: Image, name: str) -> bytes:
         low, high = image.getextrema()
         if low < 0 or high > 65535:  # type: ignore[operator]
             raise ImageError(
-                f"{name}: grey levels from {low} to {high} (mode I), expected 0 to 65535"
+                f"{name}: gray levels from {low} to {high} (mode I), expected 0 to 65535"
             )
     first, step = _HIGH_BYTE[image.mode]
     return image.tobytes()[first::step]
 
 
 def _pixels_of(image: Image, height: int, width: int) -> Pixels:
-    """Pillow's own memory (four bytes a colour pixel) where it can be lent, else a copy."""
+    """Pillow's own memory (four bytes per color pixel) if it can be shared, else a copy."""
     channels = _KEEP[image.mode]
     stored = 1 if channels == 1 else 4
     try:
-        # Since Pillow 11.2; large images lie in several blocks and raise ValueError.
+        # Since Pillow 11.2; large images are in several blocks and raise ValueError.
         lent = ArrowPixels(image.__arrow_c_array__(), height * width, stored)
     except (AttributeError, ValueError):
         return Pixels(image.tobytes(), height, width, channels)
@@ -361,18 +359,18 @@ def _pixels_of(image: Image, height: int, width: int) -> Pixels:
 _EXPECTED = "expected a uint8 array H x W, H x W x 3 or H x W x 4"
 _HINTS = {
     "f": ": scale to 0..255 and call .astype('uint8')",
-    "H": ": call (array >> 8).astype('uint8') if it holds 16-bit grey levels",
+    "H": ": call (array >> 8).astype('uint8') if it holds 16-bit gray levels",
     "?": ": call array.astype('uint8') * 255",
 }
 
 
-def _from_array(source: Any) -> Pixels:
-    name = describe(source)
-    view = _view_of(source, name)
+def _from_array(image: Any) -> Pixels:
+    name = describe(image)
+    view = _view_of(image, name)
     if view.format != "B":
         kind = view.format.lstrip("<>=@!|")
         kind = "f" if kind in ("e", "f", "d", "g") else kind
-        found = getattr(source, "dtype", f"format {view.format!r}")
+        found = getattr(image, "dtype", f"format {view.format!r}")
         raise ImageError(f"{name}: found {found} elements, {_EXPECTED}{_HINTS.get(kind, '')}")
     shape = view.shape or ()
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3, 4)):
@@ -382,13 +380,13 @@ def _from_array(source: Any) -> Pixels:
     return Pixels(view, shape[0], shape[1], shape[2] if len(shape) == 3 else 1)
 
 
-def _view_of(source: Any, name: str) -> memoryview:
+def _view_of(image: Any, name: str) -> memoryview:
     try:
-        return memoryview(source)
+        return memoryview(image)
     except Exception:
         pass
-    try:  # a tensor of another library, which gives numpy arrays
-        return memoryview(source.__array__())
+    try:  # a tensor of another library that converts to NumPy arrays
+        return memoryview(image.__array__())
     except Exception:
         raise ImageError(
             f"{name}: not an image, expected a path, the bytes of an image file, a binary file "

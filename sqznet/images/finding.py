@@ -1,4 +1,4 @@
-"""From what a person names to single photos: files, folders, patterns and lists of them."""
+"""Finds photos: expands files, folders, patterns and lists to single paths."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from sqznet.errors import ImageError, printable
+from sqznet.errors import ImageError, printable, reason_of
 
-#: The endings by which photos are found in folders. A file that is named itself may have any.
+#: The suffixes of photos in folders. A file that is named explicitly may have any.
 ENDINGS = tuple(
     f".{name}"
     for name in (
@@ -19,27 +19,31 @@ ENDINGS = tuple(
 
 
 class Found(NamedTuple):
-    """A path to read a photo from, or, with an error, something named that gives none."""
+    """The path of a photo, or a name with the error why there is none."""
 
     path: str
     error: ImageError | None = None
 
 
+def has_photo_suffix(name: str) -> bool:
+    """Whether a file name has the suffix of a photo, in lower or upper case."""
+    return os.path.splitext(name)[1].lower() in ENDINGS
+
+
 def expand(
     named: Iterable[str | os.PathLike[str]], leave_out: Iterable[str] = ()
 ) -> Iterator[Found]:
-    """The photos that these names stand for, in their order.
+    """Yields the photos that these names stand for, in order.
 
-    A folder stands for the photos in it and in the folders below, sorted by name, those of a folder
-    before those of its sub-folders. Hidden files and folders, whose names begin with a dot, are
-    passed over, and links to folders are not followed. A name that is no file but holds ``*``,
-    ``?`` or ``[`` is a pattern, ``**`` matching any folders. Anything else is a photo.
+    A folder stands for the photos in it and in its sub-folders, sorted by name; the photos of a
+    folder come before those of its sub-folders. Hidden files and folders (with a leading dot) are
+    skipped, and links to folders are not followed. A name that does not exist but contains ``*``,
+    ``?`` or ``[`` is a pattern; ``**`` matches any folders. Anything else is a photo.
 
-    A file comes as often as it is named; folders and patterns add no file that came already.
+    A file is repeated as often as it is named; folders and patterns add no file a second time.
     ``leave_out``: paths of files that are never photos, such as the output.
 
-    An empty folder, a folder that cannot be listed and a pattern without a match come with an
-    ImageError.
+    An empty folder, an unreadable folder and a pattern without a match give an ImageError.
     """
     outputs = {os.path.abspath(path) for path in leave_out}
     seen = set(outputs)
@@ -65,7 +69,7 @@ def expand(
 
 
 def read_list(stream: BinaryIO) -> list[str]:
-    """The paths that a stream lists: one a line or, as `find -print0` has it, each ended by NUL."""
+    """The paths in a stream: one per line or, as from `find -print0`, each terminated by NUL."""
     content = stream.read()
     if b"\0" in content:
         parts = content.split(b"\0")
@@ -84,11 +88,11 @@ def _in_folder(folder: str) -> Iterator[Found]:
     for place, folders, files in os.walk(folder, onerror=failed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS:
+            if not name.startswith(".") and has_photo_suffix(name):
                 empty = False
                 yield Found(os.path.join(place, name))
     for error in failed:
-        yield _nothing(os.fsdecode(error.filename), f"cannot be listed: {error.strerror}")
+        yield _nothing(os.fsdecode(error.filename), f"cannot be listed: {reason_of(error)}")
     if empty and not failed:
         yield _nothing(folder, "a folder without photos, expected files such as photo.jpg in it")
 
@@ -99,7 +103,7 @@ def _matching(pattern: str) -> Iterator[Found]:
     empty = True
     for match in sorted(glob(pattern, recursive=True)):
         for photo in _in_folder(match) if os.path.isdir(match) else [Found(match)]:
-            # "**" names every folder below, and those without photos do not matter.
+            # "**" matches every folder; those without photos are not an error.
             if photo.path != match or photo.error is None:
                 empty = False
                 yield photo

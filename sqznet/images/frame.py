@@ -1,8 +1,8 @@
-"""A raw frame of a camera or a video, read where it lies: RGB, BGR or YUV 4:2:0.
+"""A raw frame of a camera or a video, read in place: RGB, BGR or YUV 4:2:0.
 
 Models take a `Frame` wherever they take an image. Nothing is copied: the preprocessing pass reads
-the frame's own memory, and turns YUV into RGB a few rows at a time while it resizes them. Each
-sample of U and V counts for the two by two pixels that share it.
+the frame's own memory and converts YUV to RGB a few rows at a time while it resizes them. Each U
+and V sample covers the two by two pixels that share it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 FORMATS = ("rgb", "bgr", "i420", "yv12", "nv12", "nv21")
 
-#: What red and blue weigh in luma: ITU-R BT.601 (item 2.5.1) and BT.709 (item 3.2).
+#: The weights of red and blue in luma: ITU-R BT.601 (item 2.5.1) and BT.709 (item 3.2).
 LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
 
 
 class Frame(Pixels):
-    """A picture in memory; `wrap` makes one. `height` and `width` are in pixels."""
+    """An image in memory; `wrap` makes one. `height` and `width` are in pixels."""
 
     @classmethod
     def wrap(
@@ -37,15 +37,14 @@ class Frame(Pixels):
         matrix: str = "bt601",
         full_range: bool = False,
     ) -> Frame:
-        """The frame that lies in `data`, which must not change while the frame is in use.
+        """Wraps the frame in `data`, which must not change while the frame is in use.
 
         format: "rgb" or "bgr": a uint8 array H x W x 3, H x W x 4 (the fourth is ignored) or H x W
-            (grey), with any strides. "i420" (also called YUV420), "yv12" (YVU420), "nv12" or
-            "nv21": contiguous uint8, of shape (H * 3 / 2, row) with rows of `width` or more bytes,
-            as picamera2 gives it, or flat without gaps.
-        height, width: of a YUV frame; needed where `data` is flat, and `width` where its rows are
-            padded.
-        matrix, full_range: how YUV stands for RGB: "bt601" or "bt709"; luma from 16 to 235, or from
+            (gray), with any strides. "i420" (also called YUV420), "yv12" (YVU420), "nv12" or
+            "nv21": contiguous uint8, either of shape (H * 3 / 2, row) with rows of at least `width`
+            bytes, as from picamera2, or flat without gaps.
+        height, width: of a YUV frame; needed if `data` is flat, and `width` if its rows are padded.
+        matrix, full_range: how YUV encodes RGB: "bt601" or "bt709"; luma from 16 to 235, or from
             0 to 255 as in JPEG.
 
         Raises ImageError, saying what was found and what was expected.
@@ -96,7 +95,7 @@ class Frame(Pixels):
         """A YUV 4:2:0 frame from buffers of Y, U and V.
 
         rows: bytes from row to row of luma and of chroma. step: bytes from sample to sample of
-        chroma, 1 or 2. The rest as for `wrap`.
+        chroma, 1 or 2. The others are as for `wrap`.
         """
         if matrix not in LUMA_WEIGHTS:
             raise ImageError(f"matrix {matrix!r}, expected one of {', '.join(LUMA_WEIGHTS)}")
@@ -109,19 +108,19 @@ class Frame(Pixels):
 
     @classmethod
     def of(cls, pixels: Pixels, bgr: bool = False) -> Frame:
-        """A decoded picture as a frame."""
+        """A decoded image as a frame."""
         order = pixels.bgr or bgr
         return cls(pixels.data, pixels.height, pixels.width, pixels.channels, order)
 
     def to_rgb(self) -> npt.NDArray[np.uint8]:
-        """A copy as a uint8 array (H, W, 3), red first."""
+        """A copy as a uint8 array (H, W, 3) in RGB order."""
         import numpy as np
 
         rgb = np.empty((self.height, self.width, 3), np.uint8)
         if isinstance(self.data, Yuv420):
             self.data.to_rgb(rgb)
             return rgb
-        # Bytes, as decoded with an older Pillow, are one item to NumPy.
+        # An older Pillow decodes to bytes, which NumPy takes as a single item.
         data = memoryview(self.data) if isinstance(self.data, bytes) else self.data
         own = np.asarray(data).reshape(self.height, self.width, self.channels)
         rgb[:] = own[..., 2::-1] if self.bgr and self.channels > 1 else own[..., :3]
@@ -129,10 +128,10 @@ class Frame(Pixels):
 
 
 def _matrix(name: str, full_range: bool) -> tuple[float, ...]:
-    """What a Yuv420 wants: black, then gains.
+    """The black level and the gains for Yuv420.
 
-    With Kr, Kb of the standard: R = Y + 2 (1 - Kr) V, B = Y + 2 (1 - Kb) U, and green is what
-    luma leaves; levels 16..235 and 16..240 are spread to the full range first.
+    With Kr and Kb of the standard: R = Y + 2 (1 - Kr) V, B = Y + 2 (1 - Kb) U, and green follows
+    from luma; the levels 16..235 and 16..240 are first scaled to the full range.
     """
     red, blue = LUMA_WEIGHTS[name]
     green = 1 - red - blue

@@ -1,4 +1,4 @@
-"""Calls into Pillow: its warnings stay silent, and what damaged files make it raise is renamed."""
+"""Calls into Pillow: silences its warnings and turns all its exceptions into ImageError."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from sqznet.errors import ImageError
+from sqznet.errors import ImageError, reason_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class _PillowQuiet:
     """Ignores the warnings of Pillow's modules while any thread is inside.
 
-    warnings.catch_warnings alone would leave its filter behind when two threads overlap.
+    warnings.catch_warnings alone would leave its filter behind if two threads overlap.
     """
 
     def __init__(self) -> None:
@@ -47,20 +47,19 @@ _PILLOW_QUIET = _PillowQuiet()
 
 
 def reason(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())[:200]
+    return " ".join(reason_of(error).split())[:200]
 
 
 def guarded(function: Any, *arguments: Any) -> Any:
-    """Call with Pillow's warnings silenced and whatever a damaged file makes it raise renamed.
+    """Calls a function with Pillow's warnings silenced and any exception turned into ImageError.
 
-    The last argument is the image's name.
+    The last argument is the name of the image.
     """
     try:
         with _PILLOW_QUIET:
             return function(*arguments)
     except ImageError:
         raise
-    # Damaged files make Pillow raise nearly anything: SyntaxError, struct.error, IndexError, ...
+    # Damaged files make Pillow raise almost anything: SyntaxError, struct.error, IndexError, ...
     except Exception as error:
         raise ImageError(f"{arguments[-1]}: cannot be decoded: {reason(error)}") from None

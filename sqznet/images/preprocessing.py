@@ -1,27 +1,26 @@
-"""How a photo becomes the network's input.
+"""The preprocessing of a photo: how it becomes the input of the network.
 
-Every checkpoint was trained with one way of resizing and normalising photos and answers badly to
-any other, so that way travels with the weights as a `Preprocessing`.
+Every checkpoint was trained with one way of resizing and normalizing photos and is less accurate
+with any other. So this way is stored with the weights as a `Preprocessing`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from operator import index
-from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple, SupportsFloat
 
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, shown, whole_number
 
 FITS = ("squash", "crop")
 CHANNEL_ORDERS = ("rgb", "bgr")
 ROUNDINGS = ("nearest", "torchvision")
 _OPTIONAL = ("rounding", "resize")
 
-#: The longest side that the network's input may have; anything longer is taken for a mistake.
+#: The longest allowed side of the network's input; anything longer is considered a mistake.
 MAX_SIDE = 4096
 
-# The photo's shorter side is resized to this share of the crop's: the 256 -> 224 of ImageNet.
+# The shorter side of the photo relative to the crop: 256 -> 224 as for ImageNet.
 _CROP_FROM, _CROP_TO = 256, 224
 
 
@@ -36,23 +35,23 @@ class _Preprocessing(NamedTuple):
 
 
 class Preprocessing(_Preprocessing):
-    """Resize, cut out `size`, then x = (v - mean) / std for every grey level v in 0..255.
+    """Resize, crop to `size`, then x = (v - mean) / std for every gray level v in 0..255.
 
     size: (height, width) in pixels, each 1..4096; an int n means (n, n).
-    fit: "squash" resizes the whole photo to `resize`, whatever its shape; "crop" keeps its shape:
-        it is resized until it just covers `resize`. The centre of `size` is then cut out.
+    fit: "squash" resizes the whole photo to `resize`, ignoring its aspect ratio; "crop" keeps the
+        aspect ratio and resizes until the photo just covers `resize`. Then the center of `size` is
+        cropped.
     channel_order: "rgb" or "bgr", the order of the network's three input channels.
-    mean, std: three grey levels, in the order of `channel_order`; every std is
-        1e-6 or more.
+    mean, std: three gray levels, in the order of `channel_order`; every std is at least 1e-6.
 
-    rounding: how a crop falls on whole pixels. "nearest" resizes the longer side to the nearest
-        integer and rounds the crop's offsets down; "torchvision" cuts the longer side down and
-        rounds the offsets to the nearest, ties to even, as its Resize and CenterCrop do.
-    resize: (height, width) in pixels, `size` or more, or an int as above; None stands for `size`
-        itself where the photo is squashed and 256/224 of it where it is cropped.
+    rounding: how sizes and offsets of a crop are rounded. "nearest" rounds the longer side to the
+        nearest integer and the offsets down; "torchvision" rounds the longer side down and the
+        offsets to the nearest, ties to even, as its Resize and CenterCrop do.
+    resize: (height, width) in pixels, at least `size`, or an int as above. None means `size` for
+        "squash" and 256/224 of it for "crop".
 
-    The levels' defaults are torchvision's. ``pre._replace(fit="squash")`` is one with another
-    field. Both raise SqznetError, naming the field, on anything else.
+    The default levels are torchvision's. ``pre._replace(fit="squash")`` returns a copy with one
+    field changed. Both raise SqznetError, naming the field, for invalid values.
     """
 
     __slots__ = ()
@@ -81,11 +80,11 @@ class Preprocessing(_Preprocessing):
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Preprocessing:  # type: ignore[override]
-        return cls(*iterable)  # so that _replace checks, too
+        return cls(*iterable)  # so that _replace validates too
 
     @property
     def resized(self) -> tuple[int, int]:
-        """(height, width) in pixels that photos are resized to or, where cropped, to cover."""
+        """(height, width) in pixels to which photos are resized, or which they cover for "crop"."""
         if self.resize is not None:
             return self.resize
         if self.fit == "squash":
@@ -94,7 +93,7 @@ class Preprocessing(_Preprocessing):
         return height, width
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, strings and numbers, as JSON keeps them."""
+        """Plain lists, strings and numbers, as in JSON."""
         values = {
             "size": list(self.size),
             "fit": self.fit,
@@ -107,9 +106,9 @@ class Preprocessing(_Preprocessing):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """The inverse of `to_dict`; "rounding" and "resize" may be left out.
+        """The inverse of `to_dict`; "rounding" and "resize" are optional.
 
-        Raises SqznetError if a field is missing, unknown or wrong.
+        Raises SqznetError if a field is missing, unknown or invalid.
         """
         if not isinstance(values, Mapping):
             raise SqznetError(f"preprocessing: found {_shown(values)}, expected a mapping")
@@ -126,7 +125,7 @@ class Preprocessing(_Preprocessing):
 
 
 def resolve(spec: str | Preprocessing | Mapping[str, Any]) -> Preprocessing:
-    """A preset's name, a ready Preprocessing, or the mapping that `to_dict` gives.
+    """The Preprocessing for a preset name, a Preprocessing, or a mapping from `to_dict`.
 
     Raises SqznetError for anything else.
     """
@@ -144,10 +143,10 @@ def resolve(spec: str | Preprocessing | Mapping[str, Any]) -> Preprocessing:
 def geometry(pre: Preprocessing, height: int, width: int) -> tuple[int, int, int, int]:
     """(resized height, resized width, top, left) for a photo of height x width pixels.
 
-    The photo is resized to the first two; the network's input is the `pre.size` window whose
-    upper left corner lies at (top, left).
+    The photo is resized to the first two; the input of the network is the `pre.size` window with
+    its upper left corner at (top, left).
 
-    A photo that keeps its shape is resized until it just covers both sides of `pre.resized`.
+    With "crop", the photo is resized until it just covers both sides of `pre.resized`.
     """
     (target_h, target_w), (cover_h, cover_w) = pre.size, pre.resized
     whole, half = (int, round) if pre.rounding == "torchvision" else (round, int)
@@ -161,7 +160,7 @@ def geometry(pre: Preprocessing, height: int, width: int) -> tuple[int, int, int
 
 
 def preset_name(pre: Preprocessing) -> str | None:
-    """The name of the preset that this is, None for any other; the first of equal ones."""
+    """The name of the preset equal to this, the first one of several; None if there is none."""
     return next((name for name, preset in PRESETS.items() if preset == pre), None)
 
 
@@ -174,7 +173,7 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def _checked_size(name: str, value: object, least: tuple[int, int] = (1, 1)) -> tuple[int, int]:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
-    sides = [_as_int(side) for side in pair]
+    sides = [whole_number(side) for side in pair]
     if len(sides) != 2 or not all(
         low <= side <= MAX_SIDE for low, side in zip(least, sides, strict=True)
     ):
@@ -186,27 +185,17 @@ def _checked_size(name: str, value: object, least: tuple[int, int] = (1, 1)) -> 
     return sides[0], sides[1]
 
 
-def _as_int(value: object) -> int:
-    """The value of an integer of any library's type, 0 for anything else."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        return 0
-    try:
-        return index(value)
-    except TypeError:  # an array has __index__ too
-        return 0
-
-
 def _checked_levels(name: str, value: object) -> tuple[float, float, float]:
     if isinstance(value, (tuple, list)) and len(value) == 3:
         levels = tuple(map(_as_float, value))
-        # A double beyond float32 would become infinite in the kernel.
+        # A double outside the range of float32 would become infinite in the kernel.
         if all(abs(level) < 1e30 for level in levels):
             return levels[0], levels[1], levels[2]
     raise SqznetError(f"preprocessing: {name} is {_shown(value)}, expected three numbers")
 
 
 def _as_float(value: object) -> float:
-    """The value of a number of any library's type, NaN for anything else."""
+    """The value of a number of any library, NaN for anything else."""
     if isinstance(value, bool) or not isinstance(value, SupportsFloat):
         return math.nan
     try:
@@ -216,20 +205,10 @@ def _as_float(value: object) -> float:
 
 
 def _shown(value: object) -> str:
-    """A value from a file in a message: short, on one line, never the text of a nested object."""
+    """A value for a message; for a short tuple or list, its items."""
     if isinstance(value, (tuple, list)) and len(value) <= 4:
-        return f"({', '.join(map(_shown_scalar, value))})"
-    return _shown_scalar(value)
-
-
-def _shown_scalar(value: object) -> str:
-    if isinstance(value, str):
-        return ascii(value if len(value) <= 60 else value[:60] + "...")
-    if isinstance(value, int) and value.bit_length() > 128:
-        return "a huge integer"
-    if isinstance(value, (int, float, type(None))):
-        return repr(value)
-    return f"a {type(value).__name__}"
+        return f"({', '.join(map(shown, value))})"
+    return shown(value)
 
 
 _CAFFE_MEAN = (104.0, 117.0, 123.0)
@@ -238,10 +217,10 @@ _UNIT = (1.0, 1.0, 1.0)
 
 _SQUASH_BGR = Preprocessing((224, 224), "squash", "bgr", _KERAS_MEAN, _UNIT)
 
-#: By the name of the framework or collection whose weights expect it; "squash-bgr" is the bundled
-#: weights', and what Intel's quantisation script feeds the ONNX zoo's "1.0" files. Caffe's
-#: reference networks see photos that were stored at 256 x 256, whatever their shape, and the
-#: middle 227 x 227 of those.
+#: By the name of the framework or collection that needs it. The bundled weights use "squash-bgr";
+#: Intel's quantization script does the same for the ONNX zoo's "1.0" files. The reference networks
+#: of Caffe use photos that were stored at 256 x 256, ignoring their aspect ratio, and crop the
+#: center 227 x 227.
 PRESETS: Mapping[str, Preprocessing] = {
     "torchvision": Preprocessing(rounding="torchvision"),
     "caffe": Preprocessing((227, 227), "squash", "bgr", _CAFFE_MEAN, _UNIT, resize=(256, 256)),

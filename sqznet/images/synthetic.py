@@ -1,4 +1,4 @@
-"""A made-up photo, always the same, for where no real one is at hand."""
+"""Generates a photo, always the same, for use without a real one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Pixels of the coarsest grain, and how often it is halved.
+# The cell size of the coarsest grain in pixels, and the number of halvings.
 _COARSEST, _OCTAVES = 128, 7
 
 
 def photo(height: int, width: int) -> Image:
-    """An RGB photo of clouds and grain: like a real one, it has detail of every size, the finer
-    the fainter, so that decoders and zero-skipping kernels have about as much to do."""
+    """An RGB photo of clouds and grain. As in a real photo, finer details are fainter, so that
+    decoders and zero-skipping kernels do about as much work."""
     from PIL import Image
 
     random = Random(1)
@@ -26,12 +26,12 @@ def photo(height: int, width: int) -> Image:
         grain = Image.frombytes("RGB", (columns, rows), random.randbytes(3 * columns * rows))
         large = grain.resize((columns * cell, rows * cell), Image.Resampling.BICUBIC)
         layers.append(large.crop((0, 0, width, height)))
-    # From the finest on, each twice as strong as all before it.
+    # Starting at the finest layer, each has twice the weight of all finer ones.
     return reduce(lambda fine, coarse: Image.blend(fine, coarse, 0.6), reversed(layers))
 
 
 def jpeg(height: int, width: int) -> bytes:
-    """The same as a JPEG file of the usual quality of cameras."""
+    """The same photo as a JPEG file with the usual quality of cameras."""
     from io import BytesIO
 
     file = BytesIO()

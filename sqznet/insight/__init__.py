@@ -1,1 +1,1 @@
-"""What a network sees: vectors, heat maps, explanations, and how often it is right."""
+"""Inspects a model's answers: embeddings, heat maps, explanations, accuracy and confusion."""

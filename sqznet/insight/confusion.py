@@ -1,4 +1,4 @@
-"""Draws which classes are taken for which: a row a class shown, a column an answer."""
+"""Draws a confusion matrix: a row per true class, a column per answer."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 _MARGIN, _GAP = 48, 12
 _TITLE, _TEXT = 34, 20
-_LABELS = 220  # the width that labels may take
-# The side of a cell, by how many rows or columns there are at most.
+_LABELS = 220  # the maximum width of labels
+# The side of a cell, by the larger number of rows or columns.
 _SIDES = ((6, 92), (16, 56), (40, 34))
-_TINY = 14  # of more; such cells hold no numbers
+_TINY = 14  # for more rows or columns; such cells hold no numbers
 
 _PAPER, _INK, _FAINT = "#ffffff", "#1c2128", "#6b7480"
 _EMPTY = (243, 244, 247)
@@ -26,15 +26,15 @@ _RIGHT, _WRONG = (24, 111, 101), (194, 65, 124)
 
 
 def draw(evaluation: Evaluation) -> Image.Image:
-    """A picture (RGB): the share of each row in each column as depth of colour, counts as numbers
-    where there is room; right answers in green, wrong ones in red.
+    """An image (RGB): the color of a cell shows its share of the row, and numbers show the counts
+    where there is room. Correct answers are green, wrong ones are red.
 
-    Classes that the model does not know come last; for them "(unknown)" is right.
-    Raises SqznetError where Pillow cannot draw text.
+    Classes that the model does not know come last; for them "(unknown)" is correct.
+    Raises SqznetError if this Pillow cannot draw text.
     """
     from PIL import Image, ImageDraw
 
-    rows = [*evaluation.counts.items(), *evaluation.strangers.items()]
+    rows = [*evaluation.counts.items(), *evaluation.unknown_counts.items()]
     columns = evaluation.answers
     most = max(len(rows), len(columns))
     cell = next((side for limit, side in _SIDES if most <= limit), _TINY)
@@ -56,20 +56,20 @@ def draw(evaluation: Evaluation) -> Image.Image:
     for y, (name, (label, counter)) in enumerate(zip(names, rows, strict=True)):
         middle = top + y * cell + cell // 2
         painting.write(pen, (left - _GAP, middle), name, size, _INK, "rm")
-        right = label if label in evaluation.counts else UNKNOWN
+        correct = label if label in evaluation.counts else UNKNOWN
         for x, answer in enumerate(columns):
             box = left + x * cell, top + y * cell, cell
-            _draw_cell(pen, box, counter, answer, right == answer)
+            _draw_cell(pen, box, counter, answer, correct == answer)
     return canvas
 
 
 def _texts(evaluation: Evaluation) -> tuple[str, str]:
-    asked = evaluation.asked
-    title = f"{100 * evaluation.right / max(asked, 1):.1f} % right"
-    note = f"{asked} photos; rows: what they show, columns: the answers"
-    found, strange = evaluation.found_unknown()
-    if strange:
-        note += f"; {found} of {strange} others called unknown"
+    total = evaluation.total
+    title = f"{100 * evaluation.correct / max(total, 1):.1f} % correct"
+    note = f"{total} photos; rows: true classes, columns: answers"
+    found, unknown = evaluation.found_unknown()
+    if unknown:
+        note += f"; {found} of {unknown} others called unknown"
     return title, note
 
 
@@ -78,14 +78,14 @@ def _draw_cell(
     box: tuple[int, int, int],
     counter: Counter[str],
     answer: str,
-    is_right: bool,
+    is_correct: bool,
 ) -> None:
     x, y, cell = box
     count, total = counter[answer], max(counter.total(), 1)
-    share = (count / total) ** 0.6 if count else 0.0  # a few of many can still be seen
-    full = _RIGHT if is_right else _WRONG
-    colour = tuple(round(a + share * (b - a)) for a, b in zip(_EMPTY, full, strict=True))
-    pen.rectangle((x + 1, y + 1, x + cell - 1, y + cell - 1), fill=colour)
+    share = (count / total) ** 0.6 if count else 0.0  # makes small shares visible
+    full = _RIGHT if is_correct else _WRONG
+    color = tuple(round(a + share * (b - a)) for a, b in zip(_EMPTY, full, strict=True))
+    pen.rectangle((x + 1, y + 1, x + cell - 1, y + cell - 1), fill=color)
     if count and cell > _TINY:
         text = f"{count}"
         size = min(_TEXT, round((cell - 6) / (0.62 * len(text))))
@@ -96,7 +96,7 @@ def _draw_cell(
 def _write_upwards(
     canvas: Image.Image, at: tuple[int, int], text: str, size: int, cell: int
 ) -> None:
-    """Text that reads from below, its end in the middle above a column."""
+    """Writes text that reads upward and ends centered above a column."""
     from PIL import Image, ImageDraw
 
     strip = Image.new("RGB", (max(1, painting.length(text, size)), cell), _PAPER)

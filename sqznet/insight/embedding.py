@@ -1,4 +1,4 @@
-"""A photo as a vector: photos of like things have vectors that point alike."""
+"""Embeds a photo as a vector: similar photos have vectors with similar directions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-#: The layer whose maps are averaged: the last one before the classes.
+#: The layer whose feature maps are averaged: the last one before the classifier.
 LAYER = "fire9"
 
 
 class FileVector(NamedTuple):
-    """One file's vector, float32 (D,), or the error that it gave instead."""
+    """The vector of a file, float32 (D,), or the error why there is none."""
 
     path: str
     vector: Vectors | None
@@ -31,7 +31,7 @@ class FileVector(NamedTuple):
 
 
 def length(model: Pipeline) -> int:
-    """How many numbers a vector has, the layer's channels: 512, fewer of a pruned network."""
+    """The length of a vector, which is the number of channels: 512, fewer for a pruned network."""
     network = model.executor.network
     return network.channels(network.layer_names[LAYER])
 
@@ -48,7 +48,7 @@ def embed(model: Pipeline, images: Any, normalize: bool, fast_decode: bool) -> V
 
 
 def normalized(vectors: Vectors) -> Vectors:
-    """Vectors of length 1 that point the same way; one without a direction stays all zero."""
+    """The vectors scaled to length 1; a zero vector stays zero."""
     import numpy as np
 
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
@@ -59,15 +59,15 @@ def normalized(vectors: Vectors) -> Vectors:
 def embed_files(
     model: Pipeline, paths: Iterable[Found], fast_decode: bool = False
 ) -> Generator[FileVector, None, None]:
-    """A vector for each file, in their order, on all of the model's threads."""
+    """The vectors of the files, in order, computed on all threads of the model."""
     return in_order(partial(_embed_file, model.alone(), fast_decode), paths, model.threads)
 
 
 def nearest(query: Vectors, vectors: Vectors, top: int) -> list[tuple[int, float]]:
-    """The ``top`` rows most like ``query``, best first: each row's index and its cosine, -1 to 1.
+    """The ``top`` rows most similar to ``query``, best first: row indices and cosines in -1..1.
 
-    ``query``: float32 (1, D); ``vectors``: float32 (N, D), of any lengths. Equal ones keep their
-    order.
+    ``query``: float32 (1, D); ``vectors``: float32 (N, D), of any lengths. Rows with equal cosines
+    stay in order.
     """
     import numpy as np
 

@@ -1,5 +1,5 @@
-"""How often a model is right about photos whose classes are known: a folder with one sub-folder a
-class, each named as the class is."""
+"""Measures the accuracy of a model on photos with known classes: a folder with one sub-folder per
+class, named like the class."""
 
 from __future__ import annotations
 
@@ -18,56 +18,57 @@ if TYPE_CHECKING:
     from sqznet.answers import Classifier
     from sqznet.batch.photos import FileResult
 
-#: The answers that are no class of the folder: another class of the model's, or none at all.
+#: Answers that are not a class of the folder: another class of the model, or no class.
 OTHER, UNKNOWN = "(another)", "(unknown)"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model answered to photos of known classes.
+    """The answers of a model to photos with known classes.
 
     counts: for each class that the model knows, how often each answer was given: a class of the
-    folder, OTHER or UNKNOWN. strangers: the same for the folder's classes that the model does not
-    know, whose right answer is UNKNOWN. unreadable: how many photos could not be read.
+    folder, OTHER or UNKNOWN. unknown_counts: the same for classes of the folder that the model does
+    not know; for them UNKNOWN is correct. unreadable: how many photos could not be read.
     """
 
     counts: Mapping[str, Counter[str]]
-    strangers: Mapping[str, Counter[str]]
+    unknown_counts: Mapping[str, Counter[str]]
     unreadable: int
 
     @property
-    def asked(self) -> int:
-        """How many photos of known classes there were."""
+    def total(self) -> int:
+        """The number of readable photos of the classes that the model knows."""
         return sum(counter.total() for counter in self.counts.values())
 
     @property
-    def right(self) -> int:
-        """How many of those were given their own class's name."""
+    def correct(self) -> int:
+        """How many of those were given their true class."""
         return sum(counter[label] for label, counter in self.counts.items())
 
     @property
     def answers(self) -> list[str]:
-        """The answers that were given or are right, the folder's classes first."""
+        """The classes that the model knows, then OTHER and UNKNOWN if they were given."""
         given: Counter[str] = Counter()
-        for counter in (*self.counts.values(), *self.strangers.values()):
+        for counter in (*self.counts.values(), *self.unknown_counts.values()):
             given += counter
         extra = [answer for answer in (OTHER, UNKNOWN) if given[answer]]
         return [*self.counts, *extra]
 
     def recall(self, label: str) -> float:
-        """Of the photos of a class, how many were given its name: 0..1."""
+        """The share of a class's photos that were given this class: 0..1."""
         counter = self.counts[label]
         return counter[label] / max(counter.total(), 1)
 
     def precision(self, label: str) -> float | None:
-        """Of the photos that were given a class's name, how many are of it: 0..1; None if none."""
-        rows = (*self.counts.values(), *self.strangers.values())
+        """The share of the photos given a class that belong to it: 0..1; None if there are none."""
+        rows = (*self.counts.values(), *self.unknown_counts.values())
         named = sum(counter[label] for counter in rows)
         return self.counts[label][label] / named if named else None
 
     def found_unknown(self) -> tuple[int, int]:
-        """Of the photos of classes that the model does not know: called unknown, and all."""
-        rows = self.strangers.values()
+        """For photos of classes that the model does not know: how many were called unknown, and how
+        many there are."""
+        rows = self.unknown_counts.values()
         return sum(row[UNKNOWN] for row in rows), sum(row.total() for row in rows)
 
 
@@ -76,17 +77,17 @@ def evaluate(
     classes: Mapping[str, list[str]],
     seen: Callable[[FileResult], None],
 ) -> Evaluation:
-    """Ask a model, or a Recognizer, for each of these files, by their classes.
+    """Classifies files with known classes by a model or a Recognizer.
 
-    ``seen`` gets each file's result as it comes. Raises SqznetError if the model knows none of
-    these classes.
+    classes: the files of each class, by label. ``seen`` is called with each result as it arrives.
+    Raises SqznetError if the model knows none of the classes.
     """
     known = {label: Counter[str]() for label in model.labels if label in classes}
-    strangers = {label: Counter[str]() for label in classes if label not in known}
+    unknown = {label: Counter[str]() for label in classes if label not in known}
     if not known:
         few = ", ".join(printable(label) for label in list(classes)[:3])
-        raise SqznetError(f"the model has no class called as the folders are ({few} ...)")
-    rows = {**known, **strangers}
+        raise SqznetError(f"the model has no class with the name of a folder ({few} ...)")
+    rows = {**known, **unknown}
     unreadable = 0
     truths = [label for label, files in classes.items() for _ in files]
     with closing(_results(model, classes)) as results:
@@ -96,7 +97,7 @@ def evaluate(
                 unreadable += 1
             else:
                 rows[label][_answer(result, known)] += 1
-    return Evaluation(known, strangers, unreadable)
+    return Evaluation(known, unknown, unreadable)
 
 
 def _results(

@@ -1,4 +1,4 @@
-"""Draws why: the photo under the heat of one class, its box, and the scores beside it."""
+"""Draws an explanation: the photo with the heat map and box of one class, and the scores."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
     from sqznet.engine.classification import Classification
     from sqznet.insight.heatmap import Box, Evidence
 
-#: As many scores fit beside a photo.
+#: The maximum number of scores beside a photo.
 MAX_TOP = 12
 
 _MARGIN = 48
 _GAP = 56
-_PANEL = 520  # the width of what stands beside the photo
-_PHOTO_W, _PHOTO_H = 1000, 760  # the photo is scaled until it fits in here
-_FRAME = 240  # a narrow photo stands in a frame of this width or height
+_PANEL = 520  # the width of the panel beside the photo
+_PHOTO_W, _PHOTO_H = 1000, 760  # the photo is scaled to fit in here
+_FRAME = 240  # the minimum width and height of the frame around a narrow photo
 
 _PAPER, _FRAMED, _TRACK = "#ffffff", "#f0f1f4", "#e9ebef"
 _INK, _FAINT, _OTHER, _ACCENT = "#1c2128", "#6b7480", "#8d98a8", "#c2417c"
 
 _TITLE, _TEXT, _SMALL = 46, 23, 18
 _BAR = 12
-_TAG = 12  # between a tag's edge and its text
+_TAG = 12  # between the edge of a tag and its text
 _LEGEND = 88
 
 
 def draw(
-    model: Classification, source: Any, label: str | int | None = None, top: int = 5
+    model: Classification, image: Any, label: str | int | None = None, top: int = 5
 ) -> tuple[Image.Image, Box | None]:
-    """A picture (RGB) that explains what a model says of one photo, and the box in it.
+    """An image (RGB) that explains a model's answer for one photo, and the box drawn in it.
 
-    source: the photo, as for `Model.classify`. label: the class to look for, by name or index;
-    default: the likeliest. top: how many classes get a bar, 1 to 12; the class looked for gets one
-    besides if it is not among them. The box, in the photo's own pixels, is None where nothing
-    speaks for the class.
+    image: the photo, as for `Model.classify`. label: the class to explain, by name or index;
+    default: the most likely one. top: how many classes get a bar, 1 to 12; the explained class gets
+    an extra bar if it is not among them. The box, in pixels of the original photo, is None if no
+    place adds to the class's logit.
     Raises ImageError, and SqznetError for an unknown label, another `top`, or a Pillow without
     scalable text.
     """
@@ -49,7 +49,7 @@ def draw(
 
     if not 1 <= top <= MAX_TOP:
         raise SqznetError(f"top is {top}, expected 1 to {MAX_TOP} for a picture")
-    evidence = Evidence(model, source)
+    evidence = Evidence(model, image)
     index = evidence.index(label)
     box = evidence.box(index)
     photo = _photo(evidence, index, box)
@@ -66,7 +66,7 @@ def draw(
 
 
 def _photo(evidence: Evidence, index: int, box: Box | None) -> Image.Image:
-    """The photo, as large as it may be, with heat and box."""
+    """The photo at its largest size, with heat map and box."""
     import numpy as np
     from PIL import Image
 
@@ -86,19 +86,19 @@ def _draw_box(photo: Image.Image, box: Box, scale: float) -> None:
     from PIL import ImageDraw
 
     x0, y0, x1, y1 = (round(side * scale) for side in box[:4])
-    # Wholly within the photo, so that no side of it is cut off.
+    # Keep all sides of the box within the photo.
     x0, y0 = min(max(x0, 4), photo.width - 8), min(max(y0, 4), photo.height - 8)
     x1, y1 = max(min(x1, photo.width - 4), x0 + 4), max(min(y1, photo.height - 4), y0 + 4)
     pen = ImageDraw.Draw(photo)
     pen.rectangle((x0 - 2, y0 - 2, x1 + 1, y1 + 1), outline=_INK, width=6)
     pen.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_PAPER, width=4)
     room = photo.width - 8 - 2 * _TAG
-    if room < 120:  # hardly a word would fit
+    if room < 120:  # too narrow for a word
         return
     text = painting.elided(box.label, _TEXT, room)
     wide, high = painting.length(text, _TEXT) + 2 * _TAG, _TEXT + 16
     left = max(4, min(x0 - 1, photo.width - 4 - wide))
-    # Above the box, else below, else inside its upper edge.
+    # Above the box, else below it, else at its top edge.
     upper = (
         y0 - 6 - high if y0 - 6 - high >= 4 else y1 + 6 if y1 + 10 + high <= photo.height else y0
     )
@@ -107,7 +107,7 @@ def _draw_box(photo: Image.Image, box: Box, scale: float) -> None:
 
 
 def _panel(model: Classification, evidence: Evidence, index: int, top: int) -> Image.Image:
-    """The class's name, a bar for each of the likeliest, and what the colours mean."""
+    """The name of the class, a bar for each of the most likely classes, and the color legend."""
     from PIL import Image, ImageDraw
 
     shown = evidence.ranking[:top]
@@ -126,27 +126,27 @@ def _panel(model: Classification, evidence: Evidence, index: int, top: int) -> I
     line = f"{_percent(evidence.scores[index])}, {place} of {model.num_classes} classes"
     painting.write(pen, (0, len(name) * line_height + 2), line, _TEXT, _FAINT)
     for row, shown_index in enumerate(shown):
-        colours = (_INK, _ACCENT) if shown_index == index else (_FAINT, _OTHER)
+        colors = (_INK, _ACCENT) if shown_index == index else (_FAINT, _OTHER)
         score = float(evidence.scores[shown_index])
-        _draw_bar(panel, head + pitch * row, model.labels[shown_index], score, colours)
+        _draw_bar(panel, head + pitch * row, model.labels[shown_index], score, colors)
     _draw_legend(panel, panel.height - _LEGEND + 24)
     return panel
 
 
 def _draw_bar(
-    panel: Image.Image, y: int, label: str, score: float, colours: tuple[str, str]
+    panel: Image.Image, y: int, label: str, score: float, colors: tuple[str, str]
 ) -> None:
     from PIL import ImageDraw
 
     pen = ImageDraw.Draw(panel)
     percent = _percent(score)
     room = _PANEL - painting.length(percent, _TEXT) - 24
-    painting.write(pen, (0, y), painting.elided(label, _TEXT, room), _TEXT, colours[0])
-    painting.write(pen, (_PANEL, y), percent, _TEXT, colours[0], "ra")
+    painting.write(pen, (0, y), painting.elided(label, _TEXT, room), _TEXT, colors[0])
+    painting.write(pen, (_PANEL, y), percent, _TEXT, colors[0], "ra")
     y += _TEXT + 8
     painting.fill_rounded(panel, (0, y, _PANEL, y + _BAR), _BAR // 2, _TRACK)
     length = max(4, round(score * _PANEL))
-    painting.fill_rounded(panel, (0, y, length, y + _BAR), _BAR // 2, colours[1])
+    painting.fill_rounded(panel, (0, y, length, y + _BAR), _BAR // 2, colors[1])
 
 
 def _draw_legend(panel: Image.Image, y: int) -> None:
@@ -158,8 +158,8 @@ def _draw_legend(panel: Image.Image, y: int) -> None:
     y += _SMALL + 10
     strip = panel.crop((0, y, _PANEL, y + _BAR))
     columns = ImageDraw.Draw(strip)
-    for x, colour in painting.legend_columns(_PANEL):
-        columns.line((x, 0, x, _BAR), fill=colour)
+    for x, color in painting.legend_columns(_PANEL):
+        columns.line((x, 0, x, _BAR), fill=color)
     panel.paste(strip, (0, y), painting.rounded_mask(_PANEL, _BAR, _BAR // 2))
 
 

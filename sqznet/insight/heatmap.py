@@ -1,7 +1,7 @@
-"""Where in a photo a class shows: its map before the global average, laid over the photo.
+"""Shows where in a photo a class is: the class's map before the global average, over the photo.
 
-The last convolution gives every class a small map; behind its ReLU, the average of that map is the
-class's logit. The map so tells how much each place adds to the answer, without any gradient
+The last convolution computes a small map for every class. The average of that map after the ReLU is
+the logit of the class, so the map shows how much each place adds to it, without any gradient
 (Zhou et al., "Learning Deep Features for Discriminative Localization", arXiv:1512.04150).
 """
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
-#: A box holds what is at least this hot.
+#: A box encloses places with at least this heat.
 BOX_HEAT = 0.25
 
-# Samples a side of the map in which boxes are looked for: four a cell of a 224 x 224 input.
+# Samples per side of the map in which boxes are found: four per cell of a 224 x 224 input.
 _BOX_SAMPLES = 56
 
-# The longest side of the photo that a heat map shows.
+# The longest side of the photo in a displayed heat map.
 _PREVIEW_SIDE = 640
 
 
 class Box(NamedTuple):
-    """Where a class shows: columns x0 to x1 and rows y0 to y1 of the upright photo, the last ones
-    excluded, in whole pixels; the class's name; its softmax score in 0..1."""
+    """The place of a class: columns x0 to x1 and rows y0 to y1 of the upright photo, end excluded,
+    in whole pixels; the name of the class; its softmax score in 0..1."""
 
     x0: int
     y0: int
@@ -48,11 +48,11 @@ class Box(NamedTuple):
 
 
 class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):
-    """A float32 array (H, W) that a notebook shows as heat over the photo.
+    """A float32 array (H, W) that a notebook displays as heat over the photo.
 
-    Attributes: ``label`` and ``score``, the class and its softmax score in 0..1. Parts and copies
-    of it are without them and show no photo; what is computed from it is a plain array. It holds
-    on to the decoded photo; pickled, to one of 640 pixels a side at most.
+    Attributes: ``label`` and ``score``, the class and its softmax score in 0..1. Slices and copies
+    do not have them and display no photo; results of computations are plain arrays. It keeps the
+    decoded photo; a pickled one keeps a photo of at most 640 pixels a side.
     """
 
     label: str | None = None
@@ -86,17 +86,17 @@ class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):
 
 
 class Evidence:
-    """What the network saw in one photo, from a single run.
+    """What the network computes for one photo in a single run.
 
     ``height`` and ``width`` of the upright photo; ``scores``: softmax, float32 (classes,);
-    ``ranking``: the classes' indices, the likeliest first.
+    ``ranking``: the indices of the classes, most likely first.
     Raises ImageError if the photo cannot be read.
     """
 
-    def __init__(self, model: Classification, source: Any) -> None:
+    def __init__(self, model: Classification, image: Any) -> None:
         if model.num_classes == 0:
             raise SqznetError("these weights have no classifier, so there is nothing to explain")
-        self._pixels = decoding.decode(source)
+        self._pixels = decoding.decode(image)
         self.height, self.width = self._pixels.height, self._pixels.width
         (maps,) = model.feature_maps([self._pixels])
         self._features = maps["fire9"]
@@ -112,7 +112,7 @@ class Evidence:
         self.ranking: list[int] = np.argsort(-logits, kind="stable").tolist()
 
     def index(self, label: str | int | None) -> int:
-        """The class of that name or index; the likeliest of that name, or of all for None.
+        """The class with this name or index: the most likely one with the name, or of all for None.
 
         Raises SqznetError, with similar names, if there is none.
         """
@@ -126,22 +126,22 @@ class Evidence:
                 return named[0]
             similar = get_close_matches(label, labels, 3)
             hint = f"; similar: {', '.join(map(repr, similar))}" if similar else ""
-            raise SqznetError(f"no class is called {printable(label[:60])!r}{hint}")
+            raise SqznetError(f"no class is named {printable(label[:60])!r}{hint}")
         known = isinstance(label, int | np.integer) and not isinstance(label, bool)
         if known and 0 <= label < len(labels):
             return int(label)
         raise SqznetError(
-            f"label is {str(label)[:60]!r}, expected a class's name or its index, "
+            f"label is {str(label)[:60]!r}, expected the name or index of a class, "
             f"0 to {len(labels) - 1}"
         )
 
     def class_map(self, index: int) -> Floats:
-        """float32 (h, w): what each place of the network's last map adds to a class, 0 or more.
+        """float32 (h, w): how much each place of the last map adds to a class, 0 or more.
 
-        Its average is the class's logit, but for zero pixels around conv10's input, which are not
-        in it though the average counts them.
+        Its average is the logit of the class. If conv10 pads its input with zero pixels, the
+        average in the network also counts those; this map does not contain them.
         """
-        # Views of the weights file: packed for its kernel, the layer gives the average alone.
+        # Reads the weights file: the packed layer computes only the average.
         checkpoint = self._model.checkpoint
         checkpoint.require_unchanged()
         tensors = checkpoint.tensors
@@ -150,9 +150,9 @@ class Evidence:
         return np.maximum(cells, 0, out=cells)
 
     def heat(self, index: int, height: int | None = None, width: int | None = None) -> Floats:
-        """A class's map over the whole photo: float32 (height, width), by default the photo's own.
+        """The map of a class over the whole photo: float32 (height, width); default: its own size.
 
-        1 is the class's hottest place, 0 where nothing speaks for it or the network did not look.
+        1 is the hottest place of the class; 0 is a place that adds nothing or is not in the input.
         """
         cells = _scaled(self.class_map(index))
         axes = [
@@ -160,7 +160,7 @@ class Evidence:
             for i, placed in enumerate(self._placed(height or self.height, width or self.width))
         ]
         heat = _spread(cells, axes)
-        # The cubic through the cells swings a little beyond them.
+        # The cubic interpolation overshoots a little.
         return np.clip(heat, 0, 1, out=heat)
 
     def heatmap(self, index: int) -> HeatMap:
@@ -171,12 +171,12 @@ class Evidence:
         return heatmap
 
     def picture(self, side: int) -> npt.NDArray[np.uint8]:
-        """The photo as uint8 (h, w, 3), made smaller until no side is longer than this."""
+        """The photo as uint8 (h, w, 3), reduced so that no side is longer than this."""
         return _picture(self._pixels, side)
 
     def box(self, index: int) -> Box | None:
-        """Around the largest connected part of a class's map that is BOX_HEAT or hotter; None if
-        nothing speaks for the class."""
+        """The box of the largest connected part with at least BOX_HEAT; None if no place adds to
+        the class."""
         cells = _scaled(self.class_map(index))
         window = self._model.preprocessing.size
         samples = [
@@ -202,8 +202,8 @@ class Evidence:
         return _cell_grid(self._model.executor.network)
 
     def _placed(self, height: int, width: int) -> tuple[tuple[int, int, int, int], ...]:
-        """For rows and columns: how many are wanted, what the photo is resized to, where the
-        network's input begins in that, and how long it is."""
+        """For rows and columns: the output length, the length to which the photo is resized, and
+        the start and length of the network's input in it."""
         from sqznet.images.preprocessing import geometry
 
         pre = self._model.preprocessing
@@ -211,9 +211,9 @@ class Evidence:
         return (height, resized_h, top, pre.size[0]), (width, resized_w, left, pre.size[1])
 
 
-def boxes(model: Classification, source: Any, top: int) -> list[Box]:
-    """The boxes of the `top` likeliest classes; see ``Model.localize``."""
-    evidence = Evidence(model, source)
+def boxes(model: Classification, image: Any, top: int) -> list[Box]:
+    """The boxes of the `top` most likely classes; see ``Model.localize``."""
+    evidence = Evidence(model, image)
     found = [evidence.box(index) for index in evidence.ranking[:top]]
     return [box for box in found if box is not None]
 
@@ -226,7 +226,7 @@ def _picture(pixels: decoding.Pixels, side: int) -> npt.NDArray[np.uint8]:
 
 
 def _row(tensor: RawTensor, index: int) -> Floats:
-    """float32 (channels,): one class's part of the weights, or of the biases."""
+    """float32 (channels,): the weights, or the bias, of one class."""
     row = tensor.channel(index).floats()
     channels = tensor.shape[1] if len(tensor.shape) > 1 else 1
     return np.array(_kernels.Tensor.from_bytes(row.data, row.dtype, (1, channels, 1, 1))).ravel()
@@ -238,7 +238,7 @@ def _scaled(cells: Floats) -> Floats:
 
 
 def _cell_grid(network: Network) -> tuple[float, int]:
-    """The middle of the last map's first cell, and the cells' distance, in pixels of the input."""
+    """The center of the first cell of the last map, and the cell spacing, in input pixels."""
     middle, step = 0.5, 1
     for layer in network.trunk:
         kernel, stride, padding = layer.window
@@ -250,11 +250,12 @@ def _cell_grid(network: Network) -> tuple[float, int]:
 def _axis(
     cells: int, grid: tuple[float, int], length: int, resized: int, offset: int, window: int
 ) -> Floats:
-    """float32 (length, cells): what each cell gives to each of a photo's rows (or columns).
+    """float32 (length, cells): the weight of each cell for each row (or column) of a photo.
 
-    The photo's `length` rows stand for `resized` pixels, of which the network sees `window` from
-    `offset` on; `grid` places the cells in those. Between the cells' middles runs a cubic
-    (Catmull and Rom's), outside them their last value; rows that the network does not see get 0.
+    The `length` rows of the photo are resized to `resized` pixels, of which the network gets
+    `window`, starting at `offset`; `grid` places the cells in those. Values between the centers of
+    the cells are interpolated by a cubic (Catmull-Rom); outside, the last value continues. Rows
+    that the network does not get are 0.
     """
     middle, step = grid
     edges = np.arange(length + 1) * (resized / length) - offset
@@ -277,7 +278,7 @@ def _axis(
 
 
 def _spread(cells: Floats, axes: Sequence[Floats]) -> Floats:
-    # Not `@`, for BLAS would start threads of its own, however many the model was given.
+    # Not `@`: BLAS would start its own threads, whatever the model's thread count.
     rows, columns = axes
     wide = np.einsum("ij,cj->ic", cells, columns)
     spread: Floats = np.einsum("ri,ic->rc", rows, wide)
@@ -285,13 +286,13 @@ def _spread(cells: Floats, axes: Sequence[Floats]) -> Floats:
 
 
 def _largest_part(hot: npt.NDArray[np.bool_]) -> tuple[Sequence[int], Sequence[int]]:
-    """Rows and columns of the pixels of the largest part that hangs together by its sides."""
-    width = hot.shape[1] + 1  # a cold column keeps the end of a row from the next one's start
+    """Rows and columns of the pixels of the largest part connected by pixel sides."""
+    width = hot.shape[1] + 1  # a cold column separates the end of a row from the next row
     left = set(np.flatnonzero(np.pad(hot, ((0, 0), (0, 1)))).tolist())
     largest: list[int] = []
     while left:
         part = [left.pop()]
-        for at in part:  # grows while it is walked
+        for at in part:  # the list grows during the loop
             found = left.intersection((at - 1, at + 1, at - width, at + width))
             left -= found
             part += found

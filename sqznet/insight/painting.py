@@ -1,7 +1,7 @@
-"""What pictures are painted with: the colours of heat, photos under heat, bars and text.
+"""Drawing tools: heat map colors, photos with heat maps, rounded bars and text.
 
-Pillow alone draws. Text is in the font that Pillow brings along, and where that has not its letters
-(it has those of ASCII), in one that many systems have.
+Pillow draws everything. Text uses the font that comes with Pillow, which covers ASCII; other
+characters need a common system font.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Rectangle = tuple[int, int, int, int]
 # Shapes are drawn this many times larger and then reduced, which smooths their edges.
 _SMOOTH = 4
 
-# Searched for by Pillow in the folders where the system keeps fonts.
+# Pillow searches them in the font folders of the system.
 _SYSTEM_FONTS = (
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
@@ -38,17 +38,17 @@ _SYSTEM_FONTS = (
     "Arial Unicode.ttf",
     "arial.ttf",
 )
-_NO_LETTER = "\uffff"  # never a letter: shows how a font draws what it has not
-_LONGEST = 300  # characters: more than fit anywhere
-_PROBE = 20  # any size will do to ask for letters
+_NO_LETTER = "\uffff"  # never a character: shows how a font draws a missing glyph
+_LONGEST = 300  # characters; no text that is drawn is longer
+_PROBE = 20  # the size does not matter for finding glyphs
 
 
 @lru_cache(maxsize=1)
-def heat_colours() -> Bytes:
-    """uint8 (256, 3): the colours of 0 to 1, from deep violet over red to pale yellow.
+def heat_colors() -> Bytes:
+    """uint8 (256, 3): the color map of 0 to 1, from deep violet through red to pale yellow.
 
-    Lightness rises evenly and the hue goes round by the short way, in Oklab, where equal steps
-    look equal (Björn Ottosson, "A perceptual color space for image processing", 2020).
+    In Oklab, where equal steps look equal (Björn Ottosson, "A perceptual color space for image
+    processing", 2020), lightness rises evenly and the hue takes the shorter way.
     """
     import numpy as np
 
@@ -73,12 +73,12 @@ def heat_colours() -> Bytes:
     )
     linear = np.clip(to_rgb @ lms**3, 0, 1).T
     srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    colours: Bytes = np.rint(255 * srgb).astype(np.uint8)
-    return colours
+    colors: Bytes = np.rint(255 * srgb).astype(np.uint8)
+    return colors
 
 
 def reduced(photo: Bytes, side: int) -> Bytes:
-    """A photo, uint8 (H, W, 3), made smaller until no side is longer than this."""
+    """A photo, uint8 (H, W, 3), reduced so that no side is longer than ``side``."""
     import numpy as np
     from PIL import Image
 
@@ -99,19 +99,19 @@ def resized_heat(heat: Floats, height: int, width: int) -> Floats:
 
 
 def overlay(picture: Bytes, heat: Floats) -> Image.Image:
-    """The heat (H, W) in 0..1 over a picture, uint8 (H, W, 3): where it is cold, the picture is
-    greyer and darker; where it is hot, its colour covers most of it."""
+    """Draws heat (H, W) in 0..1 over a picture, uint8 (H, W, 3): cold places are grayer and darker;
+    hot places are mostly covered by the color of the heat."""
     import numpy as np
     from PIL import Image
 
     shades = picture.astype(np.float32)
-    grey = shades @ np.array([0.299, 0.587, 0.114], np.float32)
-    under = 0.74 * (0.5 * shades + 0.5 * grey[:, :, None])
+    gray = shades @ np.array([0.299, 0.587, 0.114], np.float32)
+    under = 0.74 * (0.5 * shades + 0.5 * gray[:, :, None])
     clear = np.clip(heat, 0, 1)[:, :, None]
-    colours = heat_colours()[np.rint(255 * clear[:, :, 0]).astype(np.uint8)]
+    colors = heat_colors()[np.rint(255 * clear[:, :, 0]).astype(np.uint8)]
     under += clear * (shades - under)
     cover = 0.7 * clear**0.7
-    mixed = under + cover * (colours - under)
+    mixed = under + cover * (colors - under)
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
 
 
@@ -125,7 +125,7 @@ def as_png(picture: Image.Image) -> bytes:
 
 
 def rounded_mask(width: int, height: int, radius: int) -> Image.Image:
-    """A filled rectangle with round corners as an image of mode L."""
+    """A filled rectangle with rounded corners as an image of mode L."""
     from PIL import Image, ImageDraw
 
     mask = Image.new("L", (width, height), 255)
@@ -142,14 +142,14 @@ def rounded_mask(width: int, height: int, radius: int) -> Image.Image:
     return mask
 
 
-def fill_rounded(canvas: Image.Image, box: Rectangle, radius: int, colour: str) -> None:
+def fill_rounded(canvas: Image.Image, box: Rectangle, radius: int, color: str) -> None:
     x0, y0, x1, y1 = box
-    canvas.paste(colour, box, rounded_mask(x1 - x0, y1 - y0, radius))
+    canvas.paste(color, box, rounded_mask(x1 - x0, y1 - y0, radius))
 
 
 def face(text: str, size: int) -> Any:
-    """A font that has all letters of a text: Pillow's own, or the first of the system's usual ones
-    that does; Pillow's own where none does. Raises SqznetError if this Pillow cannot draw it."""
+    """A font with all characters of a text: Pillow's own or the first suitable system font;
+    Pillow's own if there is none. Raises SqznetError if this Pillow cannot draw text."""
     own = _font(None, size)
     for name in (None, *_SYSTEM_FONTS):
         found = _font(name, size)
@@ -159,7 +159,7 @@ def face(text: str, size: int) -> Any:
 
 
 def length(text: str, size: int) -> int:
-    """How many pixels a line takes."""
+    """The width of a line in pixels."""
     width: float = face(text, size).getlength(text)
     return round(width)
 
@@ -169,15 +169,15 @@ def write(
     at: tuple[int, int],
     text: str,
     size: int,
-    colour: str | tuple[int, int, int],
+    color: str | tuple[int, int, int],
     anchor: str = "la",
 ) -> None:
-    """Draw one line; `anchor` is Pillow's: which of its points lies at `at`."""
-    pen.text(at, text, fill=colour, font=face(text, size), anchor=anchor)
+    """Draws one line; `anchor`, as in Pillow, is the point of the text that is placed at `at`."""
+    pen.text(at, text, fill=color, font=face(text, size), anchor=anchor)
 
 
 def elided(text: str, size: int, width: int) -> str:
-    """The text in letters that a font has, or as much of it as fits, and an ellipsis."""
+    """The text, with replacements for missing glyphs; cut with an ellipsis if it is too long."""
     text = _legible(text)
     font = face(text, size)
     if font.getlength(text) <= width:
@@ -188,7 +188,7 @@ def elided(text: str, size: int, width: int) -> str:
 
 
 def wrapped(text: str, size: int, width: int, lines: int) -> list[str]:
-    """The text in at most so many lines; one that is too long even so is elided."""
+    """The text in at most this many lines; a line that is still too long is elided."""
     words = _legible(text).split(" ")
     made: list[str] = []
     while words and len(made) < lines - 1:
@@ -200,8 +200,8 @@ def wrapped(text: str, size: int, width: int, lines: int) -> list[str]:
 
 
 def _legible(text: str) -> str:
-    """The beginning of a text, on one line; its letters without their accents if no font here has
-    them, or else as "?"."""
+    """The beginning of a text on one line. If no font has all its characters, accents are dropped
+    and other characters become "?"."""
     text = printable(text[:_LONGEST])
     if _shows(face(text, _PROBE), text):
         return text
@@ -211,7 +211,7 @@ def _legible(text: str) -> str:
 
 @lru_cache(maxsize=64)
 def _font(name: str | None, size: int) -> Any:
-    """A font of the system by its file's name, None if it is not there; Pillow's own for None."""
+    """The system font with this file name, None if it is missing; Pillow's own font for None."""
     import PIL
     from PIL import ImageFont
 
@@ -232,10 +232,10 @@ def _shows(font: Any, text: str) -> bool:
 
 
 def legend_columns(width: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
-    """The colours of heat from left to right: (column, colour)."""
-    colours = heat_colours()
+    """The color map from left to right: (column, color)."""
+    colors = heat_colors()
     for x in range(width):
-        red, green, blue = colours[x * 255 // max(1, width - 1)].tolist()
+        red, green, blue = colors[x * 255 // max(1, width - 1)].tolist()
         yield x, (red, green, blue)
 
 

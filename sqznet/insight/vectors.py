@@ -1,37 +1,42 @@
-"""Files of photos' vectors: .npz and Parquet.
+"""Files with the vectors of photos: .npz and Parquet.
 
 An .npz file has the arrays "paths" (N strings), "vectors" (float32, N x D) and "weights", the
-sha256 of the weights file that made them. A Parquet file has the columns "path" and "vector", and
-the hash in its metadata under "sqznet.weights". Only vectors of the same weights can be compared.
+SHA-256 of the weights file that was used. A Parquet file has the columns "path" and "vector", and
+the hash in its metadata under "sqznet.weights". Only vectors of the same weights are comparable.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of, shown
 from sqznet.files.parquet import parquet_library
-from sqznet.files.part_file import PartFile
+from sqznet.files.part_file import written
+from sqznet.weights import npy
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-#: The endings of files that can be written and read.
+#: The suffixes of files that can be written and read.
 ENDINGS = (".npz", ".parquet")
+
+# The types of an array's elements, as .npy headers have them: text of any length, float32.
+_KINDS = {"U": re.compile(r"[<>]U[1-9]\d{0,7}", re.ASCII), "f": re.compile("[<>]f4")}
 
 _METADATA_KEY = b"sqznet.weights"
 
 
 @dataclass(frozen=True)
 class VectorFile:
-    """paths: N of them; vectors: float32 (N, D); weights: the sha256 of the weights file."""
+    """paths: N of them; vectors: float32 (N, D); weights: the SHA-256 of the weights file."""
 
     paths: Sequence[str]
     vectors: npt.NDArray[np.float32]
@@ -39,45 +44,39 @@ class VectorFile:
 
 
 def is_vector_file(path: str) -> bool:
-    """Whether the name of a path is that of such a file."""
+    """Whether a path has the suffix of a vector file."""
     return os.path.splitext(path)[1].lower() in ENDINGS
 
 
 def save(content: VectorFile, path: str) -> None:
-    """Write a file; the ending of its name says the format.
+    """Writes a file in the format that its suffix selects.
 
-    Raises OSError if it cannot be written: nothing of it is left then, and what was there stays;
-    SqznetError if its format's library is missing.
+    Raises OSError if it cannot be written; then an existing file stays unchanged. Raises
+    SqznetError if the library for the format is missing.
     """
     write = _save_parquet if _is_parquet(path) else _save_npz
-    part = PartFile(path)
-    part.create()
-    try:
-        write(content, part.path)
-        part.commit()
-    except BaseException:
-        part.discard()
-        raise
+    with written(path) as part:
+        write(content, part)
 
 
 def load(path: str) -> VectorFile:
-    """Read a file that ``save`` wrote. Raises SqznetError, naming it, if it is anything else."""
+    """Reads a file that ``save`` wrote. Raises SqznetError with its name for any other file."""
     name = printable(path)
     try:
         content = _load_parquet(path) if _is_parquet(path) else _load_npz(path)
     except OSError as error:
-        raise SqznetError(f"{name}: cannot be read: {error.strerror or error}") from None
+        raise SqznetError(f"{name}: cannot be read: {reason_of(error)}") from None
     except SqznetError as error:
         raise SqznetError(f"{name}: {error}") from None
     import numpy as np
 
     if len(content.paths) != len(content.vectors):
         raise SqznetError(
-            f"{name}: {len(content.paths)} paths and {len(content.vectors)} vectors, expected as "
-            "many of each"
+            f"{name}: {len(content.paths)} paths and {len(content.vectors)} vectors, expected the "
+            "same number"
         )
     if not np.isfinite(content.vectors).all():
-        raise SqznetError(f"{name}: vectors that are not finite, expected finite ones")
+        raise SqznetError(f"{name}: some vectors are not finite, expected finite numbers")
     return content
 
 
@@ -107,53 +106,43 @@ def _load_npz(path: str) -> VectorFile:
             vectors = _member(archive, "vectors", "f", 2)
             weights = _member(archive, "weights", "U", 0)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise SqznetError(f"no .npz file of vectors: {error}") from None
+        raise SqznetError(f"not an .npz file of vectors: {error}") from None
     import numpy as np
 
     return VectorFile(paths.tolist(), np.ascontiguousarray(vectors, np.float32), str(weights))
 
 
 def _member(archive: zipfile.ZipFile, name: str, kind: str, dimensions: int) -> npt.NDArray[Any]:
-    """An array of an archive: no more is read or allocated than its entry says and the file has."""
+    """An array of an archive. Reads and allocates no more than its entry states and the file
+    holds."""
     import numpy as np
 
-    expected = f"expected the array {name!r} as 'sqznet embed' writes it"
+    expected = f"expected the array {name!r} as written by 'sqznet embed'"
     try:
         entry = archive.getinfo(f"{name}.npy")
     except KeyError:
-        raise SqznetError(f"no array {name!r} in it; {expected}") from None
+        raise SqznetError(f"it has no array {name!r}; {expected}") from None
     if entry.compress_type != zipfile.ZIP_STORED:
         raise SqznetError(f"its array {name!r} is compressed; {expected}")
-    with archive.open(entry) as file:
-        try:
-            shape, fortran, dtype = _header(file)
-        except ValueError as error:
-            raise SqznetError(f"its array {name!r} has no header: {error}; {expected}") from None
-        data = file.read()
-    width = dtype.itemsize
-    plain = dtype.kind == kind and width % 4 == 0 and width > 0 and (kind == "U" or width == 4)
-    if not plain or len(shape) != dimensions or fortran or min(shape, default=0) < 0:
-        raise SqznetError(f"its array {name!r} is {dtype} of shape {shape}; {expected}")
-    if math.prod(shape) * width != len(data):
+    try:
+        array = npy.parse(memoryview(archive.read(entry)))
+    except SqznetError as error:
+        raise SqznetError(f"its array {name!r} {error}") from None
+    shape, data = array.shape, array.data
+    turned = array.fortran and len(shape) > 1  # a list of one path is in both orders
+    if not _KINDS[kind].fullmatch(array.kind) or len(shape) != dimensions or turned:
+        found = f"{shown(array.kind)} of shape {shape}"
+        raise SqznetError(f"its array {name!r} is {found}; {expected}")
+    dtype = np.dtype(array.kind)
+    if math.prod(shape) * dtype.itemsize != data.nbytes:
         raise SqznetError(
-            f"its array {name!r} has {len(data)} bytes, expected {math.prod(shape) * width}"
+            f"its array {name!r} has {data.nbytes} bytes, "
+            f"expected {math.prod(shape) * dtype.itemsize}"
         )
     codes = np.frombuffer(data, np.dtype("u4").newbyteorder(dtype.byteorder))
     if kind == "U" and codes.size and codes.max() > sys.maxunicode:
-        raise SqznetError(f"its array {name!r} is no text; {expected}")
+        raise SqznetError(f"its array {name!r} is not text; {expected}")
     return np.frombuffer(data, dtype).reshape(shape)
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    from numpy.lib import format as npy
-
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    version = npy.read_magic(file)
-    if version not in readers:
-        raise ValueError(f"version {version}")
-    shape, fortran, dtype = readers[version](file)
-    # A list of one path is in both orders.
-    return shape, fortran and len(shape) > 1, dtype
 
 
 # --- Parquet -------------------------------------------------------------------------------------
@@ -178,7 +167,7 @@ def _load_parquet(path: str) -> VectorFile:
     try:
         table = pa.parquet.read_table(path, partitioning=None)
     except pa.ArrowException as error:
-        raise SqznetError(f"no Parquet file: {str(error).splitlines()[0]}") from None
+        raise SqznetError(f"not a Parquet file: {str(error).splitlines()[0]}") from None
     names = table.column_names
     kinds = [table.schema.field(name).type for name in names]
     if (
@@ -189,8 +178,8 @@ def _load_parquet(path: str) -> VectorFile:
         or any(column.null_count for column in table.columns)
     ):
         raise SqznetError(
-            f"it has the columns {', '.join(names)}; expected path and vector as 'sqznet embed' "
-            "writes them"
+            f"it has the columns {', '.join(names)}; expected path and vector as written by "
+            "'sqznet embed'"
         )
     flat = table.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     vectors = np.asarray(flat, np.float32).reshape(-1, kinds[1].list_size)

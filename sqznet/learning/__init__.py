@@ -1,6 +1,6 @@
-"""Teaching by showing: a few pictures a class, and a frozen network tells the classes apart.
+"""Few-shot learning: a frozen network and a few example images per class make a classifier.
 
-`features` turns a picture into numbers, `examples` are what is remembered of them, `process` and
-`judgement` are the classifier, `learner` keeps them in step, `recognizer` is the public class, and
-`storage` its file.
+`features` turns an image into a vector, `examples` holds the vectors of the examples,
+`gaussian_process` and `scoring` are the classifier, `learner` keeps them in step, `recognizer` is
+the public class, and `storage` reads and writes its file.
 """

@@ -1,4 +1,4 @@
-"""Which network a recognizer was taught on: another one sees differently, and is refused."""
+"""Identifies the network that a recognizer was trained on; any other network is refused."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network and how photos are fed to it.
+    """A network and its input settings.
 
     file: the name of its weights file, without folders. sha256: see `fingerprint`. variant,
-    preprocessing, wiring: as the Model has them.
+    preprocessing, wiring: the values of the Model.
     """
 
     file: str
@@ -43,30 +43,32 @@ class Backbone:
         )
 
     def check_weights(self, checkpoint: Checkpoint) -> None:
-        """Raises WeightsError, saying which weights are wanted, if these are others."""
+        """Raises WeightsError, naming the expected weights, if these are different."""
         found = fingerprint(checkpoint)
         if found != self.sha256:
             raise WeightsError(
-                f"was taught on {printable(self.file)[:80]} ({printable(self.variant)[:40]}, "
+                f"was trained on {printable(self.file, 80)} ({printable(self.variant, 40)}, "
                 f"weights {self.sha256[:16]}), found {checkpoint.path} (weights {found[:16]}); "
                 "give the former as the backbone"
             )
 
     def check(self, model: Pipeline) -> None:
-        """Raises WeightsError for other weights, SqznetError for the same ones fed or wired in
-        another way."""
+        """Raises WeightsError for different weights, and SqznetError for the same weights with
+        another variant, preprocessing or wiring."""
         self.check_weights(model.checkpoint)
         for name in ("variant", "preprocessing", "wiring"):
             found, wanted = getattr(model, name), getattr(self, name)
             if found != wanted:
-                raise SqznetError(f"was taught with {name} {wanted}, the model has {found}")
+                raise SqznetError(f"was trained with {name} {wanted}, the model has {found}")
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
-    """The SHA-256, in hex, of a network's weights, in whatever file they lie: of every tensor in
-    the order of the names, first a line of JSON ([name, element type, shape]), then its bytes, both
-    as float32 where it is int8; and of how activations are rounded, as a last line, where they
-    are."""
+    """The SHA-256, in hex, of a network's weights; it does not depend on the file format.
+
+    It covers every tensor in the order of the names: first a line of JSON ([name, element type,
+    shape]), then the tensor's bytes, int8 tensors as float32. If activations are rounded, a last
+    line says how.
+    """
     checkpoint.require_unchanged()
     digest = sha256()
     for name, stored in sorted(checkpoint.tensors.items()):

@@ -1,4 +1,4 @@
-"""What a recognizer remembers of the pictures that it was shown, and all that its file holds."""
+"""The examples that a recognizer remembers; its file holds nothing else of the images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of pictures shown; nothing in it ever changes.
+    """Immutable rows, one per example image or mirror image.
 
-    labels: the classes' names. codes: int8 (N, LENGTH), the description of each row, see `encode`.
-    classes: int32 (N,), the index of each row's class. images: int32 (N,), a number for each
-    picture; the row of a picture and that of its mirror image share theirs. mirrored: bool (N,),
-    which rows are of mirror images: every picture has one, or none has.
+    labels: the names of the classes. codes: int8 (N, LENGTH), the description of each row, see
+    `encode`. classes: int32 (N,), the class index of each row. images: int32 (N,), a number for
+    each image; an image and its mirror image have the same number. mirrored: bool (N,), which rows
+    describe mirror images. Either every image has a mirror image or none has.
     """
 
     labels: tuple[str, ...]
@@ -39,11 +39,11 @@ class Examples:
         return len(self.codes)
 
     def counts(self) -> npt.NDArray[np.intp]:
-        """How many pictures of each class there are; their mirror images do not count."""
+        """The number of images of each class, without mirror images."""
         return np.bincount(self.classes[~self.mirrored], minlength=len(self.labels))
 
     def with_class(self, label: str, shown: Floats, mirrored: Floats | None) -> Examples:
-        """And these pictures of a class, which may be a new one: descriptions (N, LENGTH)."""
+        """These examples plus images of one class, which may be new: descriptions (N, LENGTH)."""
         labels = self.labels if label in self.labels else (*self.labels, label)
         views = [shown] if mirrored is None else [shown, mirrored]
         count = len(shown) * len(views)
@@ -57,7 +57,7 @@ class Examples:
         )
 
     def only(self, rows: Flags) -> Examples:
-        """The rows chosen; every class stays, be it without rows."""
+        """The selected rows. All classes stay, even those without rows."""
         return Examples(
             self.labels,
             self.codes[rows],
@@ -67,7 +67,7 @@ class Examples:
         )
 
     def thinned(self, most: int) -> Examples:
-        """At most so many pictures, the largest classes losing theirs; the rest evenly spread."""
+        """At most ``most`` images: the largest classes lose images, evenly spread."""
         room = quota(self.counts().tolist(), most)
         kept = [
             images[evenly(len(images), room)]
@@ -80,14 +80,14 @@ class Examples:
 
 
 def encode(descriptions: Floats) -> Codes:
-    """Rows as int8, the largest number of each being 127; only their directions are kept."""
+    """Each row as int8, scaled so that its largest magnitude is 127: only directions remain."""
     largest = np.maximum(np.abs(descriptions).max(axis=1, keepdims=True), 1e-12)
     codes: Codes = np.rint(descriptions * (127 / largest)).astype(np.int8)
     return codes
 
 
 def quota(counts: Sequence[int], most: int) -> int:
-    """How many each class may have, so that all together have no more than `most`; at least 1."""
+    """The largest number of images per class with a total of at most `most`; at least 1."""
     low, high = 1, max([most, *counts])
     while low < high:
         middle = (low + high + 1) // 2
@@ -99,6 +99,6 @@ def quota(counts: Sequence[int], most: int) -> int:
 
 
 def evenly(count: int, room: int) -> npt.NDArray[np.intp]:
-    """At most `room` of the indices 0 to count - 1, in order, evenly spread."""
+    """At most `room` of the indices 0 to count - 1, in order and evenly spread."""
     chosen = min(count, room)
     return np.arange(chosen) * count // max(chosen, 1)

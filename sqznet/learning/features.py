@@ -1,11 +1,12 @@
-"""What a picture looks like to the learner: 3456 numbers from three layers of the network.
+"""The features of an image for the learner: 3456 numbers from three layers of the network.
 
-Three fires' maps are each seen through a 3 x 3 grid of soft windows (a spatial pyramid's one level:
-Lazebnik, Schmid and Ponce, CVPR 2006), divided by their sum and square-rooted, so that products of
-them are Hellinger's (Arandjelovic and Zisserman, "Three things everyone should know to improve
-object retrieval", CVPR 2012; Bhattacharyya's coefficient). A random sketch that nearly keeps angles
-then makes them small: random signs, and some rows of a Hadamard matrix (Tropp, "Improved analysis
-of the subsampled randomized Hadamard transform", arXiv:1011.1595).
+The feature maps of three fire modules are pooled over a 3 x 3 grid of soft windows (one level of a
+spatial pyramid: Lazebnik, Schmid and Ponce, CVPR 2006). The pooled values are divided by their sum
+and square-rooted, so that their dot products are Hellinger kernels (Arandjelovic and Zisserman,
+"Three things everyone should know to improve object retrieval", CVPR 2012; the Bhattacharyya
+coefficient). A random sketch, which nearly preserves angles, then makes them shorter: random signs
+and some rows of a Hadamard matrix (Tropp, "Improved analysis of the subsampled randomized Hadamard
+transform", arXiv:1011.1595).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _CELLS = GRID * GRID
 # The standard deviation of a window, in cells of the grid.
 _WINDOW = 0.4
 
-#: Numbers that the sketch keeps of each cell of the grid, by layer.
+#: How many numbers the sketch keeps of each grid cell, by layer.
 LAYERS: Mapping[str, int] = {"fire5": 96, "fire7": 96, "fire9": 192}
 
 #: The length of a description.
@@ -38,9 +39,9 @@ LENGTH = _CELLS * sum(LAYERS.values())
 
 
 def describe(model: Pipeline, images: Sequence[Any], fast_decode: bool = False) -> Floats:
-    """float32 (N, LENGTH): each image's description, a row of length one.
+    """float32 (N, LENGTH): the description of each image, a row of unit length.
 
-    images: as for `Model.classify`. Raises ImageError if any cannot be read.
+    images: as for `Model.classify`. Raises ImageError if an image cannot be read.
     """
     rows = np.empty((len(images), LENGTH), np.float32)
     maps = model.feature_maps(images, tuple(LAYERS), fast_decode)
@@ -50,21 +51,21 @@ def describe(model: Pipeline, images: Sequence[Any], fast_decode: bool = False) 
 
 
 def mirror_image(pixels: decoding.Pixels) -> decoding.Pixels:
-    """The picture with left and right exchanged; a view wherever it can be one."""
+    """The image flipped left to right; a view wherever possible."""
     shape = pixels.height, pixels.width, pixels.channels
-    if pixels.bgr or type(pixels) is not decoding.Pixels:  # a camera's frame
+    if pixels.bgr or type(pixels) is not decoding.Pixels:  # a camera frame
         from sqznet.images.frame import Frame
 
         shape = pixels.height, pixels.width, 3
         upright = Frame.of(pixels).to_rgb()
     else:
-        # Bytes, as decoded with an older Pillow, are one item to NumPy.
+        # An older Pillow decodes to bytes, which NumPy takes as a single item.
         upright = np.asarray(memoryview(pixels.data)).reshape(shape)
     return decoding.Pixels(upright[:, ::-1], *shape)
 
 
 def _described(maps: Mapping[str, Floats]) -> Floats:
-    """One image's description, of its maps (H, W, C)."""
+    """The description of one image from its feature maps (H, W, C)."""
     joined = np.concatenate([part.ravel() for part in _sketched(maps)])
     length = float(np.sqrt(joined @ joined))
     description: Floats = joined / np.float32(max(length, 1e-12))
@@ -72,14 +73,14 @@ def _described(maps: Mapping[str, Floats]) -> Floats:
 
 
 def _sketched(maps: Mapping[str, Floats]) -> Iterator[Floats]:
-    # No product here is a matrix product of NumPy's: those wake all threads of its BLAS for each
-    # image, which takes many times as long as the work where cores are busy.
+    # None of these products uses NumPy's matrix product: it wakes all BLAS threads for each image,
+    # which takes many times as long as the work itself on busy cores.
     for name, kept in LAYERS.items():
         seen = maps[name]
         height, width, channels = seen.shape
         rows = np.einsum("gh,hx->gx", _windows(height), seen.reshape(height, -1))
         pooled = np.einsum("gw,hwc->hgc", _windows(width), rows.reshape(GRID, width, channels))
-        pooled = np.maximum(pooled.reshape(_CELLS, channels), 0)  # a bypass may be negative
+        pooled = np.maximum(pooled.reshape(_CELLS, channels), 0)  # bypass outputs may be negative
         pooled /= max(float(pooled.sum()), 1e-12)
         signs, rows_kept, order = _sketch(channels, kept)
         roots = np.zeros((_CELLS, order), np.float32)
@@ -90,19 +91,19 @@ def _sketched(maps: Mapping[str, Floats]) -> Iterator[Floats]:
 
 @cache
 def _windows(side: int) -> Floats:
-    """(GRID, side): how much each of the side's cells counts in each window; rows of sum one."""
-    centres = (np.arange(GRID) + 0.5) / GRID
+    """(GRID, side): the weight of each position in each window; each row sums to one."""
+    centers = (np.arange(GRID) + 0.5) / GRID
     cells = (np.arange(side) + 0.5) / side
-    weights = np.exp(-0.5 * ((cells - centres[:, None]) * GRID / _WINDOW) ** 2)
+    weights = np.exp(-0.5 * ((cells - centers[:, None]) * GRID / _WINDOW) ** 2)
     weights /= weights.sum(axis=1, keepdims=True)
     return weights.astype(np.float32)
 
 
 @cache
 def _sketch(channels: int, kept: int) -> tuple[Floats, npt.NDArray[np.intp], int]:
-    """Signs (cells, channels), +1 or -1; the rows of the transform to keep; its order.
+    """Signs (cells, channels), +1 or -1; the rows of the transform to keep; the transform's order.
 
-    Drawn from raw PCG64 bits, whose stream NumPy promises never to change (NEP 19).
+    They are drawn from raw PCG64 bits: NumPy promises never to change that stream (NEP 19).
     """
     draw = np.random.PCG64(channels).random_raw
     signs = (draw(_CELLS * channels) >> np.uint64(63)).astype(np.float32) * 2 - 1
@@ -112,7 +113,7 @@ def _sketch(channels: int, kept: int) -> tuple[Floats, npt.NDArray[np.intp], int
 
 
 def _transform(values: Floats) -> None:
-    """Walsh and Hadamard's transform of each row, in place; their length is a power of two."""
+    """The Walsh-Hadamard transform of each row, in place; the row length is a power of two."""
     half = values.shape[1] // 2
     while half:
         pairs = values.reshape(len(values), -1, 2, half)

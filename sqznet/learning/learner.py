@@ -1,4 +1,4 @@
-"""Learns from descriptions of pictures and answers for others, from any number of threads."""
+"""Learns classes from descriptions of images and classifies others; thread-safe."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from threading import Lock
 
 from sqznet.learning.examples import Examples, Floats
 from sqznet.learning.features import LENGTH
-from sqznet.learning.gaussian_process import Process
-from sqznet.learning.scoring import Answers, Judgement, mirror_images_agree
+from sqznet.learning.gaussian_process import GaussianProcess
+from sqznet.learning.scoring import Answers, Scorer, mirror_images_agree
 
-#: Memory grows with the square of the rows and time with the cube: 2000 take 100 MB, three times
-#: that for a moment, and two seconds to take in, 0.15 for one more.
+#: Memory grows with the square of the number of rows, time with the cube. 2000 rows take 100 MB
+#: (three times that while learning), two seconds to learn, and 0.15 s for one more row.
 MAX_ROWS = 2000
 
-# What is left when there were too many, so that not every addition begins anew.
+# The number of rows that remain after thinning; the margin avoids thinning at every addition.
 _THINNED_ROWS = 1800
 
-#: A class's pictures and, if they are learnt as well, their mirror images: (N, LENGTH) each.
+#: The images of a class and, if they are learned too, their mirror images: (N, LENGTH) each.
 Views = tuple[Floats, Floats | None]
 
 
 class Learner:
-    """What was shown so far, and what follows from it.
+    """The examples so far and the classifier that follows from them.
 
-    mirror: True learns mirror images as well and False does not; None does as long as they look
-    most like pictures of their own class, and there is room. Once they are left out, they stay so.
+    mirror: True also learns mirror images, False does not. None learns them as long as they look
+    most like images of their own class and there is room; once dropped, they stay dropped.
     """
 
     def __init__(self, mirror: bool | None = None, examples: Examples | None = None) -> None:
@@ -34,8 +34,8 @@ class Learner:
         self._mirrors = mirror is not False and (
             not len(self._examples) or bool(self._examples.mirrored.any())
         )
-        self._process = Process.of(self._examples.codes)
-        self._judgement: Judgement | None = None
+        self._process = GaussianProcess.of(self._examples.codes)
+        self._scorer: Scorer | None = None
         self._lock = Lock()
 
     @property
@@ -44,25 +44,25 @@ class Learner:
 
     @property
     def num_images(self) -> int:
-        """How many pictures are remembered; their mirror images do not count."""
+        """How many images are remembered, without mirror images."""
         return int(self._examples.counts().sum())
 
     @property
     def examples(self) -> Examples:
-        """What is remembered, once it is decided whether mirror images help."""
+        """The examples, after the decision whether mirror images help."""
         self._settle()
         return self._examples
 
     def wants_mirror_images(self, new: int) -> bool:
-        """Whether `add` has a use for the mirror images of so many new pictures."""
+        """Whether `add` can use the mirror images of this many new images."""
         rows = 2 * (new + self.num_images)
         return self._mirrors and (self.mirror is True or rows <= MAX_ROWS)
 
     def add(self, shown: Mapping[str, Views]) -> int:
-        """Shows pictures of classes, known or new; returns how many had to be forgotten.
+        """Adds images of known or new classes; returns how many images were forgotten.
 
-        What is forgotten when there are too many rows: mirror images, then pictures of the largest
-        classes. All classes at once or one after the other gives the same, up to rounding.
+        With too many rows, mirror images are forgotten first, then images of the largest classes.
+        Adding all classes at once or one after another gives the same result, up to rounding.
         """
         with self._lock:
             old = self._examples
@@ -79,26 +79,26 @@ class Learner:
             if kept == pictures_shown and both == bool(old.mirrored.any()):
                 process = self._process.grown(examples.codes[len(old) :])
             else:
-                process = Process.of(examples.codes)
+                process = GaussianProcess.of(examples.codes)
             self._examples, self._process, self._mirrors = examples, process, both
-            self._judgement = None
+            self._scorer = None
             return pictures_shown - kept
 
     def ask(self, descriptions: Floats) -> Answers:
-        """What images of these descriptions (N, LENGTH) show. Something must have been shown."""
+        """Classifies images by their descriptions (N, LENGTH). Needs at least one example."""
         return self._settle().ask(descriptions)
 
-    def _settle(self) -> Judgement:
-        judgement = self._judgement  # of any moment; what it refers to never changes
-        if judgement is not None:
-            return judgement
+    def _settle(self) -> Scorer:
+        scorer = self._scorer  # read once without the lock: a Scorer never changes
+        if scorer is not None:
+            return scorer
         with self._lock:
-            if self._judgement is None:
+            if self._scorer is None:
                 examples, process = self._examples, self._process
                 unsure = self.mirror is None and bool(examples.mirrored.any())
                 if unsure and not mirror_images_agree(examples, process):
                     examples = examples.only(~examples.mirrored)
-                    process, self._mirrors = Process.of(examples.codes), False
+                    process, self._mirrors = GaussianProcess.of(examples.codes), False
                 self._examples, self._process = examples, process
-                self._judgement = Judgement(examples, process)
-            return self._judgement
+                self._scorer = Scorer(examples, process)
+            return self._scorer

@@ -1,4 +1,4 @@
-"""Teaching by showing: `learn` and `Recognizer`."""
+"""Few-shot learning: `learn` and `Recognizer`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import numpy as np
 from sqznet import loading, weights
 from sqznet.answers import Prediction, Predictions, checked_top
 from sqznet.batch.photos import in_order
-from sqznet.errors import ImageError, SqznetError, WeightsError, printable
+from sqznet.errors import ImageError, SqznetError, WeightsError, printable, reason_of
+from sqznet.files.part_file import write_file
 from sqznet.images import decoding
 from sqznet.learning import storage
 from sqznet.learning.backbone import Backbone
@@ -30,15 +31,15 @@ from sqznet.weights.mapped import open_file
 if TYPE_CHECKING:
     from sqznet.learning.scoring import Answers
 
-#: The label of what looks like nothing that was shown, and its index.
+#: The label and index of an image that looks like none of the examples.
 UNKNOWN, UNKNOWN_INDEX = "unknown", -1
 
-#: More would not leave two pictures of each, see MAX_ROWS.
+#: More classes would not leave two images of each, see MAX_ROWS.
 MAX_CLASSES = 900
 
-_GROUP = 64  # images asked for at once
+_GROUP = 64  # images per call of the network
 
-#: Takes a line on something that was left out; an ImageError if it could not be read.
+#: Called with a line about something that is left out, or an ImageError for an unreadable image.
 Report = Callable[[str | ImageError], None]
 
 
@@ -53,21 +54,21 @@ def learn(
     mirror: bool | None = None,
     report: Report = _warn,
 ) -> Recognizer:
-    """A recognizer of classes of your own, taught by examples.
+    """Trains a recognizer of your own classes on example images.
 
-    ``examples``: a folder with a sub-folder of images for each class, whose name is the label; or
-    a mapping from labels to images, each as `Model.classify` takes them.
-    ``model``: the network that sees; default: the bundled one.
-    ``mirror``: whether mirror images are learnt besides; default: if they look like their class.
-    ``report``: is called with a line, or an ImageError, for everything in a folder that was left
-    out, and if there are more pictures than can be remembered (2000, or half with their mirror
-    images); default: `warnings.warn`.
+    ``examples``: a folder with a sub-folder of images for each class, named by its label; or a
+    mapping from labels to images, each as for `Model.classify`.
+    ``model``: the network that computes the features; default: the bundled one.
+    ``mirror``: whether mirror images are learned too; default: if they look like their class.
+    ``report``: called with a line of text or an ImageError for everything in a folder that is left
+    out, and if there are more images than can be remembered (2000, or half as many with their
+    mirror images); default: `warnings.warn`.
 
-    One class alone is told from "unknown". One image a class works, too, but little is then known
-    of what to call unknown, and the scores are rough.
+    A single class can be told from "unknown". One image per class works, too, but then the scores
+    and the threshold of "unknown" are rough.
 
-    Raises SqznetError if nothing is there to learn from, and ImageError for an image of a mapping
-    that cannot be read; those of a folder are reported and skipped.
+    Raises SqznetError if there is nothing to learn from, and ImageError for an unreadable image of
+    a mapping. Unreadable images of a folder are reported and skipped.
     """
     recognizer = Recognizer(model, mirror=mirror, report=report)
     if isinstance(examples, Mapping):
@@ -83,12 +84,13 @@ def learn(
 
 
 class Recognizer:
-    """Tells classes that it was shown from one another, and says when it sees none of them.
+    """Classifies images into the classes of its examples, and detects images of other classes.
 
-    `learn` and `sqznet.load` make one; without examples it is ready for `add`. Any number of
-    threads may use it at once. The same pictures in the same order give the same answers.
-    Attributes: ``model``, the network that sees; ``labels``, the classes' names, the one shown
-    first at the front; ``num_classes``; ``num_images``, how many it remembers; ``threads``.
+    `learn` and `sqznet.load` make one. A new one without examples is ready for `add`. Any number of
+    threads may use it at once. The same images in the same order give the same answers.
+    Attributes: ``model``, the network that computes the features; ``labels``, the names of the
+    classes in the order in which they were added; ``num_classes``; ``num_images``, how many images
+    it remembers; ``threads``.
     """
 
     def __init__(
@@ -120,11 +122,11 @@ class Recognizer:
         return f"<sqznet.Recognizer of {self.num_classes} classes, {self.num_images} images>"
 
     def add(self, label: str, images: Any) -> None:
-        """Shows images of a class, a new one or one that is known, without the earlier images.
+        """Adds images of a new or known class; the earlier images are not needed.
 
-        ``images``: one image or several, as for `Model.classify`. Beyond seeing them this takes
-        milliseconds: 10 where 200 pictures are remembered, 150 where 2000 are.
-        Raises ImageError if any cannot be read; then nothing was learnt.
+        ``images``: one image or several, as for `Model.classify`. After the network has run, this
+        takes milliseconds: 10 with 200 remembered images, 150 with 2000.
+        Raises ImageError if an image cannot be read; then nothing is learned.
         """
         self._teach({label: images}, None)
 
@@ -141,22 +143,20 @@ class Recognizer:
     def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any:
         """The ``top`` most likely classes, best first; arguments as for `Model.classify`.
 
-        A score is how likely the class is: of a hundred answers of score 0.8, about eighty are
-        right. What looks like nothing that was shown is first of all ``("unknown", score, -1)``:
-        that share of the shown images, at least 0.95, looked more familiar; the classes share what
-        is left. A class of your own may be called "unknown", too; its index is not -1.
+        A score is a probability: of a hundred answers with score 0.8, about eighty are correct. For
+        an image that looks like none of the examples, the first answer is ``("unknown", score,
+        -1)``. That score, at least 0.95, is the share of the examples that look more familiar; the
+        classes share the rest. A class of your own may be named "unknown"; its index is not -1.
         """
         if self.num_classes == 0:
-            raise SqznetError(
-                "the recognizer was shown nothing yet; expected a call of add() first"
-            )
+            raise SqznetError("the recognizer has no examples yet; expected a call of add() first")
         top = checked_top(top, self.num_classes + 1)
         several = isinstance(images, list | tuple)
         answers = self.answers(images if several else [images], fast_decode)
         labels = self.labels
         found = []
         for scores, unknown, share in zip(
-            answers.scores, answers.unknown, answers.strangeness, strict=True
+            answers.scores, answers.unknown, answers.novelty, strict=True
         ):
             ranking = np.argsort(-scores, kind="stable").tolist()
             left = 1 - float(share) if unknown else 1.0
@@ -167,59 +167,55 @@ class Recognizer:
         return found if several else found[0]
 
     def is_unknown(self, source: Any) -> bool:
-        """Whether an image looks like nothing that was shown."""
+        """Whether an image looks like none of the examples."""
         return bool(self.answers([source]).unknown[0])
 
     def answers(self, images: Sequence[Any], fast_decode: bool = False) -> Answers:
-        """All that is known of several images, as arrays. Raises ImageError, and SqznetError if
-        nothing was shown yet."""
+        """The full results for several images, as arrays. Raises ImageError, and SqznetError if
+        there are no examples yet."""
         if self.num_classes == 0:
-            raise SqznetError("the recognizer was shown nothing yet; expected add() first")
+            raise SqznetError("the recognizer has no examples yet; expected add() first")
         groups = [images[start : start + _GROUP] for start in range(0, len(images), _GROUP)]
         rows = [describe(self.model, group, fast_decode) for group in groups]
         return self._learner.ask(np.concatenate([np.empty((0, LENGTH), np.float32), *rows]))
 
     def alone(self) -> Recognizer:
-        """The same recognizer, of which every caller uses one thread: its own."""
+        """The same recognizer for use from several threads: each call runs on its own thread."""
         other = copy(self)
         other.model = self.model.alone()
         return other
 
     def classify_each(
-        self, sources: Sequence[Any], top: int, fast_decode: bool = False
+        self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
-        """See ``Classifier``: one after the other."""
+        """See ``Classifier``; classifies one image after another."""
 
-        def answer(source: Any) -> list[Prediction] | SqznetError:
+        def answer(image: Any) -> list[Prediction] | SqznetError:
             try:
-                predictions: list[Prediction] = self.classify(source, top, fast_decode)
+                predictions: list[Prediction] = self.classify(image, top, fast_decode)
                 return predictions
             except ImageError as error:
                 return error
 
-        return [answer(source) for source in sources]
+        return [answer(image) for image in images]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all that was learnt into a file, 3.5 kB a picture (7 kB with its mirror image).
+        """Writes the examples into a file: 3.5 kB per image (7 kB with its mirror image).
 
-        A file of that name is replaced at once when the new one is complete. Nothing of the
-        network is in it but its hash. Raises WeightsError if it cannot be written, and SqznetError
-        if there is nothing to write.
+        An existing file is replaced in one step when the new one is complete. The file holds only a
+        hash of the network. Raises WeightsError if it cannot be written, and SqznetError if there
+        is nothing to write.
         """
-        from sqznet.weights.conversion import write_file
-
         if self.num_classes == 0:
-            raise SqznetError("nothing to save: the recognizer was shown nothing yet")
+            raise SqznetError("nothing to save: the recognizer has no examples yet")
         content = storage.encode(
             self._learner.examples, self._learner.mirror, Backbone.of(self.model)
         )
         try:
             write_file(path, content)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise WeightsError(
-                f"{printable(os.fsdecode(path))}: cannot be written: {reason}"
-            ) from None
+            name = printable(os.fsdecode(path))
+            raise WeightsError(f"{name}: cannot be written: {reason_of(error)}") from None
 
     @classmethod
     def load(
@@ -231,9 +227,9 @@ class Recognizer:
         isa: str | None = None,
         report: Report = _warn,
     ) -> Recognizer:
-        """What `save` wrote. ``backbone``: the network that it was taught on, as a Model or as
-        `sqznet.load` takes it; default: the bundled one. ``threads``, ``isa``: as for
-        `sqznet.load`, where the backbone is no Model.
+        """Reads a file of `save`. ``backbone``: the network that it was trained on, as a Model or
+        as `sqznet.load` takes it; default: the bundled one. ``threads``, ``isa``: as for
+        `sqznet.load`, if the backbone is not a Model.
 
         Raises WeightsError, saying what was found and expected, for any other file and for another
         backbone.
@@ -262,8 +258,8 @@ class Recognizer:
         return recognizer
 
     def _teach(self, classes: Mapping[str, Any], skip: Callable[[ImageError], None] | None) -> None:
-        """Shows images of several classes. ``skip`` is told of images that cannot be read; without
-        it they are errors."""
+        """Adds images of several classes. ``skip`` is called for images that cannot be read;
+        without it they raise ImageError."""
         shown = {label: _listed(images) for label, images in classes.items()}
         _check_labels(list(shown), self.labels)
         if empty := [label for label, images in shown.items() if not images]:
@@ -278,7 +274,7 @@ class Recognizer:
             }
             self._report(
                 f"{count} images, but {most} can be remembered: only {room} of each class are "
-                "looked at, evenly spread"
+                "used, evenly spread"
             )
             count = sum(map(len, shown.values()))
         both = self._learner.wants_mirror_images(count)
@@ -299,7 +295,7 @@ class Recognizer:
     def _see(
         self, images: Sequence[Any], both: bool, skip: Callable[[ImageError], None] | None
     ) -> Views:
-        """Descriptions of the images that can be read and, if wanted, of their mirror images."""
+        """Descriptions of the readable images and, if ``both``, of their mirror images."""
         threads = 1 if len(images) < 2 else self.model.threads
         model = self.model if threads == 1 else self.model.alone()
         rows = []
@@ -314,10 +310,11 @@ class Recognizer:
         return views[:, 0], views[:, 1] if both else None
 
 
-def _described(model: Model, both: bool, source: Any) -> Floats | ImageError:
-    """An image, and its mirror image behind it if wanted: (1, 1 or 2, LENGTH); or why not."""
+def _described(model: Model, both: bool, image: Any) -> Floats | ImageError:
+    """The description of an image and, if ``both``, of its mirror image: (1, 1 or 2, LENGTH); or
+    the reason why the image cannot be read."""
     try:
-        pixels = decoding.decode(source)
+        pixels = decoding.decode(image)
     except ImageError as error:
         return error
     return describe(model, [pixels, mirror_image(pixels)] if both else [pixels])[None]
@@ -330,14 +327,14 @@ def load_recognizer(
     isa: str | None,
     stated: Iterable[object],
 ) -> Recognizer:
-    """The Recognizer in a file, as `sqznet.load` gives it.
+    """Loads the Recognizer of a file for `sqznet.load`.
 
-    ``stated``: what says how weights are to be used; a recognizer's file says that itself.
+    ``stated``: settings of how weights are used; they are refused, since the file holds them.
     """
     if any(value is not None for value in stated):
         raise SqznetError(
-            f"{decoding.describe(path)} is a recognizer, which says itself how its network is fed, "
-            "wired and labelled; expected nothing but threads, isa and backbone"
+            f"{decoding.describe(path)} is a recognizer; its file sets preprocessing, wiring and "
+            "labels; expected only threads, isa and backbone"
         )
     return Recognizer.load(path, backbone=backbone, threads=threads, isa=isa)
 
@@ -356,10 +353,10 @@ def _check_labels(new: Sequence[Any], known: Sequence[str]) -> None:
             raise SqznetError(f"a label is {label!r}, expected the name of a class")
     if not new:
         raise SqznetError("no classes, expected at least one")
-    spelt: dict[str, str] = {}
+    spelled: dict[str, str] = {}
     for label in (*known, *new):
-        other = spelt.setdefault(unicodedata.normalize("NFC", label.strip()), label)
+        other = spelled.setdefault(unicodedata.normalize("NFC", label.strip()), label)
         if other != label:
-            raise SqznetError(f"the labels {other!a} and {label!a} are spelt alike; rename one")
-    if len(spelt) > MAX_CLASSES:
-        raise SqznetError(f"{len(spelt)} classes, expected {MAX_CLASSES} at most")
+            raise SqznetError(f"the labels {other!a} and {label!a} are spelled alike; rename one")
+    if len(spelled) > MAX_CLASSES:
+        raise SqznetError(f"{len(spelled)} classes, expected at most {MAX_CLASSES}")

@@ -1,9 +1,9 @@
-"""A recognizer's file, by convention `.sqz`: a safetensors file, so nothing in it can be executed.
+"""The file of a recognizer, usually named `.sqz`: a safetensors file, so it holds no code.
 
-Its metadata: "_kind": "sqznet recognizer"; "version": "1"; "mirror": "true", "false" or "auto";
-"backbone": a JSON object of "file" and "sha256"; and "variant", "preprocessing", "wiring" and
-"labels" as in `sqznet.weights.metadata`. Its tensors are the arrays of `Examples`: "codes" I8
-(N, LENGTH), "classes" and "images" I32 (N,), "mirrored" BOOL (N,).
+Metadata: "_kind": "sqznet recognizer"; "version": "1"; "mirror": "true", "false" or "auto";
+"backbone": a JSON object with "file" and "sha256"; and "variant", "preprocessing", "wiring" and
+"labels" as in `sqznet.weights.metadata`. Tensors: the arrays of `Examples`: "codes" I8 (N, LENGTH),
+"classes" and "images" I32 (N,), "mirrored" BOOL (N,).
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sqznet.errors import WeightsError
+from sqznet.errors import WeightsError, shown
 from sqznet.learning.backbone import Backbone
 from sqznet.learning.examples import Examples
 from sqznet.learning.features import LENGTH
 from sqznet.learning.learner import MAX_ROWS
 from sqznet.weights import metadata, safetensors
-from sqznet.weights.checkpoint import shown
 from sqznet.weights.writers.safetensors import pack
 
 VERSION = "1"
@@ -36,7 +35,7 @@ _KINDS: Mapping[str, tuple[str, type[np.generic]]] = {
 
 
 def encode(examples: Examples, mirror: bool | None, backbone: Backbone) -> bytes:
-    """The file's bytes; the same for the same examples."""
+    """The bytes of the file; equal examples give equal bytes."""
     described = metadata.dump(
         backbone.variant, backbone.preprocessing, examples.labels, backbone.wiring
     )
@@ -47,7 +46,7 @@ def encode(examples: Examples, mirror: bool | None, backbone: Backbone) -> bytes
         "mirror": next(name for name, value in _MIRROR.items() if value is mirror),
         "backbone": metadata.compact({"file": backbone.file, "sha256": backbone.sha256}),
     }
-    # Wider elements first, so that each array begins at a multiple of its element's size.
+    # Wider elements come first, so that each array begins at a multiple of its element size.
     arrays = {name: getattr(examples, name) for name in ("classes", "images", "codes", "mirrored")}
     return pack(
         entries,
@@ -59,7 +58,7 @@ def encode(examples: Examples, mirror: bool | None, backbone: Backbone) -> bytes
 
 
 def decode(view: memoryview) -> tuple[Examples, bool | None, Backbone]:
-    """What `encode` was given. Raises WeightsError (without the path) for any other bytes."""
+    """The arguments of `encode`. Raises WeightsError (without the path) for any other bytes."""
     if not safetensors.is_recognizer(view):
         raise WeightsError(
             f"begins with {bytes(view[:16])!r}; expected a file that Recognizer.save wrote"
@@ -106,24 +105,24 @@ def _backbone(entries: Mapping[str, str]) -> Backbone:
     if not isinstance(file, str) or not isinstance(sha256, str):
         raise WeightsError('"backbone" in the metadata: expected a file and its sha256')
     if not re.fullmatch("[0-9a-f]{64}", sha256):
-        raise WeightsError(f'"backbone" in the metadata: {shown(sha256)} is no SHA-256')
+        raise WeightsError(f'"backbone" in the metadata: {shown(sha256)} is not a SHA-256')
     return Backbone(file, sha256, entries["variant"], description.preprocessing, description.wiring)
 
 
 def _check(examples: Examples) -> None:
-    """Raises WeightsError unless the examples are what a learner could remember."""
+    """Raises WeightsError unless these are examples that a learner can have stored."""
     rows = len(examples.codes)
     shapes = {"codes": (rows, LENGTH)} | dict.fromkeys(("classes", "images", "mirrored"), (rows,))
     for name, shape in shapes.items():
         if (found := getattr(examples, name).shape) != shape:
-            raise WeightsError(f"{name} is of shape {found}, expected {shape}")
+            raise WeightsError(f"{name} has shape {found}, expected {shape}")
     if not 1 <= rows <= MAX_ROWS:
         raise WeightsError(f"holds {rows} rows, expected 1 to {MAX_ROWS}")
     labels = examples.labels
     if not all(labels) or len(set(labels)) != len(labels):
-        raise WeightsError("a label is empty or there twice")
+        raise WeightsError("a label is empty or appears twice")
     if set(examples.classes.tolist()) != set(range(len(labels))):
-        raise WeightsError(f"the rows' classes are not the {len(labels)} that there are labels for")
+        raise WeightsError(f"the classes of the rows do not match the {len(labels)} labels")
     if examples.codes.min() < -127:
         raise WeightsError("codes holds -128, expected -127 to 127")
     plain, mirrored = examples.only(~examples.mirrored), examples.only(examples.mirrored)
@@ -131,10 +130,10 @@ def _check(examples: Examples) -> None:
     twins = dict(zip(mirrored.images.tolist(), mirrored.classes.tolist(), strict=True))
     once = len(pictures) == len(plain) and len(twins) == len(mirrored)
     if not once or min(pictures, default=-1) < 0 or (twins and twins != pictures):
-        raise WeightsError("the rows are not one a picture, or two with its mirror image")
+        raise WeightsError("expected one row for each image, or two with its mirror image")
 
 
 def _stored(name: str) -> np.dtype[Any]:
-    """The element type of an array in the file, whatever this machine's byte order."""
+    """The element type of an array in the file, which is little-endian on every machine."""
     kind: np.dtype[Any] = np.dtype(_KINDS[name][1]).newbyteorder("<")
     return kind

@@ -1,10 +1,10 @@
-"""Which SqueezeNet a set of tensors belongs to.
+"""Finds the SqueezeNet that a set of tensors belongs to.
 
-The tensors carry torchvision's names (``features.0.weight`` ... ``classifier.1.bias``). The
-position numbers in those names tell 1.0 from 1.1, because pools take positions too; channel counts
-are taken from the tensors themselves, so that any number of classes, and a pruned network, loads.
+The tensors have torchvision's names (``features.0.weight`` ... ``classifier.1.bias``). The position
+numbers in these names distinguish 1.0 from 1.1, because pools take up positions too. Channel counts
+come from the tensors themselves, so networks with any number of classes and pruned ones load.
 
-Sources: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); torchvision's
+References: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); torchvision's
 ``models/squeezenet.py`` (names, ceil-mode pools).
 """
 
@@ -13,17 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqznet.errors import WeightsError, printable
+from sqznet.errors import MAX_SHOWN, WeightsError, printable
 from sqznet.network.layers import Branch, Classifier, Conv, Fire, Layer, MaxPool, Network, Shape
 
 
 class Wiring(NamedTuple):
-    """What the tensors of a SqueezeNet leave open, and where its sources differ.
+    """What the tensors of a SqueezeNet leave open, and where published files differ.
 
     conv1_padding, conv10_padding: zero pixels around the input of that convolution, 0 to 3.
     ceil_mode: whether a pool's last, clipped window counts.
-    softmax: whether the file's own network ends in a softmax; nothing here depends on it, for
-        logits are what goes into it.
+    softmax: whether the file's own network ends in a softmax; nothing here depends on it, since
+        logits are the input of a softmax.
     """
 
     conv1_padding: int = 0
@@ -33,7 +33,7 @@ class Wiring(NamedTuple):
 
 
 class Topology(NamedTuple):
-    """What fixes a variant: the stem's kernel and which positions hold fires and pools."""
+    """What defines a variant: the stem's kernel size and the positions of fires and pools."""
 
     kernel: int
     fires: tuple[int, ...]
@@ -44,17 +44,15 @@ TOPOLOGIES = {
     "squeezenet1_0": Topology(7, (3, 4, 5, 7, 8, 9, 10, 12), (2, 6, 11)),
     "squeezenet1_1": Topology(3, (3, 4, 6, 7, 9, 10, 11, 12), (2, 5, 8)),
 }
-# The fires (counted from 0) that keep the channel count, fire3, 5, 7 and 9: around these both
-# published residual networks add the input itself.
+# The fires (counted from 0) that keep the channel count: fire3, 5, 7 and 9. Both published residual
+# networks add the input itself around these.
 SIMPLE_BYPASS = (1, 3, 5, 7)
 BYPASSES = {"": None, "_simple_bypass": "simple", "_complex_bypass": "complex"}
 VARIANTS = tuple(base + suffix for base in TOPOLOGIES for suffix in BYPASSES)
 _DEFAULT_WIRING = Wiring()
 
-# Half of the largest kernel, 7x7: more would only add rows that see nothing of the photo.
+# Half of the largest kernel, 7x7: more padding would only add rows without a pixel of the photo.
 MAX_PADDING = 3
-
-_MAX_SHOWN = 60  # characters of a name that a file may have chosen
 
 
 def network_for(
@@ -63,15 +61,15 @@ def network_for(
     origin: str = "the tensors",
     wiring: Wiring = _DEFAULT_WIRING,
 ) -> Network:
-    """The network that tensors of these names and shapes (OIHW) belong to, wired as told.
+    """The network that tensors with these names and shapes (OIHW) belong to, with this wiring.
 
     ``variant`` is one of ``VARIANTS``; it is needed only for a simple bypass, which adds no
-    tensors, and is otherwise checked against them. Raises WeightsError, naming ``origin``, where
-    the tensors are not those of a SqueezeNet or not of that variant, or the wiring is impossible.
+    tensors, and is otherwise checked against them. Raises WeightsError, naming ``origin``, if the
+    tensors are not those of a SqueezeNet or of that variant, or if the wiring is impossible.
     """
     if variant is not None and variant not in VARIANTS:
         raise WeightsError(
-            f"unknown variant '{_shown(str(variant))}'; known: {', '.join(VARIANTS)}"
+            f"unknown variant '{printable(str(variant), MAX_SHOWN)}'; known: {', '.join(VARIANTS)}"
         )
     base = _base_variant(shapes, origin)
     has_bypass_tensors = any(".bypass." in name for name in shapes)
@@ -100,7 +98,7 @@ def _base_variant(shapes: Mapping[str, Shape], origin: str) -> str:
     for base, topology in TOPOLOGIES.items():
         if fires == set(topology.fires):
             return base
-    some = ", ".join(map(_shown, sorted(shapes)[:3])) or "nothing"
+    some = ", ".join(printable(name, MAX_SHOWN) for name in sorted(shapes)[:3]) or "nothing"
     raise WeightsError(
         f"{origin} is not a SqueezeNet 1.0 or 1.1: it holds {len(shapes)} tensors ({some}, ...) "
         f"with fire modules at {sorted(fires) or 'no position'}"
@@ -155,7 +153,7 @@ def _network(
         )
         trunk.append(Fire(name, squeeze, e1, e3, kind))
     heads: dict[str, tuple[Branch, ...]] = {}
-    # Weights may have been saved without their classifier, to take features from.
+    # Weights may be saved without the classifier, for extracting features.
     if any(name.startswith("classifier.") for name in shapes):
         classes = out_channels("classifier.1")
         layer = Classifier("classifier.1", classes, wiring.conv10_padding)
@@ -172,15 +170,11 @@ def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
                 f"expected {shape} for {network.variant}"
             )
     if extra := sorted(set(shapes) - set(expected)):
-        raise WeightsError(f"{origin}: {_shown(extra[0])} does not belong to a {network.variant}")
+        name = printable(extra[0], MAX_SHOWN)
+        raise WeightsError(f"{origin}: {name} does not belong to a {network.variant}")
     for layer, channels in network.inputs():
         if reason := layer.misfit(channels):
             raise WeightsError(f"{origin}: {reason}")
-
-
-def _shown(name: str) -> str:
-    """A name from a file as messages show it: short, on one line."""
-    return printable(name if len(name) <= _MAX_SHOWN else name[:_MAX_SHOWN] + "...")
 
 
 def _shape_text(shapes: Mapping[str, Shape], name: str) -> str:

@@ -1,6 +1,6 @@
-"""Classifies what a camera, a video or a folder shows, frame after frame: `sqznet.watch`.
+"""Classifies the frames of a camera, a video or a folder one after another: `sqznet.watch`.
 
-`sources` finds out what there is to watch; `video`, `folder` and `picamera` read it; `newest` reads
-live sources in the background and keeps one frame; `loop` classifies and `smoothing` steadies the
-answers; `annotate` writes them into a video.
+`sources` finds the right source; `video`, `folder` and `picamera` read frames; `newest` reads live
+sources in the background and keeps only the newest frame; `loop` classifies, `smoothing` averages
+the results over time, and `annotate` writes them into a video.
 """

@@ -1,14 +1,14 @@
-"""Frames with what was seen in them written below, and the video of such frames."""
+"""Draws the label into frames, and writes such frames as a video."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
+from sqznet.files.part_file import PartFile
 from sqznet.insight.painting import elided, length, write
 from sqznet.watching.video import pyav
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from sqznet.watching.loop import Sighting
 
-#: FFmpeg's name of the format of each suffix that a video may have.
+#: FFmpeg's format name for each allowed suffix of a video.
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
 
-# Ticks of a second that frames are timed in. MPEG-4's oldest profile takes at most 65535.
+# Time stamps count ticks of 1 / _TICKS seconds. MPEG-4 simple profile allows at most 65535.
 _TICKS = 10_000
 _BAR = "#ffb000"
 
 
 def annotated(sighting: Sighting) -> npt.NDArray[np.uint8]:
-    """The frame as uint8 (H, W, 3) with the shown label, its score and a bar of it at the foot."""
+    """The frame as uint8 (H, W, 3), with the label, its score and a score bar at the bottom."""
     import numpy as np
     from PIL import Image, ImageDraw
 
@@ -53,12 +53,13 @@ def annotated(sighting: Sighting) -> npt.NDArray[np.uint8]:
 
 
 class AnnotatedVideo:
-    """A video that is written beside its place and moved there once it is complete.
+    """Writes a video to a temporary file and moves it into place once it is complete.
 
-    path: ends in one of `CONTAINERS`; what is there is replaced. All frames get the size of the
-    first, made even. As a context manager it completes the video however the block ends, unless
-    writing itself failed or no frame came: then nothing is left behind. Raises SqznetError for
-    another name or without PyAV, OSError, with `path` as its file, if it cannot be written.
+    path: ends in one of `CONTAINERS`; an existing file is replaced. All frames get the size of the
+    first, rounded to even numbers. Use it as a context manager: it completes the video even if the
+    block raises, unless writing itself failed or there was no frame. Then it leaves no file. Raises
+    SqznetError for another suffix or without PyAV, and OSError (with `path` as its file) if it
+    cannot be written.
     """
 
     def __init__(self, path: str) -> None:
@@ -69,12 +70,12 @@ class AnnotatedVideo:
                 f"{printable(path)}: expected a name that ends in {', '.join(CONTAINERS)}"
             )
         self._path = path
-        folder, name = os.path.split(os.path.abspath(path))
         try:
-            number, self._part = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+            self._part = PartFile(path)
+            self._part.create()
+            self._file = open(self._part.path, "rb+")  # noqa: SIM115
         except OSError as error:
             raise self._named(error) from None
-        self._file = os.fdopen(number, "w+b")
         self._output: Any = self._av.open(self._file, "w", format=CONTAINERS[suffix])
         self._stream: Any = None
         self._last = -1
@@ -95,7 +96,7 @@ class AnnotatedVideo:
             self._complete()
 
     def add(self, sighting: Sighting) -> None:
-        """Write one frame, at its own time. Raises OSError, of a full disk for instance."""
+        """Writes one frame at its own time. Raises OSError, for instance if the disk is full."""
         try:
             self._write(annotated(sighting), sighting.time)
         except (self._av.FFmpegError, OSError) as error:
@@ -128,13 +129,8 @@ class AnnotatedVideo:
         try:
             self._output.mux(self._stream.encode(None))
             self._output.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
             self._file.close()
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(self._part, 0o666 & ~umask)  # mkstemp's files are the owner's alone
-            os.replace(self._part, self._path)
+            self._part.commit()
         except (self._av.FFmpegError, OSError) as error:
             self._discard()
             raise self._named(error) from None
@@ -143,13 +139,12 @@ class AnnotatedVideo:
             raise
 
     def _discard(self) -> None:
-        # What failed once may fail again while it is closed, and has been reported.
+        # After a failure, closing may fail again; the first error has already been reported.
         for close in (self._output.close, self._file.close):
             with suppress(OSError, self._av.FFmpegError):
                 close()
-        with suppress(FileNotFoundError):
-            os.unlink(self._part)
+        self._part.discard()
 
     def _named(self, error: Any) -> OSError:
-        """The error as one that says which file is meant."""
-        return OSError(error.errno, error.strerror or str(error), self._path)
+        """The same error, naming the output file."""
+        return OSError(error.errno, reason_of(error), self._path)

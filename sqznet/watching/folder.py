@@ -1,4 +1,4 @@
-"""A folder that pictures are written to: each new one, once it is complete."""
+"""Watches a folder: each new image file, once it is complete."""
 
 from __future__ import annotations
 
@@ -7,32 +7,29 @@ import time
 from collections.abc import Generator
 from typing import NamedTuple
 
-from sqznet.errors import ImageError, SqznetError, printable
+from sqznet.errors import ImageError, SqznetError, printable, reason_of
 from sqznet.images.decoding import decode
+from sqznet.images.finding import has_photo_suffix
 from sqznet.images.frame import Frame
 from sqznet.watching.shot import Notice, Shot, now
 
-# Seconds between two looks. A file whose size and time are the same in both is complete.
+# Seconds between two scans. A file is complete if its size and time are the same in both.
 POLL = 0.5
-
-SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
 
 
 class _Version(NamedTuple):
-    """What tells a file from the same file, written further or anew."""
+    """Tells apart two states of a file that is still written, or written again."""
 
     changed: int
     size: int
 
 
 class FolderSource:
-    """The pictures written to a folder from now on, in the order of their times.
+    """The images written to a folder from now on, in the order of their modification times.
 
-    The files already there are passed over, unless they are written anew. What is not a picture,
-    or vanishes before it was read, is passed over too; a damaged picture costs one notice. Only the
-    files that are there now are remembered. Raises SqznetError if the folder cannot be read.
+    Existing files are ignored unless they are written again. Files that are not images, and files
+    that vanish before they are read, are ignored too. A damaged image causes one notice. Only files
+    that still exist are remembered. Raises SqznetError if the folder cannot be read.
     """
 
     live = False
@@ -75,15 +72,15 @@ class FolderSource:
         try:
             with os.scandir(self._path) as entries:
                 for entry in entries:
-                    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+                    if not has_photo_suffix(entry.name):
                         continue
                     try:
                         status = entry.stat()
-                    except OSError:  # deleted since it was listed
+                    except OSError:  # deleted after the listing
                         continue
                     found[entry.name] = _Version(status.st_mtime_ns, status.st_size)
         except OSError as error:
-            raise SqznetError(f"{self.name}: {error.strerror or error}") from None
+            raise SqznetError(f"{self.name}: {reason_of(error)}") from None
         return found
 
     def _shot(self, name: str, began: float) -> Shot | None:

@@ -1,17 +1,16 @@
-"""`sqznet.watch`: classify what a source shows, frame after frame."""
+"""`sqznet.watch`: classifies the frames of a source one after another."""
 
 from __future__ import annotations
 
 import logging
 import math
-import operator
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, checked_count
 from sqznet.watching.newest import Newest
 from sqznet.watching.shot import Notice, Shot, Source, now
 from sqznet.watching.smoothing import Smoother
@@ -21,21 +20,21 @@ if TYPE_CHECKING:
     from sqznet.answers import Prediction
     from sqznet.images.frame import Frame
 
-# What a frame's classes beyond its likeliest few could add to an average is not worth their time.
+# How many of a frame's best classes are averaged; others are too small to matter.
 _COUNTED = 20
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """What was seen in one frame.
+    """The result for one frame.
 
-    time: seconds since the source began; of a video, its own time.
-    shown: the label to show and its score, averaged over time and kept from flickering.
+    time: seconds since the source started; for a video file, the time within the video.
+    shown: the label to show and its score, averaged over time and with hysteresis.
     predictions: the averaged scores, best first; `shown` need not be the first.
-    latency: seconds from when the frame could be had to the answer.
-    dropped: frames of a live source that came since the one before and were not looked at.
-    picture: the frame itself; `picture.to_rgb()` gives it as an array.
-    path: the picture's file, where the source is a folder.
+    latency: seconds from when the frame was available to the answer.
+    dropped: how many frames of a live source were skipped since the previous result.
+    picture: the frame itself; `picture.to_rgb()` returns it as an array.
+    path: the image file, if the source is a folder.
     """
 
     time: float
@@ -60,43 +59,43 @@ def watch(
     live: bool = False,
     notice: Notice | None = None,
 ) -> Generator[Sighting, None, None]:
-    """Classify the frames of a camera, a video or a folder as they come.
+    """Classifies the frames of a camera, a video or a folder as they arrive.
 
-    source: a camera's number; a video file; an address such as ``"rtsp://..."`` or ``"http://..."``
-    (these need PyAV: ``pip install sqznet[video]``); a folder, of which every picture is taken that
-    is written to it from now on, once it is complete; a started Picamera2; or anything that gives
-    pictures one after the other, such as a generator of arrays.
-    Of a live source (cameras and streams without end) the newest frame is taken and older ones are
-    dropped, so that answers are never late and memory stays flat. A live source that goes away is
-    waited for and opened again. Of a file every frame is taken.
+    source: a camera number; a video file; an address such as ``"rtsp://..."`` or ``"http://..."``
+    (these need PyAV: ``pip install sqznet[video]``); a folder, of which each image file that is
+    written from now on is classified once it is complete; a started Picamera2; or any iterable of
+    images, such as a generator of arrays.
+    For a live source (cameras and endless streams) only the newest frame counts and older ones are
+    dropped, so answers are never late and memory stays flat. A lost live source is opened again
+    when it is back. For a file every frame is classified.
 
-    ``model``: what ``load`` takes or gives; default: the bundled SqueezeNet 1.1.
-    ``fps``: frames to look at in a second, at most; of a file, a second of the video.
-    ``every``: of a file or a folder, take every so many-th.
-    ``top``: predictions to give.
-    ``smoothing``: time constant in seconds of the average over time, 0 for none.
-    ``hysteresis``: from 0 to below 1; the shown label changes when its average has fallen below
-    (1 - hysteresis) of the best one's.
-    ``format``: "rgb" or "bgr" (as OpenCV gives), of arrays from the caller.
-    ``live``: whether the caller's pictures come at their own pace and are to be read in the
-    background, the newest first.
-    ``notice``: takes one line on what went wrong but does not end the watching: a camera that was
-    lost or is back, a damaged picture; default: a warning of the logger ``sqznet``.
+    ``model``: a model, or what ``load`` takes; default: the bundled SqueezeNet 1.1.
+    ``fps``: the maximum number of frames per second; for a file, per second of video.
+    ``every``: for a file or a folder, classify only every N-th frame.
+    ``top``: the number of predictions.
+    ``smoothing``: the time constant in seconds of the average over time, 0 for none.
+    ``hysteresis``: at least 0 and below 1; the shown label changes when its average falls below
+    (1 - hysteresis) times the best average.
+    ``format``: "rgb" or "bgr" (as in OpenCV), the channel order of arrays from the caller.
+    ``live``: whether the caller's images arrive at their own pace; then they are read in the
+    background, and only the newest counts.
+    ``notice``: called with one line about each problem that does not end the loop, such as a lost
+    camera, its return, or a damaged image; default: a warning of the logger ``sqznet``.
 
-    Gives Sightings until the source ends; closing the generator ends it at once. Raises
-    SqznetError if the source cannot be opened or an option is wrong, and, after the frames that
-    could be read, if a video is damaged or cut short; WeightsError as ``load`` does.
+    Yields Sightings until the source ends; closing the generator stops it at once. Raises
+    SqznetError if the source cannot be opened or an option is invalid, and, after the readable
+    frames, if a video is damaged or truncated; and WeightsError as ``load`` does.
     """
     smoother = Smoother(smoothing, hysteresis)
-    every, top = _count("every", every), _count("top", top)
+    every, top = checked_count("every", every), checked_count("top", top)
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SqznetError(f"fps is {fps}, expected more than 0")
     notice = notice or logging.getLogger("sqznet").warning
     opened = open_source(source, format, live, notice)
     if opened.live and every > 1:
-        raise SqznetError("every is for files: of a live source the newest frame counts, try fps")
+        raise SqznetError("every is for files: a live source gives the newest frame, try fps")
     if fps is not None and not opened.timed:
-        raise SqznetError("fps is for video: of a folder each new picture counts, try every")
+        raise SqznetError("fps is for video: a folder gives each new image, try every")
     feed = _newest(opened, fps, notice) if opened.live else _chosen(opened, fps, every)
     return _sightings(feed, _loaded(model), smoother, top)
 
@@ -140,7 +139,7 @@ def _chosen(
     due = 0.0
     with closing(source.shots()) as shots:
         for index, shot in enumerate(shots):
-            # A little early is on time: times are rounded.
+            # Times are rounded, so a slightly early frame is on time.
             if index % every or (fps is not None and shot.time < due - 1e-3):
                 continue
             if fps is not None:
@@ -149,7 +148,7 @@ def _chosen(
 
 
 def _next(due: float, taken: float, fps: float) -> float:
-    """When the next frame is due: a step later, and one that was missed is not made up for."""
+    """When the next frame is due: one interval later; missed frames are not made up for."""
     return due + 1 / fps if taken < due + 1 / fps else taken + 1 / fps
 
 
@@ -159,13 +158,3 @@ def _loaded(model: Any) -> Any:
     from sqznet.api import load
 
     return load(model)
-
-
-def _count(name: str, value: Any) -> int:
-    try:
-        count = 0 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise SqznetError(f"{name} must be a whole number from 1 up, not {value!r}")
-    return count

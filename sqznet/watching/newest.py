@@ -1,4 +1,4 @@
-"""Reads a live source in the background and keeps its newest frame alone."""
+"""Reads a live source in the background and keeps only its newest frame."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from threading import Condition, Event, Thread
 
 from sqznet.watching.shot import LostError, Notice, Shot, Source, now
 
-# Seconds before a lost source is tried again, doubled each time; it is back for good, and the next
-# loss worth a word, after it has run for STEADY.
+# Seconds until a lost source is opened again; doubled after each failure. A source that has run for
+# STEADY seconds is back: the delay is reset, and the next loss is reported.
 FIRST_DELAY, LONGEST_DELAY, STEADY = 0.5, 30.0, 2.0
 
 
 class Newest:
-    """The newest frames of a source, as many as its reader has time for.
+    """The newest frames of a source, as fast as the consumer takes them.
 
-    However slow the reader is, at most one frame waits: a frame that nobody took gives way to the
-    next. Iterating starts the reading; `close` ends it.
+    At most one frame waits, however slow the consumer is: a new frame replaces a waiting one.
+    Iterating starts the reading; `close` stops it.
     """
 
     def __init__(self, source: Source, notice: Notice) -> None:
@@ -31,9 +31,9 @@ class Newest:
         self._thread = Thread(target=self._read, name=f"sqznet {source.name}", daemon=True)
 
     def __iter__(self) -> Iterator[tuple[Shot, int]]:
-        """Frames, and how many were dropped since the one before.
+        """Yields frames, each with the number of frames dropped since the previous one.
 
-        Raises whatever ended the source, after the last frame.
+        Whatever ended the source is raised after the last frame.
         """
         self._thread.start()
         while True:
@@ -49,7 +49,7 @@ class Newest:
             raise self._failure
 
     def close(self) -> None:
-        """Stop reading. A source that is stuck in a read of its own is left to it."""
+        """Stops reading. Does not wait longer than a second for a source that blocks."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)

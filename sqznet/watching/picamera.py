@@ -1,9 +1,8 @@
-"""A Raspberry Pi camera through picamera2, by its documented interface alone.
+"""A Raspberry Pi camera through the documented interface of picamera2.
 
-`camera_configuration()` says which streams there are and in which format, `capture_array(name)`
-gives the next frame. The camera's buffer goes back to it at once, so picamera2 copies each frame;
-nothing copies it again. The `lores` stream is taken where one is configured: it is there for
-analysis; else `main`.
+`camera_configuration()` lists the streams and their formats, `capture_array(name)` returns the next
+frame. picamera2 copies each frame, since it returns the buffer to the camera at once; nothing
+copies it again. The `lores` stream, meant for analysis, is used if it is configured, else `main`.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from sqznet.errors import SqznetError
 from sqznet.images.frame import Frame
 from sqznet.watching.shot import Shot, now
 
-# picamera2 names formats by the bits of a word, so their bytes lie the other way round (its
-# manual, appendix A).
+# picamera2 names formats by the bits of a word, so the order of the bytes in memory is reversed
+# (manual, appendix A).
 _FORMATS = {
     "BGR888": "rgb",
     "XBGR8888": "rgb",
@@ -28,14 +27,14 @@ _FORMATS = {
 
 
 def is_picamera(source: Any) -> bool:
-    """Whether this is a Picamera2, or something of its shape."""
+    """Whether this is a Picamera2 or an object with the same interface."""
     return hasattr(source, "capture_array") and hasattr(source, "camera_configuration")
 
 
 class PicameraSource:
-    """The frames of a Picamera2 that was configured and started; it is left running.
+    """The frames of a configured and started Picamera2, which is left running.
 
-    Raises SqznetError if it was not, or if its format is none of the 8-bit ones above.
+    Raises SqznetError if it is not running, or if its format is not one of the 8-bit formats above.
     """
 
     name = "Picamera2"
@@ -59,22 +58,22 @@ class PicameraSource:
         self._options: dict[str, Any] = {}
         if self._format in ("i420", "yv12"):
             width, height = stream["size"]
-            self._options = {"width": width, "height": height, **_colours(streams)}
+            self._options = {"width": width, "height": height, **_color_space(streams)}
 
     def shots(self) -> Generator[Shot, None, None]:
         began = now()
         while True:
             try:
                 array = self._camera.capture_array(self._stream)
-            except Exception as error:  # whatever the driver below it raises
+            except Exception as error:  # any exception of the driver
                 raise SqznetError(f"{self.name}: {error or type(error).__name__}") from error
             arrived = now()
             frame = Frame.wrap(array, self._format, **self._options)
             yield Shot(frame, arrived - began, arrived)
 
 
-def _colours(configuration: Any) -> dict[str, Any]:
-    """How the streams' YUV stands for RGB, from libcamera's name of their colour space."""
+def _color_space(configuration: Any) -> dict[str, Any]:
+    """The YUV matrix and range, from libcamera's name of the color space."""
     name = str(configuration.get("colour_space") or "sYCC")
     if name.startswith("Rec709"):
         return {"matrix": "bt709", "full_range": False}

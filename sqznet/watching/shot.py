@@ -1,4 +1,4 @@
-"""What every source gives, and how it fails."""
+"""The interface of a source: its frames and its errors."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import NamedTuple, Protocol
 from sqznet.errors import SqznetError
 from sqznet.images.frame import Frame
 
-#: Takes one line about something that went wrong and that watching goes on after.
+#: Called with one line about a problem that does not end the loop.
 Notice = Callable[[str], None]
 
 
 class Shot(NamedTuple):
-    """One frame. `time`: seconds since the source began; `arrived`: when it could be had, by
-    `time.monotonic`; `path`: the file it came in, where it has one of its own."""
+    """One frame. `time`: seconds since the source started; `arrived`: when it was available, by
+    `time.monotonic`; `path`: its file, if it has one of its own."""
 
     picture: Frame
     time: float
@@ -24,14 +24,14 @@ class Shot(NamedTuple):
 
 
 class LostError(SqznetError):
-    """A live source went away; it may come back."""
+    """A live source was lost; it may come back."""
 
 
 class Source(Protocol):
-    """Something to watch.
+    """A source of frames.
 
-    live: its frames come at their own pace, and only the newest counts.
-    timed: its frames belong to moments, so that `fps` can choose among them.
+    live: its frames arrive at their own pace, and only the newest counts.
+    timed: its frames have times, so that `fps` can select among them.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Source(Protocol):
     timed: bool
 
     def shots(self) -> Generator[Shot, None, None]:
-        """The frames, in order; closes the source when it ends or is closed.
+        """Yields the frames in order; closes the source when it ends or is closed.
 
-        May be called again after `LostError`, and then opens the source anew. Raises LostError, or
-        SqznetError where there is no point in trying again.
+        After `LostError` it may be called again and opens the source again. Raises LostError, or
+        SqznetError if another try is useless.
         """
         ...
 

@@ -1,13 +1,13 @@
-"""Steadies the answers to a stream of frames.
+"""Averages the scores of a stream of frames over time.
 
-Scores are averaged over time, newer frames counting more. With p the softmax scores of a frame,
-dt the seconds since the frame before and tau the time constant, the average s becomes
+Newer frames count more. With p the softmax scores of a frame, dt the seconds since the previous
+frame and tau the time constant, the average s becomes
 
     s + (1 - exp(-dt / tau)) * (p - s)
 
-and is p itself for the first frame. It depends on time, not on the number of frames: a slow machine
-and a quick one steady alike. The shown label changes only when its average has fallen below
-(1 - hysteresis) of the best one's, so that two classes of nearly the same score do not take turns.
+and equals p for the first frame. It depends on time, not on the number of frames, so slow and fast
+machines smooth alike. The shown label changes only when its average falls below (1 - hysteresis)
+times the best average, so that it does not flicker between two classes with similar scores.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from sqznet.errors import SqznetError
 if TYPE_CHECKING:
     from sqznet.answers import Prediction
 
-# Averages below this are forgotten, so that the table stays small.
+# Smaller averages are dropped, so that the table stays small.
 _NEGLIGIBLE = 1e-5
 
 
 class Smoother:
     """The averages of one stream.
 
-    tau: seconds, 0 or more; 0 averages nothing. hysteresis: from 0 to below 1; 0 always shows the
-    best. Raises SqznetError for anything else.
+    tau: seconds, at least 0; 0 means no averaging. hysteresis: at least 0 and below 1; 0 always
+    shows the best class. Raises SqznetError for anything else.
     """
 
     def __init__(self, tau: float = 0.5, hysteresis: float = 0.3) -> None:
@@ -44,7 +44,7 @@ class Smoother:
         self._shown: int | None = None
 
     def update(self, time: float, predictions: Sequence[Prediction]) -> None:
-        """Take in the predictions of the frame of that second; classes left out score 0."""
+        """Adds the predictions of the frame at ``time``; classes not in it have score 0."""
         weight = 1.0
         if self._tau > 0 and self._average:
             weight = -math.expm1(-max(0.0, time - self._time) / self._tau)
@@ -65,10 +65,10 @@ class Smoother:
 
     @property
     def shown(self) -> Prediction:
-        """The label to show, with its average score. There is one after the first `update`."""
+        """The label to show with its average score. It exists after the first `update`."""
         assert self._shown is not None
         return self._average[self._shown]
 
     def top(self, count: int) -> list[Prediction]:
-        """The best averages, best first."""
+        """The classes with the best averages, best first."""
         return nlargest(count, self._average.values(), key=lambda p: (p.score, -p.index))

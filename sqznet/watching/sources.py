@@ -1,4 +1,4 @@
-"""From what a person says to watch to the source that reads it."""
+"""Opens the source that the argument of `watch` means."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.images.decoding import decode
 from sqznet.images.frame import Frame
 from sqznet.watching.folder import FolderSource
@@ -18,9 +18,10 @@ from sqznet.watching.video import VideoSource
 
 
 class FramesSource:
-    """Pictures that the caller's own loop or generator gives: anything `classify` takes.
+    """Images from the caller's iterable; each is anything that `classify` takes.
 
-    format: "rgb" or "bgr", of those that are arrays. live: whether they come at their own pace.
+    format: "rgb" or "bgr", the channel order of arrays. live: whether they arrive at their own
+    pace.
     """
 
     name = "frames"
@@ -39,7 +40,7 @@ class FramesSource:
 
 
 def open_source(source: Any, format: str, live: bool | None, notice: Notice) -> Source:
-    """The source that `watch` describes. Raises SqznetError if there is none or it is unusable."""
+    """The source that `watch` describes. Raises SqznetError if it does not exist or work."""
     if format not in ("rgb", "bgr"):
         raise SqznetError(f"format is {format!r}, expected 'rgb' or 'bgr'")
     if isinstance(source, int) and not isinstance(source, bool):
@@ -48,18 +49,18 @@ def open_source(source: Any, format: str, live: bool | None, notice: Notice) -> 
         return _named(os.fsdecode(source), notice)
     if is_picamera(source):
         return PicameraSource(source)
-    one_picture = getattr(source, "ndim", 4) != 4 or isinstance(source, (bytes, bytearray))
-    if isinstance(source, Iterable) and not one_picture:
+    single_image = getattr(source, "ndim", 4) != 4 or isinstance(source, (bytes, bytearray))
+    if isinstance(source, Iterable) and not single_image:
         return FramesSource(source, format, bool(live))
     raise SqznetError(
-        f"cannot watch <{type(source).__name__}>, expected a camera's number, a video file, a "
-        "folder, an address, a Picamera2 or something that gives frames"
+        f"cannot watch <{type(source).__name__}>, expected a camera number, a video file, a "
+        "folder, an address, a Picamera2 or an iterable of frames"
     )
 
 
 def _camera(number: int) -> Source:
     if not sys.platform.startswith("linux"):
-        raise SqznetError("cameras by number are read through V4L2, which Linux alone has")
+        raise SqznetError("cameras by number need V4L2, which only Linux has")
     path = f"/dev/video{number}"
     if number < 0 or not os.path.exists(path):
         raise SqznetError(f"camera {number}: no such device ({path})")
@@ -72,10 +73,9 @@ def _named(name: str, notice: Notice) -> Source:
     try:
         mode = os.stat(name).st_mode
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SqznetError(f"{printable(name)}: {reason}") from None
+        raise SqznetError(f"{printable(name)}: {reason_of(error)}") from None
     if stat.S_ISDIR(mode):
         return FolderSource(name, notice)
-    # FFmpeg would take a name such as "concat:a" for a protocol of its own.
+    # FFmpeg would read a name such as "concat:a" as one of its protocols.
     path = os.path.abspath(name)
     return VideoSource(path, "v4l2" if stat.S_ISCHR(mode) else None, printable(name))

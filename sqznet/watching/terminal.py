@@ -1,4 +1,4 @@
-"""The live view of `sqznet watch`, drawn with rich."""
+"""The live view of `sqznet watch`, drawn by rich."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     from sqznet.watching.loop import Sighting
 
-# Seconds between two drawings: quicker cannot be read and costs time that frames need.
+# Seconds between two drawings: faster updates are unreadable and take time from the frames.
 _REDRAW = 0.1
-# Frames that the rate is measured over.
+# How many frames the frame rate is averaged over.
 _MEASURED = 30
 
 
 class View:
-    """Draws the newest sighting: label, scores as bars, rate, latency and what was dropped.
+    """Draws the newest sighting: label, scores as bars, frame rate, latency, dropped frames.
 
-    source: what is watched, for the title. console: where to draw; default: standard output.
+    source: the name in the title. console: where to draw; default: standard output.
     """
 
     def __init__(self, source: str, console: Console | None = None) -> None:
@@ -61,7 +61,7 @@ class View:
             self._live.update(self.drawing(sighting), refresh=True)
 
     def drawing(self, sighting: Sighting) -> RenderableType:
-        """The view of one sighting, as rich renders it."""
+        """The view of one sighting as a rich renderable."""
         bars = Table.grid(padding=(0, 2))
         bars.add_column(width=34, no_wrap=True, overflow="ellipsis")
         bars.add_column(width=30)

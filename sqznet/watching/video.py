@@ -6,22 +6,22 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.images.frame import Frame
 from sqznet.watching.shot import LostError, Shot, now
 
 # Seconds to open a network stream, and to wait for its next packet.
 TIMEOUT = 10.0
-# A file that ends so many seconds before it says it does was cut.
+# A file that ends more than this many seconds before its stated end was truncated.
 MISSING = 0.5
 
 _PLANAR = {"yuv420p": 1, "yuvj420p": 1, "nv12": 2, "nv21": 2}
-_BT709 = 1  # AVCOL_SPC_BT709; all others are taken for BT.601, FFmpeg's own default
+_BT709 = 1  # AVCOL_SPC_BT709; all others are read as BT.601, FFmpeg's default
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 
 
 def pyav() -> Any:
-    """The module `av`. Raises SqznetError, saying how to get it, where it is not installed."""
+    """The module `av`. Raises SqznetError with the install command if it is not installed."""
     try:
         import av
     except ImportError:
@@ -30,16 +30,16 @@ def pyav() -> Any:
 
 
 def shown(address: str) -> str:
-    """An address as the screen shows it: without the password in it, on one line."""
+    """The address for display: on one line, without user name and password."""
     return printable(re.sub(r"(?<=://)[^/?#]*@", "", address))
 
 
 class VideoSource:
-    """One video stream: the first of a file, a camera or an address.
+    """The first video stream of a file, a camera or an address.
 
-    address: what FFmpeg opens; name: how messages call it, if not so. container: FFmpeg's name of
-    the input's format, None to find out. It is live if it is a camera or has no end. Raises
-    SqznetError if it cannot be opened.
+    address: what FFmpeg opens; name: its name in messages, if different. container: FFmpeg's name
+    of the input format, None to detect it. Cameras and endless streams are live. Raises SqznetError
+    if it cannot be opened.
     """
 
     timed = True
@@ -66,11 +66,11 @@ class VideoSource:
                 f"{self.name}: no format that FFmpeg reads, expected a video"
             ) from None
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            raise SqznetError(f"{self.name}: {self._reason(error)}") from None
+            raise SqznetError(f"{self.name}: {reason_of(error)}") from None
         if not opened.streams.video:
             opened.close()
             raise SqznetError(f"{self.name}: no video in it, expected a video stream")
-        # Threads that decode several frames at once would hold a live picture back.
+        # Frame threads decode several frames at once, which would delay a live picture.
         opened.streams.video[0].thread_type = "SLICE" if self._format or network else "AUTO"
         return opened
 
@@ -92,12 +92,12 @@ class VideoSource:
                 try:
                     frames = packet.decode()
                 except self._av.error.InvalidDataError:
-                    continue  # joined midway, or a packet was lost on the way
+                    continue  # joined midway, or a packet was lost
                 for frame in frames:
                     arrived = now()
                     yield Shot(to_frame(frame), arrived - began, arrived)
         except (self._av.FFmpegError, OSError) as error:
-            raise LostError(self._reason(error)) from None
+            raise LostError(reason_of(error)) from None
         raise LostError("the stream ended")
 
     def _file_shots(self, opened: Any) -> Iterator[Shot]:
@@ -122,7 +122,7 @@ class VideoSource:
                     yield Shot(to_frame(frame), time, now())
         except (self._av.FFmpegError, OSError) as error:
             raise SqznetError(
-                f"{self.name}: damaged after {last + interval:.1f} s: {self._reason(error)}"
+                f"{self.name}: damaged after {last + interval:.1f} s: {reason_of(error)}"
             ) from None
         length = (opened.duration or 0) / self._av.time_base
         if packets < stream.frames or reached < length - MISSING:
@@ -131,12 +131,9 @@ class VideoSource:
                 "cut short"
             )
 
-    def _reason(self, error: Exception) -> str:
-        return str(getattr(error, "strerror", None) or error or type(error).__name__)
-
 
 def to_frame(frame: Any) -> Frame:
-    """A decoded frame as it lies in FFmpeg's memory, or converted where that is none we read."""
+    """A decoded frame in FFmpeg's own memory, or a converted copy if the format is not ours."""
     if frame.rotation:
         import numpy as np
 
@@ -161,7 +158,7 @@ def to_frame(frame: Any) -> Frame:
 
 
 def _packed(frame: Any) -> Frame:
-    """Any frame as RGB, by FFmpeg's own conversion."""
+    """Any frame as RGB, converted by FFmpeg."""
     import numpy as np
 
     rgb = frame if frame.format.name == "rgb24" else frame.reformat(format="rgb24")

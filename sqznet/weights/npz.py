@@ -1,10 +1,8 @@
-"""Reads .npz files of torchvision's names, as numpy.savez and numpy.savez_compressed write them.
+"""Reads .npz files with torchvision's names, as from numpy.savez and numpy.savez_compressed.
 
 The format (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): a zip archive
-with an entry NAME.npy for each array, stored or deflated. Each begins with a magic, a version and
-a header, the Python literal of a dictionary of three keys; the elements follow. The header is
-matched, never evaluated, and arrays of pickled objects are refused. What sqznet adds is the array
-"__metadata__": one string, a JSON object that maps strings to strings.
+with an entry NAME.npy for each array, stored or deflated. Arrays of pickled objects are refused.
+sqznet adds the array "__metadata__": one string, a JSON object that maps strings to strings.
 """
 
 from __future__ import annotations
@@ -12,42 +10,30 @@ from __future__ import annotations
 import re
 import zipfile
 
-from sqznet.errors import WeightsError
-from sqznet.weights import archive, metadata
+from sqznet.errors import WeightsError, shown
+from sqznet.weights import archive, metadata, npy
 from sqznet.weights.checkpoint import (
     FLOAT_SIZES,
-    MAX_DIMENSIONS,
     Checkpoint,
     RawTensor,
     element_count,
     is_ignored,
-    shown,
 )
 from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.npy import NpyArray
 
-#: The array that says how the network wants to be fed.
+#: The array with the metadata.
 METADATA_NAME = "__metadata__"
 
 _SUFFIX = ".npy"
 _FLOATS = {"<f2": "float16", "<f4": "float32", "<f8": "float64"}
 
-_MAGIC = b"\x93NUMPY"
-# By the format's version: how many bytes hold the header's length.
-_LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
-_MAX_HEADER = 10_000  # NumPy's own limit
-_FIELD = re.compile(
-    r"""\s*(['"])(?P<key>\w+)\1\s*:\s*(?:
-        (['"])(?P<text>[^'"\\]*)\3 | (?P<flag>True|False) | \((?P<sizes>[\d\s,]*)\)
-    )\s*(?:,|$)""",
-    re.VERBOSE | re.ASCII,
-)
-_MAX_DIGITS = 19
 _STRING = re.compile(r"<U\d{1,9}", re.ASCII)
 _CHARACTER_BYTES = 4
 _MAX_METADATA = 16 << 20
 
-# What the arrays of a file may take where they cannot stay as they lie in it. A SqueezeNet has 5 MB
-# of float32, and every further thousand classes adds 2 MB.
+# Limit for the arrays of a file that must be copied. A SqueezeNet has 5 MB of float32, and every
+# additional thousand classes add 2 MB.
 _MAX_COPIED = 48 << 20
 
 
@@ -57,10 +43,10 @@ def looks_like(view: memoryview) -> bool:
 
 
 def read(file: WeightsFile) -> Checkpoint:
-    """Read an .npz file.
+    """Reads an .npz file.
 
-    What its "__metadata__" does not say (see `sqznet.weights.metadata`) is as torchvision has it.
-    Raises WeightsError (without the path) if anything in the file is not as it should be.
+    Values missing in its "__metadata__" (see `sqznet.weights.metadata`) are torchvision's.
+    Raises WeightsError (without the path) if the file is invalid.
     """
     reader = _Reader(file.view)
     tensors: dict[str, RawTensor] = {}
@@ -68,101 +54,62 @@ def read(file: WeightsFile) -> Checkpoint:
     for entry_name, entry in archive.entries(file.view).items():
         name = entry_name.removesuffix(_SUFFIX)
         if name == entry_name:
-            raise WeightsError(f"its entry {shown(name)} is no array; expected names in {_SUFFIX}")
+            raise WeightsError(
+                f"its entry {shown(name)} is not an array; expected names in {_SUFFIX}"
+            )
         if name == METADATA_NAME:
             entries = _metadata(reader.array(entry))
         elif not is_ignored(name):
-            tensors[name] = reader.array(entry).tensor(name)
+            tensors[name] = _tensor(reader.array(entry), name)
     return metadata.checkpoint(file, "npz", tensors, entries)
 
 
-class _Array:
-    """An array as its entry holds it; `data` is all that follows the header."""
-
-    def __init__(self, kind: str, shape: tuple[int, ...], data: memoryview) -> None:
-        self.kind = kind
-        self.shape = shape
-        self.data = data
-
-    def tensor(self, name: str) -> RawTensor:
-        if self.kind not in _FLOATS:
-            fault = "holds pickled objects" if "O" in self.kind else f"has type {shown(self.kind)}"
-            raise WeightsError(f"array {shown(name)} {fault}, expected one of {', '.join(_FLOATS)}")
-        try:
-            return RawTensor(_FLOATS[self.kind], self.shape, self.data)
-        except WeightsError as error:
-            raise WeightsError(f"array {shown(name)}: {error}") from None
+def _tensor(array: NpyArray, name: str) -> RawTensor:
+    if array.kind not in _FLOATS:
+        fault = "holds pickled objects" if "O" in array.kind else f"has type {shown(array.kind)}"
+        raise WeightsError(f"array {shown(name)} {fault}, expected one of {', '.join(_FLOATS)}")
+    try:
+        return RawTensor(_FLOATS[array.kind], array.shape, array.data)
+    except WeightsError as error:
+        raise WeightsError(f"array {shown(name)}: {error}") from None
 
 
 class _Reader:
-    """Takes the arrays out of one archive; all copies together stay within a limit."""
+    """Extracts the arrays of one archive; all copies together stay within a limit."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
         self._budget = _MAX_COPIED
 
-    def array(self, entry: zipfile.ZipInfo) -> _Array:
+    def array(self, entry: zipfile.ZipInfo) -> NpyArray:
         name = shown(entry.filename)
         if entry.compress_type == zipfile.ZIP_STORED:
             content = archive.stored(self._view, entry, "expected it as numpy.savez writes it")
         else:
             content = archive.expanded(self._view, entry, self._budget)
             self._budget -= content.nbytes
-        version = bytes(content[:8])
-        size = _LENGTH_BYTES.get(version[6], 0) if version[:6] == _MAGIC and version[7:] else 0
-        if not size:
-            raise WeightsError(f"its entry {name} begins with {version!r}; expected a NumPy array")
-        begin = 8 + size
-        length = int.from_bytes(content[8:begin], "little")
-        if length > min(_MAX_HEADER, content.nbytes - begin):
-            raise WeightsError(f"its entry {name} should have a header of {length} bytes")
-        header = bytes(content[begin : begin + length])
-        kind, fortran, shape = _parse_header(header, name)
-        data = content[begin + length :]
-        if fortran and kind in _FLOATS and len(shape) > 1:
-            data = self._reordered(kind, shape, data, name)
-        return _Array(kind, shape, data)
+        try:
+            array = npy.parse(content)
+        except WeightsError as error:
+            raise WeightsError(f"its entry {name} {error}") from None
+        if array.fortran and array.kind in _FLOATS and len(array.shape) > 1:
+            return array._replace(data=self._reordered(array, name))
+        return array
 
-    def _reordered(
-        self, kind: str, shape: tuple[int, ...], data: memoryview, name: str
-    ) -> memoryview:
-        """The elements in C order, given in Fortran's: the first index runs fastest."""
-        if data.nbytes != element_count(shape) * FLOAT_SIZES[_FLOATS[kind]]:
-            return data  # RawTensor says so
-        self._budget -= data.nbytes
+    def _reordered(self, array: NpyArray, name: str) -> memoryview:
+        """The elements in C order, given in Fortran order: the first index varies fastest."""
+        if array.data.nbytes != element_count(array.shape) * FLOAT_SIZES[_FLOATS[array.kind]]:
+            return array.data  # RawTensor raises the error
+        self._budget -= array.data.nbytes
         if self._budget < 0:
-            raise WeightsError(f"its entry {name} is in Fortran's order and too large to turn")
+            raise WeightsError(f"its entry {name} is in Fortran order and too large to convert")
         import numpy as np
 
-        array = np.frombuffer(data, kind).reshape(shape, order="F")
-        return memoryview(array.tobytes())
+        turned = np.frombuffer(array.data, array.kind).reshape(array.shape, order="F")
+        return memoryview(turned.tobytes())
 
 
-def _parse_header(header: bytes, name: str) -> tuple[str, bool, tuple[int, ...]]:
-    """Type, Fortran order and shape, from a dictionary's Python literal."""
-    text = header.decode("latin-1").strip()
-    found: dict[str, str] = {}
-    fields = text[1:-1].rstrip() if text[:1] == "{" and text[-1:] == "}" else ""
-    position = 0
-    while match := _FIELD.match(fields, position):
-        key, form = match["key"], str(match.lastgroup)
-        found[f"{key} {form}"] = match[form]
-        position = match.end()
-    if position != len(fields) or set(found) != {"descr text", "fortran_order flag", "shape sizes"}:
-        raise WeightsError(
-            f"its entry {name} has the header {shown(text)}; expected that of a plain array"
-        )
-    sizes = [size.strip() for size in found["shape sizes"].split(",")]
-    if sizes[-1] == "":
-        del sizes[-1]
-    if len(sizes) > MAX_DIMENSIONS or not all(
-        size.isdigit() and len(size) <= _MAX_DIGITS for size in sizes
-    ):
-        raise WeightsError(f"its entry {name} has the shape ({shown(found['shape sizes'])})")
-    return found["descr text"], found["fortran_order flag"] == "True", tuple(map(int, sizes))
-
-
-def _metadata(array: _Array) -> dict[str, str]:
+def _metadata(array: NpyArray) -> dict[str, str]:
     if array.shape != () or not _STRING.fullmatch(array.kind):
         raise WeightsError(
             f"array '{METADATA_NAME}' is {shown(array.kind)} of shape {array.shape}, "
@@ -178,5 +125,5 @@ def _metadata(array: _Array) -> dict[str, str]:
     try:
         text = str(array.data, "utf-32-le").rstrip("\0")
     except UnicodeDecodeError as error:
-        raise WeightsError(f"array '{METADATA_NAME}' is no text ({error.reason})") from None
+        raise WeightsError(f"array '{METADATA_NAME}' is not text ({error.reason})") from None
     return metadata.as_strings(metadata.parse_json(text.encode(), METADATA_NAME), METADATA_NAME)

@@ -1,4 +1,4 @@
-"""`await model.aclassify(...)`: the loop stays free, work is bounded, tasks can be cancelled."""
+"""`await model.aclassify(...)`: the loop stays free, work is bounded, tasks can be canceled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def model(small: Path) -> sqznet.Model:
 
 
 class SlowFile(io.BytesIO):
-    """A photo that arrives only when it is let go."""
+    """A photo that is delivered only when it is released."""
 
     lock = threading.Lock()
     reading = 0
@@ -53,7 +53,7 @@ async def begun(file: SlowFile) -> None:
         await asyncio.sleep(0.001)
 
 
-def test_it_says_what_classify_says(model: sqznet.Model) -> None:
+def test_it_gives_the_answers_of_classify(model: sqznet.Model) -> None:
     async def main() -> list[Any]:
         return await asyncio.gather(*(model.aclassify(COFFEE, top=3) for _ in range(20)))
 
@@ -67,11 +67,11 @@ def test_errors_are_those_of_classify(model: sqznet.Model, tmp_path: Path) -> No
         asyncio.run(model.aclassify(COFFEE, top=0))
 
 
-def test_the_loop_runs_on_meanwhile(model: sqznet.Model) -> None:
+def test_the_loop_keeps_running(model: sqznet.Model) -> None:
     async def main() -> list[sqznet.Prediction]:
         file = SlowFile(threading.Event())
         task = asyncio.create_task(model.aclassify(file, top=1))
-        await begun(file)  # the loop turns while a thread waits for the photo
+        await begun(file)  # the loop runs while a thread waits for the photo
         assert not task.done()
         file.go.set()
         return await task
@@ -97,14 +97,14 @@ def test_many_tasks_share_a_few_threads(model: sqznet.Model) -> None:
     assert SlowFile.most == 2
 
 
-def test_a_cancelled_task_that_waited_is_never_begun(model: sqznet.Model) -> None:
+def test_a_canceled_waiting_task_is_never_started(model: sqznet.Model) -> None:
     async def main() -> None:
         go = threading.Event()
         files = [SlowFile(go) for _ in range(3)]
         tasks = [asyncio.create_task(model.aclassify(file, top=1)) for file in files]
         await begun(files[0])
         await begun(files[1])
-        tasks[0].cancel()  # at work: its answer is dropped
+        tasks[0].cancel()  # running: its answer is dropped
         tasks[2].cancel()  # still waiting
         while not (tasks[0].done() and tasks[2].done()):
             await asyncio.sleep(0)
@@ -130,7 +130,7 @@ def test_the_threads_end_with_their_model(small: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking where threads run
-def test_the_child_of_a_fork_has_threads_of_its_own(model: sqznet.Model) -> None:
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking with running threads
+def test_a_forked_child_has_its_own_threads(model: sqznet.Model) -> None:
     expected = asyncio.run(model.aclassify(COFFEE))
     assert in_child(lambda: asyncio.run(model.aclassify(COFFEE)) == expected)

@@ -30,19 +30,19 @@ def model(small: Path) -> sqznet.Model:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Seven photos and, between them, one file that is none."""
+    """Seven photos and, among them, one file that is not a photo."""
     for i in range(7):
         Image.radial_gradient("L").rotate(13 * i).save(tmp_path / f"{i}.png")
     (tmp_path / "3b.png").write_text("no photo")
     return tmp_path
 
 
-def test_answers_come_in_order_though_work_does_not() -> None:
+def test_answers_come_in_order_even_if_work_does_not() -> None:
     last_is_done = threading.Event()
 
     def work(item: int) -> int:
         if item == 0:
-            assert last_is_done.wait(30)  # a second thread does the others meanwhile
+            assert last_is_done.wait(30)  # a second thread does the others in the meantime
         if item == 4:
             last_is_done.set()
         return item * 10
@@ -88,7 +88,7 @@ def test_the_caller_is_woken_for_several_answers() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_an_error_is_raised_in_its_turn(threads: int) -> None:
+def test_an_error_is_raised_in_order(threads: int) -> None:
     answers = in_order(lambda item: 6 // item, [3, 2, 0, 1], threads)
     assert [next(answers), next(answers)] == [2, 3]
     with pytest.raises(ZeroDivisionError):
@@ -157,7 +157,7 @@ def test_recognizers_too(model: sqznet.Model, folder: Path) -> None:
     assert "no image format" in str(results[4].error)
 
 
-def test_files_are_read_in_one_go_unless_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_read_at_once_unless_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     streamed = []
 
     def buffered(file: io.FileIO) -> io.BufferedReader:
@@ -179,8 +179,8 @@ def test_a_photo_while_another_thread_imports_pillow(monkeypatch: pytest.MonkeyP
         decoding.decode(3)
 
 
-def test_the_first_photos_may_be_several(small: Path) -> None:
-    """Threads that all import Pillow at once."""
+def test_many_threads_may_classify_first(small: Path) -> None:
+    """All threads import Pillow at the same time."""
     run_script(
         """
         import sys

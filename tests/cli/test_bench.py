@@ -1,4 +1,4 @@
-"""`sqznet bench` and the measuring behind it: figures that fit together, not how large they are."""
+"""`sqznet bench` and its measurements: they are consistent; their size is not tested."""
 
 from __future__ import annotations
 
@@ -11,20 +11,13 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import cli
 from sqznet.diagnostics import measuring
 from sqznet.images import synthetic
 
 from ..support import networks
+from ..support.commands import exit_code
 from ..support.isolated import run_script
 from ..support.places import COFFEE
-
-
-def run(*args: str | Path) -> int:
-    try:
-        return cli.main(["bench", *map(str, args)])
-    except SystemExit as stop:
-        return int(stop.code or 0)
 
 
 def small_model(tmp_path: Path, bypass: str = "", **options: Any) -> sqznet.Model:
@@ -38,7 +31,7 @@ def test_percentiles_are_measured_times() -> None:
     assert measuring.Latency.of([0.5]) == measuring.Latency(1, 500.0, 500.0, 500.0, 500.0)
 
 
-def test_the_figures_fit_together(tmp_path: Path) -> None:
+def test_the_figures_are_consistent(tmp_path: Path) -> None:
     model = small_model(tmp_path, threads=2, isa="scalar")
     found = measuring.measure(model, seconds=0.3)
     assert (found.isa, found.threads, found.size) == ("scalar", 2, (224, 224))
@@ -63,7 +56,7 @@ def test_the_figures_fit_together(tmp_path: Path) -> None:
 def test_the_time_of_a_bypass_belongs_to_its_fire(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each kernel takes one tick of a clock that stands still otherwise."""
+    """Each kernel takes one tick of a fake clock."""
     model = small_model(tmp_path, "complex", threads=1)
     workspace = model.executor.acquire(1, *model.preprocessing.size)
     clock = 0.0
@@ -78,8 +71,8 @@ def test_the_time_of_a_bypass_belongs_to_its_fire(
     passes, _ = measuring._passes(model, str(COFFEE), 0.0)
     names = measuring.layer_names(model.executor.network)
     ticks = dict(zip(names, passes[0], strict=True))
-    several = {"fire3": 2, "fire5": 2, "fire7": 2, "fire9": 2}  # the fire, and the sum
-    several |= {"fire2": 3, "fire4": 3, "fire6": 3, "fire8": 3}  # a convolution besides
+    several = {"fire3": 2, "fire5": 2, "fire7": 2, "fire9": 2}  # the fire module and the sum
+    several |= {"fire2": 3, "fire4": 3, "fire6": 3, "fire8": 3}  # and a convolution
     assert ticks == {name: several.get(name, 1) for name in names}
 
 
@@ -90,7 +83,7 @@ def test_impossible_times_are_refused(tmp_path: Path, seconds: float) -> None:
 
 
 def test_measuring_imports_no_numpy(small: Path) -> None:
-    """Else the peak of memory would be another than that of classifying."""
+    """Otherwise the peak memory would differ from that of classifying."""
     run_script(
         """
         import sys, sqznet
@@ -102,7 +95,7 @@ def test_measuring_imports_no_numpy(small: Path) -> None:
     )
 
 
-def test_the_made_up_photo_is_like_a_real_one() -> None:
+def test_the_generated_photo_is_like_a_real_one() -> None:
     """The kernels skip zeros, so their time depends on how many there are."""
     assert synthetic.jpeg(48, 64) == synthetic.jpeg(48, 64)
     model = sqznet.load()
@@ -114,7 +107,7 @@ def test_the_made_up_photo_is_like_a_real_one() -> None:
 
 def test_the_table(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--seconds", "0.2", "--threads", "1", "--isa", "scalar", "--photo", COFFEE)
-    assert run(*options, "--model", small) == 0
+    assert exit_code("bench", *options, "--model", small) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert "squeezenet1_1, scalar kernels, 1 thread\n" in out
@@ -127,7 +120,9 @@ def test_the_table(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_holds_the_same(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--seconds", "0.1", "--json", "--model", small, "--photo", COFFEE) == 0
+    assert (
+        exit_code("bench", "--seconds", "0.1", "--json", "--model", small, "--photo", COFFEE) == 0
+    )
     found = json.loads(capsys.readouterr().out)
     assert set(found) == set(measuring.Measurement.__dataclass_fields__)
     assert set(found["forward"]) == {"runs", "min_ms", "p50_ms", "p90_ms", "p99_ms"}
@@ -145,10 +140,10 @@ def test_json_holds_the_same(small: Path, capsys: pytest.CaptureFixture[str]) ->
     ],
     ids=str,
 )
-def test_what_is_wrong_is_one_line(
+def test_errors_are_one_line(
     arguments: tuple[str, ...], code: int, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(*arguments) == code
+    assert exit_code("bench", *arguments) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`sqznet classify` on many photos: what is written in each format, and what goes wrong."""
+"""`sqznet classify` on many photos: the output in each format, and errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import sqznet
 
 from ..support.answer_files import FORMATS, Classify, make_folder, need, paths, rows
+from ..support.commands import closed_pipe
 from ..support.isolated import run_script
 from ..support.places import COFFEE
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return make_folder(tmp_path)
 
 
-# --- What is written -----------------------------------------------------------------------------
+# --- Output --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
@@ -44,7 +44,7 @@ def test_each_format_holds_the_answers(
     assert os.listdir(tmp_path).count(f"out.{format_name}.part") == 0
 
 
-def test_runs_are_the_same_whatever_the_threads(
+def test_runs_are_the_same_with_any_number_of_threads(
     folder: Path, tmp_path: Path, classify: Classify
 ) -> None:
     contents = []
@@ -65,7 +65,7 @@ def test_pillow_is_imported_while_the_weights_are_packed(
     assert len(prepared) == times
 
 
-def test_a_process_imports_little_and_ends_at_once(folder: Path, small: Path) -> None:
+def test_a_process_imports_little_and_ends_quickly(folder: Path, small: Path) -> None:
     run_script(
         """
         import gc, sys
@@ -94,7 +94,7 @@ def test_stdout_gets_the_same_bytes_as_a_file(
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_a_photo_below_the_score_is_named_all_the_same(
+def test_a_photo_below_the_score_is_still_listed(
     folder: Path, tmp_path: Path, format_name: str, classify: Classify, small: Path
 ) -> None:
     need(format_name)
@@ -110,11 +110,11 @@ def test_a_photo_below_the_score_is_named_all_the_same(
     assert second[:2] == (str(scores[high]), 1)
 
 
-def test_a_table_says_when_nothing_scores(
+def test_a_table_says_when_no_class_has_the_score(
     capsys: pytest.CaptureFixture[str], classify: Classify
 ) -> None:
     assert classify(COFFEE, "--min-score", "1") == 0
-    assert capsys.readouterr().out == f"{COFFEE}\n  nothing scores as much\n"
+    assert capsys.readouterr().out == f"{COFFEE}\n  no class has this score\n"
 
 
 def test_a_table_goes_into_a_text_file(
@@ -139,7 +139,7 @@ def test_a_list_on_stdin(
     assert found == [str(folder / "0.png"), str(COFFEE), str(folder / "1.png")]
 
 
-def test_names_that_are_no_text_still_make_valid_files(tmp_path: Path, classify: Classify) -> None:
+def test_names_that_are_not_text_still_make_valid_files(tmp_path: Path, classify: Classify) -> None:
     name = os.path.join(os.fsencode(tmp_path), b"caf\xe9.jpg")
     try:
         shutil.copy(COFFEE, name)
@@ -153,10 +153,10 @@ def test_names_that_are_no_text_still_make_valid_files(tmp_path: Path, classify:
         assert len(paths(target)) == 1
 
 
-# --- What goes wrong -----------------------------------------------------------------------------
+# --- Errors --------------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_read_is_reported_and_the_rest_is_done(
+def test_unreadable_photos_are_reported_and_the_rest_is_classified(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], classify: Classify
 ) -> None:
     (folder / "2b.png").write_text("no photo")
@@ -172,7 +172,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_is_done(
     assert len(paths(target)) == 5
 
 
-def test_no_photo_at_all_leaves_the_output_alone(
+def test_without_photos_the_output_stays_unchanged(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -188,7 +188,7 @@ def test_no_photo_at_all_leaves_the_output_alone(
     assert target.read_text() == "precious"
 
 
-def test_the_output_may_lie_among_the_photos(folder: Path, classify: Classify) -> None:
+def test_the_output_may_be_in_the_folder_of_photos(folder: Path, classify: Classify) -> None:
     target = folder / "out.csv"
     for _ in range(2):
         assert classify(f"{folder}/*", "-o", target) == 0
@@ -217,7 +217,7 @@ def test_wrong_usage(
     assert (out, err.count("\n")) == ("", 1)
 
 
-def test_parquet_wants_a_file(capsys: pytest.CaptureFixture[str], classify: Classify) -> None:
+def test_parquet_needs_a_file(capsys: pytest.CaptureFixture[str], classify: Classify) -> None:
     assert classify(COFFEE, "--format", "parquet") == 2
     assert "name a file with -o" in capsys.readouterr().err
 
@@ -247,19 +247,7 @@ def test_a_place_that_cannot_be_written(
 
 
 @pytest.mark.parametrize("format_name", ["csv", "json", "jsonl"])
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, small: Path, format_name: str) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    command = [sys.executable, "-m", "sqznet", "classify"]
-    try:
-        done = subprocess.run(
-            [*command, COFFEE, COFFEE, "--model", small, "--format", format_name],
-            cwd=tmp_path,
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            timeout=120,
-            check=False,
-        )
-    finally:
-        os.close(writer)
-    assert (done.returncode, done.stderr) == (141, b"")
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path, small: Path, format_name: str) -> None:
+    command = [sys.executable, "-m", "sqznet", "classify", COFFEE, COFFEE]
+    options = ["--model", small, "--format", format_name]
+    assert closed_pipe(*command, *options, cwd=tmp_path) == (141, b"")

@@ -1,4 +1,4 @@
-"""The command `sqznet`: what it prints, where, and its exit codes."""
+"""The command `sqznet`: its output and exit codes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import sqznet
-from sqznet import cli
 from sqznet.engine import cpu
 
+from ..support.commands import Result, Run, closed_pipe
 from ..support.places import EXAMPLES
 
 COFFEE = EXAMPLES / "coffee.jpg"
@@ -25,31 +24,8 @@ CHELSEA = EXAMPLES / "chelsea.jpg"
 ROW = re.compile(r"  +(?P<rank>\d+)  (?P<label>\S.*?) +(?P<percent>\d+\.\d\d) %")
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Calls main() in this process."""
-
-    def call(*args: str | Path) -> Result:
-        try:
-            code = cli.main([str(arg) for arg in args])
-        except SystemExit as stop:  # argparse leaves this way
-            code = int(stop.code or 0)
-        return Result(code, *capsys.readouterr())
-
-    return call
-
-
 def spawn(folder: Path, *args: str | bytes | Path, **env: str) -> Result:
-    """Runs a command in `folder`, away from the source tree."""
+    """Runs a command in `folder`, outside the source tree."""
     done = subprocess.run(
         args,
         cwd=folder,
@@ -95,7 +71,7 @@ def test_a_photo_gets_a_table(run: Run) -> None:
     assert percents == sorted(percents, reverse=True)
 
 
-def test_the_table_says_what_the_library_says(run: Run) -> None:
+def test_the_table_has_the_answers_of_the_library(run: Run) -> None:
     _, out, _ = run("classify", CHELSEA, "--top", "3")
     expected = sqznet.classify(CHELSEA, top=3)
     assert [label for _, label, _ in rows(out)] == [p.label for p in expected]
@@ -118,7 +94,7 @@ def test_top_stops_at_the_number_of_classes(run: Run) -> None:
     assert [rank for rank, _, _ in rows(out)] == list(range(1, 1001))
 
 
-def test_threads_and_isa_leave_the_answer_alone(run: Run) -> None:
+def test_threads_and_isa_do_not_change_the_answer(run: Run) -> None:
     _, expected, _ = run("classify", COFFEE, "--top", "1")
     code, out, err = run("classify", COFFEE, "--top", "1", "--threads", "1", "--isa", "scalar")
     assert (code, err) == (0, "")
@@ -158,7 +134,7 @@ UNREADABLE = [text_named_jpg, empty, truncated, header_only, missing, directory,
 
 
 @pytest.mark.parametrize("make", UNREADABLE)
-def test_an_unreadable_file_is_one_line_and_the_rest_is_done(
+def test_an_unreadable_file_is_one_line_and_the_rest_is_classified(
     run: Run, tmp_path: Path, small: Path, make: Callable[[Path], None]
 ) -> None:
     bad = tmp_path / f"{make.__name__}.jpg"
@@ -217,7 +193,7 @@ def test_a_file_name_that_is_not_text(tmp_path: Path, encoding: str) -> None:
         ("classify", "--top", "1.5", "x.jpg"),
         ("classify", "--threads", "0", "x.jpg"),
         ("classify", "--isa", "z80", "x.jpg"),
-        ("classify", "--colour", "x.jpg"),
+        ("classify", "--color", "x.jpg"),
         ("info", "x.jpg"),
         ("identify",),
         ("identify", "--xml", "x.pth"),
@@ -302,21 +278,8 @@ def test_the_installed_command_and_the_module_agree(tmp_path: Path) -> None:
     assert rows(installed.out)[0][1] == "espresso"
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        done = subprocess.run(
-            [script(), "classify", COFFEE],
-            cwd=tmp_path,
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            timeout=120,
-            check=False,
-        )
-    finally:
-        os.close(writer)
-    assert (done.returncode, done.stderr) == (141, b"")
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
+    assert closed_pipe(script(), "classify", COFFEE, cwd=tmp_path) == (141, b"")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full")
@@ -345,11 +308,11 @@ def test_interrupting_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_classifying_a_file_never_imports_numpy(tmp_path: Path) -> None:
     program = (
-        "import sys, sqznet, sqznet.cli\n"
+        "import sys, sqznet, sqznet.cli.main\n"
         "assert not {'PIL', 'numpy'} & set(sys.modules), 'importing sqznet is slow'\n"
         "assert sqznet.classify(sys.argv[1])[0].label == 'espresso'\n"
-        "assert sqznet.cli.main(['classify', sys.argv[1]]) == 0\n"
-        "assert sqznet.cli.main(['info']) == 0\n"
+        "assert sqznet.cli.main.main(['classify', sys.argv[1]]) == 0\n"
+        "assert sqznet.cli.main.main(['info']) == 0\n"
         "assert 'numpy' not in sys.modules\n"
     )
     code, _, err = spawn(tmp_path, sys.executable, "-c", program, COFFEE)

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import cli
 from sqznet.insight import vectors
 from sqznet.insight.embedding import nearest, normalized
 
 from ..support.answer_files import make_folder
+from ..support.commands import exit_code
 from ..support.places import COFFEE
 
 ROW = re.compile(r" +(\d+)  (-?\d\.\d{4})  (.+)")
@@ -29,13 +29,6 @@ ROW = re.compile(r" +(\d+)  (-?\d\.\d{4})  (.+)")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return make_folder(tmp_path)
-
-
-def run(*args: str | Path) -> int:
-    try:
-        return cli.main([str(arg) for arg in args])
-    except SystemExit as stop:
-        return int(stop.code or 0)
 
 
 # --- model.embed ---------------------------------------------------------------------------------
@@ -58,7 +51,9 @@ def test_normalized_vectors_have_length_one(coarse: Path) -> None:
     assert unit.dtype == np.float32
     assert np.linalg.norm(unit) == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(unit * np.linalg.norm(plain), plain, rtol=1e-5)
-    assert not normalized(np.zeros((1, 4), np.float32)).any()  # no direction, no nan
+    assert not normalized(
+        np.zeros((1, 4), np.float32)
+    ).any()  # a zero vector stays zero, without NaN
 
 
 def test_the_nearest_come_first_and_equal_ones_keep_their_order() -> None:
@@ -83,7 +78,7 @@ def test_a_folder_becomes_a_file(folder: Path, tmp_path: Path, small: Path, endi
         pytest.importorskip("pyarrow", reason="needs pyarrow")
     (folder / "2b.png").write_text("no photo")
     target = tmp_path / f"vectors{ending}"
-    assert run("embed", folder, COFFEE, "-o", target, "--model", small) == 1
+    assert exit_code("embed", folder, COFFEE, "-o", target, "--model", small) == 1
     content = vectors.load(str(target))
     assert len(content.paths) == len(content.vectors) == 6
     assert content.paths[-1] == str(COFFEE)
@@ -91,12 +86,12 @@ def test_a_folder_becomes_a_file(folder: Path, tmp_path: Path, small: Path, endi
     for path, vector in zip(content.paths, content.vectors, strict=True):
         assert np.array_equal(vector, model.embed(path)[0])
     assert content.weights == sqznet.identify(small).sha256
-    assert run("embed", COFFEE, "-o", target, "--normalize", "--model", small) == 0
+    assert exit_code("embed", COFFEE, "-o", target, "--normalize", "--model", small) == 0
     assert np.linalg.norm(vectors.load(str(target)).vectors) == pytest.approx(1, abs=1e-6)
 
 
 def test_numpy_reads_the_file(tmp_path: Path) -> None:
-    assert run("embed", COFFEE, "-o", tmp_path / "v.npz") == 0
+    assert exit_code("embed", COFFEE, "-o", tmp_path / "v.npz") == 0
     with np.load(tmp_path / "v.npz") as found:
         assert found["paths"].tolist() == [str(COFFEE)]
         assert (found["vectors"].shape, found["vectors"].dtype) == ((1, 512), np.float32)
@@ -104,11 +99,11 @@ def test_numpy_reads_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("args", [("-o", "v.csv"), ("-o", "v"), ()])
 def test_wrong_usage(args: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("embed", COFFEE, *args) == 2
+    assert exit_code("embed", COFFEE, *args) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_nothing_is_left_where_it_cannot_be_written(
+def test_a_failed_write_leaves_nothing(
     tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "v.npz"
@@ -118,7 +113,7 @@ def test_nothing_is_left_where_it_cannot_be_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    assert run("embed", COFFEE, "-o", target, "--model", small) == 1
+    assert exit_code("embed", COFFEE, "-o", target, "--model", small) == 1
     expected = f"sqznet: {target}: cannot be written: No space left on device\n"
     assert capsys.readouterr().err == expected
     assert os.listdir(tmp_path) == ["v.npz"]
@@ -129,7 +124,7 @@ def test_without_pyarrow_there_is_a_hint_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert run("embed", "no such photo", "-o", tmp_path / "v.parquet") == 2
+    assert exit_code("embed", "no such photo", "-o", tmp_path / "v.parquet") == 2
     assert "pip install sqznet[parquet]" in capsys.readouterr().err
 
 
@@ -147,7 +142,7 @@ def test_similar_photos_come_first(
     with Image.open(COFFEE) as photo:
         photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "mirrored.jpg")
     options = ("--top", "3", "--model", coarse)
-    assert run("similar", folder / "copy.jpg", folder, *options) == 0
+    assert exit_code("similar", folder / "copy.jpg", folder, *options) == 0
     direct = capsys.readouterr()
     found = [ROW.fullmatch(line) for line in direct.out.splitlines()]
     assert [m and m[1] for m in found] == ["1", "2", "3"]
@@ -156,30 +151,30 @@ def test_similar_photos_come_first(
     assert likeness[0] > 0.9
     assert likeness == sorted(likeness, reverse=True)
     # The same from a file.
-    assert run("embed", folder, "-o", folder / "v.npz", "--model", coarse) == 0
-    assert run("similar", folder / "copy.jpg", folder / "v.npz", *options) == 0
+    assert exit_code("embed", folder, "-o", folder / "v.npz", "--model", coarse) == 0
+    assert exit_code("similar", folder / "copy.jpg", folder / "v.npz", *options) == 0
     assert capsys.readouterr() == direct
 
 
 def test_vectors_of_other_weights_are_refused(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("embed", COFFEE, "-o", tmp_path / "v.npz", "--model", small) == 0
-    assert run("similar", COFFEE, tmp_path / "v.npz") == 1
+    assert exit_code("embed", COFFEE, "-o", tmp_path / "v.npz", "--model", small) == 0
+    assert exit_code("similar", COFFEE, tmp_path / "v.npz") == 1
     err = capsys.readouterr().err
-    assert err.startswith(f"sqznet: {tmp_path / 'v.npz'}: its vectors come from the weights with")
+    assert err.startswith(f"sqznet: {tmp_path / 'v.npz'}: its vectors come from weights with")
     assert err.count("\n") == 1
 
 
-def test_nothing_to_compare_with(
+def test_no_photos_to_compare_with(
     tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("similar", COFFEE, tmp_path, "--model", small) == 1
+    assert exit_code("similar", COFFEE, tmp_path, "--model", small) == 1
     assert "a folder without photos" in capsys.readouterr().err
     shutil.copy(COFFEE, tmp_path / "one.jpg")
-    assert run("similar", tmp_path / "one.jpg", tmp_path, "--model", small) == 1
-    assert "no photos but the one" in capsys.readouterr().err
-    assert run("similar", tmp_path / "none.jpg", tmp_path, "--model", small) == 1
+    assert exit_code("similar", tmp_path / "one.jpg", tmp_path, "--model", small) == 1
+    assert "no photos except the query" in capsys.readouterr().err
+    assert exit_code("similar", tmp_path / "none.jpg", tmp_path, "--model", small) == 1
     assert capsys.readouterr().err == f"sqznet: {tmp_path / 'none.jpg'}: no such file\n"
 
 
@@ -191,8 +186,17 @@ def npz(path: Path, **arrays: object) -> None:
     np.savez(path, **(whole | arrays))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_arrays_in_either_order_of_bytes(tmp_path: Path, order: str) -> None:
+    paths, values = np.array(["aé", "b"], f"{order}U2"), np.arange(6, dtype=f"{order}f4")
+    npz(tmp_path / "v.npz", paths=paths, vectors=values.reshape(2, 3))
+    found = vectors.load(str(tmp_path / "v.npz"))
+    assert (found.paths, found.weights) == (["aé", "b"], "x")
+    np.testing.assert_array_equal(found.vectors, [[0, 1, 2], [3, 4, 5]])
+
+
 def huge(path: Path) -> None:
-    """A header that promises far more than the file has."""
+    """A header that states far more data than the file has."""
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         buffer, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 512)}
@@ -220,6 +224,11 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "double precision": lambda path: npz(path, vectors=np.full((1, 512), 1e300)),
     "shorter": lambda path: npz(path, vectors=np.ones((1, 9), "f4"), weights=np.array(BUNDLED)),
     "huge": huge,
+    "none": lambda path: npz(path, paths=np.empty(0, "U1"), vectors=np.empty((0, 512), "f4")),
+    "columns first": lambda path: npz(
+        path, paths=np.array(["a", "b"]), vectors=np.ones((2, 512), "f4", order="F")
+    ),
+    "fields": lambda path: npz(path, vectors=np.zeros((1, 512), [("a", "<f4")])),
 }
 
 
@@ -230,7 +239,7 @@ def test_a_damaged_file_is_one_line(
     path = tmp_path / "v.npz"
     DAMAGE[name](path)
     options = () if name == "shorter" else ("--model", small)
-    assert run("similar", COFFEE, path, *options) == 1
+    assert exit_code("similar", COFFEE, path, *options) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"sqznet: {path}: ")
     assert err.count("\n") == 1
@@ -243,17 +252,17 @@ def test_a_damaged_parquet_file_is_one_line(
     pytest.importorskip("pyarrow", reason="needs pyarrow")
     path = tmp_path / "v.parquet"
     path.write_bytes(content)
-    assert run("similar", COFFEE, path, "--model", small) == 1
+    assert exit_code("similar", COFFEE, path, "--model", small) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"sqznet: {path}: ")
     assert err.count("\n") == 1
 
 
-def test_a_parquet_file_of_something_else(
+def test_a_parquet_file_with_other_columns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pa = pytest.importorskip("pyarrow", reason="needs pyarrow")
     path = tmp_path / "v.parquet"
     pytest.importorskip("pyarrow.parquet").write_table(pa.table({"a": [1]}), path)
-    assert run("similar", COFFEE, path) == 1
+    assert exit_code("similar", COFFEE, path) == 1
     assert "has the columns a; expected path and vector" in capsys.readouterr().err

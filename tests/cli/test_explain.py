@@ -1,4 +1,4 @@
-"""The command `sqznet explain`: the file it writes, and what it says when it cannot."""
+"""The command `sqznet explain`: the file it writes, and its errors."""
 
 from __future__ import annotations
 
@@ -12,23 +12,11 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import cli
 from sqznet.insight.explain import draw
 
 from ..support import networks
+from ..support.commands import Run
 from ..support.places import COFFEE
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
-    def call(*args: str | Path) -> tuple[int, str, str]:
-        try:
-            code = cli.main([str(arg) for arg in args])
-        except SystemExit as stop:  # argparse leaves this way
-            code = int(stop.code or 0)
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 def assert_one_line(err: str, *parts: str) -> None:
@@ -40,7 +28,7 @@ def assert_one_line(err: str, *parts: str) -> None:
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_a_picture(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_picture(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     out.write_text("old")
     code, said, err = run("explain", COFFEE, "-o", out)
@@ -58,7 +46,7 @@ def test_a_picture(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_options(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_options(run: Run, tmp_path: Path) -> None:
     weights = networks.save(tmp_path / "small.safetensors", networks.tensors())
     labels = tmp_path / "labels.txt"
     labels.write_text("\n".join(["mug", "7", "cup", "pan", "pot", "jug", "jar"]))
@@ -77,7 +65,7 @@ def test_options(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_no_box(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_no_box(run: Run, tmp_path: Path) -> None:
     made = networks.tensors()
     made["classifier.1.weight"][2] = 0
     made["classifier.1.bias"][2] = -1
@@ -88,7 +76,7 @@ def test_no_box(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("name", ["out.gif", "out", "out.png.txt", ".png", "out."])
-def test_another_ending(run, tmp_path: Path, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_another_suffix(run: Run, tmp_path: Path, name: str) -> None:
     code, said, err = run("explain", COFFEE, "-o", tmp_path / name)
     assert (code, said) == (2, "")
     assert_one_line(err, str(tmp_path / name), "expected one of .png, .jpg, .jpeg")
@@ -98,18 +86,18 @@ def test_another_ending(run, tmp_path: Path, name: str) -> None:  # type: ignore
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (("--label", "expresso"), "no class is called 'expresso'; similar: 'espresso'"),
-        (("--label", "1000"), "expected a class's name or its index, 0 to 999"),
-        (("--label", "9" * 5000), "expected a class's name or its index"),
-        (("--label", "²"), "no class is called"),
-        (("--label", "a\nb"), "no class is called"),
+        (("--label", "expresso"), "no class is named 'expresso'; similar: 'espresso'"),
+        (("--label", "1000"), "expected the name or index of a class, 0 to 999"),
+        (("--label", "9" * 5000), "expected the name or index of a class"),
+        (("--label", "²"), "no class is named"),
+        (("--label", "a\nb"), "no class is named"),
         (("--top", "13"), "top is 13, expected 1 to 12"),
         (("--top", "0"), "--top"),
         (("--isa", "z80"), "z80"),
     ],
 )
-def test_wrong_usage(  # type: ignore[no-untyped-def]
-    run, tmp_path: Path, coarse: Path, options: tuple[str, str], part: str
+def test_wrong_usage(
+    run: Run, tmp_path: Path, coarse: Path, options: tuple[str, str], part: str
 ) -> None:
     given = ("explain", COFFEE, "-o", tmp_path / "out.png", "--model", coarse)
     code, said, err = run(*given, *options)
@@ -118,13 +106,13 @@ def test_wrong_usage(  # type: ignore[no-untyped-def]
     assert os.listdir(tmp_path) == []
 
 
-def test_the_output_must_be_named(run) -> None:  # type: ignore[no-untyped-def]
+def test_the_output_must_be_named(run: Run) -> None:
     code, _, err = run("explain", COFFEE)
     assert code == 2
     assert_one_line(err, "-o")
 
 
-def test_the_photo_is_never_replaced(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_photo_is_never_replaced(run: Run, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     shutil.copy(COFFEE, photo)
     (tmp_path / "link.jpg").symlink_to(photo)
@@ -136,7 +124,7 @@ def test_the_photo_is_never_replaced(run, tmp_path: Path) -> None:  # type: igno
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no photo"])
-def test_an_unreadable_photo(run, tmp_path: Path, content: bytes | None) -> None:  # type: ignore[no-untyped-def]
+def test_an_unreadable_photo(run: Run, tmp_path: Path, content: bytes | None) -> None:
     photo = tmp_path / "photo.jpg"
     if content is not None:
         photo.write_bytes(content)
@@ -147,14 +135,14 @@ def test_an_unreadable_photo(run, tmp_path: Path, content: bytes | None) -> None
     assert not (tmp_path / "out.png").exists()
 
 
-def test_unreadable_weights(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_unreadable_weights(run: Run, tmp_path: Path) -> None:
     model = tmp_path / "weights.pth"
     code, said, err = run("explain", COFFEE, "-o", tmp_path / "out.png", "--model", model)
     assert (code, said) == (1, "")
     assert_one_line(err, str(model))
 
 
-def test_a_recognizer_has_no_heat(run, tmp_path: Path, coarse: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_recognizer_has_no_heat_map(run: Run, tmp_path: Path, coarse: Path) -> None:
     taught = tmp_path / "taught.sqz"
     shown = {"a": [networks.photo(1)], "b": [networks.photo(2)]}
     sqznet.learn(shown, model=sqznet.load(coarse)).save(taught)
@@ -164,7 +152,7 @@ def test_a_recognizer_has_no_heat(run, tmp_path: Path, coarse: Path) -> None:  #
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_a_place_that_cannot_be_written(run, tmp_path: Path, small: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_place_that_cannot_be_written(run: Run, tmp_path: Path, small: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     for out in (tmp_path / "absent" / "out.png", tmp_path / "folder.png"):
         code, said, err = run("explain", COFFEE, "-o", out, "--model", small)
@@ -175,8 +163,8 @@ def test_a_place_that_cannot_be_written(run, tmp_path: Path, small: Path) -> Non
 
 @pytest.mark.parametrize("old", [None, b"old"])
 @pytest.mark.usefixtures("draws_text")
-def test_a_full_disk_leaves_what_was_there(  # type: ignore[no-untyped-def]
-    run, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+def test_a_full_disk_keeps_the_old_file(
+    run: Run, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
 ) -> None:
     out = tmp_path / "out.png"
     if old:

@@ -1,57 +1,35 @@
-"""`sqznet learn`, `classify` and `evaluate` with what was learnt."""
+"""`sqznet learn`, and `classify` and `evaluate` with a recognizer."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from PIL import Image
 
-from sqznet import cli
+from sqznet.cli.main import main
 
 from ..support import networks
+from ..support.commands import Run
 from ..support.patterns import write_folder
 from ..support.places import EXAMPLES
 
 KINDS = ("rings", "checks", "stripes")
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*args: str | Path) -> Result:
-        try:
-            code = cli.main([str(arg) for arg in args])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return Result(code, *capsys.readouterr())
-
-    return call
-
-
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory, coarse: Path) -> Path:
-    """By the bundled network on few pixels, which then is asked as it was taught."""
-    folder = tmp_path_factory.mktemp("learnt")
+def learned(tmp_path_factory: pytest.TempPathFactory, coarse: Path) -> Path:
+    """A recognizer of the bundled network with few pixels, for learning and classifying alike."""
+    folder = tmp_path_factory.mktemp("learned")
     shown = write_folder(folder / "shown", KINDS, 2)
     target = folder / "kinds.sqz"
     options = ["-o", str(target), "--mirror", "no", "--model", str(coarse)]
-    assert cli.main(["learn", str(shown), *options]) == 0
+    assert main(["learn", str(shown), *options]) == 0
     return target
 
 
-def test_learn_says_what_it_wrote(tmp_path: Path, run: Run) -> None:
+def test_learn_reports_what_it_wrote(tmp_path: Path, run: Run) -> None:
     shown = write_folder(tmp_path / "shown", KINDS, 2)
     target = tmp_path / "kinds.sqz"
     code, out, err = run("learn", shown, "-o", target, "--mirror", "no")
@@ -86,59 +64,59 @@ def test_learn_without_images_writes_nothing(tmp_path: Path, run: Run, folder: s
     assert not (tmp_path / "kinds.sqz").exists()
 
 
-def test_classify_takes_what_was_learnt(learnt: Path, run: Run) -> None:
-    photos = [learnt.parent / "shown" / "rings", EXAMPLES]
-    code, out, err = run("classify", "--model", learnt, *photos, "--format", "json")
+def test_classify_takes_a_recognizer(learned: Path, run: Run) -> None:
+    photos = [learned.parent / "shown" / "rings", EXAMPLES]
+    code, out, err = run("classify", "--model", learned, *photos, "--format", "json")
     assert (code, err) == (0, "")
     firsts = [entry["predictions"][0] for entry in json.loads(out)]
     assert [first["label"] for first in firsts] == ["rings"] * 2 + ["unknown"] * 2
     assert [first["index"] for first in firsts][-1] == -1
 
 
-def test_a_network_of_ones_own(tmp_path: Path, run: Run) -> None:
+def test_another_backbone(tmp_path: Path, run: Run) -> None:
     shown = write_folder(tmp_path / "shown", KINDS[:2], 2)
     network = networks.save(tmp_path / "net.safetensors", networks.tensors())
     assert run("learn", shown, "-o", tmp_path / "k.sqz", "--model", network).code == 0
     photo = shown / "rings" / "0.png"
     code, _, err = run("classify", "--model", tmp_path / "k.sqz", photo)
     assert code == 1
-    assert "was taught on net.safetensors" in err
+    assert "was trained on net.safetensors" in err
     code, out, _ = run("classify", "--model", tmp_path / "k.sqz", "--backbone", network, photo)
     assert code == 0
     assert "rings" in out
 
 
 @pytest.mark.parametrize("command", ["explain", "identify", "learn"])
-def test_commands_for_networks_refuse_it(
-    tmp_path: Path, learnt: Path, run: Run, command: str
+def test_other_commands_refuse_a_recognizer(
+    tmp_path: Path, learned: Path, run: Run, command: str
 ) -> None:
     arguments = {
         "explain": ("explain", EXAMPLES / "coffee.jpg", "-o", tmp_path / "o.png", "--model"),
         "identify": ("identify",),
         "learn": ("learn", EXAMPLES, "-o", tmp_path / "o.sqz", "--model"),
     }
-    code, out, err = run(*arguments[command], learnt)
+    code, out, err = run(*arguments[command], learned)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "is a recognizer" in err
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_evaluate_counts_and_draws(tmp_path: Path, learnt: Path, run: Run) -> None:
+def test_evaluate_counts_and_draws(tmp_path: Path, learned: Path, run: Run) -> None:
     asked = write_folder(tmp_path / "asked", (*KINDS, "arrow left"), 2, first=20)
     picture = tmp_path / "confusion.png"
-    code, out, err = run("evaluate", "--model", learnt, asked, "-o", picture)
+    code, out, err = run("evaluate", "--model", learned, asked, "-o", picture)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "6 of 6 right: 100.0 %"
-    assert lines[1] == "2 of 2 photos of other things called unknown: 100.0 %"
+    assert lines[0] == "6 of 6 correct: 100.0 %"
+    assert lines[1] == "2 of 2 photos of other classes called unknown: 100.0 %"
     assert lines[3].split("  ")[0] == "class"
     assert lines[4].split() == ["checks", "2", "100.0", "%", "100.0", "%"]
     assert lines[-1].startswith(f"{picture}: rows are")
     with Image.open(picture) as drawn:
         assert drawn.mode == "RGB"
         assert min(drawn.size) > 300
-        colours = [colour for _, colour in drawn.getcolors(1 << 20)]
-    assert (24, 111, 101) in colours  # all of a class called right
+        colors = [color for _, color in drawn.getcolors(1 << 20)]
+    assert (24, 111, 101) in colors  # a class with only correct answers
 
 
 def test_evaluate_a_network(tmp_path: Path, run: Run) -> None:
@@ -149,7 +127,7 @@ def test_evaluate_a_network(tmp_path: Path, run: Run) -> None:
     code, out, err = run("evaluate", tmp_path)
     assert code == 1
     assert "c.jpg" in err
-    assert out.splitlines()[0] == "1 of 2 right: 50.0 %"
+    assert out.splitlines()[0] == "1 of 2 correct: 50.0 %"
     assert out.splitlines()[-1].split() == [
         "espresso",
         "2",
@@ -162,19 +140,19 @@ def test_evaluate_a_network(tmp_path: Path, run: Run) -> None:
     ]
 
 
-def test_evaluate_refuses(tmp_path: Path, learnt: Path, run: Run) -> None:
+def test_evaluate_refuses(tmp_path: Path, learned: Path, run: Run) -> None:
     strange = write_folder(tmp_path / "strange", ("arrow left",), 1)
-    code, _, err = run("evaluate", "--model", learnt, strange)
+    code, _, err = run("evaluate", "--model", learned, strange)
     assert code == 1
-    assert "has no class called as the folders are (arrow left" in err
-    assert run("evaluate", "--model", learnt, strange, "-o", "o.txt").code == 2
-    assert run("evaluate", "--model", learnt, tmp_path / "absent").code == 1
+    assert "has no class with the name of a folder (arrow left" in err
+    assert run("evaluate", "--model", learned, strange, "-o", "o.txt").code == 2
+    assert run("evaluate", "--model", learned, tmp_path / "absent").code == 1
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_a_table_of_counts_that_cannot_be_written(tmp_path: Path, learnt: Path, run: Run) -> None:
+def test_a_confusion_matrix_that_cannot_be_written(tmp_path: Path, learned: Path, run: Run) -> None:
     known = write_folder(tmp_path / "known", ("rings",), 1)
-    code, out, err = run("evaluate", "--model", learnt, known, "-o", tmp_path / "no" / "o.png")
+    code, out, err = run("evaluate", "--model", learned, known, "-o", tmp_path / "no" / "o.png")
     assert code == 1
-    assert out.startswith("1 of 1 right")
+    assert out.startswith("1 of 1 correct")
     assert "cannot be written" in err

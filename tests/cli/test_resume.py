@@ -1,4 +1,4 @@
-"""`sqznet classify -o FILE` that is stopped half-way, and --resume."""
+"""`sqznet classify -o FILE` that is stopped halfway, and --resume."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_resume_does_only_what_is_missing(
         "decode",
         lambda self, source, fast: decoded.append(source) or decode(self, source, fast),
     )
-    for _ in range(2):  # the second time there is nothing left to do
+    for _ in range(2):  # the second time, nothing is left to do
         assert classify(folder, "--top", "2", "-o", target, "--resume") == 0
         assert rows(target) == rows(whole)
         assert len(decoded) == 3
@@ -54,7 +54,7 @@ def test_resume_does_only_what_is_missing(
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_resume_starts_where_there_is_nothing_yet(
+def test_resume_starts_without_a_file(
     folder: Path, tmp_path: Path, format_name: str, classify: Classify
 ) -> None:
     need(format_name)
@@ -64,14 +64,14 @@ def test_resume_starts_where_there_is_nothing_yet(
 
 
 @pytest.mark.parametrize("format_name", ["csv", "json", "jsonl"])
-def test_resume_takes_up_what_a_killed_run_left(
+def test_resume_continues_the_part_file_of_a_killed_run(
     folder: Path, tmp_path: Path, format_name: str, classify: Classify, small: Path
 ) -> None:
     target = tmp_path / f"out.{format_name}"
     killed = output.ResultFile(str(target), format_name, resume=False)
     result = next(iter(sqznet.load(small).classify_files(folder)))
     killed.write(result.path, result.predictions)
-    killed._file.close()  # the power fails
+    killed._file.close()  # as if the power failed
     assert not target.exists()
     assert classify(folder, "-o", target, "--resume") == 0
     assert len(set(paths(target))) == len(paths(target)) == 5
@@ -112,7 +112,7 @@ def test_resume_refuses_another_kind_of_file(
     target.write_bytes(content)
     assert classify(COFFEE, "-o", target, "--resume") == 1
     err = capsys.readouterr().err
-    assert err.startswith(f"sqznet: {target}: cannot go on with this file: found ")
+    assert err.startswith(f"sqznet: {target}: cannot continue this file: found ")
     assert err.count("\n") == 1
     assert target.read_bytes() == content
     assert os.listdir(tmp_path) == [target.name]
@@ -140,7 +140,7 @@ def test_many_groups_of_rows(
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_ctrl_c_leaves_a_valid_file_to_go_on_with(
+def test_ctrl_c_leaves_a_valid_file_to_continue(
     folder: Path, tmp_path: Path, format_name: str, threads: str, classify: Classify, small: Path
 ) -> None:
     need(format_name)
@@ -148,7 +148,7 @@ def test_ctrl_c_leaves_a_valid_file_to_go_on_with(
         pytest.skip("one format is enough for this")
     target, pipe = tmp_path / f"out.{format_name}", tmp_path / "pipe"
     os.mkfifo(pipe)
-    # Photos enough to have some answers while the pipe is waited for.
+    # Enough photos for some answers while a thread waits for the pipe.
     many = [folder / f"{i % 4}.png" for i in range(12)]
     command = [sys.executable, "-m", "sqznet", "classify", *many, pipe, COFFEE]
     running = subprocess.Popen(
@@ -158,7 +158,7 @@ def test_ctrl_c_leaves_a_valid_file_to_go_on_with(
         text=True,
         preexec_fn=hear_ctrl_c,
     )
-    writer = os.open(pipe, os.O_WRONLY)  # waits until it is opened for reading
+    writer = os.open(pipe, os.O_WRONLY)  # blocks until it is opened for reading
     part = tmp_path / f"{target.name}.part"
     if format_name != "parquet":
         wait_until(lambda: part.read_bytes().count(b".png") == 12)
@@ -168,7 +168,7 @@ def test_ctrl_c_leaves_a_valid_file_to_go_on_with(
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert err == (
-        f"sqznet: {target}: interrupted: the photos done so far are in it; --resume goes on\n"
+        f"sqznet: {target}: interrupted: it holds the photos done so far; --resume continues\n"
     )
     assert not part.exists()
     kept = paths(target)
@@ -195,7 +195,7 @@ def test_a_disk_that_fills_up(
     target.write_bytes(b"what was there")
     limited = (
         "import resource, sys\n"
-        "from sqznet.cli import main\n"
+        "from sqznet.cli.main import main\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

@@ -1,4 +1,4 @@
-"""What `sqznet classify` shows on a terminal: colours, bars, and how far it is."""
+"""`sqznet classify` on a terminal: colors, bars, and progress."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Terminal(io.StringIO):
 
 
 def plain(text: str) -> str:
-    """Without escapes, as somebody reads it."""
+    """The visible text, without escapes."""
     import re
 
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
-def test_colours_are_for_terminals_and_the_words_the_same(
+def test_only_terminals_get_colors_and_the_text_is_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("rich", reason="needs rich")
@@ -42,12 +42,12 @@ def test_colours_are_for_terminals_and_the_words_the_same(
     monkeypatch.delenv("NO_COLOR", raising=False)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    assert answer_files.classify(COFFEE) == 0  # the bundled network is sure of it
+    assert answer_files.classify(COFFEE) == 0  # the bundled network gives it a high score
     shown = terminal.getvalue()
     assert "\x1b[" in shown
     lines = plain(shown).splitlines()
     assert [line.split("  ━")[0].rstrip() for line in lines] == expected
-    assert lines[1].count("━") == output.ColourTable.BAR
+    assert lines[1].count("━") == output.ColorTable.BAR
 
 
 def test_a_terminal_without_rich_gets_plain_text(
@@ -63,7 +63,7 @@ def test_a_terminal_without_rich_gets_plain_text(
 
 
 @pytest.mark.parametrize("rich", [True, False])
-def test_long_work_shows_how_far_it_is(
+def test_long_work_shows_progress(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rich: bool, classify: Classify
 ) -> None:
     if rich:
@@ -81,8 +81,8 @@ def test_long_work_shows_how_far_it_is(
     assert [line.split("/6")[0].split()[-1] for line in seen[:6]] == list("123456")
     assert "/s  " in seen[0]
     complaint = next(line for line in terminal.getvalue().split("\n") if "2b.png" in line)
-    assert complaint.rpartition("\r\x1b[K")[2].startswith("sqznet: ")  # on a line of its own
-    assert terminal.getvalue().endswith("\r\x1b[K")  # nothing is left of it
+    assert complaint.rpartition("\r\x1b[K")[2].startswith("sqznet: ")  # on its own line
+    assert terminal.getvalue().endswith("\r\x1b[K")  # the bar is removed
 
 
 def test_short_work_shows_nothing(

@@ -1,4 +1,4 @@
-"""`sqznet verify`: everything passes here, and whatever is wrong does not."""
+"""`sqznet verify`: correct kernels pass, and wrong ones fail."""
 
 from __future__ import annotations
 
@@ -11,19 +11,14 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import _kernels, cli, weights
+from sqznet import _kernels, weights
 from sqznet.diagnostics import verification
 from sqznet.diagnostics.verification import BOUND, BUNDLED_SHA256, checks
 from sqznet.engine.executor import Workspace
 
+from ..support.commands import exit_code
+
 Change = Callable[[Any], None]
-
-
-def run(*args: str) -> int:
-    try:
-        return cli.main(["verify", *args])
-    except SystemExit as stop:
-        return int(stop.code or 0)
 
 
 def failures(isa: str = "scalar") -> set[str]:
@@ -32,12 +27,12 @@ def failures(isa: str = "scalar") -> set[str]:
 
 @pytest.fixture
 def one_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole networks on the smaller image alone: seconds less."""
+    """Whole networks only on the smaller image, which saves seconds."""
     monkeypatch.setattr(verification, "_SIZES", verification._SIZES[:1])
 
 
-def test_everything_is_right_here(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run() == 0
+def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("verify") == 0
     out, err = capsys.readouterr()
     assert err == ""
     *lines, last = out.splitlines()
@@ -53,17 +48,17 @@ def test_everything_is_right_here(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("one_size")
 def test_one_instruction_set(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--isa", "scalar") == 0
+    assert exit_code("verify", "--isa", "scalar") == 0
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[1] for line in lines[:-1]} == {"files", "scalar"}
-    assert run("--isa", "mmx") == 2
+    assert exit_code("verify", "--isa", "mmx") == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert "mmx" in err
 
 
 def nudged(value: Any) -> None:
-    """One value alone, by little beside the largest."""
+    """Changes a single value by little, compared with the largest."""
     value.ravel()[-1] += 20 * BOUND * np.abs(value).max()
 
 
@@ -83,7 +78,7 @@ CHANGES = [nudged, not_a_number, infinite]
     ("kernel", "output", "name"),
     [("max_pool", 3, "pools"), ("add", 4, "sums of a bypass"), ("softmax", 2, "softmax")],
 )
-def test_a_wrong_kernel_is_noticed(
+def test_a_wrong_kernel_is_detected(
     monkeypatch: pytest.MonkeyPatch, kernel: str, output: int, name: str, change: Change
 ) -> None:
     right = getattr(_kernels, kernel)
@@ -106,10 +101,10 @@ def test_a_wrong_kernel_is_noticed(
         ("Conv", "convolutions"),
         ("Stem", "the 7x7 stem"),
         ("Fire", "fire modules, every tile"),
-        ("Classifier", "the classifier and its average"),
+        ("Classifier", "the classifier with its average"),
     ],
 )
-def test_a_wrong_layer_is_noticed(
+def test_a_wrong_layer_is_detected(
     monkeypatch: pytest.MonkeyPatch, kernel: str, name: str, change: Change
 ) -> None:
     made = getattr(_kernels, kernel)
@@ -134,11 +129,11 @@ def test_a_wrong_layer_is_noticed(
         ("Conv", 1, 0, "convolutions"),
         ("Stem", 1, 0, "the 7x7 stem"),
         ("Fire", 3, 0, "fire modules, every tile"),  # expand 1x1
-        ("Fire", 5, 4, "fire modules, every tile"),  # expand 3x3, the middle
-        ("Classifier", 1, 0, "the classifier and its average"),
+        ("Fire", 5, 4, "fire modules, every tile"),  # expand 3x3, the center
+        ("Classifier", 1, 0, "the classifier with its average"),
     ],
 )
-def test_every_case_would_show_a_missing_tap(
+def test_every_case_detects_a_missing_tap(
     monkeypatch: pytest.MonkeyPatch, kernel: str, argument: int, tap: int, name: str
 ) -> None:
     made = getattr(_kernels, kernel)
@@ -154,14 +149,14 @@ def test_every_case_would_show_a_missing_tap(
     assert min(verification._error(found, expected) for found, expected in cases) > 100 * BOUND
 
 
-def test_a_layer_left_unwritten_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_layer_left_unwritten_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification._kernels, "max_pool", lambda *_: None)
     table = _kernels.kernels_named("scalar").f32
     assert not verification._worst(verification._pools(table)) <= BOUND
 
 
 @pytest.mark.usefixtures("one_size")
-def test_a_wrong_network_is_noticed(
+def test_a_wrong_network_is_detected(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     right = Workspace.run
@@ -171,7 +166,7 @@ def test_a_wrong_network_is_noticed(
         nudged(np.asarray(self.outputs["logits"]))
 
     monkeypatch.setattr(Workspace, "run", wrong)
-    assert run("--isa", "scalar") == 1
+    assert exit_code("verify", "--isa", "scalar") == 1
     out = capsys.readouterr().out.splitlines()
     bad = [line for line in out if line.startswith("WRONG ")]
     assert ["the bundled network" in line for line in bad] == [True]
@@ -179,24 +174,24 @@ def test_a_wrong_network_is_noticed(
 
 
 @pytest.mark.usefixtures("one_size")
-def test_a_wrong_photo_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_photo_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     right = sqznet.Model.preprocess
 
     def wrong(self: sqznet.Model, source: Any) -> Any:
         return np.ascontiguousarray(right(self, source)[..., ::-1])
 
     monkeypatch.setattr(sqznet.Model, "preprocess", wrong)
-    assert failures() == {"a photo made ready, against Pillow"}
+    assert failures() == {"preprocessing, compared with Pillow"}
 
 
 @pytest.mark.usefixtures("one_size")
-def test_damaged_files_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_files_are_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = bytearray(Path(weights.BUNDLED_PATH).read_bytes())
-    content[-3] ^= 1  # the last bias, a little
+    content[-3] ^= 1  # the last bias, slightly
     damaged = tmp_path / "squeezenet1_1.safetensors"
     damaged.write_bytes(content)
     monkeypatch.setattr(weights, "BUNDLED_PATH", str(damaged))
     found = {check.name: check for check in checks("scalar") if not check.passed}
-    assert set(found) == set(BUNDLED_SHA256)  # the list of classes is not there at all
+    assert set(found) == set(BUNDLED_SHA256)  # the list of classes is missing
     assert "expected 649e0105aebb..." in found[damaged.name].finding
     assert "cannot be read" in found["imagenet_classes.txt"].finding

@@ -1,4 +1,4 @@
-"""The command `sqznet watch`: what it prints, where, and its exit codes."""
+"""The command `sqznet watch`: its output and exit codes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main
 
+from ..support.commands import Run
 from ..support.isolated import hear_ctrl_c
 from ..support.places import EXAMPLES
 from ..support.watching import flat, write_clip
@@ -33,7 +34,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def test_lines_for_each_new_label(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["watch", str(EXAMPLES / "coffee.jpg")]) == 0
+    assert main(["watch", str(EXAMPLES / "coffee.jpg")]) == 0
     out, err = capsys.readouterr()
     assert re.fullmatch(r"00:00\.0   \d\d\.\d\d %  espresso\n", out)
     assert err == ""
@@ -41,7 +42,7 @@ def test_lines_for_each_new_label(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json_for_each_frame(clip: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--format", "jsonl", "--every", "10", "--top", "2", "--model", str(small)]
-    assert cli.main(["watch", str(clip), *options]) == 0
+    assert main(["watch", str(clip), *options]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["time"] for line in lines] == [0, 0.4, 0.8, 1.2]
     for line in lines:
@@ -58,22 +59,22 @@ def test_a_video_with_labels(clip: Path, tmp_path: Path, small: Path) -> None:
 
     output = tmp_path / "out.mp4"
     options = ["--fps", "10", "-o", str(output), "--model", str(small)]
-    assert cli.main(["watch", str(clip), *options]) == 0
+    assert main(["watch", str(clip), *options]) == 0
     with av.open(str(output)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 16
 
 
-def test_a_video_that_was_cut_short(
+def test_a_truncated_video(
     clip: Path, tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     output = tmp_path / "out.mp4"
     options = ["--format", "jsonl", "-o", str(output), "--model", str(small)]
-    assert cli.main(["watch", str(clip), *options]) == 1
+    assert main(["watch", str(clip), *options]) == 1
     out, err = capsys.readouterr()
     assert 5 < len(out.splitlines()) < 40
     assert re.fullmatch(r"sqznet: .*clip\.mp4: (ends|damaged) after .*\n", err)
-    assert output.stat().st_size > 1000  # of the frames that were there
+    assert output.stat().st_size > 1000  # the readable frames
 
 
 @pytest.mark.parametrize(
@@ -89,20 +90,16 @@ def test_a_video_that_was_cut_short(
         (["CLIP", "--model", "missing.pth"], 1, "missing.pth: "),
     ],
 )
-def test_what_cannot_be_done_costs_one_line(
+def test_errors_are_one_line(
     clip: Path,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
     code: int,
     said: str,
 ) -> None:
     monkeypatch.chdir(clip.parent)
-    try:
-        found = cli.main(["watch", *(clip.name if a == "CLIP" else a for a in arguments)])
-    except SystemExit as stop:
-        found = int(stop.code or 0)
-    out, err = capsys.readouterr()
+    found, out, err = run("watch", *(clip.name if a == "CLIP" else a for a in arguments))
     assert (found, out) == (code, "")
     assert err.count("\n") == 1
     assert err.startswith("sqznet: ")
@@ -123,7 +120,7 @@ def test_a_folder_is_watched_until_ctrl_c(tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     assert process.stdout is not None
-    assert process.stderr.readline() == f"sqznet: waiting for new pictures in {pictures}\n"
+    assert process.stderr.readline() == f"sqznet: waiting for new images in {pictures}\n"
     Image.open(EXAMPLES / "coffee.jpg").save(tmp_path / "cup.png")
     os.replace(tmp_path / "cup.png", pictures / "cup.png")
     line = process.stdout.readline()
@@ -149,7 +146,7 @@ def test_the_live_view() -> None:
     assert r"─ rtsp://door\x1b[2J ─" in text
     last = text[text.rindex("╭") :]
     assert sighting.shown.label in last
-    assert last.count(" %") == 5  # the shown label's and those of four bars
+    assert last.count(" %") == 5  # that of the shown label and those of four bars
     assert "32 x 24" in last
     assert "3 frames" in last
     assert "0 dropped" in last
@@ -160,5 +157,5 @@ def test_without_rich_there_are_lines(
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setitem(sys.modules, "sqznet.watching.terminal", None)
-    assert cli.main(["watch", str(clip), "--every", "20"]) == 0
+    assert main(["watch", str(clip), "--every", "20"]) == 0
     assert capsys.readouterr().out.startswith("00:00.0")

@@ -1,10 +1,8 @@
-"""Whole networks against logits that the reference computed once, on any machine."""
+"""Whole networks against stored logits of the reference, on any machine."""
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,22 +13,13 @@ from sqznet import _kernels
 
 from ..support import networks
 from ..support.places import ROOT
+from ..support.tools import load_tool
 
 GOLDEN = ROOT / "tests" / "golden" / "logits.npz"
 Array = Any
 
 
-def load_tool() -> ModuleType:
-    path = ROOT / "tools" / "make_golden.py"
-    spec = importlib.util.spec_from_file_location("make_golden", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+tool = load_tool("make_golden")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +55,8 @@ def test_small_networks(
     assert_near(model.logits(tool.make_input(seed, *shape)), golden[f"small.{seed}"])
 
 
-def test_the_file_is_what_the_reference_makes(golden: dict[str, Array]) -> None:
-    """For the small cases; `tools/make_golden.py --check` does it for all."""
+def test_the_file_matches_the_reference(golden: dict[str, Array]) -> None:
+    """Checks the small cases; `tools/make_golden.py --check` checks all."""
     assert {f"bundled.{case[0]}" for case in tool.BUNDLED} | {
         f"small.{case[0]}" for case in tool.SMALL
     } == set(golden)

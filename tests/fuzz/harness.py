@@ -1,7 +1,7 @@
-"""Feeds bytes to the readers and sees that they keep what they promise, whatever the bytes.
+"""Passes bytes to the readers and checks that they keep their promises for any bytes.
 
-A short run of each target, always the same, belongs to the tests; `-m slow` names the long ones.
-SQZNET_FUZZ_EXAMPLES=N makes it N examples a target, others in every run.
+A short, deterministic run of each target is part of the tests; `-m slow` selects the long runs.
+SQZNET_FUZZ_EXAMPLES=N sets the examples per target to N, with different examples in every run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..support.weights_refusal import check_message, limited
 _ASKED = int(os.environ.get("SQZNET_FUZZ_EXAMPLES", "0"))
 _SHORT, _LONG = 60, 1000
 
-#: How many examples a target tries.
+#: The number of examples for a target.
 every_length = pytest.mark.parametrize(
     "examples",
     [pytest.param(_ASKED, id="asked")]
@@ -37,7 +37,7 @@ every_length = pytest.mark.parametrize(
 
 
 def fuzz(target: Callable[[Any], object], given_by: st.SearchStrategy[Any], examples: int) -> None:
-    """Call the target with so many examples of a strategy; a failure shows the smallest found."""
+    """Calls the target with many examples of a strategy; a failure shows the smallest one."""
     run = settings(
         max_examples=examples,
         deadline=None,
@@ -50,33 +50,33 @@ def fuzz(target: Callable[[Any], object], given_by: st.SearchStrategy[Any], exam
 
 
 class HeldFile(WeightsFile):
-    """A weights file that lies in memory, as its neighbours do."""
+    """A weights file in memory, with its neighbor files."""
 
-    neighbours: Mapping[str, bytes]
+    neighbors: Mapping[str, bytes]
 
     def beside(self, name: str) -> WeightsFile | None:
-        return held(name, self.neighbours[name]) if self.neighbours.get(name) else None
+        return held(name, self.neighbors[name]) if self.neighbors.get(name) else None
 
 
-def held(name: str, content: bytes, neighbours: Mapping[str, bytes] | None = None) -> HeldFile:
-    """The file of this name and content, which is not empty."""
+def held(name: str, content: bytes, neighbors: Mapping[str, bytes] | None = None) -> HeldFile:
+    """The file with this name and non-empty content."""
     mapped = mmap.mmap(-1, len(content))
     mapped[:] = content
     file = HeldFile(name, name, memoryview(mapped).toreadonly())
-    file.neighbours = neighbours or {}
+    file.neighbors = neighbors or {}
     return file
 
 
 def attempt(
-    content: bytes, name: str = "weights", neighbours: Mapping[str, bytes] | None = None
+    content: bytes, name: str = "weights", neighbors: Mapping[str, bytes] | None = None
 ) -> Checkpoint | None:
-    """The Checkpoint, its promises checked; None if the file was refused as it should be.
+    """The Checkpoint, after checking its promises; None if the file was refused correctly.
 
-    Any other error than WeightsError, which `weights.read` would contain, gets through.
+    Errors other than WeightsError, which `weights.read` would convert, are raised.
     """
     if not content:
         return None
-    file = held(name, content, neighbours)
+    file = held(name, content, neighbors)
     try:
         with limited():
             checkpoint = weights._read_file(file)
@@ -88,7 +88,7 @@ def attempt(
 
 
 def check_promises(checkpoint: Checkpoint) -> None:
-    """What `Checkpoint` says of its fields; and that it is a network, or is no network clearly."""
+    """Checks the documented properties of `Checkpoint`, and that it is a network or clearly not."""
     for name, tensor in checkpoint.tensors.items():
         assert isinstance(name, str)
         assert isinstance(tensor, RawTensor)

@@ -18,7 +18,7 @@ from .harness import attempt, every_length, fuzz
 
 
 class Seed(NamedTuple):
-    """The files of one network by their names: the one to damage, and the one to read."""
+    """The files of one network by name: the one to damage, and the one to read."""
 
     files: Mapping[str, bytes]
     harmed: str
@@ -66,7 +66,7 @@ SEEDS: Mapping[str, Callable[[], Seed]] = {
     "onnx-constants": alone(
         partial(small_onnx, place="constant", storage=Storage("unpacked", "float16"))
     ),
-    "onnx-quantised": alone(lambda: Rounding(networks.tensors(classes=3), weights=True).bytes()),
+    "onnx-quantized": alone(lambda: Rounding(networks.tensors(classes=3), weights=True).bytes()),
     "onnx-external": partial(onnx_with_data, "net.onnx"),
     "onnx-external-data": partial(onnx_with_data, "weights.data"),
     "caffe": alone(caffe_files.small),
@@ -83,7 +83,7 @@ SEEDS: Mapping[str, Callable[[], Seed]] = {
 
 
 def read(seed: Seed, changes: list[Edit]) -> bool:
-    """Whether the files, one of them damaged, are still taken for a network."""
+    """Whether the files, one of them damaged, are still accepted as a network."""
     files = {**seed.files, seed.harmed: damaged(seed.files[seed.harmed], changes)}
     return attempt(files[seed.given], seed.given, files) is not None
 
@@ -100,8 +100,8 @@ def test_damage(make: Callable[[], Seed], examples: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["torch-zip", "npz", "npz-compressed"])
-def test_no_bit_of_an_archive_changes_its_weights_unseen(name: str) -> None:
-    """Checksums guard every tensor; a name or what is said beside them may change."""
+def test_no_bit_of_an_archive_changes_its_weights_unnoticed(name: str) -> None:
+    """Checksums protect every tensor; only a name or metadata may change."""
 
     def values(content: bytes) -> set[bytes]:
         found = attempt(content)
@@ -116,7 +116,7 @@ def test_no_bit_of_an_archive_changes_its_weights_unseen(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["torch-zip", "torch-legacy", "safetensors", "npz", "onnx-raw"])
-def test_a_file_cut_short_anywhere_is_refused(name: str) -> None:
+def test_a_file_truncated_anywhere_is_refused(name: str) -> None:
     content = SEEDS[name]().files["weights"]
     for length in range(0, len(content) - 1, max(1, len(content) // 200)):
         assert attempt(content[:length]) is None, length

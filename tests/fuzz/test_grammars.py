@@ -1,4 +1,4 @@
-"""Content that is well formed on the outside and arbitrary within."""
+"""Content with a valid outer structure and arbitrary contents."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_safetensors_headers(examples: int) -> None:
     fuzz(lambda header: attempt(files.safetensors_file(header, bytes(8))), headers, examples)
 
 
-# What the metadata of a sound file may say, in every format that has them.
+# Valid metadata, in every format that has it.
 STATED = st.dictionaries(
     st.sampled_from(["preprocessing", "wiring"]),
     st.dictionaries(

@@ -1,4 +1,4 @@
-"""Any damage to a Keras file gives WeightsError or a network, or ends the process that reads it."""
+"""Any damage to a Keras file gives WeightsError or a network, or crashes only its reader."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BASE = "squeezenet1_1"
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[subprocess.Popen[str]]:
-    """`keras_worker`, in an empty folder: in the repository it would import the source folder."""
+    """Runs `keras_worker` in an empty folder; the repository has the sources in `sqznet`."""
     command = [sys.executable, str(Path(__file__).with_name("keras_worker.py"))]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -57,7 +57,7 @@ def test_keras(
         assert worker.stdout is not None
         print(path, file=worker.stdin, flush=True)
         status = int(worker.stdout.readline())
-        # Python's own errors would be a fault of the reader; only the library may die.
+        # A Python error would be a fault of the reader; only the library may crash.
         assert status in (0, 1) or status < 0
         return status
 

@@ -1,4 +1,4 @@
-"""Any damage to a recognizer's file gives WeightsError, or examples that fit together."""
+"""Any damage to a recognizer file gives WeightsError, or examples that fit together."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from sqznet.errors import WeightsError
 from sqznet.learning import storage
-from sqznet.learning.gaussian_process import Process
-from sqznet.learning.scoring import Judgement
+from sqznet.learning.gaussian_process import GaussianProcess
+from sqznet.learning.scoring import Scorer
 
 from ..support.learning_files import small
 from .damage import damaged, edits
@@ -15,7 +15,7 @@ from .harness import check_message, every_length, fuzz, held, limited
 
 
 def read(content: bytes) -> bool:
-    """Whether it is still taken for a recognizer, which then answers."""
+    """Whether it is still accepted as a recognizer, which then answers."""
     if not content:
         return False
     try:
@@ -27,8 +27,8 @@ def read(content: bytes) -> bool:
     assert len(backbone.sha256) == 64
     assert set(examples.classes.tolist()) == set(range(len(examples.labels)))
     assert len(examples.codes) == len(examples.classes) == len(examples.mirrored)
-    process = Process.of(examples.codes)
-    answers = Judgement(examples, process).ask(process.rows[:1] / 100)
+    process = GaussianProcess.of(examples.codes)
+    answers = Scorer(examples, process).ask(process.rows[:1] / 100)
     assert np.isfinite(answers.scores).all()
     assert np.isfinite(answers.familiarity).all()
     return True

@@ -1,4 +1,4 @@
-"""Everything that counts as an image, and everything that does not."""
+"""What is accepted as an image, and what is refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array = npt.NDArray[Any]
 
 
 def array_of(pixels: Pixels) -> Array:
-    """height x width x 3, whatever the layout."""
+    """height x width x 3, for any layout."""
     shape = (pixels.height, pixels.width, pixels.channels)
     array = np.asarray(memoryview(pixels.data)).reshape(shape)
     return np.repeat(array, 3, 2) if pixels.channels == 1 else array[:, :, :3]
@@ -48,7 +48,7 @@ def assert_like(pixels: Pixels, image: Image.Image) -> None:
     np.testing.assert_array_equal(array_of(pixels), np.asarray(image.convert("RGB")))
 
 
-# --- Sources ----------------------------------------------------------------------------------
+# --- What is decoded --------------------------------------------------------------------------
 
 
 def test_every_kind_of_source(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_every_kind_of_source(tmp_path: Path) -> None:
         assert_like(decode(source), image)
 
 
-def test_a_file_object_is_read_from_where_it_stands_and_left_open(tmp_path: Path) -> None:
+def test_a_file_object_is_read_from_its_position_and_left_open(tmp_path: Path) -> None:
     path = tmp_path / "two"
     path.write_bytes(b"preface" + encoded(photo()))
     with path.open("rb") as file:
@@ -92,13 +92,13 @@ def test_an_object_with_array_conversion() -> None:
     assert_like(decode(Tensor()), photo())  # type: ignore[arg-type]
 
 
-def test_grey_arrays() -> None:
-    grey = np.asarray(photo("L"))
-    assert_like(decode(grey), photo("L"))
-    assert_like(decode(grey[:, :, None]), photo("L"))
+def test_gray_arrays() -> None:
+    gray = np.asarray(photo("L"))
+    assert_like(decode(gray), photo("L"))
+    assert_like(decode(gray[:, :, None]), photo("L"))
 
 
-def test_neither_numpy_nor_spare_plugins_are_imported(tmp_path: Path) -> None:
+def test_neither_numpy_nor_other_plugins_are_imported(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     photo().save(path)
     code = (
@@ -167,7 +167,7 @@ def test_transparency_is_dropped_not_blended() -> None:
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I;16L", "I"])
-def test_sixteen_bit_grey_keeps_its_upper_byte(mode: str) -> None:
+def test_sixteen_bit_gray_keeps_its_upper_byte(mode: str) -> None:
     levels = (np.arange(37 * 23).reshape(23, 37) * 77).astype(np.uint16)
     kind = {"I;16B": ">u2", "I": "i4"}.get(mode, "<u2")
     image = Image.frombytes(mode, (37, 23), levels.astype(kind).tobytes())
@@ -189,7 +189,7 @@ def test_levels_of_unknown_range_are_refused(mode: str, level: float) -> None:
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_the_first_frame_of_an_animation(kind: str) -> None:
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
     np.testing.assert_allclose(array_of(decode(data)), np.asarray(frames[0]), atol=2)
 
@@ -201,7 +201,7 @@ def test_exif_orientation(kind: str, orientation: int) -> None:
     exif[0x0112] = orientation
     data = encoded(photo(), kind, exif=exif)
     with Image.open(io.BytesIO(data)) as stored:
-        stored.load()  # turns a TIFF
+        stored.load()  # rotates a TIFF
         expected = stored if kind == "TIFF" else ImageOps.exif_transpose(stored)
     pixels = decode(data)
     turned = 5 <= orientation <= 8
@@ -232,7 +232,7 @@ def test_the_pixels_outlive_their_image() -> None:
         del junk
 
 
-# --- What is no image -------------------------------------------------------------------------
+# --- Not an image -----------------------------------------------------------------------------
 
 
 def refusal(source: Any) -> str:
@@ -254,11 +254,11 @@ def test_files_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)  # root may read anything
+    monkeypatch.setattr("builtins.open", refuse)  # root can read anything
     assert "permission denied" in refusal("secret.jpg")
 
 
-def test_files_that_hold_no_image(tmp_path: Path) -> None:
+def test_files_without_an_image(tmp_path: Path) -> None:
     for name, data, reason in [
         ("empty.jpg", b"", "an empty file"),
         ("text.jpg", b"this is no picture at all", "it begins with 'this is '"),
@@ -323,8 +323,8 @@ def test_pixels_that_the_file_size_does_not_justify() -> None:
     assert "bomb" in refusal(png_header(13_000, 13_000))
 
 
-def test_a_large_blank_image_is_fine_and_warns_nobody() -> None:
-    side = 9_600  # beyond Pillow's warning
+def test_a_large_blank_image_is_read_without_warning() -> None:
+    side = 9_600  # above the limit of Pillow's warning
     data = encoded(Image.new("1", (side, side)))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -365,13 +365,13 @@ def test_warning_filters_survive_overlapping_threads() -> None:
         (np.zeros(3, "datetime64[s]"), "not an image"),
     ],
 )  # fmt: skip
-def test_arrays_of_another_kind(array: Array, reason: str) -> None:
+def test_other_arrays_are_refused(array: Array, reason: str) -> None:
     with pytest.raises(ImageError, match=reason):
         decode(array)
 
 
 @pytest.mark.parametrize("source", [None, 7, 1.5, object(), {"a": 1}, [[1, 2], [3, 4]]])
-def test_objects_of_another_kind(source: Any) -> None:
+def test_other_objects_are_refused(source: Any) -> None:
     assert "not an image, expected a path" in refusal(source)
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import cli
+from sqznet.cli.main import main
 from sqznet.images.decoding import decode
 from sqznet.images.preprocessing import Preprocessing, geometry
 
@@ -73,7 +73,7 @@ def test_other_formats_are_decoded_whole(kind: str) -> None:
     assert size(jpeg(160, 80, kind), (1, 1)) == (80, 160)
 
 
-def test_images_and_arrays_are_left_alone() -> None:
+def test_images_and_arrays_are_unchanged() -> None:
     data = jpeg(160, 80)
     with Image.open(io.BytesIO(data)) as image:
         assert size(image, (1, 1)) == (80, 160)
@@ -83,7 +83,7 @@ def test_images_and_arrays_are_left_alone() -> None:
 
 @pytest.mark.parametrize("orientation", range(10))
 def test_orientation(orientation: int) -> None:
-    """Whoever says what is needed sees the photo upright, and gets it so."""
+    """`needed` gets the upright size, and the decoded photo is upright."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = jpeg(800, 400, exif=exif)
@@ -145,5 +145,5 @@ def test_classify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fast[0].label == exact[0].label == "espresso"
     assert fast != exact
     assert sqznet.load().classify([path, path], top=2, fast_decode=True) == [fast[:2]] * 2
-    assert cli.main(["classify", "--fast-decode", "--top", "1", str(path)]) == 0
+    assert main(["classify", "--fast-decode", "--top", "1", str(path)]) == 0
     assert f"{100 * fast[0].score:.2f} %" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""From names to photos: folders, patterns, lists, and what is found in none of them."""
+"""From names to photos: folders, patterns, lists, and errors."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     (tmp_path / "loop").symlink_to(tmp_path)
     assert names(list(expand([tmp_path])), tmp_path) == ["a.jpg"]
-    assert len(list(expand([tmp_path / "loop"]))) == 1  # unless it is what was named
+    assert len(list(expand([tmp_path / "loop"]))) == 1  # unless it is named explicitly
 
 
-def test_a_pattern_is_sorted_and_goes_through_folders(tmp_path: Path) -> None:
+def test_a_pattern_is_sorted_and_searches_folders(tmp_path: Path) -> None:
     touch(tmp_path, "b.jpg", "a.jpg", "sub/deep/c.jpg", "x.txt")
     assert names(list(expand([f"{tmp_path}/*.jpg"])), tmp_path) == ["a.jpg", "b.jpg"]
     deep = names(list(expand([f"{tmp_path}/**/*.jpg"])), tmp_path)
@@ -51,14 +51,14 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> 
     assert names(list(expand([tmp_path / "photo[1].jpg"])), tmp_path) == ["photo[1].jpg"]
 
 
-def test_a_file_comes_as_often_as_it_is_named_and_folders_add_nothing_twice(tmp_path: Path) -> None:
+def test_only_explicitly_named_files_are_repeated(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.jpg")
     a = tmp_path / "a.jpg"
     found = list(expand([a, a, tmp_path, f"{tmp_path}/*.jpg", f"{tmp_path}/../{tmp_path.name}"]))
     assert names(found, tmp_path) == ["a.jpg", "a.jpg", "b.jpg"]
 
 
-def test_the_output_is_no_photo(tmp_path: Path) -> None:
+def test_the_output_is_not_a_photo(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "out.csv", "out.csv.part")
     outputs = [str(tmp_path / "out.csv"), str(tmp_path / "out.csv.part")]
     found = list(expand([f"{tmp_path}/*", tmp_path / "out.csv"], outputs))
@@ -74,7 +74,7 @@ def test_the_output_is_no_photo(tmp_path: Path) -> None:
         ("emp*", "no file matches"),
     ],
 )
-def test_what_holds_no_photo_says_so(tmp_path: Path, name: str, reason: str) -> None:
+def test_names_without_photos_give_an_error(tmp_path: Path, name: str, reason: str) -> None:
     (tmp_path / "empty").mkdir()
     touch(tmp_path, "only-text/notes.txt")
     (found,) = expand([tmp_path / name])
@@ -82,7 +82,7 @@ def test_what_holds_no_photo_says_so(tmp_path: Path, name: str, reason: str) -> 
     assert str(found.error).startswith(f"{tmp_path / name}: {reason}")
 
 
-def test_a_folder_that_cannot_be_listed_says_so(
+def test_an_unreadable_folder_gives_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     touch(tmp_path, "a.jpg", "locked/b.jpg")
@@ -93,7 +93,7 @@ def test_a_folder_that_cannot_be_listed_says_so(
             raise PermissionError(13, "Permission denied", path)
         return listed(path)
 
-    monkeypatch.setattr(os, "scandir", scandir)  # root may list any folder
+    monkeypatch.setattr(os, "scandir", scandir)  # root can list any folder
     photo, locked = expand([tmp_path])
     assert photo.error is None
     assert str(locked.error) == f"{tmp_path / 'locked'}: cannot be listed: Permission denied"

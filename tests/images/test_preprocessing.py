@@ -1,4 +1,4 @@
-"""What a Preprocessing accepts, and the numbers it gives against Pillow's."""
+"""Valid values of a Preprocessing, and its results compared with Pillow's."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Array = npt.NDArray[Any]
 
 
 def levels_only(size: tuple[int, int], fit: str) -> Preprocessing:
-    """Feeds RGB grey levels as they are."""
+    """Passes RGB gray levels unchanged."""
     return Preprocessing(size, fit, "rgb", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 def feed(pixels: Pixels, pre: Preprocessing, isa: str) -> Array:
-    """The network's input, height x width x 3, rows apart in memory and a sentinel between."""
+    """The network's input, height x width x 3, with sentinels between the rows in memory."""
     height, width = pre.size
     out = np.full((1, height, width + 1, 3), np.float32(-12345))
     _pixels.resize_normalize(
@@ -54,7 +54,7 @@ def feed(pixels: Pixels, pre: Preprocessing, isa: str) -> Array:
 
 
 def in_pillow_order(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Resize in two steps, in the order that Pillow 13 chooses and earlier releases do not."""
+    """Resizes in two steps, in the order of Pillow 13, which earlier releases do not use."""
     columns_first = image.height > height and (image.height - height > 2 * (image.width - width))
     between = (image.width, height) if columns_first else (width, image.height)
     bilinear = Image.Resampling.BILINEAR
@@ -66,7 +66,7 @@ def squashed(image: Image.Image, size: tuple[int, int]) -> Array:
 
 
 def cropped(image: Image.Image, side: int, rounding: str = "nearest") -> Array:
-    """The shorter side to side * 256 / 224 and the centre; or torchvision's Resize, CenterCrop."""
+    """Resizes the shorter side to side * 256 / 224 and crops; or as torchvision does."""
     short, long = sorted(image.size)
     target = round(side * 256 / 224)
     torchvision = rounding == "torchvision"
@@ -92,7 +92,7 @@ def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> Array:
     st.integers(1, 90), st.integers(1, 90), st.integers(1, 70), st.integers(1, 70),
     st.sampled_from([1, 3, 4]), st.integers(0, 99),
 )  # fmt: skip
-def test_squash_has_pillows_grey_levels(
+def test_squash_has_pillows_gray_levels(
     isa: str, height: int, width: int, out_h: int, out_w: int, channels: int, seed: int
 ) -> None:
     photo = noise(height, width, channels, seed)
@@ -110,7 +110,7 @@ def test_squash_has_pillows_grey_levels(
     st.integers(1, 300), st.integers(1, 300), st.integers(1, 60), st.integers(0, 99),
     st.sampled_from(["nearest", "torchvision"]),
 )  # fmt: skip
-def test_crop_has_pillows_grey_levels(
+def test_crop_has_pillows_gray_levels(
     isa: str, height: int, width: int, side: int, seed: int, rounding: str
 ) -> None:
     photo = noise(height, width, seed=seed)
@@ -194,7 +194,7 @@ def test_crop_geometry(
 @pytest.mark.parametrize(
     ("pre", "height", "width", "expected"),
     [
-        # Caffe stores photos at 256 x 256 and cuts out the middle 227 x 227, rounded down.
+        # Caffe stores photos at 256 x 256 and crops the center 227 x 227, rounded down.
         (PRESETS["caffe"], 480, 640, (256, 256, 14, 14)),
         (PRESETS["ncnn"], 480, 640, (227, 227, 0, 0)),
         (PRESETS["keras"], 480, 640, (227, 227, 0, 0)),
@@ -209,7 +209,7 @@ def test_the_size_to_resize_to(
     assert geometry(pre, height, width) == expected
 
 
-def test_equal_presets_have_the_first_ones_name() -> None:
+def test_equal_presets_have_the_name_of_the_first() -> None:
     assert [preset_name(PRESETS[name]) for name in ("torchvision", "caffe", "ncnn")] == [
         "torchvision",
         "caffe",
@@ -312,7 +312,7 @@ def test_missing_and_unknown_fields() -> None:
         {"resized_h": 3},
     ],
 )  # fmt: skip
-def test_what_does_not_fit_together_is_refused(changes: dict[str, Any]) -> None:
+def test_inconsistent_values_are_refused(changes: dict[str, Any]) -> None:
     arguments: dict[str, Any] = {
         "pixels": noise(8, 8), "height": 8, "width": 8, "channels": 3,
         "resized_h": 8, "resized_w": 8, "top": 0, "left": 0,

@@ -1,4 +1,4 @@
-"""The picture that explains an answer: its layout, for photos and labels of every shape."""
+"""The explanation image: its layout for photos of every shape and labels of every length."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def column(pixels: Array, x: int) -> set[tuple[int, ...]]:
 
 
 def assert_framed(picture: Image.Image) -> None:
-    """Nothing is drawn on the margins or between photo and panel."""
+    """Nothing is drawn in the margins or between photo and panel."""
     pixels = np.asarray(picture)
     white = np.full(3, 255)
     for edge in (pixels[:_MARGIN], pixels[-_MARGIN:], pixels[:, :_MARGIN], pixels[:, -_MARGIN:]):
@@ -45,7 +45,7 @@ def assert_framed(picture: Image.Image) -> None:
 
 
 def bars(picture: Image.Image) -> Array:
-    """For each row of the panel, how many pixels have the colour of the class looked for."""
+    """For each row of the panel, how many pixels have the color of the explained class."""
     panel = np.asarray(picture)[:, -_MARGIN - _PANEL : -_MARGIN]
     return (panel == np.array(ACCENT)).all(axis=2).sum(axis=1)
 
@@ -82,7 +82,7 @@ def test_any_shape(small: Path, size: tuple[int, int], top: int) -> None:
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_a_class_that_is_not_among_the_first_gets_a_bar_too(model: sqznet.Model) -> None:
+def test_a_class_outside_the_top_gets_a_bar_too(model: sqznet.Model) -> None:
     two, _ = draw(model, COFFEE, top=2)
     with_cup, box = draw(model, COFFEE, "soup bowl", top=2)
     three, _ = draw(model, COFFEE, top=3)
@@ -97,7 +97,7 @@ def test_a_class_that_is_not_among_the_first_gets_a_bar_too(model: sqznet.Model)
     "label", [LONG, "x" * 5000, "Käse", "咖啡杯", "two\nlines\x1b", "", "\U0001f41f\u0301"]
 )
 @pytest.mark.usefixtures("draws_text")
-def test_any_label_stays_in_its_place(tmp_path: Path, label: str) -> None:
+def test_any_label_fits(tmp_path: Path, label: str) -> None:
     path = networks.save(tmp_path / "small.safetensors", networks.tensors())
     model = sqznet.load(path, threads=1, labels=[label] * 7)
     picture, _ = draw(model, networks.photo(1, 60, 24), top=2)
@@ -105,7 +105,7 @@ def test_any_label_stays_in_its_place(tmp_path: Path, label: str) -> None:
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_what_nothing_speaks_for_is_cold_and_without_a_box(tmp_path: Path) -> None:
+def test_a_class_without_evidence_is_cold_and_has_no_box(tmp_path: Path) -> None:
     made = networks.tensors()
     made["classifier.1.weight"][2] = 0
     made["classifier.1.bias"][2] = -1
@@ -121,13 +121,13 @@ def test_other_numbers_of_bars_are_refused(model: sqznet.Model, top: int) -> Non
         draw(model, COFFEE, top=top)
 
 
-def test_a_photo_that_cannot_be_read(model: sqznet.Model, tmp_path: Path) -> None:
+def test_an_unreadable_photo_is_refused(model: sqznet.Model, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"absent\.jpg: no such file"):
         draw(model, tmp_path / "absent.jpg")
 
 
 @pytest.mark.parametrize("error", [ImportError("no FreeType"), TypeError("no argument size")])
-def test_a_pillow_without_scalable_text(
+def test_pillow_without_scalable_text(
     small: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     model = sqznet.load(small)
@@ -143,7 +143,7 @@ def test_a_pillow_without_scalable_text(
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_the_example_of_the_docs_runs(
+def test_the_example_in_the_docs_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = EXAMPLES.parent / "docs" / "explain.md"
@@ -155,13 +155,13 @@ def test_the_example_of_the_docs_runs(
     assert re.match(r"Egyptian cat: columns \d+ to \d+, rows", capsys.readouterr().out)
 
 
-# --- What it is painted with -------------------------------------------------------------------
+# --- Drawing tools -----------------------------------------------------------------------------
 
 
-def test_the_colours_of_heat_rise_evenly() -> None:
-    colours = painting.heat_colours() / 255
-    assert colours.shape == (256, 3)
-    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+def test_the_color_map_rises_evenly_in_lightness() -> None:
+    colors = painting.heat_colors() / 255
+    assert colors.shape == (256, 3)
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
     luminance = linear @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance) > -1e-3).all()
     lightness = 116 * np.cbrt(luminance) - 16  # CIE L*
@@ -172,7 +172,7 @@ def test_the_colours_of_heat_rise_evenly() -> None:
     assert steps.max() < 2 * steps.mean()
 
 
-def test_heat_covers_what_is_hot_and_leaves_what_is_cold() -> None:
+def test_heat_covers_hot_places_only() -> None:
     picture = np.full((4, 3, 3), 120, np.uint8)
     heat = np.zeros((4, 3), np.float32)
     heat[0] = 1
@@ -195,7 +195,7 @@ def test_text_fits(text: str) -> None:
 
 
 @pytest.mark.usefixtures("draws_text")
-def test_letters_that_no_font_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(painting, "_SYSTEM_FONTS", ("no such font.ttf",))
     assert painting.elided("Käse, señor, 杯!", 23, 500) == "Kase, senor, ?!"
     pen = ImageDraw.Draw(Image.new("L", (10, 10)))

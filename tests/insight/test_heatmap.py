@@ -1,4 +1,4 @@
-"""Heat maps and boxes: that they lie where the class is, and what they say of odd input."""
+"""Heat maps and boxes: they are where the class is; unusual inputs and errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def model() -> sqznet.Model:
 
 @pytest.fixture(scope="module")
 def quick(coarse: Path) -> sqznet.Model:
-    """Where it does not matter how fine the map is."""
+    """For tests in which the resolution of the map does not matter."""
     return sqznet.load(coarse, threads=1)
 
 
@@ -61,24 +61,24 @@ def small(tmp_path: Path) -> Path:
     return networks.save(tmp_path / "small.safetensors", networks.tensors())
 
 
-def on_grey(left: int, top: int, size: tuple[int, int] = (900, 700)) -> Array:
-    """The cat's face, 300 x 240, at a place of a grey canvas."""
+def on_gray(left: int, top: int, size: tuple[int, int] = (900, 700)) -> Array:
+    """The face of the cat, 300 x 240, at a place on a gray canvas."""
     canvas = Image.new("RGB", size, (124, 117, 104))
     with Image.open(CHELSEA) as photo:
         canvas.paste(photo.resize((300, 240)), (left, top))
     return np.asarray(canvas)
 
 
-# --- Where the heat lies -----------------------------------------------------------------------
+# --- Where the heat is -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("left", "top"), [(0, 0), (600, 0), (0, 460), (600, 460), (300, 230)])
-def test_it_lights_up_where_the_cat_is(model: sqznet.Model, left: int, top: int) -> None:
-    photo = on_grey(left, top)
+def test_the_heat_is_where_the_cat_is(model: sqznet.Model, left: int, top: int) -> None:
+    photo = on_gray(left, top)
     evidence = Evidence(model, photo)
     index = evidence.index(CAT)
     heat = evidence.heat(index)
-    # A cell of the map is 64 x 50 pixels here. Evenly spread heat would have 17 to 23 % in there.
+    # A cell of the map is 64 x 50 pixels here. Uniform heat would have 17 to 23 % in the box.
     around = heat[max(0, top - 50) : top + 290, max(0, left - 64) : left + 364]
     assert around.sum() >= 0.65 * heat.sum()
     y, x = np.unravel_index(np.argmax(heat), heat.shape)
@@ -91,7 +91,7 @@ def test_it_lights_up_where_the_cat_is(model: sqznet.Model, left: int, top: int)
 
 
 @pytest.mark.parametrize("size", [(300, 900), (900, 300)])
-def test_a_crop_is_all_that_is_seen(cropping: sqznet.Model, size: tuple[int, int]) -> None:
+def test_outside_a_crop_there_is_no_heat(cropping: sqznet.Model, size: tuple[int, int]) -> None:
     height, width = size
     photo = networks.photo(3, height, width - width % 8)
     height, width = photo.shape[:2]
@@ -107,7 +107,7 @@ def test_a_crop_is_all_that_is_seen(cropping: sqznet.Model, size: tuple[int, int
     assert x0 - 1 <= box.x0 < box.x1 <= x1 + 1
 
 
-def test_the_whole_photo_is_seen_where_it_is_squashed(quick: sqznet.Model) -> None:
+def test_a_squashed_photo_has_heat_everywhere(quick: sqznet.Model) -> None:
     evidence = Evidence(quick, networks.photo(3, 120, 400))
     cells = evidence.class_map(evidence.index(None))
     heat = evidence.heat(evidence.index(None))
@@ -116,10 +116,10 @@ def test_the_whole_photo_is_seen_where_it_is_squashed(quick: sqznet.Model) -> No
     np.testing.assert_allclose(corners, expected, atol=1e-6)
 
 
-def test_the_heat_turns_with_the_photo(quick: sqznet.Model, tmp_path: Path) -> None:
-    upright = Image.fromarray(on_grey(0, 0, (500, 300)))
+def test_the_heat_rotates_with_the_photo(quick: sqznet.Model, tmp_path: Path) -> None:
+    upright = Image.fromarray(on_gray(0, 0, (500, 300)))
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn a quarter clockwise to see it upright
+    exif[0x0112] = 6  # upright after a quarter turn clockwise
     path = tmp_path / "turned.png"
     upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
     heat = quick.heatmap(path)
@@ -127,7 +127,7 @@ def test_the_heat_turns_with_the_photo(quick: sqznet.Model, tmp_path: Path) -> N
     np.testing.assert_array_equal(heat, quick.heatmap(upright))
 
 
-def test_the_cells_lie_where_their_windows_have_their_middle() -> None:
+def test_cells_are_at_the_centers_of_their_receptive_fields() -> None:
     for base, wiring, expected in (
         ("squeezenet1_1", {}, (15.5, 16)),
         ("squeezenet1_1", {"conv1_padding": 1}, (14.5, 16)),
@@ -138,11 +138,11 @@ def test_the_cells_lie_where_their_windows_have_their_middle() -> None:
         assert _cell_grid(network) == expected
 
 
-def test_between_the_cells_runs_a_curve_through_them() -> None:
+def test_values_between_cells_are_interpolated() -> None:
     weights = _axis(5, (15.5, 16), 160, 160, 20, 100)
     cells = np.array([0, 1, 0, 0.5, 1], np.float32)
     values = weights @ cells
-    # The window begins at pixel 20; pixel 35's middle is that of the first cell.
+    # The window begins at pixel 20; the center of pixel 35 is that of the first cell.
     np.testing.assert_allclose(values[35 : 35 + 80 : 16], cells, atol=1e-6)
     np.testing.assert_allclose(weights[20:120].sum(1), 1, atol=1e-6)
     assert not weights[:20].any()
@@ -150,10 +150,10 @@ def test_between_the_cells_runs_a_curve_through_them() -> None:
     assert np.abs(np.diff(values[20:115])).max() < 0.15, "it has a step"
 
 
-def test_the_largest_part_hangs_together_by_its_sides() -> None:
+def test_the_largest_part_is_connected_by_sides() -> None:
     rows = ["##...#", "#....#", "..#..#", ".#...."]
     hot = np.array([[c == "#" for c in row] for row in rows])
-    # The end of a row and the start of the next, or two corners, are no neighbours.
+    # The end of a row and the start of the next, or two corners, are not neighbors.
     found = set(zip(*_largest_part(hot), strict=True))
     assert found in ({(0, 0), (0, 1), (1, 0)}, {(0, 5), (1, 5), (2, 5)})
     hot[3, 5] = True
@@ -161,7 +161,7 @@ def test_the_largest_part_hangs_together_by_its_sides() -> None:
     assert found == {(0, 5), (1, 5), (2, 5), (3, 5)}
 
 
-# --- What the values are -----------------------------------------------------------------------
+# --- The values --------------------------------------------------------------------------------
 
 
 def test_the_average_of_the_map_is_the_logit(model: sqznet.Model, evidence: Evidence) -> None:
@@ -182,7 +182,7 @@ def test_the_average_of_other_networks(tmp_path: Path, base: str, padding: int) 
     logits = model.logits(model.preprocess(photo))[0]
     for index in range(7):
         cells = evidence.class_map(index)
-        # Of a zero pixel nothing but the bias is left.
+        # A zero pixel gives only the bias.
         border = max(0.0, float(made["classifier.1.bias"][index]))
         padded = np.pad(cells, padding, constant_values=border)
         assert padded.mean(dtype=np.float64) == pytest.approx(float(logits[index]), rel=1e-4)
@@ -211,21 +211,21 @@ def test_any_size(small: Path, size: tuple[int, int]) -> None:
             assert 0 <= box.y0 < box.y1 <= size[0]
 
 
-def test_the_hottest_place_is_1(model: sqznet.Model) -> None:
+def test_the_hottest_place_is_one(model: sqznet.Model) -> None:
     assert model.heatmap(CHELSEA).max() == pytest.approx(1, abs=0.01)
 
 
-def test_grey_and_bgr_photos(quick: sqznet.Model) -> None:
+def test_gray_and_bgr_photos(quick: sqznet.Model) -> None:
     from sqznet.images.frame import Frame
 
     with Image.open(CHELSEA) as photo:
         rgb = np.asarray(photo)
-        grey = np.asarray(photo.convert("L"))
+        gray = np.asarray(photo.convert("L"))
     bgr = quick.heatmap(Frame.wrap(rgb[:, :, ::-1], "bgr"))
     expected = quick.heatmap(rgb)
     np.testing.assert_array_equal(bgr, expected)
     assert bgr._repr_png_() == expected._repr_png_()
-    assert Image.open(io.BytesIO(quick.heatmap(grey)._repr_png_() or b"")).size == (451, 300)
+    assert Image.open(io.BytesIO(quick.heatmap(gray)._repr_png_() or b"")).size == (451, 300)
 
 
 # --- Labels ------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_a_label_is_a_name_or_an_index(quick: sqznet.Model) -> None:
     assert not np.array_equal(quick.heatmap(CHELSEA, "lynx"), expected)
 
 
-def test_of_two_classes_of_one_name_the_likelier_is_meant(small: Path) -> None:
+def test_of_two_classes_with_one_name_the_more_likely_is_taken(small: Path) -> None:
     model = sqznet.load(small, labels=["a", "b", "a", "c", "a", "d", "e"])
     evidence = Evidence(model, networks.photo())
     assert evidence.index("a") == max((0, 2, 4), key=lambda i: evidence.scores[i])
@@ -251,14 +251,14 @@ def test_of_two_classes_of_one_name_the_likelier_is_meant(small: Path) -> None:
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ("Egyptain cat", r"no class is called 'Egyptain cat'; similar: 'Egyptian cat'"),
-        ("qqqq\x1b", r"no class is called '.*x1b'$"),
-        ("", "no class is called ''"),
-        (1000, "label is '1000', expected a class's name or its index, 0 to 999"),
+        ("Egyptain cat", r"no class is named 'Egyptain cat'; similar: 'Egyptian cat'"),
+        ("qqqq\x1b", r"no class is named '.*x1b'$"),
+        ("", "no class is named ''"),
+        (1000, "label is '1000', expected the name or index of a class, 0 to 999"),
         (-1, "label is '-1'"),
         (True, "label is 'True'"),
         (1.0, r"label is '1\.0'"),
-        ([CAT], "expected a class's name"),
+        ([CAT], "expected the name or index of a class"),
     ],
 )
 def test_other_labels_are_refused(evidence: Evidence, label: Any, message: str) -> None:
@@ -267,15 +267,15 @@ def test_other_labels_are_refused(evidence: Evidence, label: Any, message: str) 
     assert str(caught.value).isprintable()
 
 
-def test_a_heat_map_of_no_class_is_refused(model: sqznet.Model) -> None:
-    with pytest.raises(SqznetError, match="no class is called 'none of these'"):
+def test_a_heat_map_of_an_unknown_class_is_refused(model: sqznet.Model) -> None:
+    with pytest.raises(SqznetError, match="no class is named 'none of these'"):
         model.heatmap(CHELSEA, "none of these")
 
 
 # --- Boxes -------------------------------------------------------------------------------------
 
 
-def test_a_box_for_each_of_the_likeliest(model: sqznet.Model) -> None:
+def test_a_box_for_each_of_the_top_classes(model: sqznet.Model) -> None:
     boxes = model.localize(CHELSEA, top=3)
     assert [(box.label, box.score) for box in boxes] == [
         (p.label, pytest.approx(p.score, rel=1e-6)) for p in model.classify(CHELSEA, top=3)
@@ -286,12 +286,12 @@ def test_a_box_for_each_of_the_likeliest(model: sqznet.Model) -> None:
     assert [type(side) for side in box[:4]] == [int] * 4
     heat = np.asarray(model.heatmap(CHELSEA))
     inside = heat[box.y0 : box.y1, box.x0 : box.x1]
-    # Every side of the box touches what is hot; a sample is 451 / 56 pixels.
+    # Every side of the box touches a hot place; a sample is 451 / 56 pixels.
     for edge in (inside[:8], inside[-8:], inside[:, :8], inside[:, -8:]):
         assert edge.max() >= BOX_HEAT - 0.02
 
 
-def test_a_class_that_nothing_speaks_for(tmp_path: Path) -> None:
+def test_a_class_without_evidence(tmp_path: Path) -> None:
     made = networks.tensors()
     made["classifier.1.weight"][2] = 0
     made["classifier.1.bias"][2] = -1
@@ -308,16 +308,16 @@ def test_other_numbers_of_boxes_are_refused(model: sqznet.Model, top: Any) -> No
         model.localize(CHELSEA, top)
 
 
-# --- What cannot be done -----------------------------------------------------------------------
+# --- Errors ------------------------------------------------------------------------------------
 
 
-def test_a_photo_that_cannot_be_read(model: sqznet.Model, tmp_path: Path) -> None:
+def test_an_unreadable_photo_is_refused(model: sqznet.Model, tmp_path: Path) -> None:
     for call in (model.heatmap, model.localize):
         with pytest.raises(ImageError, match=r"absent\.jpg: no such file"):
             call(tmp_path / "absent.jpg")
 
 
-def test_weights_that_were_cut_short_meanwhile(small: Path) -> None:
+def test_weights_that_were_truncated_meanwhile(small: Path) -> None:
     model = sqznet.load(small)
     expected = model.heatmap(networks.photo(), 0)
     assert expected.any()
@@ -339,18 +339,18 @@ def test_weights_that_were_replaced_meanwhile(small: Path) -> None:
 # --- In a notebook -----------------------------------------------------------------------------
 
 
-def test_a_heat_map_shows_itself(quick: sqznet.Model) -> None:
-    heat = quick.heatmap(on_grey(0, 0, (1280, 800)))
+def test_a_heat_map_is_displayed(quick: sqznet.Model) -> None:
+    heat = quick.heatmap(on_gray(0, 0, (1280, 800)))
     assert isinstance(heat, HeatMap)
     png = heat._repr_png_()
     assert png is not None
     shown = np.asarray(Image.open(io.BytesIO(png)))
     assert shown.shape == (400, 640, 3)
-    # Hot is bright and red, cold is the photo, darker.
+    # Hot places are bright and red, cold ones show the photo darkened.
     assert shown[:120, :150, 0].mean() > 1.5 * shown[200:, 320:, 0].mean()
 
 
-def test_only_a_whole_heat_map_shows_itself(quick: sqznet.Model) -> None:
+def test_only_a_whole_heat_map_is_displayed(quick: sqznet.Model) -> None:
     heat = quick.heatmap(CHELSEA)
     for derived in (heat[10:20], heat.T, heat.copy()):
         assert derived._repr_png_() is None
@@ -360,7 +360,7 @@ def test_only_a_whole_heat_map_shows_itself(quick: sqznet.Model) -> None:
 
 
 def test_a_heat_map_is_picklable(quick: sqznet.Model) -> None:
-    photo = on_grey(100, 80, (1600, 1000))
+    photo = on_gray(100, 80, (1600, 1000))
     heat = quick.heatmap(photo)
     pickled = pickle.dumps(heat)
     assert len(pickled) < heat.nbytes + 640 * 400 * 3 + 2000

@@ -122,7 +122,7 @@ WRONG_CALLS: dict[str, Callable[[], object]] = {
     "conv with integer weights": lambda: _kernels.Conv(
         TABLE, Tensor((4, 3, 3, 3), "int8"), Tensor((4, 1, 1, 1))
     ),
-    "fire with tiles that are too small": lambda: fire(tile=1),
+    "fire with tiles that are too small": lambda: fire(tile=3),
     "fire with tiles that are too large": lambda: fire(tile=8),
     "fire whose expand is no 3x3": lambda: _kernels.Fire(
         TABLE,

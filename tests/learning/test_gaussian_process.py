@@ -1,4 +1,4 @@
-"""The classifier's algebra against what it stands for, computed the long way."""
+"""The algebra of the classifier, compared with direct computations."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import sqznet
 from sqznet.images import decoding
 from sqznet.learning import features, scoring
 from sqznet.learning.examples import Examples, encode, evenly, quota
-from sqznet.learning.gaussian_process import NOISE, Process, kernel
-from sqznet.learning.scoring import Judgement
+from sqznet.learning.gaussian_process import NOISE, GaussianProcess, kernel
+from sqznet.learning.scoring import Scorer
 
 from ..support.patterns import picture
 
@@ -27,57 +27,57 @@ def rows(count: int, seed: int = 0) -> Any:
 def examples(per_class: tuple[int, ...], mirrored: bool = False) -> Examples:
     made = Examples.none(LENGTH)
     for index, count in enumerate(per_class):
-        centre = rows(1, 100 + index)
-        shown = rows(count, index) + 2 * centre
-        other = rows(count, 50 + index) + 2 * centre if mirrored else None
+        center = rows(1, 100 + index)
+        shown = rows(count, index) + 2 * center
+        other = rows(count, 50 + index) + 2 * center if mirrored else None
         made = made.with_class(f"class {index}", shown, other)
     return made
 
 
 @pytest.mark.parametrize("parts", [(9,), (1, 8), (3, 3, 3), (1,) * 9])
-def test_growing_is_beginning_anew(parts: tuple[int, ...]) -> None:
+def test_growing_equals_starting_over(parts: tuple[int, ...]) -> None:
     codes = encode(rows(9))
-    grown, at = Process.of(codes[:0]), 0
+    grown, at = GaussianProcess.of(codes[:0]), 0
     for part in parts:
         grown, at = grown.grown(codes[at : at + part]), at + part
     units = codes / np.linalg.norm(codes.astype(np.float64), axis=1, keepdims=True)
-    likeness = units @ units.T
-    np.testing.assert_allclose(grown.likeness, likeness, atol=1e-12)
+    cosines = units @ units.T
+    np.testing.assert_allclose(grown.cosines, cosines, atol=1e-12)
     np.testing.assert_allclose(
-        grown.inverse @ (kernel(likeness) + NOISE * np.eye(9)), np.eye(9), atol=1e-9
+        grown.inverse @ (kernel(cosines) + NOISE * np.eye(9)), np.eye(9), atol=1e-9
     )
     np.testing.assert_array_equal(grown.inverse, grown.inverse.T)
 
 
 @pytest.mark.parametrize("count", [1, 20])
-def test_predictions_are_those_of_a_gaussian_process(count: int) -> None:
-    process = Process.of(encode(rows(12)))
+def test_predictions_match_a_gaussian_process(count: int) -> None:
+    process = GaussianProcess.of(encode(rows(12)))
     asked = rows(count, 7)
-    near = kernel(process.likeness_to(asked))
+    kernels = kernel(process.cosines_to(asked))
     units = process.rows / np.linalg.norm(process.rows, axis=1, keepdims=True)
     squared = ((asked[:, None].astype(np.float64) - units) ** 2).sum(axis=2)
-    np.testing.assert_allclose(near, np.exp(-2.0 * squared), atol=1e-6)
-    variance = 1 + NOISE - np.einsum("mi,ij,mj->m", near, process.inverse, near)
-    np.testing.assert_allclose(process.spread(near) ** 2, variance, atol=1e-9)
+    np.testing.assert_allclose(kernels, np.exp(-2.0 * squared), atol=1e-6)
+    variance = 1 + NOISE - np.einsum("mi,ij,mj->m", kernels, process.inverse, kernels)
+    np.testing.assert_allclose(process.spread(kernels) ** 2, variance, atol=1e-9)
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_leaving_out_is_learning_without(size: int) -> None:
+def test_leaving_out_equals_learning_without(size: int) -> None:
     codes = encode(rows(10))
-    process = Process.of(codes)
+    process = GaussianProcess.of(codes)
     targets = np.random.default_rng(3).normal(0, 1, (10, 4))
     groups = np.arange(10).reshape(-1, size)
     predicted, spread = process.left_out(groups, targets, process.inverse @ targets)
     for group, found, deviation in zip(groups, predicted, spread, strict=True):
         kept = np.setdiff1d(np.arange(10), group)
-        rest = Process.of(codes[kept])
-        near = kernel(process.likeness[np.ix_(group[:1], kept)])
-        np.testing.assert_allclose(found, (near @ rest.inverse @ targets[kept])[0], atol=1e-9)
-        np.testing.assert_allclose(deviation, rest.spread(near)[0], atol=1e-9)
+        rest = GaussianProcess.of(codes[kept])
+        kernels = kernel(process.cosines[np.ix_(group[:1], kept)])
+        np.testing.assert_allclose(found, (kernels @ rest.inverse @ targets[kept])[0], atol=1e-9)
+        np.testing.assert_allclose(deviation, rest.spread(kernels)[0], atol=1e-9)
 
 
-def test_scores_are_calibrated_towards_what_is_likeliest() -> None:
-    """Well separated classes are answered surely, random ones with doubt."""
+def test_scores_are_calibrated_by_likelihood() -> None:
+    """Well separated classes get confident scores, random ones do not."""
     apart = examples((8, 8, 8))
     mixed = Examples(
         apart.labels,
@@ -89,32 +89,32 @@ def test_scores_are_calibrated_towards_what_is_likeliest() -> None:
     like = rows(30, 9) + 2 * rows(1, 100)
     like /= np.linalg.norm(like, axis=1, keepdims=True)
     sure, unsure = (
-        Judgement(shown, Process.of(shown.codes)).ask(like).scores.max(axis=1).mean()
+        Scorer(shown, GaussianProcess.of(shown.codes)).ask(like).scores.max(axis=1).mean()
         for shown in (apart, mixed)
     )
     assert unsure < 0.75 < 0.9 < sure
 
 
-def test_classes_shown_less_often_are_still_named() -> None:
+def test_classes_with_fewer_examples_are_still_found() -> None:
     shown = examples((2, 40))
-    answers = Judgement(shown, Process.of(shown.codes)).ask(rows(20, 0) + 2 * rows(1, 100))
+    answers = Scorer(shown, GaussianProcess.of(shown.codes)).ask(rows(20, 0) + 2 * rows(1, 100))
     assert (answers.scores.argmax(axis=1) == 0).mean() > 0.8
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_few_of_the_shown_are_unknown_and_noise_is(mirrored: bool) -> None:
+def test_few_known_images_are_unknown_and_noise_is(mirrored: bool) -> None:
     shown = examples((30, 30), mirrored)
-    judge = Judgement(shown, Process.of(shown.codes))
+    scorer = Scorer(shown, GaussianProcess.of(shown.codes))
     like = rows(200, 0) + 2 * rows(1, 100)
     like /= np.linalg.norm(like, axis=1, keepdims=True)
-    known, strange = judge.ask(like), judge.ask(rows(50, 77))
+    known, novel = scorer.ask(like), scorer.ask(rows(50, 77))
     assert known.unknown.mean() < 0.15
-    assert strange.unknown.all()
-    assert (strange.strangeness >= 1 - scoring.REJECTED).all()
-    assert (strange.strangeness < 1).all()
+    assert novel.unknown.all()
+    assert (novel.novelty >= 1 - scoring.REJECTED).all()
+    assert (novel.novelty < 1).all()
 
 
-def test_thinning_keeps_the_rare_and_spreads_the_rest() -> None:
+def test_thinning_keeps_small_classes_and_spreads_the_rest() -> None:
     shown = examples((10, 2, 5), mirrored=True)
     thinned = shown.thinned(9)
     assert thinned.counts().tolist() == [3, 2, 3]
@@ -134,7 +134,7 @@ def test_quota_and_spread() -> None:
 # --- Features ----------------------------------------------------------------------------------
 
 
-def test_the_transform_is_hadamards() -> None:
+def test_the_transform_is_walsh_hadamard() -> None:
     matrix = np.ones((1, 1), np.float32)
     while len(matrix) < 16:
         matrix = np.block([[matrix, matrix], [matrix, -matrix]])
@@ -144,7 +144,7 @@ def test_the_transform_is_hadamards() -> None:
     np.testing.assert_allclose(found, values @ matrix, atol=1e-5)
 
 
-def test_a_description_does_not_depend_on_how_bright_the_maps_are() -> None:
+def test_a_description_does_not_depend_on_brightness() -> None:
     rng = np.random.default_rng(2)
     maps = {name: rng.random((13, 11, 40), np.float32) for name in features.LAYERS}
     description = features._described(maps)
@@ -168,7 +168,7 @@ def test_mirror_images(channels: int) -> None:
 
 
 def test_a_mirror_image_of_bytes() -> None:
-    """What an older Pillow decodes to."""
+    """An older Pillow decodes to bytes."""
     made = picture("arrow left", 1)
     mirrored = features.mirror_image(decoding.Pixels(made.tobytes(), *made.shape))
     np.testing.assert_array_equal(mirrored.data, made[:, ::-1])
@@ -187,7 +187,7 @@ def test_a_mirror_image_of_a_pillow_image(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("form", ["bgr", "nv12"])
-def test_a_mirror_image_of_a_cameras_frame(form: str) -> None:
+def test_a_mirror_image_of_a_camera_frame(form: str) -> None:
     made = np.random.default_rng(1).integers(0, 256, (36, 40, 3), np.uint8)
     data = made if form == "bgr" else made.reshape(-1)[: 24 * 40 * 3 // 2].reshape(36, 40)
     frame = sqznet.Frame.wrap(data, form)

@@ -1,4 +1,4 @@
-"""Learning real hands and faces; `python -m benchmarks.learning` prints all figures."""
+"""Learns photos of real hands and faces; `python -m benchmarks.learning` prints all figures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_five_people(shared: Path, coarse: Path) -> None:
 
 @pytest.fixture(scope="module")
 def described(shared: Path) -> Callable[[str], tuple[Any, Any, Any]]:
-    """Classes, descriptions, and descriptions of the mirror images of a folder's photos."""
+    """The classes, descriptions and mirror-image descriptions of the photos in a folder."""
     model = sqznet.load(threads=1)
     made: dict[str, tuple[Any, Any, Any]] = {}
 
@@ -63,7 +63,7 @@ def described(shared: Path) -> Callable[[str], tuple[Any, Any, Any]]:
 def taught(
     data: tuple[Any, Any, Any], classes: list[int], shown: int, rng: Any
 ) -> tuple[Learner, Any]:
-    """A learner of these classes, and the photos of theirs that it was not shown."""
+    """A learner for these classes, and their photos that are not examples."""
     truth, plain, mirrored = data
     learner, rest = Learner(), []
     examples = {}
@@ -99,7 +99,7 @@ def test_accuracy(described: Any, name: str, shown: int, wanted: float) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "shown", "wanted"), [("gestures", 20, 0.80), ("faces", 5, 0.95)])
-def test_classes_never_shown_look_strange(
+def test_unknown_classes_look_unfamiliar(
     described: Any, name: str, shown: int, wanted: float
 ) -> None:
     data = described(name)
@@ -120,7 +120,7 @@ def test_classes_never_shown_look_strange(
 @pytest.mark.parametrize(
     "file", ["squeezenet1_0.pth", "squeezenet1_1.qdq-int8.onnx", "squeezenet1_1.keras.h5"]
 )
-def test_any_network_can_be_taught(shared: Path, tmp_path: Path, file: str) -> None:
+def test_any_network_can_be_the_backbone(shared: Path, tmp_path: Path, file: str) -> None:
     if file.endswith(".h5"):
         pytest.importorskip("h5py", reason="h5py is not installed")
     people = {p.name: sorted(p.iterdir()) for p in class_folders(shared / "faces", 3)}
@@ -134,5 +134,5 @@ def test_any_network_can_be_taught(shared: Path, tmp_path: Path, file: str) -> N
     for name, photos in people.items():
         answer = taught.classify(photos[5])
         assert again.classify(photos[5]) == answer
-        # Two photos are little to know a face by: it may be "unknown", but is nobody else's.
+        # Two photos of a face are few: it may be "unknown", but must not be another person.
         assert next(p.label for p in answer if p.index >= 0) == name

@@ -1,4 +1,4 @@
-"""Teaching by showing: what a Recognizer learns, answers and refuses."""
+"""Few-shot learning: what a Recognizer learns, answers and refuses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FEW_PIXELS = PRESETS["squash-bgr"]._replace(size=(64, 64))
 
 @pytest.fixture(scope="module")
 def model(small: Path) -> sqznet.Model:
-    """Quick, for what must hold whatever the answers."""
+    """Fast, for tests that hold for any answers."""
     return sqznet.load(small, threads=1, preprocessing=FEW_PIXELS)
 
 
@@ -48,7 +48,7 @@ def assert_same_answers(one: Recognizer, other: Recognizer, images: list[Any]) -
     np.testing.assert_array_equal(first.unknown, second.unknown)
 
 
-def test_it_names_what_it_was_shown(taught: Recognizer) -> None:
+def test_it_classifies_known_classes(taught: Recognizer) -> None:
     assert taught.labels == THREE
     assert (taught.num_classes, taught.num_images) == (3, 12)
     for kind in THREE:
@@ -61,7 +61,7 @@ def test_it_names_what_it_was_shown(taught: Recognizer) -> None:
             assert not taught.is_unknown(made)
 
 
-def test_it_says_when_it_sees_nothing_that_it_knows(taught: Recognizer) -> None:
+def test_it_detects_unknown_images(taught: Recognizer) -> None:
     assert taught.is_unknown(COFFEE)
     first, *classes = taught.classify(COFFEE)
     assert (first.label, first.index) == ("unknown", -1)
@@ -80,7 +80,7 @@ def test_several_images_give_a_list_of_answers(taught: Recognizer) -> None:
     assert "<table>" in taught.classify(COFFEE)._repr_html_()
 
 
-def test_adding_later_is_learning_at_once(model: sqznet.Model) -> None:
+def test_adding_later_equals_learning_at_once(model: sqznet.Model) -> None:
     """Up to rounding, in any order of calls, for new classes and for known ones."""
     shown = {kind: pictures(kind, 5) for kind in THREE}
     once = learn(shown, model=model)
@@ -94,14 +94,14 @@ def test_adding_later_is_learning_at_once(model: sqznet.Model) -> None:
     assert_same_answers(once, later, probes)
 
 
-def test_adding_after_answering_counts(bundled: sqznet.Model) -> None:
+def test_images_added_after_an_answer_count(bundled: sqznet.Model) -> None:
     growing = learn({kind: pictures(kind, 2) for kind in THREE[:2]}, model=bundled)
     before = growing.classify(picture("rings", 80))
     growing.add("rings", pictures("rings", 2))
     assert growing.classify(picture("rings", 80))[0].label == "rings" != before[0].label
 
 
-def test_the_same_pictures_give_the_same_file(tmp_path: Path, small: Path) -> None:
+def test_the_same_images_give_the_same_file(tmp_path: Path, small: Path) -> None:
     shown = {kind: pictures(kind, 3) for kind in THREE}
     for name, threads in (("one", 1), ("two", 2), ("three", 2)):
         model = sqznet.load(small, threads=threads, preprocessing=FEW_PIXELS)
@@ -145,12 +145,12 @@ def test_one_class_alone_is_told_from_the_unknown(bundled: sqznet.Model) -> None
     assert alone.classify(COFFEE)[0].label == "unknown"
 
 
-def test_one_image_a_class_works(bundled: sqznet.Model) -> None:
+def test_one_image_per_class_works(bundled: sqznet.Model) -> None:
     few = learn({kind: pictures(kind, 1) for kind in THREE}, model=bundled)
     assert [few.classify(picture(kind, 33))[0].label for kind in THREE] == list(THREE)
 
 
-def test_mirror_images_are_learnt_only_where_they_look_alike(
+def test_mirror_images_are_learned_only_if_they_look_alike(
     bundled: sqznet.Model, taught: Recognizer
 ) -> None:
     assert taught._learner.examples.mirrored.any()
@@ -163,11 +163,13 @@ def test_mirror_images_are_learnt_only_where_they_look_alike(
     assert not pointing._learner.examples.mirrored.any()
 
 
-@pytest.mark.parametrize(("mirror", "learnt"), [(True, 10), (False, 0)])
-def test_mirror_images_may_be_wanted_or_not(model: sqznet.Model, mirror: bool, learnt: int) -> None:
+@pytest.mark.parametrize(("mirror", "learned"), [(True, 10), (False, 0)])
+def test_mirror_images_can_be_forced_or_disabled(
+    model: sqznet.Model, mirror: bool, learned: int
+) -> None:
     shown = {kind: pictures(kind, 5) for kind in ("arrow left", "arrow right")}
     made = learn(shown, model=model, mirror=mirror)
-    assert made._learner.examples.mirrored.sum() == learnt
+    assert made._learner.examples.mirrored.sum() == learned
 
 
 # --- Folders -----------------------------------------------------------------------------------
@@ -183,10 +185,10 @@ def test_a_folder_gives_its_sub_folders(tmp_path: Path, model: sqznet.Model) -> 
     assert_same_answers(found, at_once, [COFFEE, picture("rings", 44)])
 
 
-def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path, model: sqznet.Model) -> None:
+def test_what_a_folder_leaves_out_is_reported(tmp_path: Path, model: sqznet.Model) -> None:
     write_folder(tmp_path, THREE, 2)
     (tmp_path / "rings" / "cut.png").write_bytes((tmp_path / "rings" / "0.png").read_bytes()[:900])
-    (tmp_path / "rings" / "notes.txt").write_text("no picture, and not to be taken for one")
+    (tmp_path / "rings" / "notes.txt").write_text("not an image, and not to be read as one")
     (tmp_path / "nothing").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.jpg").write_bytes(b"\xff\xd8\xff")
@@ -202,7 +204,7 @@ def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path, model: sqznet.Mode
     assert found.num_images == 6
     assert sum(isinstance(line, ImageError) for line in told) == 3
     for expected in (
-        "stray.png lies in no sub-folder",
+        "stray.png is in no sub-folder",
         "nothing: a folder without photos",
         "cut.png: ",
         "a.jpg: ",
@@ -219,11 +221,11 @@ def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path, model: sqznet.Mode
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("caf\xe9", "cafe\u0301"), "spelt alike; rename one"),
-        (("a\nb", "a\\nb"), "two folders are called a"),
+        (("caf\xe9", "cafe\u0301"), "spelled alike; rename one"),
+        (("a\nb", "a\\nb"), "two folders are named a"),
     ],
 )
-def test_two_folders_of_one_name_are_refused(
+def test_two_folders_with_the_same_name_are_refused(
     tmp_path: Path, model: sqznet.Model, names: tuple[str, str], message: str
 ) -> None:
     write_folder(tmp_path, ("rings",), 1)
@@ -245,7 +247,7 @@ def test_two_folders_of_one_name_are_refused(
         (lambda folder: {"mug": []}, "no image of 'mug', expected at least one"),
         (lambda folder: {"": [COFFEE]}, "a label is '', expected the name of a class"),
         (lambda folder: {3: [COFFEE]}, "a label is 3, expected the name of a class"),
-        (lambda folder: {"\xe9": [COFFEE], "e\u0301": [COFFEE]}, "spelt alike; rename one"),
+        (lambda folder: {"\xe9": [COFFEE], "e\u0301": [COFFEE]}, "spelled alike; rename one"),
     ],
 )
 def test_bad_examples_are_refused(
@@ -255,7 +257,7 @@ def test_bad_examples_are_refused(
         learn(make(tmp_path), model=model, report=lambda line: None)
 
 
-def test_nothing_is_learnt_of_images_that_cannot_be_read(model: sqznet.Model) -> None:
+def test_nothing_is_learned_from_unreadable_images(model: sqznet.Model) -> None:
     growing = learn({"rings": pictures("rings", 2), "checks": pictures("checks", 2)}, model=model)
     with pytest.raises(ImageError, match="absent"):
         growing.add("rings", [picture("rings", 9), "absent.jpg"])
@@ -266,12 +268,12 @@ def test_nothing_is_learnt_of_images_that_cannot_be_read(model: sqznet.Model) ->
         growing.classify(COFFEE, top=0)
 
 
-def test_an_empty_recognizer_asks_to_be_taught(tmp_path: Path, model: sqznet.Model) -> None:
+def test_an_empty_recognizer_asks_for_examples(tmp_path: Path, model: sqznet.Model) -> None:
     empty = Recognizer(model)
     assert repr(empty) == "<sqznet.Recognizer of 0 classes, 0 images>"
-    with pytest.raises(SqznetError, match="shown nothing yet"):
+    with pytest.raises(SqznetError, match="has no examples yet"):
         empty.classify(COFFEE)
-    with pytest.raises(SqznetError, match="shown nothing yet"):
+    with pytest.raises(SqznetError, match="has no examples yet"):
         empty.is_unknown(COFFEE)
     with pytest.raises(SqznetError, match="nothing to save"):
         empty.save(tmp_path / "none.sqz")
@@ -294,7 +296,7 @@ def counts(of: Recognizer) -> Mapping[str, int]:
 
 
 @pytest.mark.usefixtures("small_memory")
-def test_too_many_images_are_thinned_before_they_are_looked_at(model: sqznet.Model) -> None:
+def test_too_many_images_are_thinned_before_the_network_runs(model: sqznet.Model) -> None:
     said: list[str] = []
     shown = {"rings": pictures("rings", 20), "checks": pictures("checks", 3)}
     thinned = learn(shown, model=model, report=said.append)

@@ -1,4 +1,4 @@
-"""A recognizer's file: what goes in comes out, and nothing else is taken for one."""
+"""The file of a recognizer: it is read back as written, and any other file is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.learning import storage
 from sqznet.learning.recognizer import Recognizer, learn
-from sqznet.weights import conversion
 
 from ..support import networks
 from ..support.learning_files import BACKBONE, examples, joined, small, split
@@ -44,7 +43,7 @@ def test_what_is_written_is_read_back(mirror: bool | None, labels: tuple[str, ..
     assert storage.encode(found, mirror, BACKBONE) == content
 
 
-def test_a_saved_recognizer_answers_as_before(tmp_path: Path, taught: Recognizer) -> None:
+def test_a_saved_recognizer_gives_the_same_answers(tmp_path: Path, taught: Recognizer) -> None:
     path = tmp_path / "patterns.sqz"
     taught.save(path)
     probes = [picture("rings", 30), picture("checks", 30), COFFEE]
@@ -60,7 +59,7 @@ def test_a_saved_recognizer_answers_as_before(tmp_path: Path, taught: Recognizer
     assert again.model is taught.model
 
 
-def test_another_reader_of_safetensors_opens_it(tmp_path: Path) -> None:
+def test_the_safetensors_library_reads_it(tmp_path: Path) -> None:
     library = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
     (tmp_path / "small.sqz").write_bytes(small())
     arrays = library.load_file(tmp_path / "small.sqz")
@@ -70,7 +69,7 @@ def test_another_reader_of_safetensors_opens_it(tmp_path: Path) -> None:
 # --- Backbones ---------------------------------------------------------------------------------
 
 
-def test_it_works_on_another_network_and_asks_for_it(tmp_path: Path) -> None:
+def test_it_works_with_another_network_and_asks_for_it(tmp_path: Path) -> None:
     weights_file = networks.save(tmp_path / "small.safetensors", networks.tensors())
     other_file = networks.save(tmp_path / "other.safetensors", networks.tensors(seed=1))
     own = sqznet.load(weights_file, threads=1, preprocessing="caffe", conv10_padding=1)
@@ -84,31 +83,31 @@ def test_it_works_on_another_network_and_asks_for_it(tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         sqznet.load(path)
     message = str(caught.value)
-    assert message.startswith(f"{path}: was taught on small.safetensors (squeezenet1_1, weights ")
+    assert message.startswith(f"{path}: was trained on small.safetensors (squeezenet1_1, weights ")
     assert "found " + weights.BUNDLED_PATH in message
     with pytest.raises(WeightsError, match=r"small\.safetensors .*, found .*other\.safetensors"):
         sqznet.load(path, backbone=other_file)
     with pytest.raises(WeightsError, match=r"found .*squeezenet1_1\.safetensors"):
         Recognizer.load(path, backbone=sqznet.load(threads=1))
-    with pytest.raises(SqznetError, match=r"was taught with preprocessing .*227.*, the model has"):
+    with pytest.raises(SqznetError, match=r"was trained with preprocessing .*227.*, the model has"):
         Recognizer.load(path, backbone=sqznet.load(weights_file, threads=1))
 
 
-def test_the_same_weights_in_another_format_will_do(tmp_path: Path, taught: Recognizer) -> None:
+def test_the_same_weights_in_another_format_work(tmp_path: Path, taught: Recognizer) -> None:
     taught.save(tmp_path / "patterns.sqz")
     sqznet.convert("squeezenet1_1", tmp_path / "bundled.npz")
     other = sqznet.load(tmp_path / "patterns.sqz", backbone=tmp_path / "bundled.npz", threads=1)
     assert other.classify(COFFEE) == taught.classify(COFFEE)
 
 
-def test_what_the_file_says_itself_cannot_be_given(tmp_path: Path, taught: Recognizer) -> None:
+def test_settings_that_the_file_holds_cannot_be_given(tmp_path: Path, taught: Recognizer) -> None:
     path = tmp_path / "patterns.sqz"
     taught.save(path)
-    with pytest.raises(SqznetError, match="is a recognizer, which says itself"):
+    with pytest.raises(SqznetError, match="is a recognizer; its file sets preprocessing"):
         sqznet.load(path, labels=["a", "b"])
     with pytest.raises(WeightsError, match="is a recognizer, which sqznet"):
         weights.read(path)
-    with pytest.raises(SqznetError, match="no recognizer, so it has no backbone"):
+    with pytest.raises(SqznetError, match="is not a recognizer, so it has no backbone"):
         sqznet.load(weights.BUNDLED_PATH, backbone=weights.BUNDLED_PATH)
     with pytest.raises(WeightsError, match=r"coffee\.jpg: begins with .* expected a file that"):
         Recognizer.load(COFFEE)
@@ -142,24 +141,24 @@ def reshaped(name: str, shape: list[int]) -> Change:
         (stated("mirror", "false"), 'holds mirror images, but "mirror" is false'),
         (unstated("labels"), '"labels" is missing'),
         (unstated("variant"), '"variant" is missing'),
-        (stated("labels", '["one"]'), "the rows' classes are not the 1 that there are labels for"),
-        (stated("labels", '["one","one"]'), "a label is empty or there twice"),
-        (stated("labels", '["one",""]'), "a label is empty or there twice"),
+        (stated("labels", '["one"]'), "the classes of the rows do not match the 1 labels"),
+        (stated("labels", '["one","one"]'), "a label is empty or appears twice"),
+        (stated("labels", '["one",""]'), "a label is empty or appears twice"),
         (stated("backbone", "[]"), "expected a file and its sha256"),
-        (stated("backbone", '{"file":"a","sha256":"zz"}'), "'zz' is no SHA-256"),
+        (stated("backbone", '{"file":"a","sha256":"zz"}'), "'zz' is not a SHA-256"),
         (stated("backbone", "{"), "backbone: not valid JSON"),
         (stated("preprocessing", "{}"), '"preprocessing" in the metadata'),
-        (reshaped("codes", [3456, 8]), r"codes is of shape \(3456, 8\)"),
+        (reshaped("codes", [3456, 8]), r"codes has shape \(3456, 8\)"),
         (reshaped("codes", [8, 3455]), "takes 27640 bytes"),
-        (reshaped("classes", [2, 4]), r"classes is of shape \(2, 4\), expected \(8,\)"),
+        (reshaped("classes", [2, 4]), r"classes has shape \(2, 4\), expected \(8,\)"),
         (
             lambda header: header["codes"].update(dtype="U8"),
             "'codes' of type U8, expected",
         ),
-        (lambda header: header.pop("mirrored"), "8 bytes at the end belong to no tensor"),
+        (lambda header: header.pop("mirrored"), "8 bytes at the end do not belong to a tensor"),
     ],
 )
-def test_a_header_that_says_something_else(tmp_path: Path, change: Change, message: str) -> None:
+def test_a_changed_header_is_refused(tmp_path: Path, change: Change, message: str) -> None:
     header, body = split(small())
     change(header)
     path = tmp_path / "small.sqz"
@@ -172,15 +171,15 @@ def test_a_header_that_says_something_else(tmp_path: Path, change: Change, messa
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("classes", 7, "the rows' classes are not the 2"),
-        ("classes", -1, "the rows' classes are not the 2"),
-        ("images", 3, "the rows are not one a picture"),
-        ("images", -4, "the rows are not one a picture"),
-        ("mirrored", 1, "the rows are not one a picture"),
+        ("classes", 7, "the classes of the rows do not match the 2 labels"),
+        ("classes", -1, "the classes of the rows do not match the 2 labels"),
+        ("images", 3, "expected one row for each image"),
+        ("images", -4, "expected one row for each image"),
+        ("mirrored", 1, "expected one row for each image"),
         ("codes", -128, "codes holds -128"),
     ],
 )
-def test_rows_that_do_not_fit_together(name: str, value: int, message: str) -> None:
+def test_inconsistent_rows_are_refused(name: str, value: int, message: str) -> None:
     header, body = split(small())
     begin = header[name]["data_offsets"][0]
     size = 4 if name in ("classes", "images") else 1
@@ -190,14 +189,14 @@ def test_rows_that_do_not_fit_together(name: str, value: int, message: str) -> N
         storage.decode(memoryview(joined(header, changed)))
 
 
-def test_flags_that_are_none(tmp_path: Path) -> None:
+def test_invalid_flags_are_refused(tmp_path: Path) -> None:
     content = bytearray(small())
     content[-1] = 2
     with pytest.raises(WeightsError, match="mirrored holds bytes other than 0 and 1"):
         storage.decode(memoryview(bytes(content)))
 
 
-def test_a_file_cut_short_anywhere_is_refused() -> None:
+def test_a_truncated_file_is_refused() -> None:
     content = small()
     for length in range(1, len(content), 97):
         with pytest.raises(WeightsError):
@@ -216,7 +215,7 @@ def test_a_full_disk_leaves_the_old_file(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(conversion.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(WeightsError, match=r"patterns\.sqz: cannot be written: No space left"):
         taught.save(path)
     assert os.listdir(tmp_path) == ["patterns.sqz"]

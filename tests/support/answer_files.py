@@ -1,4 +1,4 @@
-"""Reads what `sqznet classify` writes, and calls it."""
+"""Calls `sqznet classify` and reads its output files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sqznet import cli
 from sqznet.cli.records import COLUMNS
+
+from .commands import exit_code
 
 #: `classify` with a network given.
 Classify = Callable[..., int]
@@ -21,7 +22,7 @@ FORMATS = ["csv", "json", "jsonl", "parquet"]
 
 
 def make_folder(tmp_path: Path) -> Path:
-    """Five photos, the last in a sub-folder, and no photo between them."""
+    """Five photos, the last in a sub-folder."""
     place = tmp_path / "photos"
     (place / "sub").mkdir(parents=True)
     for i in range(4):
@@ -31,10 +32,7 @@ def make_folder(tmp_path: Path) -> Path:
 
 
 def classify(*args: str | Path) -> int:
-    try:
-        return cli.main(["classify", *map(str, args)])
-    except SystemExit as stop:
-        return int(stop.code or 0)
+    return exit_code("classify", *args)
 
 
 def rows(path: Path) -> list[tuple[str, Any, Any, Any, Any]]:

@@ -1,4 +1,4 @@
-"""What the tests of converting convert, and how they compare it."""
+"""Files for the tests of converting, and their comparison."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from sqznet import weights
 from sqznet.images.preprocessing import PRESETS
-from sqznet.weights import Checkpoint
 
 from . import networks
+from .checkpoints import assert_same_tensors
 
 LABELS = ("tabby", "naïve", "snow\nman \u2603", "", "\U0001f407", '"quoted"', "last")
 
@@ -22,7 +22,7 @@ PADDED = {"conv1_padding": 2, "conv10_padding": 1, "ceil_mode": False, "softmax"
 def source_file(
     folder: Path, base: str = "squeezenet1_1", bypass: str = "", wiring: object = PADDED
 ) -> Path:
-    """A safetensors file of a small network that says all it can of itself."""
+    """A safetensors file of a small network with all metadata."""
     metadata = {
         "variant": base + (f"_{bypass}_bypass" if bypass else ""),
         "preprocessing": json.dumps({**PRESETS["keras"].to_dict(), "size": [63, 66]}),
@@ -35,7 +35,7 @@ def source_file(
 
 
 def cast(path: Path, dtypes: Sequence[str]) -> Path:
-    """The same file with its tensors in these element types, one after the other."""
+    """The same file with its tensors in these element types, in order."""
     content = path.read_bytes()
     begin = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:begin])
@@ -58,16 +58,9 @@ def cast(path: Path, dtypes: Sequence[str]) -> Path:
     return path
 
 
-def contents(checkpoint: Checkpoint) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
-    return {
-        name: (tensor.dtype, tensor.shape, bytes(tensor.data))
-        for name, tensor in checkpoint.tensors.items()
-    }
-
-
 def assert_same(one: Path, other: Path) -> None:
     a, b = weights.read(one), weights.read(other)
-    assert contents(a) == contents(b)
+    assert_same_tensors(b, a)
     assert a.variant in (b.variant, None)
     assert (a.preprocessing, a.labels) == (b.preprocessing, b.labels)
     # An ONNX file ends in logits.

@@ -1,4 +1,4 @@
-"""Runs a check in a forked child; for scripts of their own, too, so it imports no test module."""
+"""Runs a check in a forked child; separate scripts use it too, so it imports no test module."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 
 def in_child(check: Callable[[], bool]) -> bool:
-    """Whether it holds in a forked child. One that hangs is killed, and fails the test."""
+    """Whether the check passes in a forked child. A child that hangs is killed and fails."""
     if os.environ.get("SQZNET_EMULATED"):
-        time.sleep(0.3)  # a thread not yet idle may hold a lock of the emulator's
+        time.sleep(0.3)  # a busy thread may hold a lock of the emulator
     child = os.fork()
     if child == 0:
         try:

@@ -1,4 +1,4 @@
-"""A server on this machine that serves one file, well or badly."""
+"""A local server that serves one file, correctly or with faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Server:
-    """What it serves, how, and what it was asked for.
+    """What it serves, how, and the requests.
 
     content: the file. faults: what goes wrong with the next answers, one after the other:
     "cut" closes the connection halfway, "stall" goes silent there, "mute" never answers, "garbage"
@@ -97,7 +97,7 @@ class _Quiet(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *args: object) -> None:
-        """A client that went away is part of the test."""
+        """A client that disconnects is part of the test."""
 
 
 @contextlib.contextmanager
@@ -118,7 +118,7 @@ def serving(content: bytes) -> Iterator[Server]:
 
 
 def wait_for(condition: Any, seconds: float = 5) -> None:
-    """Until the condition holds; an AssertionError if it does not come to."""
+    """Waits until the condition holds; raises AssertionError after a timeout."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -1,4 +1,4 @@
-"""Runs a script in an interpreter of its own, on the installed package."""
+"""Runs a script in a separate interpreter, with the installed package."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from pathlib import Path
 
 
-def run_script(code: str, *arguments: str, **environment: str) -> str:
-    """What the script printed. Fails, showing its stderr, if it did not end well.
+def with_weights(weights: Path | None, code: str) -> str:
+    """The script, to be run with this file, if any, as the bundled weights."""
+    if weights is None:
+        return code
+    return f"import sqznet.weights\nsqznet.weights.BUNDLED_PATH = {str(weights)!r}\n{code}"
+
+
+def run_script(code: str, *arguments: str, weights: Path | None = None, **environment: str) -> str:
+    """The output of the script. Fails with its stderr if the script failed.
 
     It runs in an empty folder: started in the repository it would find the source folder instead
     of the package. SQZNET_ variables of the caller's are not passed on.
     """
+    script = with_weights(weights, textwrap.dedent(code))
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SQZNET_")}
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
-            [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *arguments],
+            [sys.executable, "-W", "error", "-c", script, *arguments],
             cwd=folder,
             env={**kept, **environment},
             capture_output=True,
@@ -31,15 +40,15 @@ def run_script(code: str, *arguments: str, **environment: str) -> str:
 
 
 def hear_ctrl_c() -> None:
-    """A child's `preexec_fn`: a shell has what it starts in the background ignore SIGINT, and a
-    test in it would pass that on."""
+    """A child's `preexec_fn`: background jobs of a shell ignore SIGINT, and a test would pass this
+    on to its children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def is_sanitized() -> bool:
-    """Whether the extension was built with AddressSanitizer, which keeps freed memory a while."""
-    from pathlib import Path
-
+def sanitizer() -> str | None:
+    """The one that the extension was built with, which delays freeing memory: "asan", "tsan" or
+    None."""
     from sqznet import _kernels
 
-    return b"__asan_init" in Path(str(_kernels.__file__)).read_bytes()
+    content = Path(str(_kernels.__file__)).read_bytes()
+    return next((name for name in ("asan", "tsan") if f"__{name}_init".encode() in content), None)

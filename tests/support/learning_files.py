@@ -1,4 +1,4 @@
-"""Recognizers' files, without a picture having been shown."""
+"""Recognizer files, made without any image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of a few kinds that a network tells apart, each a little different by its seed."""
+"""Images of a few classes that a network can tell apart, varied by a seed."""
 
 from __future__ import annotations
 

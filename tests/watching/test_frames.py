@@ -1,4 +1,4 @@
-"""Raw frames: YUV 4:2:0 and BGR, read where they lie and converted on the way to the network."""
+"""Raw frames: YUV 4:2:0 and BGR, read in place and converted on the way to the network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def planes(height: int, width: int, seed: int = 0) -> tuple[Bytes, Bytes, Bytes]
 
 
 def converted(y: Bytes, u: Bytes, v: Bytes, matrix: str, full_range: bool) -> npt.NDArray[Any]:
-    """The standards' formulas in float64, each sample of U and V for two by two pixels."""
+    """The formulas of the standards in float64; each U and V sample covers two by two pixels."""
     red, blue = LUMA_WEIGHTS[matrix]
     height, width = y.shape
 
@@ -54,7 +54,7 @@ def packed(layout: str, y: Bytes, u: Bytes, v: Bytes) -> bytes:
 
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("matrix", ["bt601", "bt709"])
-def test_colours_are_those_of_the_standard(matrix: str, full_range: bool) -> None:
+def test_colors_match_the_standard(matrix: str, full_range: bool) -> None:
     y, u, v = planes(64, 90)
     frame = Frame.wrap(
         packed("i420", y, u, v), "i420", height=64, width=90, matrix=matrix, full_range=full_range
@@ -63,16 +63,16 @@ def test_colours_are_those_of_the_standard(matrix: str, full_range: bool) -> Non
     assert np.abs(frame.to_rgb() - expected).max() <= 0.51
 
 
-def test_colours_are_those_of_opencv() -> None:
+def test_colors_match_opencv() -> None:
     cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
     data = np.vstack([planes(48, 64)[0], planes(24, 64, 1)[0]])
-    data[:48].clip(16, 235, out=data[:48])  # OpenCV takes all below black for black
+    data[:48].clip(16, 235, out=data[:48])  # OpenCV clips values below black
     for layout, code in (("i420", cv2.COLOR_YUV2RGB_I420), ("nv21", cv2.COLOR_YUV2RGB_NV21)):
         difference = Frame.wrap(data, layout).to_rgb() - cv2.cvtColor(data, code).astype(int)
         assert np.abs(difference).max() <= 1
 
 
-def test_grey_black_and_white_are_exact() -> None:
+def test_gray_black_and_white_are_exact() -> None:
     for full_range, levels in ((False, (16, 235)), (True, (0, 255))):
         for luma, level in zip(levels, (0, 255), strict=True):
             data = np.full((6, 4), 128, np.uint8)
@@ -84,15 +84,15 @@ def test_grey_black_and_white_are_exact() -> None:
 
 @pytest.mark.parametrize("size", [(2, 2), (5, 7), (48, 64), (31, 1), (1, 9)])
 @pytest.mark.parametrize("layout", ["i420", "yv12", "nv12", "nv21"])
-def test_every_layout_gives_the_same_picture(layout: str, size: tuple[int, int]) -> None:
+def test_every_layout_gives_the_same_image(layout: str, size: tuple[int, int]) -> None:
     y, u, v = planes(*size)
     height, width = size
     frame = Frame.wrap(packed(layout, y, u, v), layout, height=height, width=width)
     assert np.abs(frame.to_rgb() - converted(y, u, v, "bt601", False)).max() <= 0.51
 
 
-def test_padded_rows_are_left_out() -> None:
-    """As picamera2 gives YUV420: rows of 64 bytes for 50 pixels, two of chroma in each."""
+def test_row_padding_is_ignored() -> None:
+    """Like YUV420 from picamera2: rows of 64 bytes for 50 pixels, with two chroma rows in each."""
     y, u, v = planes(20, 50)
     data = np.full((30, 64), 99, np.uint8)
     data[:20, :50] = y
@@ -103,16 +103,14 @@ def test_padded_rows_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("size", [(480, 640), (270, 361), (1000, 90), (100, 100), (3, 400)])
-def test_the_network_is_fed_what_converting_first_would_feed_it(
-    model: sqznet.Model, size: tuple[int, int]
-) -> None:
-    """Both orders of the two passes, and windows that lie inside the frame."""
+def test_the_input_equals_converting_first(model: sqznet.Model, size: tuple[int, int]) -> None:
+    """Both orders of the two passes, and windows inside the frame."""
     y, u, v = planes(*size)
     frame = Frame.wrap(packed("i420", y, u, v), "i420", height=size[0], width=size[1])
     np.testing.assert_array_equal(model.preprocess(frame), model.preprocess(frame.to_rgb()))
 
 
-def test_bgr_is_rgb_turned_round(model: sqznet.Model) -> None:
+def test_bgr_is_rgb_reversed(model: sqznet.Model) -> None:
     rgb = np.random.default_rng(1).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     bgr = rgb[..., ::-1].copy()
     x = model.preprocess(rgb)
@@ -122,8 +120,8 @@ def test_bgr_is_rgb_turned_round(model: sqznet.Model) -> None:
     np.testing.assert_array_equal(model.preprocess(Frame.wrap(bgra, "bgr")), x)
     np.testing.assert_array_equal(Frame.wrap(bgra, "bgr").to_rgb(), rgb)
     np.testing.assert_array_equal(Frame.wrap(rgb).to_rgb(), rgb)
-    grey = Frame.wrap(rgb[..., 0], "bgr").to_rgb()
-    np.testing.assert_array_equal(grey, rgb[..., :1].repeat(3, axis=2))
+    gray = Frame.wrap(rgb[..., 0], "bgr").to_rgb()
+    np.testing.assert_array_equal(gray, rgb[..., :1].repeat(3, axis=2))
 
 
 def test_nothing_is_copied() -> None:
@@ -135,14 +133,14 @@ def test_nothing_is_copied() -> None:
     assert (frame.to_rgb() == 255).all()
 
 
-def test_models_take_frames_like_images(model: sqznet.Model) -> None:
+def test_models_take_frames_as_images(model: sqznet.Model) -> None:
     y, u, v = planes(64, 64)
     frame = Frame.wrap(packed("i420", y, u, v), "i420", height=64, width=64)
     assert model.classify([frame, frame.to_rgb()])[0] == model.classify(frame.to_rgb())
 
 
 @pytest.mark.parametrize("at_end", [True, False])
-def test_nothing_beside_the_planes_is_read(at_end: bool) -> None:
+def test_nothing_outside_the_planes_is_read(at_end: bool) -> None:
     table = _kernels.kernels_named("scalar").pixels.capsule()
     for height, width, out_h, out_w in [(7, 9, 3, 4), (33, 6, 5, 5), (2, 2, 9, 9), (5, 64, 4, 8)]:
         parts = []
@@ -184,12 +182,12 @@ def test_nothing_beside_the_planes_is_read(at_end: bool) -> None:
         (np.zeros((4, 4, 3), np.float32), "bgr", {}, "uint8"),
     ],
 )
-def test_what_is_no_frame_is_refused(data: Any, format: str, options: Any, said: str) -> None:
+def test_invalid_frames_are_refused(data: Any, format: str, options: Any, said: str) -> None:
     with pytest.raises(ImageError, match=said):
         Frame.wrap(data, format, **options)
 
 
-def test_the_extension_checks_for_itself() -> None:
+def test_the_extension_checks_its_arguments() -> None:
     good = (16, 1.164, 1.596, 0.392, 0.813, 2.017)
 
     def make(size: tuple[int, int] = (4, 4), step: int = 1, matrix: Any = good) -> Any:
@@ -216,6 +214,6 @@ def test_the_extension_checks_for_itself() -> None:
 
 
 def test_bytes_become_an_array() -> None:
-    """What decoding with an older Pillow gives."""
+    """An older Pillow decodes to bytes."""
     frame = Frame(bytes(range(24)), 2, 4, 3, True)
     assert frame.to_rgb()[1, 3].tolist() == [23, 22, 21]

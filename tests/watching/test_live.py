@@ -1,4 +1,4 @@
-"""Live sources: the newest frame wins, memory stays flat, and what was lost is waited for."""
+"""Live sources: the newest frame wins, memory stays flat, and a lost source is opened again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ignore(_: str) -> None:
     raise AssertionError("nothing went wrong")
 
 
-def test_a_slow_model_sees_the_newest_frames() -> None:
+def test_a_slow_model_gets_the_newest_frames() -> None:
     sightings = sqznet.watch(
         ticking(0.005), model=Levels(0.05), live=True, smoothing=0, notice=ignore
     )
@@ -38,21 +38,21 @@ def test_a_slow_model_sees_the_newest_frames() -> None:
     levels = [s.shown.index for s in seen]
     assert levels == sorted(levels)
     for before, after in itertools.pairwise(seen):
-        # Nothing is lost from the count: what was not looked at was dropped.
+        # The counts add up: every frame is either classified or dropped.
         assert after.shown.index - before.shown.index == after.dropped + 1
         assert after.time > before.time
     assert sum(s.dropped for s in seen) > (2 if EMULATED else 20)
-    # The answer is of a frame that had just come, not of one that stood in a queue.
+    # The answer is about a frame that has just arrived, not about one from a queue.
     assert all(s.latency < 0.05 + 0.03 + (2 if EMULATED else 0.2) for s in seen)
 
 
-def test_a_quick_model_sees_them_all() -> None:
+def test_a_fast_model_gets_all_frames() -> None:
     seen = list(sqznet.watch(ticking(0.01, 30), model=Levels(), live=True, smoothing=0))
     assert sum(1 + s.dropped for s in seen) == 30
     assert len(seen) > 20
 
 
-def test_fps_holds_a_live_source_back() -> None:
+def test_fps_limits_a_live_source() -> None:
     began = time.monotonic()
     seen = list(sqznet.watch(ticking(0.005, 120), model=Levels(), live=True, fps=20))
     assert len(seen) <= 20 * (time.monotonic() - began) + 2
@@ -61,7 +61,7 @@ def test_fps_holds_a_live_source_back() -> None:
 
 
 def frames_alive(alive: weakref.WeakValueDictionary[int, Any], interval: float) -> Iterator[Bytes]:
-    """Endless distinct pictures of 1.2 MB; `alive` knows those that somebody still holds."""
+    """Endless distinct images of 1.2 MB; `alive` tracks those that are still referenced."""
 
     class Array(np.ndarray[Any, Any]):
         pass
@@ -76,9 +76,9 @@ def frames_alive(alive: weakref.WeakValueDictionary[int, Any], interval: float) 
 def watch_endless(
     model: Any, seconds: float, interval: float = 0.001, pause: float = 0.0
 ) -> tuple[int, int, int]:
-    """(frames seen, most frames alive at once, KiB that the peak grew by after a tenth of it).
+    """(frames classified, most frames alive at once, peak growth in KiB after a tenth of the time).
 
-    interval: seconds between frames. pause: seconds that the caller takes for each.
+    interval: seconds between frames. pause: seconds that the caller spends on each frame.
     """
     alive: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
     sightings = sqznet.watch(frames_alive(alive, interval), model=model, live=True)
@@ -96,23 +96,23 @@ def watch_endless(
     return seen, most, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
 
 
-def test_an_endless_source_holds_few_frames() -> None:
+def test_an_endless_source_keeps_few_frames() -> None:
     seen, most, grown = watch_endless(Levels(0.005), 12 if EMULATED else 1.2)
     assert seen > 50
-    assert most <= 5  # being made, waiting, being looked at, with the caller
+    assert most <= 5  # being made, waiting, being classified, with the caller
     assert grown < 32 << 10
 
 
 @pytest.mark.slow
 def test_memory_is_flat_for_minutes() -> None:
-    """A caller that takes a third of what comes: keeping the rest would be 9 GB."""
+    """The caller takes a third of the frames; keeping the others would need 9 GB."""
     seen, most, grown = watch_endless(sqznet.load(threads=1), 120.0, 0.01, 0.025)
     assert seen > 1000
     assert most <= 5
     assert grown < 16 << 10
 
 
-def test_closing_ends_the_reading() -> None:
+def test_closing_stops_the_reading() -> None:
     threads = threading.active_count()
     sightings = sqznet.watch(ticking(0.005), model=Levels(), live=True)
     next(sightings)
@@ -123,7 +123,7 @@ def test_closing_ends_the_reading() -> None:
         next(sightings)
 
 
-def test_nothing_is_held_once_it_is_over() -> None:
+def test_nothing_is_kept_after_the_end() -> None:
     alive: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
     sightings = sqznet.watch(frames_alive(alive, 0.001), model=Levels(), live=True)
     next(sightings)
@@ -134,7 +134,7 @@ def test_nothing_is_held_once_it_is_over() -> None:
     assert len(alive) == 0
 
 
-def test_what_ends_a_source_is_raised_after_its_last_frame() -> None:
+def test_the_error_of_a_source_is_raised_after_its_last_frame() -> None:
     def frames() -> Iterator[Bytes]:
         yield flat(7)
         time.sleep(0.05)
@@ -156,14 +156,14 @@ def lost(*levels: int) -> Any:
     return turn
 
 
-def test_a_lost_camera_is_waited_for_and_that_is_said_once(
+def test_a_lost_camera_is_opened_again_and_reported_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(newest, "FIRST_DELAY", 0.01)
     monkeypatch.setattr(newest, "LONGEST_DELAY", 0.03)
     monkeypatch.setattr(newest, "STEADY", 0.05)
     said: list[str] = []
-    # It comes back for one frame only before it is there for good.
+    # It returns for a single frame before it is back to stay.
     source = Scripted(lost(1, 2), lost(), lost(), lost(3), lambda: ticking(0.01, 20))
     seen = [shot.picture.to_rgb()[0, 0, 0] for shot, _ in Newest(source, said.append)]
     assert source.opened == 5
@@ -202,7 +202,7 @@ def test_closing_does_not_wait_for_a_lost_camera() -> None:
 
 
 class StandIn:
-    """Of a Picamera2's shape: as its manual documents it."""
+    """A fake Picamera2 with the interface that its manual documents."""
 
     started = True
 
@@ -246,17 +246,17 @@ def test_a_picamera_in_each_of_its_formats(format: str, pixel: tuple[int, ...]) 
 
 
 @pytest.mark.parametrize(
-    ("colours", "luma", "level"),
+    ("colors", "luma", "level"),
     [("sYCC", 235, 235), ("SMPTE170M", 235, 255), ("Rec709", 235, 255), (None, 235, 235)],
 )
-def test_a_picamera_with_a_small_stream_in_yuv(colours: Any, luma: int, level: int) -> None:
+def test_a_picamera_with_a_small_stream_in_yuv(colors: Any, luma: int, level: int) -> None:
     """The `lores` stream, whose rows of 50 pixels are padded to 64 bytes."""
     data = np.full((30, 64), 128, np.uint8)
     data[:20, :50] = luma
     configuration = {
         "main": {"format": "XBGR8888", "size": (100, 40), "stride": 400},
         "lores": {"format": "YUV420", "size": (50, 20), "stride": 64},
-        "colour_space": colours,
+        "colour_space": colors,
     }
     camera = StandIn(configuration, [data])
     sighting = next(sqznet.watch(camera, model=Levels()))
@@ -277,7 +277,7 @@ def test_a_picamera_that_cannot_be_watched_is_refused() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="cameras are read through V4L2")
-def test_a_camera_that_is_not_there() -> None:
+def test_a_missing_camera_is_refused() -> None:
     with pytest.raises(SqznetError, match=r"camera 93: no such device \(/dev/video93\)"):
         sqznet.watch(93)
 

@@ -1,4 +1,4 @@
-"""Averages over time, and labels that do not flicker."""
+"""Averages over time, and stable labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_formula() -> None:
     assert smoother.shown.label == max(expected, key=lambda label: expected[label])
 
 
-def test_it_is_time_that_counts_not_frames() -> None:
+def test_time_counts_not_the_number_of_frames() -> None:
     few, many = Smoother(tau=1.0), Smoother(tau=1.0)
     for smoother, steps in ((few, 2), (many, 50)):
         smoother.update(0.0, scores(a=1.0))
@@ -44,7 +44,7 @@ def changes(smoother: Smoother, frames: list[list[Prediction]]) -> int:
     return sum(a != b for a, b in pairwise(shown))
 
 
-def test_two_classes_that_take_turns_do_not_flicker() -> None:
+def test_two_alternating_classes_do_not_flicker() -> None:
     turns = [scores(a=0.5 + s, b=0.5 - s) for i in range(200) for s in [0.2 * (-1) ** i]]
     assert changes(Smoother(0, 0), turns) == 199
     assert changes(Smoother(0, 0.3), turns) == 199  # 0.3 is less than 70 % of 0.7
@@ -54,7 +54,7 @@ def test_two_classes_that_take_turns_do_not_flicker() -> None:
     assert changes(Smoother(0.1, 0.3), slow) == 0
 
 
-def test_a_real_change_is_shown_soon_and_once() -> None:
+def test_a_real_change_is_shown_quickly_and_once() -> None:
     frames = [scores(a=0.9, b=0.1)] * 50 + [scores(a=0.1, b=0.9)] * 50
     assert changes(Smoother(), frames) == 1
     smoother = Smoother()
@@ -74,7 +74,7 @@ def test_no_label_outlives_its_score() -> None:
     assert smoother.shown.label == "b"
 
 
-def test_time_that_goes_back_or_stands_still_is_no_time() -> None:
+def test_time_that_goes_back_or_stands_still_counts_as_zero() -> None:
     smoother = Smoother()
     smoother.update(5, scores(a=1.0))
     smoother.update(5, scores(b=1.0))
@@ -82,7 +82,7 @@ def test_time_that_goes_back_or_stands_still_is_no_time() -> None:
     assert smoother.shown == Prediction("a", 1.0, ord("a"))
 
 
-def test_what_is_negligible_is_forgotten() -> None:
+def test_negligible_averages_are_dropped() -> None:
     smoother = Smoother(tau=0.1)
     for i in range(1000):
         smoother.update(i, [Prediction(str(i), 1.0, i)])

@@ -1,4 +1,4 @@
-"""Videos through PyAV: every frame and its time, cut files, streams, what is written."""
+"""Videos through PyAV: frames and times, truncated files, streams, and annotated videos."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_some_frames_of_a_file(clip: Path) -> None:
     assert times(fps=1000) == list(range(40))
 
 
-def test_the_colours_are_those_that_ffmpeg_sees() -> None:
-    """The planes are read as they lie; FFmpeg's own conversion differs by its rounding."""
+def test_colors_match_those_of_ffmpeg() -> None:
+    """The planes are read in place; FFmpeg's own conversion differs by rounding."""
     path = real_clip("bikes.mp4")
     seen = list(itertools.islice(sqznet.watch(path, model=Levels()), 5))
     with av.open(str(path)) as container:
@@ -91,7 +91,7 @@ def test_frames_in_many_formats(format: str) -> None:
     assert difference[:, 30:].max() <= 3
 
 
-def test_a_video_that_lies_on_its_side_is_turned() -> None:
+def test_a_rotated_video_is_turned_upright() -> None:
     rgb = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
     class Turned:
@@ -107,8 +107,8 @@ def test_a_video_that_lies_on_its_side_is_turned() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_video_that_was_cut_short(tmp_path: Path, suffix: str) -> None:
-    """What is there is seen; then one clear line."""
+def test_a_truncated_video(tmp_path: Path, suffix: str) -> None:
+    """The frames that exist are classified; then there is one clear error."""
     path = tmp_path / f"whole{suffix}"
     write_clip(path, [100] * 150, **({"movflags": "faststart"} if suffix == ".mp4" else {}))
     assert len(watched(path)) == 150
@@ -133,7 +133,7 @@ def test_a_video_without_its_index(tmp_path: Path) -> None:
         sqznet.watch(path)
 
 
-def test_what_is_no_video(tmp_path: Path) -> None:
+def test_files_without_video_are_refused(tmp_path: Path) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("These are notes.\n" * 50)
     with pytest.raises(SqznetError, match=r"notes.mp4: no format that FFmpeg reads"):
@@ -149,7 +149,9 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         sqznet.watch(sound)
 
 
-def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+def test_a_missing_extra_names_the_install_command(
+    monkeypatch: pytest.MonkeyPatch, clip: Path
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(SqznetError, match=r"pip install sqznet\[video\]"):
         sqznet.watch(clip)
@@ -158,13 +160,13 @@ def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch, c
 # --- Over the network --------------------------------------------------------------------------
 
 
-def test_a_video_at_an_address_is_a_file(clip: Path) -> None:
+def test_a_video_at_an_address_is_read_like_a_file(clip: Path) -> None:
     with serving(clip.read_bytes()) as server:
         assert len(watched(server.url)) == 40
 
 
-def test_a_stream_without_end_is_live_and_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A camera that sends JPEG pictures one after the other, and hangs up after twenty."""
+def test_an_endless_stream_is_live_and_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera that sends JPEG images one after another and hangs up after twenty."""
     monkeypatch.setattr(newest, "FIRST_DELAY", 0.01)
     pictures = io.BytesIO()
     for i in range(20):
@@ -190,7 +192,7 @@ def test_a_stream_without_end_is_live_and_opened_again(monkeypatch: pytest.Monke
     assert "secret" not in said[0]
 
 
-def test_an_address_where_nobody_answers() -> None:
+def test_an_address_without_an_answer() -> None:
     with pytest.raises(SqznetError, match=r"^rtsp://127.0.0.1:9/door: Connection refused$"):
         sqznet.watch("rtsp://user:secret@127.0.0.1:9/door")
 
@@ -219,26 +221,26 @@ def test_an_annotated_video(tmp_path: Path, clip: Path, suffix: str) -> None:
             output.add(sighting)
         assert path.read_text() == "what was there before"
     times, pictures = written(path)
-    if suffix != ".avi":  # which has no times, only a rate
+    if suffix != ".avi":  # AVI has no time stamps, only a frame rate
         assert times == pytest.approx([i / 12.5 for i in range(20)], abs=2e-3)
     assert pictures[0].shape == (48, 64, 3)
     assert abs(pictures[9][:20].mean() - RAMP[18]) < 6
     assert sorted(tmp_path.iterdir()) == sorted([clip, path])
 
 
-def test_pictures_of_odd_and_of_changing_size(tmp_path: Path) -> None:
+def test_frames_of_odd_and_changing_sizes(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     write(path, watched([flat(90, 51, 67), flat(90, 20, 20), flat(90, 300, 300)]))
     assert [p.shape for p in written(path)[1]] == [(50, 66, 3)] * 3
 
 
-def test_what_is_written_below_a_frame() -> None:
+def test_the_label_is_drawn_into_the_frame() -> None:
     sighting = watched([flat(200, 240, 320)])[0]
     picture = annotate.annotated(sighting)
     assert picture.shape == (240, 320, 3)
     assert (picture[:190] == 200).all()
-    assert picture[-1].mean() < 100  # the dark foot
-    assert (picture[195:] > 240).all(axis=2).any()  # its letters
+    assert picture[-1].mean() < 100  # the dark strip
+    assert (picture[195:] > 240).all(axis=2).any()  # its text
 
 
 def test_an_interrupted_video_is_complete(tmp_path: Path, clip: Path) -> None:
@@ -275,7 +277,7 @@ def test_no_frames_no_video(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_names_that_no_video_can_have(tmp_path: Path) -> None:
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SqznetError, match=r"out.txt: expected a name that ends in .mp4"):
         annotate.AnnotatedVideo(str(tmp_path / "out.txt"))
     path = str(tmp_path / "missing" / "out.mp4")

@@ -26,7 +26,7 @@ inline constexpr int kPointPadding = 16;
 
 // y = relu?(conv(x, w) + b), stride 1, without padding (a padded one is given a view that includes
 // the border), by Winograd's algorithm with tiles of tile x tile outputs. `taps` is the filter's
-// height and width: 3, with tiles from 2 to 7, or 4, with tiles of 5 or 6. With side = tile + taps - 1,
+// height and width: 3, with tiles from 4 to 7, or 4, with tiles of 5 or 6. With side = tile + taps - 1,
 // `points` is scratch for ceil(tiles / conv_mr) * side^2 * (conv_mr * x.c + kPointPadding) floats.
 // Weights are packed as [block][ci][ky][kx][nr].
 struct WinogradArgs {

@@ -317,10 +317,6 @@ void winograd_input_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
     return a.tile == 6 ? transform_tiles<9, 4>(a, begin, end)
                        : transform_tiles<8, 4>(a, begin, end);
   switch (a.tile) {
-    case 2:
-      return transform_tiles<4, 3>(a, begin, end);
-    case 3:
-      return transform_tiles<5, 3>(a, begin, end);
     case 4:
       return transform_tiles<6, 3>(a, begin, end);
     case 5:
@@ -341,10 +337,6 @@ void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end, floa
     return a.tile == 6 ? products_and_output<9, 4>(a, begin, end, u)
                        : products_and_output<8, 4>(a, begin, end, u);
   switch (a.tile) {
-    case 2:
-      return products_and_output<4, 3>(a, begin, end, u);
-    case 3:
-      return products_and_output<5, 3>(a, begin, end, u);
     case 4:
       return products_and_output<6, 3>(a, begin, end, u);
     case 5:

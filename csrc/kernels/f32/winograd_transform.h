@@ -187,7 +187,7 @@ struct Transform : Points<kSide, kTaps> {
   SQZ_INLINE void input(const InputFactors& f, const Vec* d, Vec* out) {
     if constexpr (kZero) out[0] = terms<P::kOfZero, kPairs + 1>(f, d);
     input_pair<0>(f, d, out);
-    if constexpr (kPairs > 1) input_pair<1>(f, d, out);
+    input_pair<1>(f, d, out);
     if constexpr (kPairs > 2) input_pair<2>(f, d, out);
     if constexpr (kPairs > 3) input_pair<3>(f, d, out);
     // Every product of (t - p^2) is monic.
@@ -220,7 +220,7 @@ struct Transform : Points<kSide, kTaps> {
   SQZ_INLINE void filter(const Vec* g, Vec* out) {
     if constexpr (kZero) out[0] = g[0];
     filter_pair<0>(g, out);
-    if constexpr (kPairs > 1) filter_pair<1>(g, out);
+    filter_pair<1>(g, out);
     if constexpr (kPairs > 2) filter_pair<2>(g, out);
     if constexpr (kPairs > 3) filter_pair<3>(g, out);
     out[kSide - 1] = g[kTaps - 1];
@@ -229,12 +229,10 @@ struct Transform : Points<kSide, kTaps> {
   template <int kSample>
   SQZ_INLINE void output_sample(const OutputFactors& f, const Vec* m, const Vec* half, Vec* out) {
     Vec y = half[0];  // the first point is 1, whose powers are 1
-    if constexpr (kPairs > 1) {
-      if constexpr (kSample == 0)
-        y = add(y, half[1]);
-      else
-        y = f.template fma<kSample>(half[1], y);
-    }
+    if constexpr (kSample == 0)
+      y = add(y, half[1]);
+    else
+      y = f.template fma<kSample>(half[1], y);
     if constexpr (kPairs > 2) {
       if constexpr (kSample == 0)
         y = add(y, half[2]);
@@ -261,9 +259,9 @@ struct Transform : Points<kSide, kTaps> {
       difference[i] = sub(m[kZero + 2 * i], m[kZero + 2 * i + 1]);
     }
     output_sample<0>(f, m, sum, out);
-    if constexpr (kTile > 1) output_sample<1>(f, m, difference, out);
-    if constexpr (kTile > 2) output_sample<2>(f, m, sum, out);
-    if constexpr (kTile > 3) output_sample<3>(f, m, difference, out);
+    output_sample<1>(f, m, difference, out);
+    output_sample<2>(f, m, sum, out);
+    output_sample<3>(f, m, difference, out);
     if constexpr (kTile > 4) output_sample<4>(f, m, sum, out);
     if constexpr (kTile > 5) output_sample<5>(f, m, difference, out);
     if constexpr (kTile > 6) output_sample<6>(f, m, sum, out);

@@ -1,23 +1,24 @@
-"""What is found in an ONNX graph: the layers of a SqueezeNet, each with its nodes."""
+"""The layers of a SqueezeNet in an ONNX graph, each with its nodes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqznet.errors import WeightsError
-from sqznet.network.variants import SIMPLE_BYPASS, TOPOLOGIES
-from sqznet.weights.checkpoint import Quantization, RawTensor, shown
+from sqznet.errors import WeightsError, shown
+from sqznet.network.variants import TOPOLOGIES
+from sqznet.weights.checkpoint import Quantization, RawTensor
 from sqznet.weights.onnx.constants import Constants, Quantized
 from sqznet.weights.onnx.graph import Node
+from sqznet.weights.recognition import bypass_suffix
 
 
 @dataclass(frozen=True)
 class Producer:
-    """Where a value comes from: a node that matters, or, if that is None, an input `name`.
+    """The origin of a value: a relevant node or, if that is None, an input `name`.
 
-    relu: whether a ReLU was passed; clipped: whether a quantisation was that lets nothing below 0
-    through; grid: what the value's integers stand for, if it is of integers.
+    relu: whether a ReLU was passed; clipped: whether a quantization that clips at 0 was passed;
+    grid: the meaning of the value's integers, if it has integers.
     """
 
     node: Node | None
@@ -38,17 +39,17 @@ class Producer:
 
 @dataclass(frozen=True)
 class FoundConv:
-    """A convolution: where its data comes from, its weight (OIHW) and what surrounds it."""
+    """A convolution: the origin of its input, the shape of its weight (OIHW) and its ReLU."""
 
     node: Node
-    source: Producer
+    producer: Producer
     shape: tuple[int, int, int, int]
     relu: bool
 
 
 @dataclass(frozen=True)
 class FoundFire:
-    """A fire and its bypass: None, "simple" or the convolution of a complex one."""
+    """A fire and its bypass: None, "simple" or the convolution of a complex bypass."""
 
     squeeze: FoundConv
     expand1x1: FoundConv
@@ -58,8 +59,8 @@ class FoundFire:
     add: Node | None = None
 
     @property
-    def source(self) -> Producer:
-        return self.squeeze.source
+    def producer(self) -> Producer:
+        return self.squeeze.producer
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,14 @@ class FoundNetwork:
         kernel = self.conv1.shape[2]
         sequence = "".join("f" if isinstance(block, FoundFire) else "p" for block in self.blocks)
         raise WeightsError(
-            f"no SqueezeNet 1.0 or 1.1: behind a first convolution of {kernel}x{kernel} its fires "
-            f"(f) and pools (p) come as {shown(sequence)}, expected pffpffpffff with 3x3 (1.1) or "
-            "pfffpffffpf with 7x7 (1.0)"
+            f"not a SqueezeNet 1.0 or 1.1: after a first convolution of {kernel}x{kernel}, its "
+            f"fires (f) and pools (p) are {shown(sequence)}, expected pffpffpffff with 3x3 (1.1) "
+            "or pfffpffffpf with 7x7 (1.0)"
         )
 
     @property
     def convolutions(self) -> dict[str, FoundConv]:
-        """By torchvision's names."""
+        """The convolutions by torchvision's names."""
         named = {"features.0": self.conv1, "classifier.1": self.conv10}
         for place, block in enumerate(self.blocks, start=2):
             if isinstance(block, FoundFire):
@@ -123,7 +124,7 @@ class FoundNetwork:
 
     @property
     def activations(self) -> dict[str, tuple[Quantization, ...]]:
-        """Where the graph rounds its values, as in `Checkpoint.activations`."""
+        """The graph's roundings of values, as in `Checkpoint.activations`."""
         nodes = {name: conv.node for name, conv in self.convolutions.items()}
         nodes["average"] = self.average
         for place, block in enumerate(self.blocks, start=2):
@@ -167,18 +168,12 @@ def _parameters(conv: FoundConv, constants: Constants) -> tuple[RawTensor, RawTe
 
 
 def _bypass_suffix(fires: list[FoundFire]) -> str:
-    simple = tuple(i for i, fire in enumerate(fires) if fire.bypass == "simple")
-    complex_ = tuple(i for i, fire in enumerate(fires) if isinstance(fire.bypass, FoundConv))
-    others = tuple(i for i in range(len(fires)) if i not in SIMPLE_BYPASS)
-    known = {
-        ((), ()): "",
-        (SIMPLE_BYPASS, ()): "_simple_bypass",
-        (SIMPLE_BYPASS, others): "_complex_bypass",
-    }
-    if (simple, complex_) not in known:
-        around = ", ".join(f"fire{i + 2}" for i in sorted(simple + complex_))
+    kinds = ["complex" if isinstance(fire.bypass, FoundConv) else fire.bypass for fire in fires]
+    suffix = bypass_suffix(kinds)
+    if suffix is None:
+        around = ", ".join(f"fire{i}" for i, kind in enumerate(kinds, 2) if kind)
         raise WeightsError(
             f"it has bypasses around {around}, expected them around fire3, 5, 7 and 9, "
             "and convolutions around the others or none"
         )
-    return known[simple, complex_]
+    return suffix

@@ -1,10 +1,10 @@
-"""Writes ONNX files: operator set 13 and IR version 8, old enough for any engine still in use.
+"""Writes ONNX files: operator set 13 and IR version 8, old enough for any engine in use.
 
 An ONNX file is a protobuf message; the field numbers are those of
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. The input is "input", float32
-(N, 3, H, W) of the size that the preprocessing makes and any N; the output is "logits", float32
-(N, classes), what would go into a softmax. The tensors keep their names and their precision: one
-that is not float32 goes through a Cast.
+(N, 3, H, W) with the size from the preprocessing and any N; the output is "logits", float32
+(N, classes), the input of a softmax. The tensors keep their names and precisions: a tensor that is
+not float32 goes through a Cast.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _VARINT, _BYTES = 0, 2  # protobuf's wire types
 
 
 def encode(checkpoint: Checkpoint, network: Network) -> bytes:
-    """An ONNX file of the network, without a softmax; its metadata says so."""
+    """An ONNX file of the network, without a softmax, as its metadata say."""
     height, width = checkpoint.preprocessing.size
     wiring = checkpoint.wiring._replace(softmax=False)
     entries = {**checkpoint.metadata, "wiring": metadata.compact(wiring._asdict())}
@@ -65,53 +65,53 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
 
 
 class _Nodes:
-    """The graph's nodes in order. Each has one output, whose name is the node's own."""
+    """The graph's nodes in order. Each has one output with the node's own name."""
 
     def __init__(self) -> None:
         self.finished: list[bytes] = []
 
     def cast(self, name: str) -> str:
-        """Makes the tensor `name`, float32, from one of another precision, whose name it gives."""
-        source = f"{name}.stored"
-        self._add("Cast", name, source, to=_FLOAT)
-        return source
+        """Adds a Cast to the float32 tensor `name`; returns the name of the stored tensor."""
+        stored = f"{name}.stored"
+        self._add("Cast", name, stored, to=_FLOAT)
+        return stored
 
     def network(self, network: Network) -> None:
         values = {INPUT: "input"}
         for branch in network.branches:
-            value = values[branch.source]
+            value = values[branch.input]
             for layer in branch.layers:
                 value = values[layer.name] = _WRITE[type(layer)](self, layer, value)
 
-    def _stem(self, layer: Conv, source: str) -> str:
-        return self._conv(layer.name, source, layer.kernel, layer.stride, layer.padding)
+    def _stem(self, layer: Conv, x: str) -> str:
+        return self._conv(layer.name, x, layer.kernel, layer.stride, layer.padding)
 
-    def _max_pool(self, layer: MaxPool, source: str) -> str:
+    def _max_pool(self, layer: MaxPool, x: str) -> str:
         windows = {"kernel_shape": (3, 3), "strides": (2, 2)}
         name = f"{layer.name}.pool"
-        return self._add("MaxPool", name, source, **windows, ceil_mode=int(layer.ceil_mode))
+        return self._add("MaxPool", name, x, **windows, ceil_mode=int(layer.ceil_mode))
 
-    def _classifier(self, layer: Classifier, source: str) -> str:
-        value = self._conv(layer.name, source, padding=layer.padding)
+    def _classifier(self, layer: Classifier, x: str) -> str:
+        value = self._conv(layer.name, x, padding=layer.padding)
         value = self._add("GlobalAveragePool", "average", value)
         return self._add("Flatten", "logits", value, axis=1)
 
-    def _fire(self, fire: Fire, source: str) -> str:
-        squeezed = self._conv(f"{fire.name}.squeeze", source)
+    def _fire(self, fire: Fire, x: str) -> str:
+        squeezed = self._conv(f"{fire.name}.squeeze", x)
         expanded1x1 = self._conv(f"{fire.name}.expand1x1", squeezed)
         expanded3x3 = self._conv(f"{fire.name}.expand3x3", squeezed, kernel=3, padding=1)
         value = self._add("Concat", f"{fire.name}.concat", expanded1x1, expanded3x3, axis=1)
         if fire.bypass is None:
             return value
-        around = source
+        around = x
         if fire.bypass == "complex":
-            around = self._conv(f"{fire.name}.bypass", source, relu=False)
+            around = self._conv(f"{fire.name}.bypass", x, relu=False)
         return self._add("Add", f"{fire.name}.add", around, value)
 
     def _conv(
         self,
         name: str,
-        source: str,
+        x: str,
         kernel: int = 1,
         stride: int = 1,
         padding: int = 0,
@@ -120,7 +120,7 @@ class _Nodes:
         value = self._add(
             "Conv",
             f"{name}.conv",
-            source,
+            x,
             f"{name}.weight",
             f"{name}.bias",
             kernel_shape=(kernel, kernel),
@@ -166,17 +166,17 @@ def _tensor(name: str, tensor: RawTensor) -> bytes:
 
 
 def _value(name: str, shape: tuple[int | str, ...]) -> bytes:
-    """A ValueInfoProto of float32; a dimension with a name may be of any size."""
+    """A ValueInfoProto of float32; a named dimension may have any size."""
     dimensions = [_field(1, _field(2 if isinstance(size, str) else 1, size)) for size in shape]
     tensor_type = _field(1, _FLOAT) + _field(2, b"".join(dimensions))
     return _field(1, name) + _field(2, _field(1, tensor_type))
 
 
 def _field(number: int, value: int | str | bytes) -> bytes:
-    """A field of a protobuf message: a non-negative integer, a text, or bytes of any meaning."""
+    """A field of a protobuf message: a non-negative integer, a text, or any bytes."""
     if isinstance(value, int):
         return _varint(number << 3 | _VARINT) + _varint(value)
-    # Half a character, which JSON can spell, is none in UTF-8.
+    # JSON can contain half of a surrogate pair, which UTF-8 cannot.
     data = value.encode("utf-8", "backslashreplace") if isinstance(value, str) else value
     return _varint(number << 3 | _BYTES) + _varint(len(data)) + data
 

@@ -1,4 +1,4 @@
-"""Loops are found in a disassembly, and llvm-mca's answer is read."""
+"""Finding loops in a disassembly, and reading the output of llvm-mca."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from benchmarks import cycles
+from benchmarks.lab import cycles
 
 DISASSEMBLY = """
 kernel.o:     file format elf64-littleaarch64
@@ -36,7 +36,7 @@ Disassembly of section .text:
 
 
 def test_loops() -> None:
-    """Those that jump back over another branch are not innermost ones."""
+    """Loops that contain another branch are not innermost loops."""
     found = cycles.find_loops(DISASSEMBLY)
     assert [loop.function for loop in found] == ["other(int)", "kernel(float*)", "kernel(float*)"]
     assert [loop.multiplications for loop in found] == [0, 2, 2]

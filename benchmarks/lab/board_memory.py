@@ -1,9 +1,8 @@
-"""Peak memory of naming one photo: natively and, after scripts/cross.sh, in the emulated Pythons.
+"""Peak memory of classifying one photo: natively and, after scripts/cross.sh, emulated.
 
-`python -m benchmarks.board_memory` prints the table. Each row is a process of its own with one
-thread; each column is the most that the process has had resident up to then. The emulated ones
-hold the emulator and what it has translated as well: what sqznet adds there to the interpreter is
-more than a board would need.
+`python -m benchmarks.lab.board_memory` prints the table. Each row is a separate process with one
+thread; each column is the peak resident memory up to that step. The emulated processes also hold
+the emulator and its translated code, so sqznet adds more to the interpreter there than on a board.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from benchmarks.material import ROOT
 
 _CROSS = ROOT / "build" / "cross"
 _CPUS = {"aarch64": "cortex-a53", "armv7l": "cortex-a7"}
-_COLUMNS = ("Python", "import sqznet", "weights loaded", "photo named", "second photo")
+_COLUMNS = ("Python", "import sqznet", "weights loaded", "photo classified", "second photo")
 
 _CHILD = """
 import sys
@@ -44,7 +43,9 @@ def peaks(python: Path, cpu: str | None = None) -> list[float]:
     """Megabytes (2**20 bytes) after each step, in a fresh process of this Python."""
     environment = {**os.environ, **({"QEMU_CPU": cpu} if cpu else {})}
     photo = ROOT / "examples" / "coffee.jpg"
-    with tempfile.TemporaryDirectory() as folder:  # not the source folder, which would be imported
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # not the source folder, which Python would import
         command = [str(python), "-c", _CHILD, str(photo)]
         done = subprocess.run(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True

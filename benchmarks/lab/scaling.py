@@ -1,6 +1,6 @@
-"""How sqznet's time grows with pixels, batch, threads and callers, and its worst case.
+"""Measures how sqznet scales with pixels, batch, threads and callers, and its worst case.
 
-python -m benchmarks.scaling [--rounds N]
+python -m benchmarks.lab.scaling [--rounds N]
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import sqznet
-from benchmarks import machine, report, stepping, zeros
+from benchmarks import machine, report
 from benchmarks.engines.base import SIZE
-from benchmarks.exchange import exchange
+from benchmarks.lab import stepping, zeros
+from benchmarks.lab.exchange import exchange
 from benchmarks.material import find_photos, network_input, some
 from benchmarks.network import Array
 
@@ -28,7 +29,7 @@ Call = Callable[[], object]
 
 
 def measure(rounds: int = 15) -> dict[str, Any]:
-    """Everything that `text` and the plots show, as JSON takes it."""
+    """All data for `text` and the plots, ready for JSON."""
     meter = machine.OthersMeter()
     threads = [t for t in (1, 2) if t <= machine.cores()]
     models = {t: sqznet.load(threads=t) for t in threads}
@@ -52,7 +53,7 @@ def measure(rounds: int = 15) -> dict[str, Any]:
 def _curves(
     models: dict[int, sqznet.Model], inputs: dict[int, Array], rounds: int
 ) -> list[dict[str, Any]]:
-    """Milliseconds of a call at each size, by threads; sizes and threads take turns."""
+    """Milliseconds of a call at each size, by threads; sizes and threads alternate."""
     samples: dict[tuple[int, int], list[float]] = {}
     for _ in range(rounds):
         for size, x in inputs.items():
@@ -71,16 +72,16 @@ def _curves(
 
 
 def workspace_bytes() -> int:
-    """What SqueezeNet 1.1 at 224 x 224 needs beside its weights, one image and one thread."""
+    """The memory of SqueezeNet 1.1 at 224 x 224 besides its weights, one image and one thread."""
     owner = stepping.executor(dict(stepping.checkpoint("1.1").tensors))
     return owner.acquire(1, SIZE, SIZE).nbytes
 
 
 def _callers(photos: Array, threads: int) -> dict[str, Any]:
-    """Images a second of one model by callers and pool threads, in turns; medians of three."""
+    """Images per second of one model by callers and pool threads, alternating; medians of three."""
     models = {t: sqznet.load(threads=t) for t in {1, threads}}
     one, many = photos[:1], photos[:16]
-    ways: dict[str, tuple[int, int, Array]] = {  # pool threads, callers, what each call gets
+    ways: dict[str, tuple[int, int, Array]] = {  # pool threads, callers, input of each call
         f"1 caller, {threads} threads": (threads, 1, one),
         f"1 caller, {threads} threads, batch 16": (threads, 1, many),
         f"{threads} callers, 1 thread": (1, threads, one),
@@ -97,7 +98,7 @@ def _callers(photos: Array, threads: int) -> dict[str, Any]:
 
 
 def _rate(call: Call, callers: int) -> float:
-    """Calls a second of all callers together."""
+    """Calls per second of all callers together."""
     start = time.perf_counter()
     end = start + _WINDOW
 
@@ -114,7 +115,7 @@ def _rate(call: Call, callers: int) -> float:
 
 
 def gain(record: dict[str, Any], batch: int) -> float | None:
-    """One thread's time over two threads', or None on a single core."""
+    """The speedup by a second thread, or None on a single core."""
     ms = next(point["ms"] for point in record["batch"] if point["size"] == batch)
     return ms["1"] / ms["2"] if "2" in ms else None
 
@@ -123,7 +124,7 @@ def text(record: dict[str, Any]) -> str:
     """The tables."""
     threads = list(record["pixels"][0]["ms"])
     parts = [
-        "SqueezeNet 1.1, batch 1, by pixels a side\n" + _table(record["pixels"], threads, "side"),
+        "SqueezeNet 1.1, batch 1, by pixels per side\n" + _table(record["pixels"], threads, "side"),
         "SqueezeNet 1.1 at 224, by batch\n" + _table(record["batch"], threads, "batch"),
     ]
     gains = [(batch, gain(record, batch)) for batch in (1, 16)]
@@ -133,8 +134,8 @@ def text(record: dict[str, Any]) -> str:
     )
     if times := record["exchange_ns"]:
         parts[-1] += (
-            f"\nA cache line went from one core to the other in {', '.join(map(str, times))} ns"
-            " (before, between and after these measurements; see benchmarks/exchange.py)"
+            f"\nA cache line took from one core to the other {', '.join(map(str, times))} ns"
+            " (before, between and after these measurements; see benchmarks/lab/exchange.py)"
         )
     rates = record["callers"]["images_a_second"]
     rows = [("callers of one model", "images/s"), *((way, f"{r:.0f}") for way, r in rates.items())]
@@ -142,7 +143,7 @@ def text(record: dict[str, Any]) -> str:
     parts[-1] += f"\n{CALLERS} callers: {record['callers']['of_best']:.2f} of the best"
     parts.append(zeros.text(record["zeros"]))
     parts.append(
-        "Working set beside the weights, SqueezeNet 1.1 at 224, batch 1, one thread: "
+        "Working set besides the weights, SqueezeNet 1.1 at 224, batch 1, one thread: "
         f"{record['workspace_bytes'] / 1e6:.2f} MB"
     )
     if (record["others_cores"] or 0) > report.BUSY:
@@ -166,7 +167,7 @@ def _table(points: list[dict[str, Any]], threads: list[str], name: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.scaling", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args(arguments)
     print(report.machine(machine.describe(("sqznet",))), end="\n\n", flush=True)

@@ -1,7 +1,7 @@
-"""What comes before the network: decoding photos, resizing and normalising them.
+"""Measures the work before the network: decoding, resizing and normalizing photos.
 
-python -m benchmarks.preprocessing               time: decode, preprocess and their ratio
-python -m benchmarks.preprocessing --fast-decode  what fast_decode does to answers and time
+python -m benchmarks.lab.preprocessing               time: decode, preprocess and their ratio
+python -m benchmarks.lab.preprocessing --fast-decode  what fast_decode does to answers and time
 
 Photos are those of the shared folder where there is one, else those in examples/.
 """
@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-if __package__ in (None, ""):  # started as a script: its own folder is on the path, not the root
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+if __package__ in (None, ""):  # run as a script: its folder is on the path, not the root
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from benchmarks.material import ROOT, SHARED
 from sqznet import _kernels, api
@@ -30,7 +30,7 @@ FITS = ("squash", "crop")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.preprocessing")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.preprocessing")
     parser.add_argument("--fast-decode", action="store_true", help="compare with the exact path")
     parser.add_argument("--photos", type=Path, metavar="DIR", help="JPEG photos to use")
     parser.add_argument("--rounds", type=int, default=7)
@@ -54,7 +54,7 @@ def _preprocessing(fit: str) -> Preprocessing:
 
 
 def _photos(folder: Path | None) -> tuple[list[bytes], list[int]]:
-    """The files and, where they are known, their true classes."""
+    """The files and, if known, their true classes."""
     labels = SHARED / "reference" / "labels.csv"
     if folder is None and labels.is_file():
         with labels.open(newline="", encoding="utf-8") as file:

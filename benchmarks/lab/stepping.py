@@ -1,4 +1,4 @@
-"""sqznet's executor, driven one layer at a time, for the benchmarks that look inside."""
+"""Runs sqznet's executor one layer at a time, for the benchmarks of layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqznet.weights import Checkpoint, RawTensor, bundled, read
 
 
 def checkpoint(variant: str) -> Checkpoint:
-    """The weights that the comparison uses, too; raises MissingError where 1.0 is absent."""
+    """The weights of the comparison; raises MissingError if 1.0 is missing."""
     if variant == "1.1":
         return bundled()
     path = SHARED / "weights" / "squeezenet1_0.pth"
@@ -32,20 +32,20 @@ def checkpoint(variant: str) -> Checkpoint:
 
 
 def executor(tensors: dict[str, RawTensor], threads: int = 1) -> Executor:
-    """These weights, packed for the best instruction set here."""
+    """A model of these weights for the best instruction set here."""
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     pool = _kernels.ThreadPool(threads)
     return Executor(variants.network_for(shapes), tensors, cpu.kernels(), pool)
 
 
 def raw(value: Array) -> RawTensor:
-    """An array as a weights file would hold it."""
+    """An array as in a weights file."""
     data = memoryview(np.ascontiguousarray(value, np.float32).tobytes())
     return RawTensor("float32", value.shape, data)
 
 
 def tensor(value: Array) -> _kernels.Tensor:
-    """An array of one to four dimensions as the kernels take it."""
+    """An array of one to four dimensions as a tensor of the kernels."""
     o, i, h, w = (*value.shape, 1, 1, 1)[:4]
     return _kernels.Tensor.from_bytes(raw(value).data, "float32", (o, i, h, w))
 
@@ -66,7 +66,7 @@ def multiplications(variant: str, height: int, width: int) -> dict[str, int]:
 
 
 class Steps:
-    """One workspace and what is fed to it, run step by step."""
+    """One workspace and its input, run step by step."""
 
     def __init__(self, owner: Executor, fed: Array) -> None:
         n, _, height, width = fed.shape
@@ -78,7 +78,7 @@ class Steps:
             raise ValueError("the executor no longer runs one step a layer")
 
     def once(self) -> list[float]:
-        """Seconds of each step. The input is filled again: later steps use its memory."""
+        """The seconds of each step. The input is filled again, since later steps overwrite it."""
         _kernels.import_nchw(self.pool, self.fed, self.workspace.input)
         now = time.perf_counter
         marks = [now()]
@@ -88,19 +88,19 @@ class Steps:
         return [after - before for before, after in pairwise(marks)]
 
     def inputs(self) -> Iterator[Array]:
-        """What each step reads, (N, H, W, C), a copy."""
+        """A copy of the input of each step, (N, H, W, C)."""
         _kernels.import_nchw(self.pool, self.fed, self.workspace.input)
         for step, operands in zip(self.workspace.steps, self.workspace.operands, strict=True):
             yield np.array(operands[0])
             step()
 
     def densities(self) -> list[float]:
-        """The share of values that are not zero in what each step reads."""
+        """The share of non-zeros in the input of each step."""
         return [float(np.count_nonzero(x) / x.size) for x in self.inputs()]
 
 
 def seconds(function: Callable[[], object], calls: int = 1) -> float:
-    """Mean seconds of a call."""
+    """The mean seconds of a call."""
     start = time.perf_counter()
     for _ in range(calls):
         function()
@@ -108,7 +108,7 @@ def seconds(function: Callable[[], object], calls: int = 1) -> float:
 
 
 def peak_macs() -> float:
-    """Multiply-adds a second of one core that these kernels can attain at best.
+    """The peak multiply-adds per second that these kernels attain on one core.
 
     The quickest of dense convolutions of few pixels and many input channels: every operand is in
     the first cache or streams from the second in order, the sums stay in registers, and the rest of

@@ -1,4 +1,4 @@
-"""The time of a cache line between cores is measured where it can be."""
+"""The transfer time of a cache line between cores is measured if possible."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmarks import machine
-from benchmarks.exchange import exchange
+from benchmarks.lab.exchange import exchange
 
 
 def test_nanoseconds() -> None:

@@ -1,6 +1,6 @@
-"""Where a fire's time goes: each stage of SqueezeNet 1.1's fires alone, one thread (needs g++).
+"""Measures each stage of SqueezeNet 1.1's fire modules alone, one thread (needs g++).
 
-python -m benchmarks.stages [--isa avx2] [--photo FILE] [--tile 4|5|6|7] [--rounds N]
+python -m benchmarks.lab.stages [--isa avx2] [--photo FILE] [--tile 4|5|6|7] [--rounds N]
 
 The other benchmarks time what the package runs; this one compiles the kernels' sources again, with
 the same flags, to reach what lies inside of them. The maps come from a real photo, for zeros are
@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import machine, report, stepping
+from benchmarks import machine, report
 from benchmarks.engines.base import SIZE
+from benchmarks.lab import stepping
 from benchmarks.material import ROOT, find_photos
 from sqznet import _kernels
 from sqznet.engine import cpu
@@ -58,7 +59,7 @@ def compile_stages(isa: str, folder: Path) -> Path:
 def measure(
     isa: str, photo: Path, tile: int | None, rounds: int
 ) -> list[tuple[Fire, int, dict[str, float]]]:
-    """Each fire with its tile and, by stage, its milliseconds and "points" and "nonzeros"."""
+    """Each fire module: its tile, milliseconds by stage, "points" and "nonzeros"."""
     owner = stepping.executor(dict(stepping.checkpoint("1.1").tensors))
     steps = stepping.Steps(owner, stepping.photo_at(photo, SIZE))
     found = []
@@ -81,7 +82,7 @@ def measure(
 
 
 def text(found: Sequence[tuple[Fire, int, dict[str, float]]], peak: float) -> str:
-    """The table: milliseconds of each stage and what they would be at the peak."""
+    """The table: milliseconds of each stage, measured and at the peak."""
     rows: list[tuple[str, ...]] = [("fire", "map", *STAGES, "sum", "ideal")]
     totals = dict.fromkeys((*STAGES, "ideal"), 0.0)
     for number, (layer, side, times) in enumerate(found, 2):
@@ -105,7 +106,7 @@ def text(found: Sequence[tuple[Fire, int, dict[str, float]]], peak: float) -> st
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.stages", description=__doc__)
     parser.add_argument("--isa", choices=FLAGS, default=cpu.kernels().f32.isa)
     parser.add_argument("--photo", type=Path, metavar="FILE")
     parser.add_argument("--tile", type=int, choices=(4, 5, 6, 7), help="default: as sqznet chooses")
@@ -116,8 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = measure(
         options.isa, options.photo or find_photos()[0], options.tile, max(1, options.rounds)
     )
-    print(f"{options.isa} kernels, least of {options.rounds} rounds, milliseconds; one core's")
-    print(f"attainable peak is {peak / 1e9:.1f} GMAC/s\n")
+    print(f"{options.isa} kernels, minima of {options.rounds} rounds, milliseconds; the")
+    print(f"attainable peak of one core is {peak / 1e9:.1f} GMAC/s\n")
     print(text(found, peak))
     return 0
 

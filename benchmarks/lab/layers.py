@@ -1,6 +1,6 @@
-"""Where sqznet's time goes: each layer of SqueezeNet 1.0 and 1.1 on a real photo, one thread.
+"""Measures sqznet's time by layer: SqueezeNet 1.0 and 1.1 on a real photo, one thread.
 
-python -m benchmarks.layers [--photo FILE] [--rounds N]
+python -m benchmarks.lab.layers [--photo FILE] [--rounds N]
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import sqznet
-from benchmarks import machine, report, stepping
+from benchmarks import machine, report
 from benchmarks.engines.base import SIZE
+from benchmarks.lab import stepping
 from benchmarks.material import MissingError, find_photos
 
 VARIANTS = ("1.1", "1.0")
 
-# Multiply-adds left when zeros are skipped in the 1x1 layers and the 3x3 layers run by Winograd's
-# algorithm: means over photos, counted on the trained weights.
+# Multiply-adds that remain if the 1x1 layers skip zeros and the 3x3 layers use Winograd's
+# algorithm: means over photos, counted with the trained weights.
 NEEDED_MACS = {"1.1": 104e6, "1.0": 240e6}
 
 
 def measure(photo: Path | None = None, rounds: int = 300) -> dict[str, Any]:
-    """Everything that `text` and the plots show, as JSON takes it."""
+    """All data for `text` and the plots, ready for JSON."""
     photo = photo or find_photos()[0]
     networks = {}
     meter = machine.OthersMeter()
@@ -73,12 +74,12 @@ def _network(variant: str, tensors: dict[str, Any], photo: Path, rounds: int) ->
 
 
 def effective_gmacs(layer: dict[str, Any]) -> float:
-    """Nominal multiply-adds (1e9) a second: above the peak where work was saved."""
+    """Nominal multiply-adds (1e9) per second; above the peak if work was saved."""
     return float(layer["macs"] / layer["median_ms"] / 1e6)
 
 
 def achieved(record: dict[str, Any], variant: str) -> dict[str, float] | None:
-    """The time that the needed multiplications take at the peak, and its share of the median."""
+    """The time of the required multiplications at the peak, and its share of the median."""
     found = record["networks"].get(variant, {})
     if "median_ms" not in found:
         return None
@@ -95,9 +96,9 @@ def text(record: dict[str, Any]) -> str:
     peak = record["peak_gmacs"]
     parts = [
         f"One photo ({record['photo']}), one thread, {record['isa']} kernels, "
-        f"{record['rounds']} runs.\nMMAC: nominal, as a dense network has them. "
-        "GMAC/s: nominal over time, so work that was saved counts.\n"
-        "Density: non-zeros in the layer's input.\n"
+        f"{record['rounds']} runs.\nMMAC: nominal, as in a dense network. "
+        "GMAC/s: nominal work over time, so saved work counts.\n"
+        "Density: share of non-zeros in the layer's input.\n"
         f"Attainable peak of one core: {peak:.1f} GMAC/s (the best dense convolution with its "
         "operands in cache).",
         *(_table(record, variant, found) for variant, found in record["networks"].items()),
@@ -132,15 +133,15 @@ def _table(record: dict[str, Any], variant: str, found: dict[str, Any]) -> str:
     assert limit is not None
     return (
         f"SqueezeNet {variant}\n{report.table(rows, right=range(1, 7))}\n"
-        f"limit: {NEEDED_MACS[variant] / 1e6:.0f} M multiply-adds that remain at the peak: "
+        f"limit: {NEEDED_MACS[variant] / 1e6:.0f} M remaining multiply-adds at the peak: "
         f"{limit['limit_ms']:.2f} ms; reached {limit['of_median']:.2f} of it by the median, "
-        f"{limit['of_min']:.2f} by the quickest run"
+        f"{limit['of_min']:.2f} by the fastest run"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.layers", description=__doc__)
     parser.add_argument("--photo", type=Path, metavar="FILE")
     parser.add_argument("--rounds", type=int, default=300)
     options = parser.parse_args(arguments)

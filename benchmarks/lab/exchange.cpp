@@ -1,5 +1,5 @@
-// How long a cache line takes from one core to another: two threads, on a core each, hand a counter
-// to and fro. Prints nanoseconds for one way, the median of nine runs.
+// Measures the transfer of a cache line between two cores: two threads, each on its own core, pass a
+// counter back and forth. Prints nanoseconds for one way, the median of nine runs.
 #include <pthread.h>
 #include <sched.h>
 
@@ -47,7 +47,7 @@ int main() {
     std::thread timed([&ns] {
       stay_on(0);
       counter.store(1);
-      while (counter.load(std::memory_order_acquire) == 1) {  // until the other one is there
+      while (counter.load(std::memory_order_acquire) == 1) {  // until the other thread runs
       }
       const auto start = std::chrono::steady_clock::now();
       hand_over(2);

@@ -1,8 +1,8 @@
-// Times the stages of a fire one by one; stages.py compiles and runs it.
+// Times the stages of a fire module one by one; stages.py compiles and runs it.
 //
 // usage: stages MAP SIDE INPUTS SQUEEZE EXPAND TILE ROUNDS
-// MAP is a file of SIDE x SIDE x INPUTS float32, what the fire reads; weights do not matter.
-// Prints the least milliseconds of each stage.
+// MAP is a file of SIDE x SIDE x INPUTS float32, the input of the fire module; weights do not matter.
+// Prints the minimum milliseconds of each stage.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/pack.h"
-#include "kernels/f32/winograd.cpp"  // for the stages inside of it
+#include "kernels/f32/winograd.cpp"  // for its internal stages
 
 namespace sqz {
 namespace SQZ_ISA {

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from benchmarks import stages
+from benchmarks.lab import stages
 from benchmarks.material import find_photos
 from sqznet import _kernels
 

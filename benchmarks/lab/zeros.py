@@ -1,11 +1,11 @@
-"""The worst case of skipping zeros: what it costs where there is nothing to skip.
+"""Measures the worst case of skipping zeros: its cost if there is nothing to skip.
 
 Weights are random and biases so positive that no activation is zero; the input is random, too. The
-kernels cannot be told not to skip, so the dense path is put together from parts that never do:
+kernels always skip zeros, so the dense path is assembled from parts that never do:
 
-* a fire is its squeeze as a plain convolution, then the same fire fed a map of one channel (its
-  expands, and a squeeze of almost no work), less that squeeze as a plain convolution;
-* the classifier is its 1x1 convolution alone, without the average: a little in favour of dense.
+* a fire module is its squeeze as a plain convolution, then the same module with a one-channel input
+  (its expands, and a squeeze with almost no work), minus that squeeze as a plain convolution;
+* the classifier is its 1x1 convolution alone, without the average: slightly in favor of dense.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import network, stepping
+from benchmarks import network
 from benchmarks.engines.base import SIZE
+from benchmarks.lab import stepping
 from benchmarks.network import Array
 from sqznet import _kernels
 from sqznet.diagnostics.measuring import layer_names
@@ -29,11 +30,20 @@ from sqznet.network.layers import Classifier, Fire
 Call = Callable[[], object]
 Shape = tuple[int, int, int, int]
 Pair = tuple[_kernels.Tensor, _kernels.Tensor]
-_SHARES = (0.05, 0.25, 0.5, 0.75, 0.8, 0.84, 0.9, 1.0)  # round the switch to dense, more closely
+_SHARES = (
+    0.05,
+    0.25,
+    0.5,
+    0.75,
+    0.8,
+    0.84,
+    0.9,
+    1.0,
+)  # denser around the switch to the dense kernel
 
 
 def random_weights(variant: str) -> dict[str, Array]:
-    """Weights round zero whose biases keep every activation above zero."""
+    """Weights around zero with biases that keep every activation above zero."""
     rng = np.random.default_rng(0)
     weights: dict[str, Array] = {}
     for layer in network.layers(variant):
@@ -46,7 +56,7 @@ def random_weights(variant: str) -> dict[str, Array]:
 
 
 def measure(variant: str = "1.1", rounds: int = 60) -> dict[str, Any]:
-    """Milliseconds of every fire and the classifier, skipping (as sqznet runs) and dense."""
+    """Milliseconds of every fire module and the classifier, skipping (as sqznet runs) and dense."""
     weights = random_weights(variant)
     owner = stepping.executor({name: stepping.raw(value) for name, value in weights.items()})
     image = np.random.default_rng(1).uniform(0.5, 1.5, (1, 3, SIZE, SIZE)).astype(np.float32)
@@ -55,7 +65,7 @@ def measure(variant: str = "1.1", rounds: int = 60) -> dict[str, Any]:
     pairs = _pairs(owner, weights)
     runs: list[list[float]] = []
     parts: dict[str, list[list[float]]] = {name: [] for name in pairs}
-    for _ in range(rounds):  # interleaved, so that a slow spell falls on both sides
+    for _ in range(rounds):  # interleaved, so that slow periods affect both
         runs.append(steps.once())
         for name, calls in pairs.items():
             parts[name].append([_warm_ms(call) for call in calls])
@@ -81,7 +91,7 @@ def measure(variant: str = "1.1", rounds: int = 60) -> dict[str, Any]:
 
 
 def _pairs(owner: Executor, weights: dict[str, Array]) -> dict[str, tuple[Call, ...]]:
-    """By layer: itself on a map without zeros, its dense path, and what to take away from that."""
+    """By layer: the layer on a map without zeros, its dense path, and the time to subtract."""
     out: dict[str, tuple[Call, ...]] = {}
     shapes = owner.network.shapes(SIZE, SIZE)
     before = (SIZE, SIZE, 3)
@@ -144,8 +154,8 @@ def _call(owner: Executor, layer: Kernel, x: Shape, y: Shape) -> Call:
 def _by_density(owner: Executor, weights: dict[str, Array], rounds: int) -> list[dict[str, float]]:
     """The classifier's time over that of its dense convolution, by share of channels not zero.
 
-    The same channels are zero in all pixels, so that pixels that share a list gain nothing or lose
-    nothing by it; the share just below the switch to the dense kernel is the worst.
+    The same channels are zero in all pixels, so that sharing a list between pixels makes no
+    difference; the share just below the switch to the dense kernel is the worst.
     """
     layer = owner.network.layers[-1]
     assert isinstance(layer, Classifier)
@@ -172,12 +182,12 @@ def _by_density(owner: Executor, weights: dict[str, Array], rounds: int) -> list
 
 
 def _warm_ms(call: Call) -> float:
-    call()  # so that what the others did to the caches does not count
+    call()  # a warm-up, so that the caches hold this layer's data
     return stepping.seconds(call) * 1e3
 
 
 def text(record: dict[str, Any]) -> str:
-    """What `measure` found, for people."""
+    """The results of `measure` as text."""
     worst = max(record["by_density"], key=lambda point: point["ratio"])
     curve = ", ".join(f"{p['density']:.2f}: {p['ratio']:.2f}" for p in record["by_density"])
     slowest = max(record["layers"].items(), key=lambda i: i[1]["skipping_ms"] / i[1]["dense_ms"])
@@ -185,9 +195,9 @@ def text(record: dict[str, Any]) -> str:
     return (
         f"Nothing to skip (SqueezeNet {record['variant']}, random weights and input, "
         f"{record['least_density']:.0%} of all activations not zero), one thread:\n"
-        f"as sqznet runs {record['skipping_ms']:.2f} ms, dense path {record['dense_ms']:.2f} ms: "
-        f"{record['ratio']:.2f} times it; most in {slowest[0]}, {of_slowest:.2f} times\n"
-        f"conv10 by density of its input, in times of the dense convolution: {curve}; "
-        f"at worst {worst['ratio']:.2f}\n"
-        "The dense path is put together from parts that never skip: see benchmarks/zeros.py."
+        f"skipping {record['skipping_ms']:.2f} ms, dense path {record['dense_ms']:.2f} ms: "
+        f"ratio {record['ratio']:.2f}; worst in {slowest[0]}, {of_slowest:.2f}\n"
+        f"conv10 by density of its input, relative to the dense convolution: {curve}; "
+        f"worst {worst['ratio']:.2f}\n"
+        "The dense path is assembled from parts that never skip, see benchmarks/lab/zeros.py."
     )

@@ -1,10 +1,10 @@
-"""Cycles that the innermost loops of the AArch64 kernels should take, as llvm-mca estimates them.
+"""Estimates the cycles of the innermost loops of the AArch64 kernels with llvm-mca.
 
-`scripts/cross.sh aarch64` comes first; then `python -m benchmarks.cycles` prints the table. The
-loops are taken out of the compiled kernels by disassembly, so the estimate is for what runs. It
-knows a core's pipelines but no caches and no mispredicted branches: all loads hit the first cache.
-LLVM 19 has no model of its own for the Cortex-A76 and takes the Cortex-A57's; the Neoverse N1, the
-A76's sister for servers, stands in for it.
+`scripts/cross.sh aarch64` comes first; then `python -m benchmarks.lab.cycles` prints the table. The
+loops are extracted from the compiled kernels by disassembly, so the estimate is for the code that
+runs. It models the pipelines of a core, but neither caches nor mispredicted branches: all loads hit
+the L1 cache. LLVM 19 has no model of the Cortex-A76 and uses that of the Cortex-A57; the Neoverse
+N1, a related server core, is listed in addition.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ CORES = ("cortex-a53", "cortex-a72", "cortex-a76", "neoverse-n1")
 ITERATIONS = 200
 OBJDUMP = "aarch64-linux-gnu-objdump"
 
-# What to look at: a title, the kernel's source, its function (a regular expression), and how many
-# multiplications an iteration has.
+# The loops: a title, the source file of the kernel, its function (a regular expression), and the
+# number of multiplications per iteration.
 LOOPS = (
     ("dense tile, 4 pixels x 16", "aarch64/conv", r"conv_f32", 64),
     ("Winograd products, 4 tiles x 16", "winograd", r"multiply_block<81>", 64),
@@ -41,7 +41,7 @@ _TARGET = re.compile(r"\s([0-9a-f]+) <[^>]*>.*$")
 
 @dataclass(frozen=True)
 class Loop:
-    """An innermost loop: its function, and its instructions without the branch that closes it."""
+    """An innermost loop: its function, and its instructions without the closing branch."""
 
     function: str
     instructions: tuple[str, ...]
@@ -58,7 +58,7 @@ class Loop:
 
 
 def find_loops(disassembly: str) -> list[Loop]:
-    """Every run of instructions that ends in a branch to its start and has no other branch."""
+    """Every sequence of instructions whose only branch is the last one, to its start."""
     found: list[Loop] = []
     function, straight = "", dict[int, str]()  # instructions by address since the last branch
     for text in disassembly.splitlines():
@@ -80,7 +80,7 @@ def find_loops(disassembly: str) -> list[Loop]:
 
 
 def choose(loops: Iterable[Loop], function: str, multiplications: int) -> Loop | None:
-    """The shortest loop with so many multiplications in a function that matches."""
+    """The shortest loop with this many multiplications in a matching function."""
     matching = [
         loop
         for loop in loops
@@ -90,7 +90,7 @@ def choose(loops: Iterable[Loop], function: str, multiplications: int) -> Loop |
 
 
 def read_cycles(output: str) -> float:
-    """Cycles an iteration from what llvm-mca prints. Raises ValueError if it printed none."""
+    """The cycles per iteration in the output of llvm-mca. Raises ValueError if there are none."""
     counts = [
         re.search(rf"^{key}:\s+(\d+)$", output, re.M) for key in ("Iterations", "Total Cycles")
     ]
@@ -101,7 +101,7 @@ def read_cycles(output: str) -> float:
 
 
 def estimate(mca: str, loop: Loop, core: str) -> float:
-    """Cycles an iteration on that core."""
+    """The cycles per iteration on this core."""
     command = [mca, "-mtriple=aarch64-linux-gnu", f"-mcpu={core}", f"-iterations={ITERATIONS}"]
     done = subprocess.run(command, input=loop.assembly, capture_output=True, text=True, check=True)
     return read_cycles(done.stdout)
@@ -114,7 +114,7 @@ def disassemble(source: str) -> str:
 
 
 def find_mca() -> str:
-    """llvm-mca's name here. Exits, naming the packages, where it or the disassembler is missing."""
+    """The name of llvm-mca here. Exits, naming the packages, if a program is missing."""
     names = ("llvm-mca-19", "llvm-mca")
     mca = next((name for name in names if shutil.which(name)), None)
     missing = [
@@ -142,8 +142,8 @@ def text(rows: Sequence[tuple[str, Loop, Sequence[float]]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0; SystemExit with a message where something is missing."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cycles", description=__doc__)
+    """Exit code 0; SystemExit with a message if something is missing."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.cycles", description=__doc__)
     parser.add_argument("--show", action="store_true", help="print the loops, too")
     options = parser.parse_args(arguments)
     mca = find_mca()
@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.append((title, loop, [estimate(mca, loop, core) for core in CORES]))
         if options.show:
             print(f"{title}: {loop.function}\n{loop.assembly}")
-    print(f"Cycles an iteration by {mca}; estimates, not times\n")
+    print(f"Cycles per iteration by {mca}; estimates, not times\n")
     print(text(rows))
     return 0
 

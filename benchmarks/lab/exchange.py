@@ -1,10 +1,10 @@
-"""How long a cache line takes from one core to another, in nanoseconds (needs g++ and two cores).
+"""Measures the transfer of a cache line between two cores, in nanoseconds (needs g++, two cores).
 
-python -m benchmarks.exchange
+python -m benchmarks.lab.exchange
 
 Two threads that share a network's maps wait for each other's cache lines. Within one processor that
-is some 40 ns; the host of a virtual machine may put its two cores on processors that are further
-apart, for seconds or hours, and then two threads are hardly quicker than one.
+takes about 40 ns. The host of a virtual machine may place its two cores on processors that are
+farther apart, for seconds or hours, and then two threads are hardly faster than one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks import machine
 
 @contextmanager
 def exchange() -> Iterator[Callable[[], list[int]]]:
-    """Measures whenever it is called: one figure for now, none where it cannot be measured."""
+    """Each call measures: one figure, or none if it cannot be measured."""
     if shutil.which("g++") is None or sys.platform != "linux" or machine.cores() < 2:
         yield list
         return
@@ -35,7 +35,7 @@ def exchange() -> Iterator[Callable[[], list[int]]]:
 
 
 def main() -> int:
-    """Exit code 0; 1 where it cannot be measured."""
+    """Exit code 0; 1 if it cannot be measured."""
     with exchange() as measured:
         found = measured()
     print(found[0] if found else "needs Linux, g++ and two cores")
