@@ -1,6 +1,6 @@
-"""One word for each check: `nox -s lint`, `nox -s tests`, ...; `nox -l` lists them.
+"""One command for each check: `nox -s lint`, `nox -s tests`, ...; `nox -l` lists them.
 
-.ci/run runs the ones that must pass before a change goes in.
+.ci/run runs the checks that must pass before a change is merged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ nox.options.sessions = ["lint", "tests"]
 
 
 def requirements(*extras: str) -> list[str]:
-    """What pyproject.toml says the package and these extras need, without the package itself."""
+    """The dependencies of the package and these extras in pyproject.toml, without the package."""
     project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
     found = list(project["dependencies"])
     for extra in extras:
@@ -33,14 +33,14 @@ def requirements(*extras: str) -> list[str]:
 
 
 def shared_environment() -> dict[str, str]:
-    """Where tests that run in a copy find the real-data folder, if there is one."""
+    """The location of the real-data folder, if there is one, for tests that run in a copy."""
     shared = Path(os.environ.get("SQZNET_SHARED", ROOT.parent / "shared")).resolve()
     return {"SQZNET_SHARED": str(shared)} if shared.is_dir() else {}
 
 
 @contextmanager
 def fresh_copy() -> Iterator[Path]:
-    """A copy of the files that git knows or would add: no environment, no build products."""
+    """A copy of the files that git tracks or would add: no environment, no build products."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -58,7 +58,7 @@ def fresh_copy() -> Iterator[Path]:
 
 
 def run_readme(session: nox.Session, index: int) -> None:
-    """Run one of the README's shell blocks as printed, where nothing has been set up."""
+    """Runs one of the README's shell blocks as printed, in a place without any setup."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     command = re.findall(r"^```sh\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)[index]
     with fresh_copy() as folder, session.chdir(folder):
@@ -67,7 +67,7 @@ def run_readme(session: nox.Session, index: int) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, C++ layout, and the settings of what builds wheels elsewhere."""
+    """Style, types, C++ layout, and the settings for building wheels elsewhere."""
     session.install("nox", *requirements("lint", "test"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -83,7 +83,7 @@ def lint(session: nox.Session) -> None:
         session.run("cibuildwheel", *options, "--print-build-identifiers", silent=True)
 
 
-# What .github/workflows/wheels.yml builds; it has one machine for each architecture.
+# The wheels of .github/workflows/wheels.yml, which has one machine for each architecture.
 WHEELS = {"linux": "x86_64,aarch64,armv7l", "macos": "x86_64,arm64", "windows": "AMD64,ARM64"}
 
 
@@ -95,13 +95,13 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """The README's second command: the test suite on the installed package."""
+    """The README's second command: the test suite with the installed package."""
     run_readme(session, 1)
 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """The sdist, from it the wheel (into dist/, warnings are errors), and the long tests on it."""
+    """The sdist, the wheel from it (in dist/; warnings are errors), and the long tests with it."""
     session.install("build")
     fresh = Path(session.create_tmp()) / "dist"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -121,7 +121,7 @@ CROSSCHECKED = ("ncnn", "onnx", "opencv", "safetensors", "torch")
 
 @nox.session
 def crosscheck(session: nox.Session) -> None:
-    """Weights files against the engines and libraries that they are made for."""
+    """Weights files compared with the engines and libraries that they are made for."""
     extras = ("test", *(f"test-{name}" for name in CROSSCHECKED))
     session.install(f"{ROOT}[{','.join(extras)}]")
     names = ("weights/*", "engine/rounded_layers")
@@ -130,7 +130,7 @@ def crosscheck(session: nox.Session) -> None:
 
 @nox.session
 def sanitize(session: nox.Session) -> None:
-    """The tests on a build with AddressSanitizer and UBSan (needs g++)."""
+    """The tests with a build with AddressSanitizer and UBSan (needs g++)."""
     # libstdc++ too, or AddressSanitizer cannot find the function that throws exceptions.
     environment = {
         **sanitized(session, "address,undefined", ("libasan.so", "libubsan.so", "libstdc++.so")),
@@ -145,7 +145,7 @@ def sanitize(session: nox.Session) -> None:
 def tsan(session: nox.Session) -> None:
     """The tests of what runs on several threads, on a build with ThreadSanitizer (needs g++)."""
     environment = sanitized(session, "thread", ("libtsan.so",))
-    environment["OPENBLAS_NUM_THREADS"] = "1"  # NumPy's threads synchronise unseen
+    environment["OPENBLAS_NUM_THREADS"] = "1"  # NumPy's threads synchronize unseen
     # The runtime of GCC 12 finds no place for its own memory where addresses vary by more bits.
     bits = Path("/proc/sys/vm/mmap_rnd_bits")
     steady = ["setarch", "-R"] if bits.exists() and int(bits.read_text()) > 28 else []
@@ -177,7 +177,7 @@ def sanitized(session: nox.Session, names: str, runtimes: tuple[str, ...]) -> di
 
 
 def tests_of(names: tuple[str, ...]) -> list[str]:
-    """The files of tests with these names, each behind its folder; * stands for anything."""
+    """The files of tests with these names, each after its folder; * matches anything."""
     found: dict[str, None] = {}
     for name in names:
         folder, _, rest = name.rpartition("/")
@@ -187,20 +187,20 @@ def tests_of(names: tuple[str, ...]) -> list[str]:
     return list(found)
 
 
-# The tests that bring the compiled modules new bytes; the others would only take time.
+# Tests that give the compiled modules new inputs; the others would only take time.
 COMPILED = (
     "batch/photos", "classify", "engine/bands", "engine/cpu", "engine/executor",
     "engine/feature_maps", "engine/golden", "engine/rounded_layers", "engine/threads",
     "images/decoding", "images/preprocessing", "kernels/*", "model", "watching/frames",
 )  # fmt: skip
 
-# What another compiler may change.
+# Tests of what another compiler may change.
 KERNELS = (
     "engine/accuracy", "engine/cpu*", "engine/executor", "engine/golden", "images/preprocessing",
     "kernels/*",
 )  # fmt: skip
 
-# What several threads use at once.
+# Tests of what several threads use at the same time.
 THREADED = (
     "batch/*", "classify", "engine/executor", "engine/free_threading", "engine/threads", "model",
     "watching/live",
@@ -219,7 +219,7 @@ for module in (sqznet._kernels, sqznet._pixels):
 
 @nox.session
 def clang(session: nox.Session) -> None:
-    """The tests of the kernels on a build by clang, whose warnings are errors."""
+    """The tests of the kernels with a build by clang; warnings are errors."""
     session.install(
         f"{ROOT}[test]",
         "--config-settings=cmake.define.SQZ_WERROR=ON",
@@ -231,7 +231,7 @@ def clang(session: nox.Session) -> None:
 
 @nox.session
 def avx512(session: nox.Session) -> None:
-    """The tests of the AVX-512 kernels where there is no AVX-512: SIMDe makes them of AVX2's."""
+    """The tests of the AVX-512 kernels without AVX-512: SIMDe emulates it with AVX2."""
     session.install("simde-py==0.8.2.post1")
     find = "import simde_py; print(simde_py.get_include())"
     headers = session.run("python", "-c", find, silent=True)
@@ -245,7 +245,7 @@ def avx512(session: nox.Session) -> None:
     session.run("pytest", "-k", "avx512", "tests", env=shared_environment())
 
 
-# Its kernels are there, and no instruction of AVX-512 is: none uses a register of 512 bits.
+# The build has the kernels but no AVX-512 instruction: none uses a register of 512 bits.
 NO_AVX512 = """
 import subprocess, sqznet._kernels as k
 assert k.kernels_named("avx512").f32.lanes == 16
@@ -256,8 +256,8 @@ assert "%ymm" in code.stdout and "%zmm" not in code.stdout and "%k1" not in code
 
 @nox.session
 def free_threading(session: nox.Session) -> None:
-    """The tests where threads meet, on a Python without its global lock, built from source."""
-    session.install("pip>=24.1")  # the first that knows the wheels of such a Python
+    """The tests of threads, with a Python without its global lock, built from source."""
+    session.install("pip>=24.1")  # the first to support wheels of such a Python
     session.run("scripts/free_threading.sh", external=True)
     built = ROOT / "build" / "free-threading" / "python" / "bin" / "python3.13t"
     folder = Path(session.create_tmp()) / "venv"
@@ -276,7 +276,7 @@ def wheel_aarch64(session: nox.Session) -> None:
 
 @nox.session
 def wheel_armv7l(session: nox.Session) -> None:
-    """The wheel for 32-bit ARM boards, likewise."""
+    """The wheel for 32-bit ARM boards, built in the same way."""
     cross_build(session, "armv7l")
 
 
@@ -286,14 +286,27 @@ def cross_build(session: nox.Session, arch: str) -> None:
     session.run("pytest", "-rs", "-k", arch, "tests/test_cross_wheel.py")
 
 
-# Wheels and processors, as qemu calls these.
+@nox.session(venv_backend="none")
+def clang_aarch64(session: nox.Session) -> None:
+    """The tests of the kernels on emulated ARM with a build by clang, after wheel_aarch64."""
+    session.run("scripts/cross.sh", "aarch64", "clang", external=True)
+    folder = ROOT / "build" / "cross" / "aarch64"
+    environment = {"PYTHONPATH": str(folder / "clang" / "package"), **shared_environment()}
+    python = [str(folder / "python" / "bin" / "python3"), "-P"]
+    found = "import sqznet; assert '/clang/package/' in sqznet.__file__, sqznet.__file__"
+    session.run(*python, "-c", found, external=True, env=environment)
+    command = ["scripts/emulate.sh", "aarch64", "cortex-a53", "-k", "neon"]
+    session.run(*command, *tests_of(("kernels/*",)), external=True, env=environment)
+
+
+# Wheels, and processors by qemu's names.
 EMULATED = [("aarch64", "cortex-a53"), ("aarch64", "max,sme=off"), ("armv7l", "cortex-a7")]
 
 
 @nox.session(venv_backend="none")
 @nox.parametrize("arch,cpu", EMULATED, ids=["cortex-a53", "max", "cortex-a7"])
 def emulate(session: nox.Session, arch: str, cpu: str) -> None:
-    """These wheels on emulated processors: installed, one photo named, all tests (docs/arm.md)."""
+    """These wheels on emulated processors: installation, one photo, all tests (docs/arm.md)."""
     session.run("scripts/try_wheel.sh", arch, cpu, external=True)
     command = ["scripts/emulate.sh", arch, cpu, "-rs", *(session.posargs or ["tests"])]
     session.run(*command, external=True, env=shared_environment())
@@ -304,13 +317,14 @@ def benchmarks(session: nox.Session) -> None:
     """The benchmarks' own tests; each engine that is installed answers, but none is timed."""
     plugins = ("pytest", "pytest-benchmark", "matplotlib")
     chosen = [r for r in requirements("bench") if re.split("[>=]", r)[0] in plugins]
-    session.install(str(ROOT), *chosen)
+    objects = f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}"
+    session.install(str(ROOT), *chosen, objects)
     session.run("pytest", "-rs", "--benchmark-disable", "benchmarks", env=shared_environment())
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """sqznet against the other engines; arguments after -- go to the comparison."""
+    """Compares sqznet with other engines; arguments after -- go to the comparison."""
     session.install(f"{ROOT}[bench]")
     session.run("python", "-m", "benchmarks.compare", *session.posargs)
 
@@ -324,13 +338,13 @@ def compare_builds(session: nox.Session) -> None:
 
 @nox.session
 def report(session: nox.Session) -> None:
-    """All measurements, the tables and plots in docs/ and the README's; on an idle machine."""
+    """All measurements, tables and plots of docs/ and the README; needs an idle machine."""
     session.install(f"{ROOT}[bench]")
     session.run("python", "-m", "benchmarks.report_all", *session.posargs)
 
 
 @nox.session
 def weights(session: nox.Session) -> None:
-    """Make the bundled weights again from their source and check that they come out the same."""
+    """Rebuilds the bundled weights from their source and checks that they are the same."""
     session.install(*requirements())
     session.run("python", "tools/make_bundled_weights.py", "--check")

@@ -1,4 +1,4 @@
-# 64-bit ARM Linux with Debian's cross compiler; a pattern for other toolchains.
+# 64-bit ARM Linux with Debian's cross compiler. A template for other toolchains.
 # SQZ_SYSROOT, if set in the environment, is a folder with the target's libraries and Python.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)

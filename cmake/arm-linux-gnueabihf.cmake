@@ -1,5 +1,5 @@
-# 32-bit ARM Linux, ARMv7 with hardware floating point (Debian armhf): 16 double registers and no
-# NEON are the baseline, NEON kernels are chosen at run time. A pattern for other toolchains.
+# 32-bit ARM Linux, ARMv7 with hardware floating point (Debian armhf): the baseline is 16 double
+# registers without NEON; NEON kernels are chosen at run time. A template for other toolchains.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR armv7l)
 set(triplet arm-linux-gnueabihf)

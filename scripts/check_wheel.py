@@ -1,6 +1,6 @@
-"""Checks an installed wheel with Python alone: NumPy and Pillow have no wheels for every board.
+"""Checks an installed wheel using only Python: NumPy and Pillow lack wheels for some boards.
 
-A made-up picture, handed over as raw bytes, must get the same answer from every set of kernels.
+A generated image, passed as raw bytes, must get the same answer from every set of kernels.
 """
 
 import sys

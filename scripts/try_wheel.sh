@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What a board's owner does first, under emulation: scripts/try_wheel.sh aarch64|armv7l CPU
-# Installs the wheel that scripts/cross.sh has built with the board's own pip into a new
-# environment, and names the example photo; fails unless the answer is right.
+# The first steps of a board's owner, under emulation: scripts/try_wheel.sh aarch64|armv7l CPU
+# Installs the wheel from scripts/cross.sh with the board's pip into a new environment, and classifies
+# the example photo; fails unless the answer is correct.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if (($# != 2)); then

@@ -1,1 +1,1 @@
-"""Runs a network: packed layers, a plan for each input size, and the way of a photo through it."""
+"""Runs a network: packed layers, a plan for each input size, and the pipeline for photos."""

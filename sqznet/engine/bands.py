@@ -1,10 +1,10 @@
-"""Large maps by bands of rows, so that what a layer writes is still in the cache when the next
+"""Runs large maps in bands of rows, so that a layer's output is still in the cache when the next
 layer reads it.
 
-Layers up to a pool run together: each band goes through all of them before the next one begins.
-Between two of them there is a value of a band's rows only. Where a layer reads rows that it has
-read for the band before, too, those are moved to the start of that value first. So nothing is
-computed twice, and the memory grows with a map's width only.
+The layers up to a pool run together: each band passes through all of them before the next band
+starts. Between two layers, only a band's rows are stored. If a layer needs rows that it has already
+read for the band before, these are first moved to the start of that memory. So nothing is computed
+twice, and the memory grows only with a map's width.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from sqznet import _kernels
 from sqznet.engine.program import Operand, Program, Value
 from sqznet.network.layers import Layer, MapShape, MaxPool
 
-# Appends the steps of one layer, see `PackedLayers.add`.
+# Appends the steps of one layer; see `PackedLayers.add`.
 AddLayer = Callable[[Program, Layer, Operand, Operand, int], None]
 
-# Bytes of a map from which bands are quicker: much of it has left the caches when it is read.
+# Bytes of a map from which bands are faster: much of it has left the caches when it is read.
 LARGE = 8 << 20
 
-# Bytes of the largest map of a group that a band is to have. Smaller bands leave two threads too
-# little to share, larger ones leave the caches, too (docs/performance.md).
+# Target size in bytes of a band of a group's largest map. In smaller bands, two threads have too
+# little work to share; larger bands leave the caches, too (docs/performance.md).
 BAND = 4 << 20
 
-# A band's rows behind the pool are a multiple of this: fires work on twice as many, which are whole
-# tiles of 7 x 7 outputs.
+# After the pool, a band's rows are a multiple of this: the fires before it work on twice as many,
+# which are whole tiles of 7 x 7 outputs.
 STEP = 7
 
 
 class Turn(NamedTuple):
     """One layer's part of a band: it reads rows ``needed`` to ``read`` and writes rows ``first``
-    to ``stop``. Of what it reads, rows up to ``kept`` were there for the band before."""
+    to ``stop``. Its input rows up to ``kept`` already existed for the band before."""
 
     needed: int
     kept: int
@@ -44,7 +44,7 @@ class Turn(NamedTuple):
 
 
 def groups(layers: Sequence[Layer], part: range) -> Iterator[range]:
-    """The indices of a part of the layers, in groups; each ends with a pool, but maybe the last."""
+    """Splits a part of the layers into groups of indices; all but maybe the last end in a pool."""
     start = part.start
     for index in part:
         if isinstance(layers[index], MaxPool):
@@ -55,15 +55,15 @@ def groups(layers: Sequence[Layer], part: range) -> Iterator[range]:
 
 
 def rows_of_a_band(group: range, shapes: Sequence[MapShape]) -> int:
-    """Rows behind the last layer of a group that a band has; 0 where bands would not pay.
+    """The rows of a band after a group's last layer; 0 if bands would not be faster.
 
-    ``shapes``: (H, W, C) that each layer of the network gives.
+    ``shapes``: the output shape (H, W, C) of each layer of the network.
     """
     height, width, channels = max((shapes[i] for i in group), key=prod)
     pooled = shapes[group[-1]][0]
     if 4 * height * width * channels < LARGE or pooled == height:
         return 0
-    rows_each = -(-height // pooled)  # of the largest map
+    rows_each = -(-height // pooled)  # rows of the largest map for each row after the pool
     steps = BAND // (4 * width * channels * rows_each * STEP)
     rows = max(1, steps) * STEP
     return rows if rows < pooled else 0
@@ -79,7 +79,7 @@ def add(
     x: Value,
     y: Value,
 ) -> None:
-    """Append the steps of a group, from its input ``x`` to its output ``y``, by bands."""
+    """Appends the steps of a group in bands, from its input ``x`` to its output ``y``."""
     own = [layers[i] for i in group]
     heights = [x.shape[1], *(shapes[i][0] for i in group)]
     plan = plan_of(own, heights, rows)
@@ -88,27 +88,28 @@ def add(
         program.value(1, rows, *shapes[i][1:]) for rows, i in zip(most[1:], group[:-1], strict=True)
     ]
     for image in range(x.shape[0]):
-        held = [0] * len(between)  # the row of a map that its value begins with
+        held = [0] * len(between)  # for each map, the row at the start of its value
         for band in plan:
             for i, turn in enumerate(band):
-                if turn.first == turn.stop:  # done with the band before
+                if turn.first == turn.stop:  # finished with the band before
                     continue
                 program.layer = group[i]
                 if i < len(between):
                     _move(program, between[i], band[i + 1], held[i])
                     held[i] = band[i + 1].needed
-                    to = between[i].rows(0, turn.first - held[i], turn.stop - held[i])
+                    target = between[i].rows(0, turn.first - held[i], turn.stop - held[i])
                 else:
-                    to = y.rows(image, turn.first, turn.stop)
+                    target = y.rows(image, turn.first, turn.stop)
                 if i:
-                    of = between[i - 1].rows(0, turn.needed - held[i - 1], turn.read - held[i - 1])
+                    start = held[i - 1]
+                    source = between[i - 1].rows(0, turn.needed - start, turn.read - start)
                 else:
-                    of = x.rows(image, turn.needed, turn.read)
-                add_layer(program, own[i], of, to, max(0, turn.first - turn.needed))
+                    source = x.rows(image, turn.needed, turn.read)
+                add_layer(program, own[i], source, target, max(0, turn.first - turn.needed))
 
 
 def _move(program: Program, value: Value, reader: Turn, held: int) -> None:
-    """To the value's start, the rows that its reader needs again."""
+    """Moves the rows that the reader needs again to the start of the value."""
     again, moved = reader.kept - reader.needed, reader.needed - held
     if again > 0 and moved > 0:
         program.step(
@@ -117,9 +118,9 @@ def _move(program: Program, value: Value, reader: Turn, held: int) -> None:
 
 
 def plan_of(layers: Sequence[Layer], heights: Sequence[int], rows: int) -> list[list[Turn]]:
-    """For each band of ``rows`` rows behind the last layer, what each layer does in its turn.
+    """What each layer does for each band of ``rows`` rows after the last layer.
 
-    ``heights``: of the first layer's input, with its border, and of each layer's output.
+    ``heights``: the height of the first layer's input, with its border, and of each layer's output.
     """
     done = [0] * len(heights)
     bands = []

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 
 class Classification(Pipeline):
-    """A pipeline that names what is in photos. ``num_classes`` and ``labels``: see
-    ``sqznet.Model``."""
+    """A pipeline that classifies photos. ``num_classes`` and ``labels``: see ``sqznet.Model``."""
 
     def __init__(
         self,
@@ -62,10 +61,10 @@ class Classification(Pipeline):
 
         ``images`` is one image (a path, bytes, a binary file object, a PIL image or a uint8 array
         H x W, H x W x 3 or H x W x 4), which gives a list of Predictions, or a list or tuple of
-        images, which gives a list of such lists. Raises ImageError if any cannot be read.
+        images, which gives a list of such lists. Raises ImageError if an image cannot be read.
 
-        ``fast_decode`` lets large JPEG files be scaled down while they are decoded, never below
-        the size that they are resized to: quicker, but the scores change a little.
+        ``fast_decode`` allows large JPEG files to be scaled down while they are decoded, never
+        below the size that they are resized to: this is faster, but changes the scores a little.
         """
         top = checked_top(top, self.num_classes)
         if not isinstance(images, list | tuple):
@@ -78,11 +77,11 @@ class Classification(Pipeline):
         return answers
 
     def logits(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Class scores before softmax, float32 (N, num_classes), for preprocessed input.
+        """Class scores before softmax, float32 (N, num_classes), for a preprocessed input.
 
-        ``x`` is float32 (N, 3, H, W) of any strides, N >= 0, H and W from the network's smallest
-        legal size up. Raises SqznetError for another dtype or shape and for values that are not
-        finite.
+        ``x`` is float32 (N, 3, H, W) with any strides; N >= 0, and H and W are at least the
+        network's smallest legal size. Raises SqznetError for another dtype or shape and for values
+        that are not finite.
         """
         import numpy as np
 
@@ -107,7 +106,7 @@ class Classification(Pipeline):
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
-        """See ``Classifier``: one pass of the network for all images that can be read."""
+        """See ``Classifier``. All images that can be read run in one pass of the network."""
         top = min(top, self.num_classes)
         workspace = self.executor.acquire(len(images), *self.preprocessing.size)
         try:

@@ -1,4 +1,4 @@
-"""Which kernels and how many threads to use here, and why."""
+"""Chooses the kernels and the number of threads for this machine, and says why."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MAX_THREADS = 1024
 def kernels(isa: str | None = None) -> _kernels.Kernels:
     """The kernels of ``isa``, else of the environment's SQZNET_ISA, else the best that run here.
 
-    Where a family has none of that set, it takes the next best one. Raises UnsupportedIsaError
-    where the set asked for is unknown, not compiled in or cannot run on this CPU.
+    If a family has no kernels of that set, it uses the next best one. Raises UnsupportedIsaError if
+    the requested set is unknown, not compiled in or cannot run on this CPU.
     """
     return _chosen_kernels(isa)[0]
 
@@ -65,7 +65,7 @@ def _needs(isa: str) -> str:
 
 
 def _families(chosen: _kernels.Kernels, reason: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Each family of kernels with the set it takes and why."""
+    """Yields each family of kernels with the set it uses and the reason."""
     _, families, _, _ = _kernels.instruction_sets()[-1]  # the last set has them all
     for family in families:
         isa = getattr(chosen, family).isa
@@ -107,7 +107,7 @@ def _cgroup_cores(
     """The CPU quota in whole cores, rounded up, or None where there is none.
 
     Version 2 keeps "quota period" in cpu.max of the group and of every group above it; version 1
-    two files under the cpu controller. A container often sees its own group at the root.
+    keeps two files under the cpu controller. A container often sees its own group at the root.
     """
     try:
         with open(membership, errors="replace") as lines:

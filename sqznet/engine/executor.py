@@ -1,4 +1,4 @@
-"""Runs a network: packs its weights once, plans its steps and buffers once for each input size."""
+"""Runs a network: packs its weights once, and plans steps and buffers once per input size."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from sqznet.errors import WeightsError
 from sqznet.network.layers import INPUT, Network
 from sqznet.weights.checkpoint import RawTensor
 
-# Workspaces kept for reuse, whatever their sizes: enough for several callers of one model, but a
-# stray size or a burst of callers must not hold memory for ever.
+# Limits for the workspaces that are kept for reuse, of all sizes together: enough for several
+# callers of one model, but a rare size or a burst of callers must not hold memory forever.
 KEPT_WORKSPACES = 8
 KEPT_BYTES = 64 << 20
 
 
 class Executor:
-    """A network with packed weights, ready to run on one set of kernels and thread pool.
+    """A network with packed weights, ready to run with one set of kernels and one thread pool.
 
-    ``layers`` packs them: as floats, or in another way for a file that asks for one.
+    ``layers`` packs the weights: as floats, or in another way if the file needs it.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class Executor:
         self.pool = pool
         parameters = partial(_parameters, tensors, origin)
         self._layers: PackedLayers = layers(network, parameters, kernels, pool)
-        self._idle: list[Workspace] = []  # the one used last at the end
+        self._idle: list[Workspace] = []  # in order of use, the latest at the end
         self._lock = Lock()
         self._gate = Gate()
         _EXECUTORS.add(self)
 
     def alone(self) -> Executor:
-        """The same packed weights for callers that are threads enough: each runs by itself."""
+        """The same packed weights for callers with their own threads: each call uses one thread."""
         other = copy(self)
         other.pool = _kernels.ThreadPool(1)
         other._layers = self._layers.on(other.pool)
@@ -67,8 +67,8 @@ class Executor:
     def workspace(
         self, n: int, height: int, width: int, keep: tuple[str, ...] = ()
     ) -> Iterator[Workspace]:
-        """A workspace for one run, once there is a core for it; see ``acquire``."""
-        # Where callers fill the cores, none takes another's for its loops.
+        """A workspace for one run, once a core is free for it; see ``acquire``."""
+        # If the callers fill the cores, each runs its loops on its own core only.
         self.pool.crowded = self._gate.enter()
         try:
             workspace = self.acquire(n, height, width, keep)
@@ -80,9 +80,9 @@ class Executor:
             self._gate.leave()
 
     def acquire(self, n: int, height: int, width: int, keep: tuple[str, ...] = ()) -> Workspace:
-        """A workspace that nobody else uses, until it is given to ``release``.
+        """A workspace for exclusive use, until it is passed to ``release``.
 
-        ``keep``: names of layers whose maps are outputs, too, besides those of the heads.
+        ``keep``: names of layers whose maps are outputs too, besides those of the heads.
         """
         outputs = (*self.network.outputs, *keep)
         with self._lock:
@@ -133,12 +133,12 @@ class Executor:
         for value in wanted.values():
             value.last = len(program.steps)
         if border:
-            # Zeroed once, when the arena is made, so no other value may ever lie there.
+            # Zeroed once, when the arena is allocated, so no other value may use this memory.
             entry.last = len(program.steps)
         return Workspace(program, entry, wanted, border)
 
 
-# A fork may come while another thread holds a lock that only it could release.
+# At a fork, another thread may hold a lock that it cannot release in the child.
 _EXECUTORS: WeakSet[Executor] = WeakSet()
 
 

@@ -1,4 +1,4 @@
-"""A network's layers with packed float32 weights: each a kernel, and one more for a bypass."""
+"""The layers of a network with packed float32 weights: one kernel each, plus one for a bypass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqznet import _kernels
 from sqznet.engine.program import Operand, Program, Rows, Value
 from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
 
-# Weight and bias of a convolution, by its name.
+# Gives the weight and bias of a convolution by its name.
 Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
 Kernel = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
 
@@ -19,24 +19,24 @@ Kernel = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
 class PackedLayers(Protocol):
     """The layers of a network with packed weights, for one set of kernels and thread pool."""
 
-    #: Whether `add` takes bands of rows.
+    #: Whether `add` accepts bands of rows.
     in_bands: bool
 
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
-        """Append the steps of a layer, from ``x`` to ``y``.
+        """Appends the steps of a layer, from ``x`` to ``y``.
 
-        ``x``: what the layer before gives; for the first one the images, within their border.
-        ``above``: how many rows of a band of ``x`` lie above the first that is written.
+        ``x``: the output of the layer before; for the first layer, the images with their border.
+        ``above``: if ``x`` is a band, the number of its rows above the first row that is written.
         """
         ...
 
     def on(self, pool: _kernels.ThreadPool) -> PackedLayers:
-        """The same packed weights, for another thread pool."""
+        """The same packed weights with another thread pool."""
         ...
 
 
 class FloatLayers:
-    """See ``PackedLayers``. A layer that branches share is packed once."""
+    """See ``PackedLayers``. A layer that is shared by branches is packed once."""
 
     in_bands = True
 
@@ -118,7 +118,7 @@ class PackedFire:
         program.step(partial(self.kernel.bind, pool, above=above), x, scratch, y)
         if not self.has_bypass:
             return
-        if isinstance(x, Rows):  # of them, those that are written
+        if isinstance(x, Rows):  # only the rows that are written
             x = x.part(above, above + y.shape[1])
         if self.bypass is not None:
             through = program.value(*y.shape)
@@ -149,7 +149,7 @@ def _pack_classifier(
     )
 
 
-# How each kind of layer is packed.
+# How to pack each kind of layer.
 _PACKED: Mapping[type, Callable[..., Packed]] = {
     Conv: _pack_conv,
     MaxPool: PackedPool,

@@ -1,4 +1,4 @@
-"""How many callers of one model work at a time."""
+"""Limits how many callers of one model run at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import monotonic
 
 from sqznet.engine import cpu
 
-# Seconds from one place that is handed on to the next one.
+# Minimum seconds between two hand-overs of a place to the caller that waits longest.
 TURN = 0.03
 
 
@@ -22,9 +22,10 @@ class _Waiting:
 class Gate:
     """Lets in as many callers as there are cores; the others wait.
 
-    More of them would take turns, too, but whenever the system likes: in the middle of a network,
-    whose maps the next one pushes out of the caches. To wake another caller costs time as well, so
-    one who comes back at once mostly goes in again; every TURN, the one who came first is next.
+    More callers would share the cores too, but the system could switch between them at any time: in
+    the middle of a network, whose maps the next caller then evicts from the caches. Waking another
+    caller also costs time, so a caller that returns at once usually gets in again; but every TURN
+    seconds, the caller that waits longest is next.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,7 @@ class Gate:
         self._handed_on = 0.0
 
     def enter(self) -> bool:
-        """Wait for a place; whether callers fill all cores then, several of them."""
+        """Waits for a place. Returns whether several callers then fill all cores."""
         with self._lock:
             if self._inside and not self._room:
                 self._room = cpu.usable_cores()[0]
@@ -65,7 +66,7 @@ class Gate:
                 self._handed_on = now
                 self._inside += 1
                 self._waiting.popleft().has_place = True
-            if first.bell.locked():  # else it has not heard the last ring yet
+            if first.bell.locked():  # else it has not reacted to the last wake-up yet
                 first.bell.release()
 
     def _take(self) -> bool:

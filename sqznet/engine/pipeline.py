@@ -1,4 +1,4 @@
-"""From photos to what a loaded network makes of them: decode, feed, run."""
+"""From photos to the outputs of a loaded network: decode, feed, run."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class Pipeline:
-    """A network with its weights, and the way of a photo through it, whatever its heads are.
+    """A network with its weights, and a photo's path through it, for any heads.
 
     Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
-    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, where its weights lie.
+    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Pipeline:
         checkpoint.require_unchanged()
 
     def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
-        """The network's input for one image: float32 (1, 3, H, W), channels in its order.
+        """The network's input for one image: float32 (1, 3, H, W), channels in the network's order.
 
         ``fast_decode``: as for ``classify``.
         """
@@ -75,12 +75,12 @@ class Pipeline:
     def feature_maps(
         self, images: Sequence[Any], layers: Sequence[str] = ("fire9",), fast_decode: bool = False
     ) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
-        """What these layers see in each image: float32 (H, W, C), after ReLU and any bypass.
+        """Yields the maps of these layers for each image: float32 (H, W, C), after ReLU and bypass.
 
-        ``images``: as for ``classify``, always several. ``layers``: of "conv1" and "fire2" to
-        "fire9". One dictionary an image, in their order, each the caller's own; besides the layers
-        it holds "logits", float32 (num_classes,). Raises ImageError, and SqznetError for an unknown
-        layer.
+        ``images``: several images, as for ``classify``. ``layers``: any of "conv1" and "fire2" to
+        "fire9". Yields one dictionary per image, in order, which the caller owns; besides the
+        layers, it has "logits", float32 (num_classes,). Raises ImageError, and SqznetError for an
+        unknown layer.
         """
         import numpy as np
 
@@ -102,7 +102,7 @@ class Pipeline:
                 yield {name: found[i] for name, found in maps.items()}
 
     def alone(self: Same) -> Same:
-        """The same model on the same packed weights. Each caller runs it on its own thread only."""
+        """The same model and packed weights; each caller runs it on its own thread only."""
         other = copy(self)
         other.executor = self.executor.alone()
         other.threads = 1
@@ -112,7 +112,7 @@ class Pipeline:
     def passed(
         self, decoded: Sequence[decoding.Pixels], keep: tuple[str, ...] = ()
     ) -> Iterator[Workspace]:
-        """A workspace through which these photos went; see ``Executor.acquire``."""
+        """A workspace that has run these photos; see ``Executor.acquire``."""
         with self.executor.workspace(len(decoded), *self.preprocessing.size, keep) as workspace:
             for i, pixels in enumerate(decoded):
                 self.feed(pixels, workspace.image(i))
@@ -127,7 +127,7 @@ class Pipeline:
         return geometry(self.preprocessing, height, width)[:2]
 
     def feed(self, pixels: decoding.Pixels, x: _kernels.Tensor) -> None:
-        """Resize and normalize a photo into ``x`` (1, H, W, 3), the network's input."""
+        """Resizes and normalizes a photo into ``x`` (1, H, W, 3), the network's input."""
         pre = self.preprocessing
         resized_h, resized_w, top, left = geometry(pre, pixels.height, pixels.width)
         _pixels.resize_normalize(

@@ -1,8 +1,8 @@
-"""What runs for one input size: steps over values, and the arena in which the values lie.
+"""What runs for one input size: steps that use values, and the arena that stores the values.
 
-A step is a kernel bound to its packed weights and to parts of one arena; running the network is
-calling the steps in order. No step allocates. Kernels run one after the other without the GIL: to
-take it again after each of them would be to wait for other threads each time.
+A step is a kernel bound to its packed weights and to parts of one arena; running the network means
+calling the steps in order. No step allocates. The kernels run one after another without the GIL:
+taking it again after each kernel would mean waiting for other threads each time.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ LINE = 64  # bytes of a cache line
 
 
 class Value:
-    """A map between layers, or scratch memory of one: its NHWC shape and element type, and the
-    steps that use it first and last."""
+    """A map between layers, or scratch memory of a layer: its NHWC shape and element type, and the
+    first and last step that use it."""
 
     def __init__(self, shape: Shape, dtype: Dtype, first: int, last: int) -> None:
         self.shape = shape
         self.dtype = dtype
         self.first = first
         self.last = last
-        self.offset = 0  # bytes into the arena, once `Program.allocate` has found a place
+        self.offset = 0  # in bytes into the arena, set by `Program.allocate`
 
     @property
     def nbytes(self) -> int:
-        """What it takes of the arena: whole cache lines, so that every value starts on one."""
+        """Its size in the arena: whole cache lines, so that every value starts on one."""
         n, h, w, c = self.shape
         return -(-n * h * w * c * ITEM_BYTES[self.dtype] // LINE) * LINE
 
@@ -42,7 +42,7 @@ class Value:
 
 
 class Rows(NamedTuple):
-    """Rows ``first`` to ``stop`` of one image of a value, as a map of their own."""
+    """Rows ``first`` to ``stop`` of one image of a value, usable as a map."""
 
     value: Value
     image: int
@@ -70,21 +70,21 @@ class Rows(NamedTuple):
 
 Operand = Value | Rows
 
-# What runs a step, and what makes it of the step's tensors.
+# Run executes a step; Bind makes it from the step's tensors.
 Run = Callable[[], None]
 Bind = Callable[..., Run]
 
 
 class Program:
-    """Values and steps of one input size; a step names its operands, not yet any memory.
+    """Values and steps for one input size; the operands of a step have no memory yet.
 
-    ``layer``: the index of the layer that steps are appended for.
+    ``layer``: the index of the layer that the next steps belong to.
     """
 
     def __init__(self) -> None:
         self.values: list[Value] = []
         self.steps: list[tuple[Bind, tuple[Operand, ...]]] = []
-        self.layers: list[int] = []  # of each step
+        self.layers: list[int] = []  # the layer of each step
         self.layer = 0
 
     def value(self, *shape: int, dtype: Dtype = "float32") -> Value:
@@ -94,7 +94,7 @@ class Program:
         return self.values[-1]
 
     def scratch(self, nbytes: int) -> Value:
-        """Memory for the step that is appended next, of ``nbytes`` or more."""
+        """At least ``nbytes`` of memory for the step that is appended next."""
         return self.value(1, 1, max(1, -(-nbytes // LINE)), LINE, dtype="uint8")
 
     def step(self, bind: Bind, *operands: Operand) -> None:
@@ -105,7 +105,7 @@ class Program:
         self.layers.append(self.layer)
 
     def allocate(self) -> int:
-        """Offsets for all values, first fit, largest first; returns the arena's size in bytes."""
+        """Sets all offsets by first fit, largest first; returns the arena's size in bytes."""
         placed: list[Value] = []
         for value in sorted(self.values, key=lambda v: -v.nbytes):
             value.offset = 0
@@ -120,11 +120,11 @@ class Program:
 class Workspace:
     """The memory and the steps for ``n`` images of one size. Used by one caller at a time.
 
-    ``outputs``: maps (N, H, W, C) that outlive the run, by name: those of the heads, such as
-    "logits" (N, 1, 1, classes), and of layers that were asked for.
+    ``outputs``: maps (N, H, W, C) that stay valid after the run, by name: those of the heads, such
+    as "logits" (N, 1, 1, classes), and of requested layers.
 
     ``border``: pixels around each image that belong to the input and stay zero. ``steps`` and
-    ``operands``, the tensors of each, are for who looks at the steps one by one.
+    ``operands`` (the tensors of each step) are for inspecting single steps.
     """
 
     def __init__(
@@ -154,13 +154,13 @@ class Workspace:
         return self._entry.part(offset, (1, h, w, c), self._entry.dtype).inside(self._border)
 
     def run(self) -> None:
-        """From ``input`` (N, H, W, 3) to ``outputs``."""
+        """Computes ``outputs`` from ``input`` (N, H, W, 3)."""
         self._run()
 
     def by_layer(self) -> Iterator[tuple[int, list[Run]]]:
-        """The steps in order, those of one layer together: its index and them.
+        """Yields the steps in order, consecutive steps of one layer together with its index.
 
-        Where a map is worked on by bands of rows, each layer comes once for each band.
+        If a map is processed in bands of rows, each layer appears once per band.
         """
         for index, group in groupby(zip(self._layers, self.steps, strict=True), lambda s: s[0]):
             yield index, [step for _, step in group]

@@ -1,8 +1,8 @@
-"""Layers of a network whose file rounds its activations to eight bits, or sixteen.
+"""Layers of a network whose file rounds its activations to 8 or 16 bits.
 
-Such a file means integers; here the numbers that they stand for are kept as float32, and are
-rounded and clipped wherever the file says so. Between two roundings all is computed in float32,
-whose error is far below one step of eight bits.
+Such a file describes integers; here, the numbers that they represent are stored as float32 and are
+rounded and clipped wherever the file does so. Between two roundings, everything is computed in
+float32, whose error is far below one step of 8 bits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqznet.weights.checkpoint import Quantization
 
 
 class RoundedLayers:
-    """Layers one convolution at a time, each rounded; see ``Checkpoint.activations``."""
+    """Runs one convolution at a time and rounds each result; see ``Checkpoint.activations``."""
 
     in_bands = False
 
@@ -134,7 +134,7 @@ def _round_to(grid: Quantization, x: _kernels.Tensor) -> None:
 def _pad(border: int, x: _kernels.Tensor, y: _kernels.Tensor) -> None:
     import numpy as np
 
-    np.asarray(y)[...] = 0.0  # the arena holds other values by turns
+    np.asarray(y)[...] = 0.0  # other values use this memory of the arena too
     np.asarray(y.inside(border))[...] = np.asarray(x)
 
 

@@ -1,1 +1,1 @@
-"""What a SqueezeNet is: its layers, its variants, and what each operation means in float64."""
+"""Describes SqueezeNets: layers, variants, and a float64 reference of each operation."""

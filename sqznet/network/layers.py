@@ -1,7 +1,7 @@
-"""The layers that networks are made of, and a network: a trunk and the heads that read its maps.
+"""The layers of networks, and the network: a trunk, and heads that read its maps.
 
-A layer knows itself: the map that it makes of another, the rows that it reads for the rows that it
-writes, and the tensors that it needs. Maps are (height, width, channels); tensors are OIHW.
+A layer knows its output shape, the input rows that it reads for given output rows, and its tensors.
+Maps are (height, width, channels); tensors are OIHW.
 
 Source: Iandola et al., arXiv:1602.07360 (the fire module and its bypasses).
 """
@@ -21,8 +21,8 @@ INPUT = "input"
 
 
 class Window(NamedTuple):
-    """The pixels that one output pixel sees: ``kernel`` a side, ``stride`` apart, the first
-    ``padding`` before the map's edge."""
+    """The input pixels of one output pixel: a square of ``kernel`` pixels a side. The squares are
+    ``stride`` pixels apart; the first starts ``padding`` pixels before the map's edge."""
 
     kernel: int
     stride: int
@@ -51,7 +51,7 @@ class Conv(NamedTuple):
         return self.output_size(height), self.output_size(width), self.channels
 
     def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
-        """The rows of its input, padding included, that rows ``first`` to ``stop`` come from."""
+        """The input rows, padding included, that the output rows ``first`` to ``stop`` need."""
         return first * self.stride, min((stop - 1) * self.stride + self.kernel, height)
 
     def tensors(self, channels: int) -> dict[str, Shape]:
@@ -63,12 +63,12 @@ class Conv(NamedTuple):
 
 
 def pooled_size(size: int, ceil_mode: bool) -> int:
-    """How many 3-wide windows of stride 2 a side of that many pixels has, 0 or more."""
+    """The number of 3-wide windows of stride 2 along a side of ``size`` pixels, 0 or more."""
     return max(0, (size - 2) // 2 + 1 if ceil_mode else (size - 3) // 2 + 1)
 
 
 class MaxPool(NamedTuple):
-    """3x3 windows, stride 2; in ceil mode a last, clipped window counts."""
+    """Max pooling with 3x3 windows and stride 2; in ceil mode, a last, clipped window counts."""
 
     name: str
     ceil_mode: bool = True
@@ -92,10 +92,10 @@ class MaxPool(NamedTuple):
 
 
 class Fire(NamedTuple):
-    """Squeeze 1x1, then expand 1x1 beside expand 3x3; a bypass adds the input to the output.
+    """Squeeze 1x1, then expand 1x1 beside expand 3x3. A bypass adds the input to the output.
 
-    ``bypass`` is ``None``, ``"simple"`` (the input itself) or ``"complex"`` (the input through a
-    1x1 convolution without ReLU, for the fires whose channel count changes).
+    ``bypass`` is ``None``, ``"simple"`` (the input itself) or ``"complex"`` (the input after a 1x1
+    convolution without ReLU, for fires that change the channel count).
     """
 
     name: str
@@ -139,8 +139,8 @@ class Fire(NamedTuple):
 
 
 class Classifier(NamedTuple):
-    """1x1 convolution, ReLU, global average. ``padding`` is the convolution's own, see
-    ``ClassifierArgs`` in the kernels."""
+    """1x1 convolution, ReLU, global average. ``padding``: zero pixels around the convolution's
+    input, see ``ClassifierArgs`` in the kernels."""
 
     name: str
     classes: int
@@ -175,7 +175,7 @@ def _conv(name: str, out: int, cin: int, kernel: int) -> dict[str, Shape]:
 
 
 class Branch(NamedTuple):
-    """Layers one after the other, from the map of the layer (or branch) ``input`` to an output."""
+    """A sequence of layers from the map of the layer (or branch) ``input`` to an output."""
 
     input: str
     layers: tuple[Layer, ...]
@@ -183,11 +183,11 @@ class Branch(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A network: its variant's name, the trunk's layers, input first, and its heads by name.
+    """A network: the name of its variant, the trunk's layers in order, and its heads by name.
 
-    A head is a tuple of branches, each behind what it reads. The classifier is the head
-    ``"classifier"``, whose one branch gives the output ``"logits"``; a network that was saved
-    without its classifier has no head. Branches may share a layer, and so its weights.
+    A head is a tuple of branches; each comes after the branch that it reads. The classifier is the
+    head ``"classifier"``; its only branch has the output ``"logits"``. A network that was saved
+    without its classifier has no head. Branches may share a layer and its weights.
     """
 
     variant: str
@@ -196,49 +196,49 @@ class Network(NamedTuple):
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """The trunk, then the branches of all heads, in the order in which they run."""
+        """The trunk, then the branches of all heads, in execution order."""
         trunk = Branch(INPUT, self.trunk, self.trunk[-1].name)
         return (trunk, *(branch for head in self.heads.values() for branch in head))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """All layers in the order in which they run."""
+        """All layers in execution order."""
         return tuple(layer for branch in self.branches for layer in branch.layers)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of what the heads give."""
+        """The names of the heads' outputs."""
         return tuple(branch.output for branch in self.branches[1:])
 
     @property
     def num_classes(self) -> int:
-        """0 of a network without a classifier."""
+        """0 for a network without a classifier."""
         head = self.heads.get("classifier")
         return head[-1].layers[-1].output_shape((1, 1, 1))[2] if head else 0
 
     @property
     def layer_names(self) -> dict[str, str]:
-        """The tensors' name of each layer, by the papers' own: "conv1", "fire2", ..., "fire9"."""
+        """Maps the papers' layer names ("conv1", "fire2", ..., "fire9") to those of the tensors."""
         weighted = [layer for layer in self.trunk if layer.tensors(1)]
         papers = ("conv1", *(f"fire{i}" for i in range(2, len(weighted) + 1)))
         return {paper: layer.name for paper, layer in zip(papers, weighted, strict=True)}
 
     @property
     def padding(self) -> int:
-        """Zero pixels that the first layer wants on each side of the network's input."""
+        """Zero pixels that the first layer needs on each side of the network's input."""
         return self.trunk[0].window.padding
 
     def channels(self, name: str) -> int:
-        """The channels of the map that the layer of this name gives."""
+        """The channels of the output map of the layer with this name."""
         return next(shape[2] for layer, _, shape in self._walk(1, 1) if layer.name == name)
 
     def shapes(self, height: int, width: int) -> list[MapShape]:
         """(height, width, channels) after every layer, for an input of height x width pixels.
 
-        Raises SqznetError, naming the smallest legal side, where a layer would have no output.
+        Raises SqznetError with the smallest legal side if a layer would have no output.
         """
         shapes = [shape for _, _, shape in self._walk(height, width)]
-        if not _all_are_there(shapes):
+        if not _none_is_empty(shapes):
             raise SqznetError(
                 f"an input of {height}x{width} pixels is too small for {self.variant}: "
                 f"the smallest side is {self.minimum_size}"
@@ -249,24 +249,24 @@ class Network(NamedTuple):
     def minimum_size(self) -> int:
         """The smallest legal height and width in pixels."""
         size = 1
-        while not _all_are_there(shape for _, _, shape in self._walk(size, size)):
+        while not _none_is_empty(shape for _, _, shape in self._walk(size, size)):
             size += 1
         return size
 
     def tensors(self) -> dict[str, Shape]:
-        """Names and shapes of every tensor."""
+        """The name and shape of every tensor."""
         found: dict[str, Shape] = {}
         for layer, channels in self.inputs():
             found |= layer.tensors(channels)
         return found
 
     def inputs(self) -> Iterator[tuple[Layer, int]]:
-        """Every layer, with how many channels it reads."""
+        """Every layer with its number of input channels."""
         return ((layer, read[2]) for layer, read, _ in self._walk(1, 1))
 
     def _walk(self, height: int, width: int) -> Iterator[tuple[Layer, MapShape, MapShape]]:
-        """Every layer with the shapes of what it reads and gives, 0 high or wide where nothing is
-        left."""
+        """Yields every layer with its input and output shape; a height or width is 0 where nothing
+        is left."""
         maps: dict[str, MapShape] = {INPUT: (height, width, 3)}
         for branch in self.branches:
             shape = maps[branch.input]
@@ -277,5 +277,5 @@ class Network(NamedTuple):
             maps[branch.output] = shape
 
 
-def _all_are_there(shapes: Iterable[MapShape]) -> bool:
+def _none_is_empty(shapes: Iterable[MapShape]) -> bool:
     return all(min(height, width) > 0 for height, width, _ in shapes)

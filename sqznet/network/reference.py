@@ -1,7 +1,7 @@
-"""What every operation of the network means, in NumPy and float64.
+"""Defines every operation of the network in NumPy and float64.
 
-Nothing here is fast: kernels are tested against it. Maps are (N, C, H, W), weights (out, in,
-kernel height, kernel width), as in the field's papers; results are float64.
+Nothing here is fast: the kernels are tested against it. Maps are (N, C, H, W), weights (out, in,
+kernel height, kernel width), as in papers; results are float64.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Array = npt.NDArray[np.float64]
 
 
 def conv2d(x: Any, weight: Any, bias: Any, stride: int = 1, padding: int = 0) -> Array:
-    """Cross-correlation, as every framework's convolution: (N, C, H, W) -> (N, O, H', W')."""
+    """Cross-correlation, like every framework's convolution: (N, C, H, W) -> (N, O, H', W')."""
     x, weight = np.asarray(x, np.float64), np.asarray(weight, np.float64)
     if padding:
         x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
@@ -63,19 +63,19 @@ def classifier(x: Any, weight: Any, bias: Any, padding: int = 0) -> Array:
 
 
 def softmax(logits: Any) -> Array:
-    """Over the last axis."""
+    """Softmax over the last axis."""
     logits = np.asarray(logits, np.float64)
     e = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
 def forward(network: Network, tensors: Mapping[str, Any], x: Any) -> Array:
-    """Logits (N, classes) of a whole network for preprocessed input (N, 3, H, W)."""
+    """Logits (N, classes) of a whole network for a preprocessed input (N, 3, H, W)."""
     return layer_outputs(network, tensors, x)["logits"]
 
 
 def layer_outputs(network: Network, tensors: Mapping[str, Any], x: Any) -> dict[str, Array]:
-    """What every layer and every head gives, by name: maps (N, C, H, W), logits (N, classes)."""
+    """The outputs of all layers and heads by name: maps (N, C, H, W) and logits (N, classes)."""
     maps = {INPUT: np.asarray(x, np.float64)}
     for branch in network.branches:
         y = maps[branch.input]

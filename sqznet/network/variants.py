@@ -1,8 +1,8 @@
-"""Which SqueezeNet a set of tensors belongs to.
+"""Finds the SqueezeNet that a set of tensors belongs to.
 
-The tensors carry torchvision's names (``features.0.weight`` ... ``classifier.1.bias``). The
-position numbers in those names tell 1.0 from 1.1, because pools take positions too; channel counts
-are taken from the tensors themselves, so that any number of classes, and a pruned network, loads.
+The tensors have torchvision's names (``features.0.weight`` ... ``classifier.1.bias``). The position
+numbers in these names distinguish 1.0 from 1.1, because pools take up positions too. Channel counts
+come from the tensors themselves, so networks with any number of classes and pruned ones load.
 
 References: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); torchvision's
 ``models/squeezenet.py`` (names, ceil-mode pools).
@@ -22,8 +22,8 @@ class Wiring(NamedTuple):
 
     conv1_padding, conv10_padding: zero pixels around the input of that convolution, 0 to 3.
     ceil_mode: whether a pool's last, clipped window counts.
-    softmax: whether the file's own network ends in a softmax; nothing here depends on it, for
-        logits are what goes into it.
+    softmax: whether the file's own network ends in a softmax; nothing here depends on it, since
+        logits are the input of a softmax.
     """
 
     conv1_padding: int = 0
@@ -33,7 +33,7 @@ class Wiring(NamedTuple):
 
 
 class Topology(NamedTuple):
-    """What fixes a variant: the stem's kernel and which positions hold fires and pools."""
+    """What defines a variant: the stem's kernel size and the positions of fires and pools."""
 
     kernel: int
     fires: tuple[int, ...]
@@ -44,14 +44,14 @@ TOPOLOGIES = {
     "squeezenet1_0": Topology(7, (3, 4, 5, 7, 8, 9, 10, 12), (2, 6, 11)),
     "squeezenet1_1": Topology(3, (3, 4, 6, 7, 9, 10, 11, 12), (2, 5, 8)),
 }
-# The fires (counted from 0) that keep the channel count, fire3, 5, 7 and 9: around these both
-# published residual networks add the input itself.
+# The fires (counted from 0) that keep the channel count: fire3, 5, 7 and 9. Both published residual
+# networks add the input itself around these.
 SIMPLE_BYPASS = (1, 3, 5, 7)
 BYPASSES = {"": None, "_simple_bypass": "simple", "_complex_bypass": "complex"}
 VARIANTS = tuple(base + suffix for base in TOPOLOGIES for suffix in BYPASSES)
 _DEFAULT_WIRING = Wiring()
 
-# Half of the largest kernel, 7x7: more would only add rows that see nothing of the photo.
+# Half of the largest kernel, 7x7: more padding would only add rows without a pixel of the photo.
 MAX_PADDING = 3
 
 
@@ -61,11 +61,11 @@ def network_for(
     origin: str = "the tensors",
     wiring: Wiring = _DEFAULT_WIRING,
 ) -> Network:
-    """The network that tensors of these names and shapes (OIHW) belong to, wired as told.
+    """The network that tensors with these names and shapes (OIHW) belong to, with this wiring.
 
     ``variant`` is one of ``VARIANTS``; it is needed only for a simple bypass, which adds no
-    tensors, and is otherwise checked against them. Raises WeightsError, naming ``origin``, where
-    the tensors are not those of a SqueezeNet or not of that variant, or the wiring is impossible.
+    tensors, and is otherwise checked against them. Raises WeightsError, naming ``origin``, if the
+    tensors are not those of a SqueezeNet or of that variant, or if the wiring is impossible.
     """
     if variant is not None and variant not in VARIANTS:
         raise WeightsError(
@@ -153,7 +153,7 @@ def _network(
         )
         trunk.append(Fire(name, squeeze, e1, e3, kind))
     heads: dict[str, tuple[Branch, ...]] = {}
-    # Weights may have been saved without their classifier, to take features from.
+    # Weights may be saved without the classifier, for extracting features.
     if any(name.startswith("classifier.") for name in shapes):
         classes = out_channels("classifier.1")
         layer = Classifier("classifier.1", classes, wiring.conv10_padding)

@@ -1,4 +1,4 @@
-"""Readers of weights files, one module a format; each returns the same Checkpoint."""
+"""Readers of weights files, one module per format; all return the same Checkpoint."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _LABEL_COUNT = 1000
 
 _KINDS = ".pth, .safetensors, .npz, .onnx, .caffemodel, .h5, .param or .net"
 
-# In the order in which they look at a file; imported when asked, for the bundled weights need none.
+# In the order in which they are tried; imported on demand, since the bundled weights need none.
 _READERS = ("npz", "torch", "keras", "ncnn", "deep_compression", "caffe", "onnx")
 
-# Files that people hand to a loader and that begin in a way of their own.
+# Files that users pass by mistake and that can be recognized by their start.
 _OTHER_KINDS = (
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"\x89PNG", "a PNG image"),
@@ -43,33 +43,33 @@ _OTHER_KINDS = (
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a weights file of any format that this package has a module for.
+    """Reads a weights file in any of the supported formats.
 
-    The content decides which it is, not the name. The file is mapped, not copied; nothing in it is
-    ever executed. It should not be written to while the Checkpoint is in use, see
-    ``Checkpoint.require_unchanged``. A published file, known by its hash, gets the preprocessing it
-    was trained with.
-    Raises WeightsError, naming the file, whatever is wrong with it.
+    The content determines the format, not the name. The file is mapped, not copied; nothing in it
+    is ever executed. It should not be written to while the Checkpoint is in use, see
+    ``Checkpoint.require_unchanged``. A published file, recognized by its hash, gets the
+    preprocessing that it was trained with.
+    Raises WeightsError, naming the file, for any fault.
     """
     file = open_file(path)
     name = file.name
     try:
         checkpoint = _read_file(file)
-        if checkpoint.format == "safetensors":  # none is known by its hash
+        if checkpoint.format == "safetensors":  # no such file is known by its hash
             return checkpoint
         from sqznet.weights import known
 
         return known.with_preset(checkpoint, file.view)
     except SqznetError as error:
         raise WeightsError(f"{name}: {error}") from None
-    except Exception as error:  # hostile bytes may find a gap in any parser
+    except Exception as error:  # no parser is certain to catch all hostile bytes
         raise WeightsError(
             f"{name}: damaged, or not a weights file ({type(error).__name__} while reading it)"
         ) from error
 
 
 def is_recognizer(path: str | os.PathLike[str]) -> bool:
-    """Whether it is a file that `Recognizer.save` wrote; what cannot be read is none."""
+    """Whether it is a file from `Recognizer.save`; False if it cannot be read."""
     try:
         return safetensors.is_recognizer(open_file(path).view)
     except WeightsError:
@@ -77,7 +77,7 @@ def is_recognizer(path: str | os.PathLike[str]) -> bool:
 
 
 def bundled() -> Checkpoint:
-    """The SqueezeNet 1.1 that comes with the package: float16, with its labels, mapped."""
+    """The bundled SqueezeNet 1.1: float16, with its labels, mapped."""
     return read(BUNDLED_PATH)
 
 
@@ -96,7 +96,7 @@ def imagenet_labels() -> tuple[str, ...]:
 
 def _read_file(file: WeightsFile) -> Checkpoint:
     view = file.view
-    if file.path.endswith(".bin"):  # ncnn's weights, which no content tells apart
+    if file.path.endswith(".bin"):  # ncnn's weights cannot be recognized by their content
         from sqznet.weights.ncnn import reader as ncnn
 
         if ncnn.is_half_of_a_pair(file):

@@ -1,4 +1,4 @@
-"""Reads zip archives out of mapped bytes; torch's and NumPy's files are ones."""
+"""Reads zip archives from mapped bytes; torch's and NumPy's files are zip archives."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import IO, cast
 
 from sqznet.errors import WeightsError, shown
 
-#: How an archive begins that holds anything.
+#: The start of a non-empty archive.
 ZIP_MAGIC = b"PK\x03\x04"
 
-_LOCAL_HEADER = 30  # bytes of an entry's own header before its name and its extra field
+_LOCAL_HEADER = 30  # bytes of an entry's local header, before its name and its extra field
 _MAX_ENTRIES = 10_000
 
-# No run of deflated bytes expands further (https://zlib.net/zlib_tech.html).
+# Deflated bytes cannot expand further (https://zlib.net/zlib_tech.html).
 _MAX_EXPANSION = 1032
 
 
 def first_name(view: memoryview) -> bytes:
-    """The name of the entry that the bytes begin with, b"" if they begin otherwise."""
+    """The name of the first entry if the bytes begin with one, else b""."""
     if bytes(view[:4]) != ZIP_MAGIC:
         return b""
     length = int.from_bytes(view[26:28], "little")
@@ -27,12 +27,12 @@ def first_name(view: memoryview) -> bytes:
 
 
 def entries(view: memoryview) -> dict[str, zipfile.ZipInfo]:
-    """Every entry by its name, for the view of a whole mapped file.
+    """Every entry by its name; `view` is that of a whole mapped file.
 
-    Raises WeightsError if the index is damaged, names an entry twice or one outside the archive.
+    Raises WeightsError if the index is damaged, or has an entry twice or outside the archive.
     """
     try:
-        # A mapping reads and seeks as a file does.
+        # A mapping supports reading and seeking like a file.
         with zipfile.ZipFile(cast("IO[bytes]", view.obj)) as archive:
             listed = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError) as error:
@@ -43,7 +43,7 @@ def entries(view: memoryview) -> dict[str, zipfile.ZipInfo]:
     for entry in listed:
         name = entry.filename
         if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-            raise WeightsError(f"its archive has an entry {shown(name)} that leads outside it")
+            raise WeightsError(f"its archive has an entry {shown(name)} that points outside it")
         if name in by_name:
             raise WeightsError(f"its archive has the entry {shown(name)} twice")
         by_name[name] = entry
@@ -51,9 +51,9 @@ def entries(view: memoryview) -> dict[str, zipfile.ZipInfo]:
 
 
 def stored(view: memoryview, entry: zipfile.ZipInfo, advice: str) -> memoryview:
-    """The bytes of an entry that is not compressed, within the mapping.
+    """The bytes of an uncompressed entry, as a view of the mapping.
 
-    Raises WeightsError if it is compressed, saying `advice`, or does not match its checksum.
+    Raises WeightsError if it is compressed, with `advice`, or does not match its checksum.
     """
     if entry.compress_type != zipfile.ZIP_STORED:
         raise WeightsError(f"its entry {shown(entry.filename)} is compressed; {advice}")
@@ -68,7 +68,7 @@ def stored(view: memoryview, entry: zipfile.ZipInfo, advice: str) -> memoryview:
 
 
 def expanded(view: memoryview, entry: zipfile.ZipInfo, limit: int) -> memoryview:
-    """The bytes of a deflated entry: a copy, of its stated size, which is `limit` bytes at most.
+    """The bytes of a deflated entry: a copy of the stated size, which is at most `limit` bytes.
 
     Raises WeightsError if it is longer or shorter than stated or does not match its checksum.
     """
@@ -83,19 +83,19 @@ def expanded(view: memoryview, entry: zipfile.ZipInfo, limit: int) -> memoryview
         )
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        # One byte more than stated, so that too long shows; zlib takes 0 for no limit.
+        # One byte more than stated, to detect longer data; for zlib, 0 means no limit.
         result = inflater.decompress(data, entry.file_size + 1)
     except zlib.error as error:
         raise WeightsError(f"its entry {name} is damaged ({error})") from None
     if len(result) != entry.file_size or not inflater.eof:
-        raise WeightsError(f"its entry {name} should expand to {entry.file_size} bytes; it doesn't")
+        raise WeightsError(f"its entry {name} does not expand to {entry.file_size} bytes")
     expanded = memoryview(result)
     _check_sum(entry, expanded)
     return expanded
 
 
 def _as_stored(view: memoryview, entry: zipfile.ZipInfo) -> memoryview:
-    """An entry's bytes as they lie in the file, fewer where the file ends before them."""
+    """An entry's bytes as stored in the file; fewer if the file ends earlier."""
     name = shown(entry.filename)
     if entry.flag_bits & 1:
         raise WeightsError(f"its entry {name} is encrypted")
@@ -112,7 +112,7 @@ def _as_stored(view: memoryview, entry: zipfile.ZipInfo) -> memoryview:
 
 
 def _check_sum(entry: zipfile.ZipInfo, data: memoryview) -> None:
-    # Zero stands for none: torch.serialization.set_crc32_options(False) leaves them out.
+    # Zero means none: torch.serialization.set_crc32_options(False) omits checksums.
     if entry.CRC and zlib.crc32(data) != entry.CRC:
         raise WeightsError(
             f"its entry {shown(entry.filename)} is damaged: the checksum does not match"

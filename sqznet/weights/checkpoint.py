@@ -1,4 +1,4 @@
-"""What every weights reader returns: named raw tensors, and how the network wants to be fed."""
+"""The result of every weights reader: named raw tensors, wiring and preprocessing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sqznet.weights.mapped import MappedFile
 #: Bytes per element of the element types that weights may have.
 FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
-#: More dimensions than any layer has; a longer shape is damage.
+#: More dimensions than any layer has; a longer shape means damage.
 MAX_DIMENSIONS = 8
 
-# The tensor that every SqueezeNet has and that shows what stands before its names.
+# A tensor of every SqueezeNet, which reveals any prefix of the names.
 _FIRST_TENSOR = "features.0.weight"
 
-# Counters that batch-norm layers keep; they take no part in inference.
+# Counters of batch-norm layers; they are not used in inference.
 _COUNTER_SUFFIX = "num_batches_tracked"
 
 
@@ -33,14 +33,14 @@ class _RawTensor(NamedTuple):
 
 
 class RawTensor(_RawTensor):
-    """A tensor as the file holds it, not yet converted.
+    """A tensor as stored in the file, not yet converted.
 
     dtype: "float16", "bfloat16", "float32" or "float64"; or "int8" with scales.
     shape: non-negative integers; () is a scalar.
     data: flat bytes (format "B", contiguous), little-endian, C order; its length is the product of
         the shape times the element's size. It may be a view of a mapped file.
-    scales: of int8 one float32 for each output channel, which is the first dimension: the weights
-        are the integers times their channel's scale. None for floats. Bytes as in ``data``.
+    scales: for int8, one float32 for each output channel (the first dimension): the weights are
+        the integers times their channel's scale. None for floats. Bytes as in ``data``.
 
     Raises WeightsError if dtype, shape and data do not agree.
     """
@@ -83,7 +83,7 @@ class RawTensor(_RawTensor):
         return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale)
 
     def floats(self) -> RawTensor:
-        """The same weights as floats: of int8 in float32, else as they are."""
+        """The same weights as floats: int8 becomes float32, floats are unchanged."""
         if self.scales is None:
             return self
         import numpy as np
@@ -91,20 +91,20 @@ class RawTensor(_RawTensor):
         integers = np.frombuffer(self.data, np.int8).reshape(self.shape)
         scales = np.frombuffer(self.scales, "<f4").reshape(-1, *[1] * (integers.ndim - 1))
         weights = np.empty(self.shape, "<f4")
-        with np.errstate(all="ignore"):  # layers refuse what is not finite
+        with np.errstate(all="ignore"):  # layers refuse values that are not finite
             np.multiply(integers, scales, out=weights)
         return RawTensor("float32", self.shape, weights.reshape(-1).data.cast("B"))
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> RawTensor:  # type: ignore[override]
-        return cls(*iterable)  # so that _replace checks, too
+        return cls(*iterable)  # so that _replace checks too
 
 
 class Quantization(NamedTuple):
-    """A grid of numbers that a file rounds its activations to.
+    """A grid of numbers to which a file rounds its activations.
 
-    Each becomes scale * (n - zero_point), where n is the whole number nearest to it on that scale
-    (of two as near, the even one before zero_point is added), within low and high.
+    A value becomes scale * (n - zero_point). n is the value divided by scale, rounded to the
+    nearest integer (of two equally near, the even one), plus zero_point, and clipped to low..high.
     """
 
     scale: float
@@ -116,22 +116,22 @@ class Quantization(NamedTuple):
 class Checkpoint(NamedTuple):
     """The content of one weights file.
 
-    path: the file, as error messages show it.
+    path: the file, for error messages.
     format: "safetensors", "torch", "onnx", "caffe", "keras", "ncnn", "deep-compression", "npz".
     tensors: by torchvision's names ("features.0.weight", ...); convolutions are OIHW.
-    metadata: what the file says of itself; empty where the format has no place for it.
-    variant: "squeezenet1_1" and the like if the file says so, else None.
+    metadata: of the file; empty if the format has no place for it.
+    variant: "squeezenet1_1" and the like if the file states it, else None.
     preprocessing: how a photo becomes the network's input.
-    labels: one name a class if the file carries them, else None.
-    wiring: padding, pooling and softmax, from the file where it says so, else its format's default.
-    reasons: why, by what was chosen: "variant", "conv1_padding", "conv10_padding", "ceil_mode",
-        "softmax", "preprocessing", "labels", "precision" (where the tensors are not as the file
-        has them); a phrase such as "the file's layer conv10" or "the default for torch files".
-    warnings: what its user should know: that it is not what its name says, and the like.
-    activations: the grids that the file's network rounds its activations to, one after the other,
-        by place: "input", the name of a convolution (behind its ReLU), "features.N" (pool N),
-        "features.N.concat" and "features.N.add" (fire N's parts joined; its bypass added),
-        "average" (the logits). Nothing is rounded elsewhere, and nowhere in most files.
+    labels: one name per class if the file has them, else None.
+    wiring: padding, pooling and softmax, from the file if stated, else its format's default.
+    reasons: for each of "variant", "conv1_padding", "conv10_padding", "ceil_mode", "softmax",
+        "preprocessing", "labels" and "precision" (if the tensors differ from those in the file): a
+        phrase such as "the file's layer conv10" or "the default for torch files".
+    warnings: what users should know, such as that the content is not what the name says.
+    activations: the grids to which the file's network rounds its activations, in order, by place:
+        "input", the name of a convolution (after its ReLU), "features.N" (pool N),
+        "features.N.concat" and "features.N.add" (fire N after joining its parts, and after adding
+        its bypass), "average" (the logits). Nothing is rounded elsewhere; most files do not round.
     """
 
     path: str
@@ -147,7 +147,7 @@ class Checkpoint(NamedTuple):
     activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
-        """The network that the tensors belong to, wired as the file says or as told.
+        """The network that the tensors belong to, with the given wiring or that of the file.
 
         ``variant``: see ``network_for``. Raises WeightsError if they are not a SqueezeNet's.
         """
@@ -155,10 +155,10 @@ class Checkpoint(NamedTuple):
         return network_for(shapes, variant or self.variant, self.path, wiring or self.wiring)
 
     def require_unchanged(self) -> None:
-        """Raises WeightsError if a file that tensors lie in was written to since it was mapped.
+        """Raises WeightsError if a mapped file with tensors was written to since it was mapped.
 
-        Before tensors are looked at, this says that they are still there; afterwards, that what was
-        read is what the file held.
+        Before reading the tensors, this checks that they still exist; afterwards, that the data
+        read are those of the file.
         """
         files = {id(tensor.data.obj): tensor.data.obj for tensor in self.tensors.values()}
         for file in files.values():
@@ -178,12 +178,12 @@ def element_count(shape: tuple[int, ...]) -> int:
 
 
 def is_ignored(name: str) -> bool:
-    """Whether an entry that is no float tensor may be left out without harm."""
+    """Whether an entry that is not a float tensor can be ignored."""
     return name.endswith(_COUNTER_SUFFIX)
 
 
 def plain_names(tensors: Mapping[str, RawTensor]) -> dict[str, RawTensor]:
-    """The same tensors without what wrappers put before every name: "module.", "model." etc."""
+    """The same tensors without any prefix that wrappers add: "module.", "model." etc."""
     first = next((name for name in tensors if name.endswith(f".{_FIRST_TENSOR}")), "")
     prefix = first.removesuffix(_FIRST_TENSOR)
     if not all(name.startswith(prefix) for name in tensors):

@@ -1,4 +1,4 @@
-"""Writes a network into a weights file of another format."""
+"""Converts a weights file to another format."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sqznet.weights.labels import for_network
 from sqznet.weights.locate import locate
 from sqznet.weights.mapped import shown_path
 
-_NOT_ROUNDED = "unlike its source it rounds no activations; its answers differ a little"
+_NOT_ROUNDED = "unlike its source, it does not round activations; its answers differ a little"
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What `convert` wrote.
+    """The result of `convert`.
 
     path: the file; format: "safetensors", "npz", "torch" or "onnx"; variant: such as
-    "squeezenet1_1"; parameters: how many numbers its tensors have; nbytes: the file's size;
-    warnings: what of the source it cannot hold.
+    "squeezenet1_1"; parameters: their number in its tensors; nbytes: the file's size;
+    warnings: what was lost.
     """
 
     path: str
@@ -35,30 +35,30 @@ class Converted:
 
 
 def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Converted:
-    """Write the network of one weights file into another.
+    """Converts one weights file to another.
 
-    ``source``: whatever `sqznet.load` takes.
-    ``target``: the file to write; the ending of its name says the format: ``.safetensors``,
-    ``.npz``, ``.pth`` or ``.pt`` (a state dict for torch) or ``.onnx``. A file of that name is
-    replaced at once when the new one is complete, and stays as it is if anything goes wrong.
+    ``source``: anything that `sqznet.load` accepts.
+    ``target``: the file to write; its suffix determines the format: ``.safetensors``, ``.npz``,
+    ``.pth`` or ``.pt`` (a state dict for torch) or ``.onnx``. An existing file is replaced when the
+    new one is complete, and is unchanged if anything fails.
 
     Every tensor keeps its precision (bfloat16 becomes float32 in an .npz file, without loss).
-    Variant, preprocessing, labels, padding and pooling go along, and so does whatever else the
-    source says of itself. An ONNX file's output are logits, so that it has no softmax. How an int8
-    file rounds its activations is left out, and a warning says so: its weights go along, exactly.
+    Variant, preprocessing, labels, padding and pooling are kept, and so are all other metadata of
+    the source. The output of an ONNX file is logits, so it has no softmax. The rounding of
+    activations in an int8 file is lost, with a warning; its weights are kept exactly.
 
     Raises WeightsError if the source cannot be read or the target cannot be written, and
-    SqznetError if the target's ending is none of these or it is the source itself.
+    SqznetError if the target has another suffix or is the source itself.
     """
     name = shown_path(target)
     format_name = _format(name)
     path = locate(source)
     if is_same_file(path, target):
-        raise SqznetError(f"{name} is the file to be converted; expected another name to write to")
+        raise SqznetError(f"{name} is the file to convert; expected another name for the result")
     checkpoint = weights.read(path)
     network = checkpoint.network()
     if network.num_classes == 0 and format_name == "onnx":
-        raise WeightsError(f"{checkpoint.path}: has no classifier, which an ONNX file ends in")
+        raise WeightsError(f"{checkpoint.path}: has no classifier, which an ONNX file needs")
     try:
         network.shapes(*checkpoint.preprocessing.size)
     except SqznetError as error:
@@ -97,7 +97,7 @@ def _format(name: str) -> str:
     try:
         return writers.FORMATS[ending.lower()]
     except KeyError:
-        found = f"ends in {ending}" if ending else "has no ending"
+        found = f"ends in {ending}" if ending else "has no suffix"
         raise SqznetError(
             f"{name} {found}, so its format is not known; "
             f"expected one of {', '.join(writers.FORMATS)}"

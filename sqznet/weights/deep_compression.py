@@ -1,11 +1,11 @@
-"""Reads the file of the Deep-Compression release: SqueezeNet 1.0, pruned and with shared weights.
+"""Reads the file of the Deep-Compression release: SqueezeNet 1.0, pruned, with shared weights.
 
-The layout, all little-endian: for each of the 26 convolutions the number of weights that are kept
-(uint32); then for each convolution 256 float32 that its weights are chosen from, its bias
-(float32), for each weight kept the index of its value (uint8), and how many weights were left out
-before it (four bits, the low half of a byte first). Weights left out are zero. The order is that
-of the network: conv1, squeeze, expand 1x1 and expand 3x3 of each fire, conv10. The layers' sizes
-stand nowhere: only the 1000-class SqueezeNet 1.0 exists in this format.
+The layout, all little-endian: for each of the 26 convolutions, the number of kept weights (uint32).
+Then for each convolution: 256 float32, the possible values of its weights; its bias (float32); for
+each kept weight, the index of its value (uint8); and the number of omitted weights before each kept
+one (four bits, the low half of a byte first). Omitted weights are zero. The order is that of the
+network: conv1, then squeeze, expand 1x1 and expand 3x3 of each fire, conv10. The file does not
+state the layers' sizes: only the 1000-class SqueezeNet 1.0 exists in this format.
 (https://github.com/songhan/SqueezeNet-Deep-Compression, decode.py; arXiv:1510.00149)
 """
 
@@ -29,7 +29,7 @@ _DEFAULT = "the default for Deep-Compression files"
 
 
 def _shapes() -> dict[str, Shape]:
-    """The convolutions in the file's order, by torchvision's names: the shape of the weights."""
+    """The convolutions in the file's order, by torchvision's names, with the shapes of weights."""
     topology = TOPOLOGIES[_BASE]
     shapes: dict[str, Shape] = {}
     shapes["features.0"] = (_STEM, 3, topology.kernel, topology.kernel)
@@ -49,7 +49,7 @@ _HEADER = struct.Struct(f"<{len(_SHAPES)}I")
 
 
 def looks_like(view: memoryview) -> bool:
-    """Whether the bytes begin as such a file does: with counts that its layers could have."""
+    """Whether the bytes begin like such a file: with counts that are possible for its layers."""
     return view.nbytes >= _HEADER.size and all(
         0 < kept <= prod(shape)
         for kept, shape in zip(_HEADER.unpack_from(view), _SHAPES.values(), strict=True)
@@ -57,9 +57,9 @@ def looks_like(view: memoryview) -> bool:
 
 
 def read(file: WeightsFile) -> Checkpoint:
-    """Read a Deep-Compression file; the weights become float32, exactly.
+    """Reads a Deep-Compression file; the weights become float32, exactly.
 
-    Raises WeightsError (without the path) if anything in the file is not as it should be.
+    Raises WeightsError (without the path) if the file is invalid.
     """
     view = file.view
     counts = _HEADER.unpack_from(view)
@@ -70,7 +70,7 @@ def read(file: WeightsFile) -> Checkpoint:
     if view.nbytes != expected:
         raise WeightsError(
             f"its counts of weights take {expected} bytes, but it has {view.nbytes}; "
-            "it was cut short, or is no Deep-Compression file"
+            "it was cut short, or is not a Deep-Compression file"
         )
     tensors = {}
     position = _HEADER.size
@@ -104,7 +104,7 @@ def read(file: WeightsFile) -> Checkpoint:
 def _decoded(
     name: str, size: int, table: memoryview, codes: memoryview, gaps: memoryview
 ) -> memoryview:
-    """The float32 weights of one layer, `size` of them."""
+    """The `size` float32 weights of one layer."""
     import numpy as np
 
     pairs = np.frombuffer(gaps, np.uint8)

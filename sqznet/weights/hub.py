@@ -1,6 +1,6 @@
-"""Weights files by name: the official ones, downloaded once into a cache, and Hugging Face's.
+"""Finds weights files by name: official files, downloaded once into a cache, and Hugging Face's.
 
-Settings: SQZNET_CACHE moves the cache; SQZNET_OFFLINE=1 forbids any use of the network.
+Environment: SQZNET_CACHE sets the cache folder; SQZNET_OFFLINE=1 forbids using the network.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Remote:
-    """A file that its authors publish. sha256: its hash in hex, or as much as is known of it."""
+    """A published file. sha256: its hash in hex, or the known beginning of it."""
 
     url: str
     sha256: str
@@ -30,9 +30,9 @@ def _zoo(name: str, sha256: str) -> Remote:
     return Remote(f"https://huggingface.co/onnxmodelzoo/{name}/resolve/main/{name}.onnx", sha256)
 
 
-#: By the name that `sqznet.load` takes; the part before the slash is a folder of the cache.
-#: torchvision writes the first eight digits of the hash into its files' names; more is not
-#: published for 1.0. The ONNX zoo's are those of its Git LFS pointers.
+#: By the name for `sqznet.load`; the part before the slash is a folder in the cache. torchvision
+#: puts the first eight digits of the hash into the file names; for 1.0, no more is published. The
+#: ONNX zoo's hashes are from its Git LFS pointers.
 FILES = {
     "torchvision/squeezenet1_0": Remote(
         "https://download.pytorch.org/models/squeezenet1_0-b66bff10.pth", "b66bff10"
@@ -51,9 +51,9 @@ FILES = {
 
 
 def is_remote(name: object) -> bool:
-    """Whether `fetch` is for this, be it to say that it is unknown: a name or a URL, no path.
+    """Whether this is for `fetch`, even if unknown: a name or a URL, not a path.
 
-    A path to a file that exists is none, unless it is a known name; ``./`` before it helps.
+    The path of an existing file is not, unless it is a known name; a leading ``./`` marks a path.
     """
     if not isinstance(name, str):
         return False
@@ -65,18 +65,18 @@ def is_remote(name: object) -> bool:
 
 
 def fetch(name: str) -> str:
-    """The path of the file of this name, downloaded if it is not in the cache.
+    """The path of the file with this name, downloaded if it is not in the cache.
 
-    ``name`` is a key of ``FILES``, or ``hf://owner/repository/file``, with ``@revision`` behind
-    it if not the newest is wanted. The hash of a key's file is checked every time.
-    Raises WeightsError if the name is unknown, the file cannot be had, or is not what it should
-    be; the message says where it is and where to put it by hand.
+    ``name`` is a key of ``FILES``, or ``hf://owner/repository/file``, optionally followed by
+    ``@revision`` (default: the newest). The hash of a key's file is checked every time.
+    Raises WeightsError if the name is unknown, or if the file is not available or not the published
+    one; the message says where the file is and where to put it manually.
     """
     if name.startswith(_HUGGING_FACE):
         return _from_hugging_face(name)
     if name not in FILES:
         raise WeightsError(
-            f"{printable(name)}: no such file, and no name that is known; expected the path of "
+            f"{printable(name)}: no such file, and not a known name; expected the path of "
             f"a file or one of {', '.join(FILES)}"
         )
     remote = FILES[name]
@@ -87,13 +87,13 @@ def fetch(name: str) -> str:
     if is_offline():
         state = "is damaged" if os.path.exists(path) else "is not"
         raise WeightsError(
-            f"{name} {state} in the cache, and SQZNET_OFFLINE forbids to download it; {by_hand}"
+            f"{name} {state} in the cache, and SQZNET_OFFLINE forbids downloading it; {by_hand}"
         )
     from sqznet.weights import hub_download
 
     try:
         with hub_download.locked(path):
-            if not matches(path, remote.sha256):  # another process may have fetched it meanwhile
+            if not matches(path, remote.sha256):  # another process may have downloaded it meanwhile
                 hub_download.download(remote.url, path, lambda part: matches(part, remote.sha256))
     except WeightsError as error:
         raise WeightsError(f"{name}: {error}; or {by_hand}") from None
@@ -106,9 +106,9 @@ def fetch(name: str) -> str:
 
 
 def cache_folder() -> str:
-    """Where downloads are kept: SQZNET_CACHE, else the platform's folder for a user's caches.
+    """The folder for downloads: SQZNET_CACHE, or the platform's cache folder of the user.
 
-    Raises WeightsError if platformdirs is needed and not installed.
+    Raises WeightsError if platformdirs is needed but not installed.
     """
     if folder := os.environ.get("SQZNET_CACHE"):
         return os.path.abspath(os.path.expanduser(folder))
@@ -128,7 +128,7 @@ def is_offline() -> bool:
 
 
 def matches(path: str, sha256: str) -> bool:
-    """Whether there is a file with a hash that begins so."""
+    """Whether the file exists and its hash begins with `sha256`."""
     import hashlib
 
     digest = hashlib.sha256()
@@ -136,7 +136,7 @@ def matches(path: str, sha256: str) -> bool:
         with open(path, "rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
-    except OSError:  # absent, or not to be read
+    except OSError:  # absent or unreadable
         return False
     return digest.hexdigest().startswith(sha256)
 
@@ -162,10 +162,9 @@ def _from_hugging_face(address: str) -> str:
             revision=revision or None,
             local_files_only=is_offline(),
         )
-    except Exception as error:  # of its own kinds, of its HTTP library's, of the system's
+    except Exception as error:  # its own, its HTTP library's or the system's
         reason = " ".join(str(error).split())[:200]
         why = "it is not in Hugging Face's cache, or " if is_offline() else ""
-        raise WeightsError(
-            f"{printable(address)}: cannot be had: {why}{type(error).__name__}: {printable(reason)}"
-        ) from None
+        found = f"{type(error).__name__}: {printable(reason)}"
+        raise WeightsError(f"{printable(address)}: cannot be downloaded: {why}{found}") from None
     return path

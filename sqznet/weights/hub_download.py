@@ -1,4 +1,4 @@
-"""Downloads one file: resumes what was cut, never leaves half a file under its final name."""
+"""Downloads one file: resumes broken downloads, and never leaves a partial file under its name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sqznet.files.part_file import move_into_place
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-# Seconds without a byte after which a server counts as silent.
+# A server that sends no byte for this many seconds counts as silent.
 _TIMEOUT = 20.0
 
-# Seconds between attempts; one more attempt than there are pauses.
+# Seconds between attempts; there is one more attempt than pauses.
 _PAUSES = (0.5, 1.0, 2.0)
 
-# Several times what any SqueezeNet needs; a server that sends more sends something else.
+# Several times the size of any SqueezeNet; a server that sends more sends something else.
 _MAX_BYTES = 64 << 20
 
 _BLOCK = 64 << 10
@@ -31,30 +31,30 @@ _FIRST_SERVER_FAULT = 500
 
 
 class _BrokenOffError(Exception):
-    """The transfer failed in a way that another attempt may mend."""
+    """The transfer failed in a way that another attempt may fix."""
 
 
 @contextlib.contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Keeps other processes and threads from downloading to the same path meanwhile.
+    """Prevents other processes and threads from downloading to the same path at the same time.
 
-    A lock file stays beside it. Where the system has no such locks two downloads may spoil each
-    other's part, which its hash then shows. Raises OSError if the folder cannot be written to.
+    A lock file remains beside the path. On systems without such locks, two downloads may corrupt
+    each other's part, which the hash reveals. Raises OSError if the folder is not writable.
     """
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(f"{path}.lock", "ab") as file:
         with contextlib.suppress(ImportError, OSError):
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX)  # closing the file gives it back
+            fcntl.flock(file, fcntl.LOCK_EX)  # closing the file releases it
         yield
 
 
 def download(url: str, path: str, is_sound: Callable[[str], bool]) -> None:
-    """Fetch the URL to the path; `is_sound(part)` says whether a whole file is the right one.
+    """Downloads the URL to the path; `is_sound(part)` tells whether a complete file is valid.
 
-    What arrives before a connection is cut stays in `path`.part for the next attempt or call.
-    Raises WeightsError if the file cannot be had or is not sound, OSError if it cannot be written.
+    Data received before a connection breaks stay in `path`.part for the next attempt or call.
+    Raises WeightsError if the file is not available or not valid, OSError if it cannot be written.
     """
     part = f"{path}.part"
     for pause in (*_PAUSES, None):
@@ -62,7 +62,9 @@ def download(url: str, path: str, is_sound: Callable[[str], bool]) -> None:
             was_resumed = _transfer(url, part)
         except _BrokenOffError as error:
             if pause is None:
-                raise WeightsError(f"{error}; what has arrived is kept for another try") from None
+                raise WeightsError(
+                    f"{error}; the part received so far is kept for another try"
+                ) from None
             time.sleep(pause)
             continue
         if is_sound(part):
@@ -74,18 +76,18 @@ def download(url: str, path: str, is_sound: Callable[[str], bool]) -> None:
         if not was_resumed:
             break
     raise WeightsError(
-        "what came has another sha256 than the file that its authors published, and was not kept"
+        "the downloaded file has another sha256 than the published one, and was not kept"
     )
 
 
 def _transfer(url: str, part: str) -> bool:
-    """Complete the part file; whether that went on with one from before."""
+    """Completes the partial file; returns whether it resumed an earlier one."""
     start, validator = _kept(part)
     with _open(url, part, start, validator) as response:
         resumes = response.status == _PARTIAL
         if resumes and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             _remove(part)
-            raise _BrokenOffError("the server sent another part than was asked for")
+            raise _BrokenOffError("the server sent another part than requested")
         if not resumes:
             start = 0
             _remember(part, response)
@@ -106,7 +108,7 @@ def _open(url: str, part: str, start: int, validator: str) -> HTTPResponse:
         error.close()
         if error.code == _BEYOND_END and start:
             _remove(part)
-            raise _BrokenOffError("the part from before is longer than the file") from None
+            raise _BrokenOffError("the partial file is longer than the file") from None
         answer = f"the server answered {error.code} {printable(str(error.reason), 100)}"
         if error.code >= _FIRST_SERVER_FAULT:
             raise _BrokenOffError(answer) from None
@@ -147,7 +149,7 @@ def _read(response: HTTPResponse, done: int) -> bytes:
         ) from None
 
 
-# --- What a part remembers -------------------------------------------------------------------
+# --- Partial files ---------------------------------------------------------------------------
 
 
 def _tag(part: str) -> str:
@@ -155,7 +157,7 @@ def _tag(part: str) -> str:
 
 
 def _kept(part: str) -> tuple[int, str]:
-    """How much of the file is there, and what the server called that version of it."""
+    """The size of the partial file, and the server's name of that version of the file."""
     try:
         with open(_tag(part), encoding="latin-1") as file:
             validator = file.read(1000)
@@ -166,7 +168,7 @@ def _kept(part: str) -> tuple[int, str]:
 
 
 def _remember(part: str, response: HTTPResponse) -> None:
-    """Keep the version's name, without which a part is never resumed; a weak one will not do."""
+    """Stores the version's name, which resuming requires; a weak validator is not sufficient."""
     validator = response.headers.get("ETag", "")
     if not validator or validator.startswith("W/"):
         validator = response.headers.get("Last-Modified", "")
@@ -181,7 +183,7 @@ def _remove(path: str) -> None:
 
 
 class _Progress:
-    """A line on stderr that counts, at a terminal only."""
+    """A progress line on stderr, only on a terminal."""
 
     def __init__(self, part: str, total: int | None) -> None:
         self._name = printable(os.path.basename(part).removesuffix(".part"))
@@ -197,7 +199,7 @@ class _Progress:
             print(file=sys.stderr)
 
     def show(self, done: int) -> None:
-        """Draw it anew, ten times a second at most and at the end."""
+        """Redraws the line, at most ten times a second and at the end."""
         now = time.monotonic()
         if not self._is_on or (now < self._shown_at + 0.1 and done != self._total):
             return

@@ -1,4 +1,4 @@
-"""What a weights file is, and why sqznet takes it for that: the answers of `sqznet identify`."""
+"""Describes a weights file, with reasons, for `sqznet identify`."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from sqznet.weights.checkpoint import Checkpoint, element_count
 from sqznet.weights.locate import WeightsLike, locate
 from sqznet.weights.mapped import open_file
 
-# SqueezeNet's version as files are named for it: squeezenet1_1, squeezenet_v1.0, SqueezeNet-11.
+# SqueezeNet's version in file names: squeezenet1_1, squeezenet_v1.0, SqueezeNet-11.
 _VERSION = re.compile(r"squeeze_?net[-_ ]?v?1[._-]?([01])(?!\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What is in one weights file.
+    """Describes one weights file.
 
     path: the file. sha256: of the whole file, in hex. bytes: its size.
     format: as in `Checkpoint`: "torch", "onnx" and so on.
     variant: "squeezenet1_1" and the like; bypass: "simple", "complex" or None.
-    parameters: how many numbers the network has; precision: how the file stores them.
-    classes: how many; labels: where their names come from.
+    parameters: the number of the network's parameters; precision: how the file stores them.
+    classes: their number; labels: the source of their names.
     conv1_padding, conv10_padding: pixels; ceil_mode: of the pools; softmax: whether the file's own
         network ends in one.
-    preprocessing: how photos are fed to it; preset: its name, None if it is no preset.
-    known: whose published file this is, None where the hash is not known.
-    reasons: why, by the name of the field.
-    warnings: what its user should know.
+    preprocessing: of photos; preset: its name, or None if it is not a preset.
+    known: the published file that this is, or None if its hash is unknown.
+    reasons: for the values, by field name.
+    warnings: what users should know.
     """
 
     path: str
@@ -58,7 +58,7 @@ class Identity:
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, dicts, strings and numbers, as JSON keeps them."""
+        """Plain lists, dicts, strings and numbers, as in JSON."""
         return {
             **asdict(replace(self, reasons=dict(self.reasons))),
             "preprocessing": self.preprocessing.to_dict(),
@@ -67,7 +67,7 @@ class Identity:
 
 
 def identify(source: WeightsLike) -> Identity:
-    """Say what the weights are that `load` would take. Raises WeightsError as that does."""
+    """Describes the weights that `load` would use. Raises WeightsError as `load` does."""
     path = locate(source)
     checkpoint = weights.read(path)
     data = open_file(path).view
@@ -105,7 +105,7 @@ def identify(source: WeightsLike) -> Identity:
 def _precision(checkpoint: Checkpoint) -> str:
     grids = [grid for roundings in checkpoint.activations.values() for grid in roundings]
     if not grids:
-        # int8 weights are used as float32; why is among the reasons.
+        # int8 weights are used as float32; the reasons say why.
         dtypes = {tensor.dtype for tensor in checkpoint.tensors.values()}
         return ", ".join(sorted({"float32" if dtype == "int8" else dtype for dtype in dtypes}))
     is_int8 = max(grid.high - grid.low for grid in grids) < 256
@@ -113,7 +113,7 @@ def _precision(checkpoint: Checkpoint) -> str:
 
 
 def _labels(checkpoint: Checkpoint, classes: int) -> tuple[str, list[str]]:
-    """Where the names of the classes come from, and what is wrong with them."""
+    """The source of the names of the classes, and warnings about them."""
     own = checkpoint.labels
     if classes == 0:
         return "none", ["has no classifier: embed() and learn() can use it, classify() cannot"]
@@ -121,19 +121,19 @@ def _labels(checkpoint: Checkpoint, classes: int) -> tuple[str, list[str]]:
         reason = checkpoint.reasons.get("labels", "the file's own")
         if len(own) == classes:
             return reason, []
-        return reason, [f"carries {len(own)} labels for its {classes} classes; load() refuses it"]
+        return reason, [f"has {len(own)} labels for its {classes} classes; load() refuses it"]
     if classes == labels.IMAGENET_CLASSES:
         return f"ImageNet's, the default for {classes} classes", []
     if classes == labels.IMAGENET_CLASSES + 1:
         return (
             f"{labels.BACKGROUND}, then ImageNet's, the default for {classes} classes",
-            [f"{classes} classes: index 0 is taken for a background class"],
+            [f"{classes} classes: index 0 counts as a background class"],
         )
     return "none; pass labels=, or the classes are called class 0, class 1, ...", []
 
 
 def _misnomers(file: str, published: str | None, base: str) -> list[str]:
-    """Warnings about names of a file that tell another version than the one it holds."""
+    """Warnings about names of a file that state another version than its content."""
     held = base.removeprefix("squeezenet").replace("_", ".")
     found = []
     for name, verb in ((file, "named"), (published, "published as")):

@@ -1,8 +1,9 @@
-"""Files that many people have, recognised by their SHA-256, and how each wants to be fed.
+"""Published files, recognized by their SHA-256, with their preprocessing.
 
-The hashes are from torchvision's file names, which end in the first eight digits; the Git LFS
+The hashes are from torchvision's file names, which end in the first eight digits; from the Git LFS
 pointers of the ONNX model zoo (https://github.com/onnx/models) and its copy at
-https://huggingface.co/onnxmodelzoo; the Open Model Zoo's ``squeezenet1.1/model.yml`` for Caffe's.
+https://huggingface.co/onnxmodelzoo; and, for Caffe's file, from the Open Model Zoo's
+``squeezenet1.1/model.yml``.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from sqznet.weights.checkpoint import Checkpoint
 class KnownFile:
     """A published file.
 
-    sha256: the hash in hex, or its first eight digits where no more was published.
+    sha256: the hash in hex, or its first eight digits if no more is published.
     format: as in `Checkpoint`.
-    name: whose it is and what it is called there.
-    preset: how photos are fed to it, a name in `PRESETS`.
+    name: its publisher and its name there.
+    preset: its preprocessing, a name in `PRESETS`.
     """
 
     sha256: str
@@ -84,12 +85,12 @@ KNOWN = (
     ),
 )
 
-# No known file is half as large; a larger one need not be hashed.
+# No known file is half as large; larger files need not be hashed.
 _MAX_SIZE = 16 << 20
 
 
 def find(data: memoryview, format_name: str) -> KnownFile | None:
-    """The known file of this format that has these bytes."""
+    """The known file of this format with these bytes."""
     candidates = [known for known in KNOWN if known.format == format_name]
     if not candidates or data.nbytes > _MAX_SIZE:
         return None
@@ -99,13 +100,13 @@ def find(data: memoryview, format_name: str) -> KnownFile | None:
 
 def sha256(data: memoryview) -> str:
     """The hash in hex."""
-    from hashlib import sha256  # brings OpenSSL along
+    from hashlib import sha256  # loads OpenSSL
 
     return sha256(data).hexdigest()
 
 
 def with_preset(checkpoint: Checkpoint, data: memoryview) -> Checkpoint:
-    """The checkpoint with the preprocessing that the known file with these bytes wants."""
+    """The checkpoint with the preprocessing of the known file that has these bytes."""
     known = find(data, checkpoint.format)
     if known is None:
         return checkpoint

@@ -1,4 +1,4 @@
-"""Class names: from a list, from a text or JSON file, or ImageNet's, and how many there must be."""
+"""Class names: from a list, a text or JSON file, or ImageNet's, and the check of their number."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError, printable, reason_of
 
-#: ImageNet's classes, and the same with "background" before them, as TensorFlow counts them.
+#: The number of ImageNet's classes. TensorFlow adds a class "background" before them.
 IMAGENET_CLASSES = 1000
 
 BACKGROUND = "background"
-# What a label file calls the class of index 0 that is none of ImageNet's.
+# Names in label files for the class with index 0 that is not in ImageNet.
 _BACKGROUND_NAMES = ("background", "__background__", "dummy")
 _FIRST_OF_IMAGENET = "tench"
 
@@ -32,15 +32,15 @@ def for_network(
 ) -> tuple[str, ...]:
     """One name for each of a network's classes.
 
-    `given`: names, or the path of a file of names, see `read`; None for `own`, those that the
-    weights carry, and where they carry none for ImageNet's if there are 1000 or 1001 classes.
+    `given`: names, or the path of a file of names, see `read`; None for `own`, the labels in the
+    weights, or, if they have none and there are 1000 or 1001 classes, for ImageNet's.
     `origin`: the weights file, for messages.
 
-    1001 classes are ImageNet's after a background class: ImageNet's thousand names get
-    "background" before them, and a list for them loses a first "background" (or "dummy") where
-    the network has 1000.
+    1001 classes are ImageNet's after a background class: ImageNet's thousand names get "background"
+    before them, and a list of 1001 names loses a leading "background" (or "dummy") if the network
+    has 1000 classes.
 
-    Raises WeightsError, saying both numbers, if they differ, SqznetError if `given` is no names.
+    Raises WeightsError, with both numbers, if they differ, SqznetError if `given` is not names.
     """
     if given is None and own is None:
         if classes not in (IMAGENET_CLASSES, IMAGENET_CLASSES + 1):
@@ -59,10 +59,10 @@ def for_network(
 def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """The names in a file, in the order of their classes.
 
-    Text holds one name a line; WordNet's numbers before them (``n01440764 tench``) are left out.
-    JSON holds a list of names, or an object from each index to its name or to a list that ends in
-    it, as Keras's ``imagenet_class_index.json`` does. UTF-8.
-    Raises WeightsError, naming the file, if it cannot be read or holds anything else.
+    Text has one name per line; WordNet's numbers before them (``n01440764 tench``) are removed.
+    JSON has a list of names, or an object that maps each index to its name or to a list that ends
+    in it, like Keras's ``imagenet_class_index.json``. The encoding is UTF-8.
+    Raises WeightsError, naming the file, if it cannot be read or has other content.
     """
     name = printable(os.fsdecode(path))
     try:
@@ -78,7 +78,7 @@ def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
     except OSError as error:
         raise WeightsError(f"{name}: cannot be read: {reason_of(error)}") from None
     except ValueError:  # a zero byte in the path
-        raise WeightsError(f"{name}: is no path of a file of class names") from None
+        raise WeightsError(f"{name}: is not a valid path of a file of class names") from None
 
 
 def _names(given: Labels) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ def _parse_json(text: str) -> tuple[str, ...]:
 
 
 def _by_index(values: dict[str, object]) -> list[object]:
-    """The values for "0", "1", ... in order; of a list, its last item."""
+    """The values for "0", "1", ... in order; for a list, its last item."""
     ordered = [values.get(str(index)) for index in range(len(values))]
     if None in ordered:
         raise WeightsError(

@@ -1,4 +1,4 @@
-"""Where weights come from: the package itself, a file, or somewhere to fetch one from."""
+"""Finds weights: the bundled ones, a file, or a file to download."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ WeightsLike = str | os.PathLike[str] | None
 
 
 def locate(given: WeightsLike) -> str | os.PathLike[str]:
-    """The path of the weights file that this stands for, fetched first where it must be.
+    """The path of the weights file that ``given`` stands for, downloaded first if necessary.
 
-    ``given``: nothing or ``"squeezenet1_1"`` for the bundled weights, a path, or what
-    ``sqznet.weights.hub`` fetches. Raises WeightsError if it cannot be fetched.
+    ``given``: None or ``"squeezenet1_1"`` for the bundled weights, a path, or a name for
+    ``sqznet.weights.hub``. Raises WeightsError if it cannot be downloaded.
     """
     if given is None or given == BUNDLED:
         return weights.BUNDLED_PATH
     if isinstance(given, str):
-        from sqznet.weights import hub  # the bundled weights need none of it
+        from sqznet.weights import hub  # not needed for the bundled weights
 
         if hub.is_remote(given):
             return hub.fetch(given)

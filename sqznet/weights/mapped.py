@@ -1,4 +1,4 @@
-"""Maps a file into memory, so that reading it costs no copy and no more than its own size."""
+"""Maps a file into memory, so that reading it needs no copy and no more than the file's size."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 from sqznet.errors import WeightsError, printable, reason_of
 
-#: Fifty times a SqueezeNet; to hash more, or to search it, would take seconds.
+#: Fifty times a SqueezeNet; hashing or searching more would take seconds.
 MAX_BYTES = 1 << 28
 
 
 class WeightsFile(NamedTuple):
     """A file to read weights from.
 
-    path: as the file system knows it.
-    name: as messages show it.
-    view: its bytes, mapped: read-only, format "B".
+    path: for the file system.
+    name: for messages.
+    view: its mapped bytes: read-only, format "B".
     """
 
     path: str
@@ -26,18 +26,18 @@ class WeightsFile(NamedTuple):
     view: memoryview
 
     def beside(self, name: str) -> WeightsFile | None:
-        """The file called `name` in the same folder, None if there is none.
+        """The file `name` in the same folder, or None if there is none.
 
-        Raises WeightsError, naming that file, if it is there but cannot be read.
+        Raises WeightsError, naming that file, if it exists but cannot be read.
         """
         path = os.path.join(os.path.dirname(self.path), name)
         return open_file(path) if os.path.lexists(path) else None
 
 
 class MappedFile(mmap.mmap):
-    """The bytes of a file, mapped read-only, which can tell whether they are still the same.
+    """The bytes of a file, mapped read-only, with a check whether they are still the same.
 
-    Replacing or deleting the file changes nothing: the mapping keeps what was there.
+    Replacing or deleting the file changes nothing: the mapping keeps the old content.
     """
 
     _path: str
@@ -45,14 +45,14 @@ class MappedFile(mmap.mmap):
 
     @classmethod
     def of(cls, path: str | os.PathLike[str], file: int, size: int) -> MappedFile:
-        """Map an open file of that path and size."""
+        """Maps an open file with this path and size."""
         mapped = cls(file, size, access=mmap.ACCESS_READ)
         mapped._path = os.path.abspath(os.fsdecode(path))
         mapped._status = os.fstat(file)
         return mapped
 
     def was_written(self) -> bool:
-        """Whether the file was written to, or cut short, since it was mapped."""
+        """Whether the file was written to or truncated since it was mapped."""
         if self.size() < len(self):
             return True
         try:
@@ -64,7 +64,7 @@ class MappedFile(mmap.mmap):
 
 
 def open_file(path: str | os.PathLike[str]) -> WeightsFile:
-    """Map a file. Raises WeightsError, naming it, if that cannot be done."""
+    """Maps a file. Raises WeightsError, naming it, if that fails."""
     name = shown_path(path)
     try:
         return WeightsFile(os.fsdecode(path), name, map_file(path))
@@ -73,7 +73,7 @@ def open_file(path: str | os.PathLike[str]) -> WeightsFile:
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:
-    """The path as messages show it: on one line. Raises WeightsError if it is no path at all."""
+    """The path for messages, on one line. Raises WeightsError if it is not a path."""
     try:
         return printable(os.fsdecode(path))
     except TypeError:
@@ -86,16 +86,16 @@ def map_file(path: str | os.PathLike[str]) -> memoryview:
     """The bytes of a regular file as a read-only view (format "B") of a mapping.
 
     The mapping lives as long as the view or any slice of it.
-    Raises WeightsError if the file is missing, empty, unreadable, no regular file, or larger than
-    `MAX_BYTES`.
+    Raises WeightsError if the file is missing, empty, unreadable, not a regular file, or larger
+    than `MAX_BYTES`.
     """
     try:
-        # Looked at before it is opened: opening a pipe would wait for its other end.
+        # Checked before it is opened: opening a pipe would wait for its other end.
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise WeightsError("is a directory, expected a weights file")
         if not stat.S_ISREG(mode):
-            raise WeightsError("is no regular file, expected a weights file")
+            raise WeightsError("is not a regular file, expected a weights file")
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size == 0:

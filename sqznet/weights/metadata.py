@@ -1,9 +1,9 @@
-"""What a weights file says of itself in entries that sqznet defines, one JSON text an entry.
+"""A weights file's metadata in the entries that sqznet defines, one JSON text per entry.
 
 "variant": the network's name, plain text; "preprocessing": the fields of `Preprocessing`;
-"labels": a list of one name a class; "wiring": the fields of `Wiring`. Each may be left out. A
-safetensors file holds them in its "__metadata__"; the other formats that `sqznet.convert` writes
-hold the same in a place of their own.
+"labels": a list of one name per class; "wiring": the fields of `Wiring`. Each may be omitted. A
+safetensors file has them in its "__metadata__"; the other formats that `sqznet.convert` writes have
+the same entries in a place of their own.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from sqznet.network.variants import MAX_PADDING, Wiring
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, plain_names
 from sqznet.weights.mapped import WeightsFile
 
-#: The entries that sqznet defines; a file may hold others of its own.
+#: The entries that sqznet defines; a file may have others.
 KEYS = ("variant", "preprocessing", "labels", "wiring")
 
-#: What stands before those keys in a format whose metadata are everybody's: ONNX.
+#: The prefix of these keys in a format whose metadata are shared by all tools: ONNX.
 PREFIX = "sqznet."
 
 # 2**63 has 19 digits; a longer number cannot be a size.
@@ -31,7 +31,7 @@ _STATED = "the file's metadata"
 
 
 class Description(NamedTuple):
-    """The entries' values, and why each is what it is; see `Checkpoint` for their meaning."""
+    """The values of the entries and their reasons; see `Checkpoint` for the meanings."""
 
     variant: str | None
     preprocessing: Preprocessing
@@ -41,9 +41,9 @@ class Description(NamedTuple):
 
 
 def parse(metadata: Mapping[str, str], format_name: str) -> Description:
-    """The description that a file of this format holds, torchvision's ways where it says nothing.
+    """The description in a file of this format, with torchvision's defaults for missing entries.
 
-    Raises WeightsError if an entry that sqznet defines is not as it should be.
+    Raises WeightsError if an entry that sqznet defines is invalid.
     """
     default = f"the default for {format_name} files"
     wiring = _object(metadata, "wiring")
@@ -66,10 +66,10 @@ def checkpoint(
     entries: Mapping[str, str],
     variant: str | None = None,
 ) -> Checkpoint:
-    """The content of a file that has torchvision's names and these entries.
+    """The content of a file with torchvision's names and these entries.
 
-    ``variant``: what else the file says of it, where the entries do not.
-    Raises WeightsError as `parse` does.
+    ``variant``: what the file states elsewhere, for use if the entries do not.
+    Raises WeightsError like `parse`.
     """
     description = parse(entries, format_name)
     return Checkpoint(
@@ -88,7 +88,7 @@ def checkpoint(
 def dump(
     variant: str, preprocessing: Preprocessing, labels: tuple[str, ...] | None, wiring: Wiring
 ) -> dict[str, str]:
-    """The entries that `parse` gives the same values for; ASCII, one spelling only."""
+    """The entries that `parse` turns back into these values; ASCII, with a unique spelling."""
     entries = {
         "variant": variant,
         "preprocessing": compact(preprocessing.to_dict()),
@@ -103,7 +103,7 @@ def compact(value: object) -> str:
 
 
 def as_strings(value: object, what: str) -> dict[str, str]:
-    """The value itself, if it maps strings to strings. Raises WeightsError, naming `what`."""
+    """The value itself if it maps strings to strings. Raises WeightsError with `what` otherwise."""
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise WeightsError(f"{what} must map strings to strings")
     return value
@@ -146,26 +146,26 @@ def _labels(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
         return None
     value = parse_json(_utf8(text, "labels"), "labels")
     if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
-        raise WeightsError('"labels" in the metadata is no JSON list of strings')
+        raise WeightsError('"labels" in the metadata is not a JSON list of strings')
     return tuple(value)
 
 
 def _object(metadata: Mapping[str, str], key: str) -> dict[str, Any]:
     value = parse_json(_utf8(metadata.get(key, "{}"), key), key)
     if not isinstance(value, dict):
-        raise WeightsError(f'"{key}" in the metadata is no JSON object')
+        raise WeightsError(f'"{key}" in the metadata is not a JSON object')
     return value
 
 
 def _utf8(text: str, what: str) -> bytes:
     try:
         return text.encode()
-    except UnicodeEncodeError:  # JSON can spell half a character
+    except UnicodeEncodeError:  # JSON can contain half of a surrogate pair
         raise WeightsError(f"{what}: not valid Unicode") from None
 
 
 def parse_json(text: bytes, what: str) -> object:
-    """Strict JSON: UTF-8, no key twice, no NaN or Infinity, no endless numbers.
+    """Strict JSON: UTF-8, no duplicate keys, no NaN or Infinity, no huge numbers.
 
     Raises WeightsError, naming `what`, for anything else.
     """

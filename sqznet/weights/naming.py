@@ -1,8 +1,8 @@
-"""Caffe's names for a SqueezeNet's layers, and torchvision's for the same.
+"""Caffe's names for a SqueezeNet's layers, and torchvision's names for the same layers.
 
-Caffe counts the fires from 2 to 9 (``fire2/squeeze1x1``), and Keras, ncnn and others copied that
-with a separator of their own. torchvision's names count pools too, so that the same fire has
-another position in 1.0 than in 1.1.
+Caffe numbers the fires from 2 to 9 (``fire2/squeeze1x1``); Keras, ncnn and others do the same with
+other separators. torchvision's names count pools too, so the same fire has different positions in
+1.0 and 1.1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqznet.network.variants import TOPOLOGIES
 
 _FIRST_FIRE = 2
 
-# Each of a fire's four convolutions: as Caffe's networks call it, as torchvision does.
+# Each of a fire's four convolutions: the name in Caffe's networks, and torchvision's.
 _PARTS = {
     "squeeze1x1": "squeeze",
     "expand1x1": "expand1x1",
@@ -28,11 +28,11 @@ _LAST = ("conv10", "conv_final")
 
 
 def torchvision_name(layer: str, base: str) -> str | None:
-    """What torchvision calls a layer of Caffe's name, such as ``"features.3.squeeze"``.
+    """torchvision's name of a layer with this name in Caffe, such as ``"features.3.squeeze"``.
 
-    ``base`` is a key of ``variants.TOPOLOGIES``. None if the name is no convolution of a
-    SqueezeNet. The parts of a name may be joined by ``/``, ``_`` or ``-``; the convolution of a
-    complex bypass around fire N is called ``fireN/bypass`` or ``bypass_fireN``.
+    ``base`` is a key of ``variants.TOPOLOGIES``. None if the name is not a convolution of a
+    SqueezeNet. The parts of a name may be joined by ``/``, ``_`` or ``-``. The convolution of a
+    complex bypass around fire N is ``fireN/bypass`` or ``bypass_fireN``.
     """
     if layer == _FIRST:
         return "features.0"

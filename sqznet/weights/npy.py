@@ -14,7 +14,7 @@ from sqznet.errors import WeightsError, shown
 from sqznet.weights.checkpoint import MAX_DIMENSIONS
 
 _MAGIC = b"\x93NUMPY"
-# By the format's version: how many bytes hold the header's length.
+# The number of bytes of the header's length, by the format's version.
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 _MAX_HEADER = 10_000  # NumPy's own limit
 _FIELD = re.compile(
@@ -27,10 +27,10 @@ _MAX_DIGITS = 19
 
 
 class NpyArray(NamedTuple):
-    """An array as its header describes it; shape and data may not agree.
+    """An array as its header describes it; shape and data may not match.
 
     kind: the element type as NumPy writes it, such as "<f4". fortran: whether the first index
-    varies fastest. data: everything after the header.
+    varies fastest. data: all bytes after the header.
     """
 
     kind: str
@@ -43,7 +43,7 @@ def parse(content: memoryview) -> NpyArray:
     """The array in these bytes.
 
     Raises WeightsError, with a message that continues a sentence ("has the shape ..."), if they are
-    no array or the element type has fields.
+    not an array or the element type has fields.
     """
     version = bytes(content[:8])
     size = _LENGTH_BYTES.get(version[6], 0) if version[:6] == _MAGIC and version[7:] else 0

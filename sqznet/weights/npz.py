@@ -1,9 +1,8 @@
-"""Reads .npz files of torchvision's names, as numpy.savez and numpy.savez_compressed write them.
+"""Reads .npz files with torchvision's names, as from numpy.savez and numpy.savez_compressed.
 
 The format (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): a zip archive
 with an entry NAME.npy for each array, stored or deflated. Arrays of pickled objects are refused.
-What sqznet adds is the array "__metadata__": one string, a JSON object that maps strings to
-strings.
+sqznet adds the array "__metadata__": one string, a JSON object that maps strings to strings.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from sqznet.weights.checkpoint import (
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.npy import NpyArray
 
-#: The array that says how the network wants to be fed.
+#: The array with the metadata.
 METADATA_NAME = "__metadata__"
 
 _SUFFIX = ".npy"
@@ -33,8 +32,8 @@ _STRING = re.compile(r"<U\d{1,9}", re.ASCII)
 _CHARACTER_BYTES = 4
 _MAX_METADATA = 16 << 20
 
-# What the arrays of a file may take where they cannot stay as they lie in it. A SqueezeNet has 5 MB
-# of float32, and every further thousand classes adds 2 MB.
+# Limit for the arrays of a file that must be copied. A SqueezeNet has 5 MB of float32, and every
+# additional thousand classes add 2 MB.
 _MAX_COPIED = 48 << 20
 
 
@@ -44,10 +43,10 @@ def looks_like(view: memoryview) -> bool:
 
 
 def read(file: WeightsFile) -> Checkpoint:
-    """Read an .npz file.
+    """Reads an .npz file.
 
-    What its "__metadata__" does not say (see `sqznet.weights.metadata`) is as torchvision has it.
-    Raises WeightsError (without the path) if anything in the file is not as it should be.
+    Values missing in its "__metadata__" (see `sqznet.weights.metadata`) are torchvision's.
+    Raises WeightsError (without the path) if the file is invalid.
     """
     reader = _Reader(file.view)
     tensors: dict[str, RawTensor] = {}
@@ -55,7 +54,9 @@ def read(file: WeightsFile) -> Checkpoint:
     for entry_name, entry in archive.entries(file.view).items():
         name = entry_name.removesuffix(_SUFFIX)
         if name == entry_name:
-            raise WeightsError(f"its entry {shown(name)} is no array; expected names in {_SUFFIX}")
+            raise WeightsError(
+                f"its entry {shown(name)} is not an array; expected names in {_SUFFIX}"
+            )
         if name == METADATA_NAME:
             entries = _metadata(reader.array(entry))
         elif not is_ignored(name):
@@ -74,7 +75,7 @@ def _tensor(array: NpyArray, name: str) -> RawTensor:
 
 
 class _Reader:
-    """Takes the arrays out of one archive; all copies together stay within a limit."""
+    """Extracts the arrays of one archive; all copies together stay within a limit."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
@@ -96,12 +97,12 @@ class _Reader:
         return array
 
     def _reordered(self, array: NpyArray, name: str) -> memoryview:
-        """The elements in C order, given in Fortran's: the first index runs fastest."""
+        """The elements in C order, given in Fortran order: the first index varies fastest."""
         if array.data.nbytes != element_count(array.shape) * FLOAT_SIZES[_FLOATS[array.kind]]:
-            return array.data  # RawTensor says so
+            return array.data  # RawTensor raises the error
         self._budget -= array.data.nbytes
         if self._budget < 0:
-            raise WeightsError(f"its entry {name} is in Fortran's order and too large to turn")
+            raise WeightsError(f"its entry {name} is in Fortran order and too large to convert")
         import numpy as np
 
         turned = np.frombuffer(array.data, array.kind).reshape(array.shape, order="F")
@@ -124,5 +125,5 @@ def _metadata(array: NpyArray) -> dict[str, str]:
     try:
         text = str(array.data, "utf-32-le").rstrip("\0")
     except UnicodeDecodeError as error:
-        raise WeightsError(f"array '{METADATA_NAME}' is no text ({error.reason})") from None
+        raise WeightsError(f"array '{METADATA_NAME}' is not text ({error.reason})") from None
     return metadata.as_strings(metadata.parse_json(text.encode(), METADATA_NAME), METADATA_NAME)

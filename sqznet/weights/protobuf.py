@@ -1,8 +1,8 @@
-"""Reads protobuf's wire format, the clothing of ONNX and Caffe files, out of mapped bytes.
+"""Reads protobuf's wire format, the container of ONNX and Caffe files, from mapped bytes.
 
-A message is a run of fields; each begins with a varint that holds the field's number and one of
-four wire types (https://protobuf.dev/programming-guides/encoding). What a field means is its
-reader's business: the format itself does not say whether bytes are text, a message or numbers.
+A message is a sequence of fields; each begins with a varint with the field's number and one of four
+wire types (https://protobuf.dev/programming-guides/encoding). The meaning of a field is up to the
+reader: the format does not say whether bytes are text, a message or numbers.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-#: What a field holds: a varint as an unsigned 64-bit integer, or the bytes of anything else.
+#: The value of a field: a varint as an unsigned 64-bit integer, or bytes.
 Value = int | memoryview
 
-# A SqueezeNet has some thousand fields, with its stack traces some ten thousand. The limit is what
-# one second is enough for.
+# A SqueezeNet has some thousand fields, or some ten thousand with stack traces. The limit is what
+# can be read in one second.
 _MAX_FIELDS = 400_000
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -28,21 +28,21 @@ _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 _MAX_VARINT_BYTES = 10
 _MAX_FIELD_NUMBER = (1 << 29) - 1
 
-# Numbers decoded at once: enough to be quick, few enough to take little memory.
+# Numbers decoded at a time: enough for speed, and few enough for little memory.
 _CHUNK = 1 << 16
 
 
 class MessageReader:
-    """Walks through the messages of one file, which share one limit on the number of fields."""
+    """Reads the messages of one file, which share one limit for the number of fields."""
 
     def __init__(self) -> None:
         self._remaining = _MAX_FIELDS
 
     def fields(self, message: memoryview) -> Iterator[tuple[int, Value]]:
-        """Every field of a message (format "B") in the file's order: its number and its value.
+        """Yields the number and value of every field of a message (format "B"), in file order.
 
-        Varints come as unsigned 64-bit integers, everything else as a slice of the message.
-        Raises WeightsError, saying at which byte of the message, where it is damaged.
+        Varints are unsigned 64-bit integers, all other values slices of the message.
+        Raises WeightsError, with the byte position in the message, if it is damaged.
         """
         position, end = 0, message.nbytes
         while position < end:
@@ -71,9 +71,9 @@ class MessageReader:
 
 
 def number(value: Value) -> int:
-    """A varint as it stands, unsigned. Raises WeightsError for anything else."""
+    """An unsigned varint. Raises WeightsError for anything else."""
     if not isinstance(value, int):
-        raise WeightsError(f"damaged protobuf: {value.nbytes} bytes where a number belongs")
+        raise WeightsError(f"damaged protobuf: {value.nbytes} bytes instead of a number")
     return value
 
 
@@ -84,27 +84,27 @@ def signed(value: Value) -> int:
 
 
 def content(value: Value) -> memoryview:
-    """The bytes of a field that is no varint. Raises WeightsError for a varint."""
+    """The bytes of a field that is not a varint. Raises WeightsError for a varint."""
     if isinstance(value, int):
-        raise WeightsError(f"damaged protobuf: the number {value} where a message belongs")
+        raise WeightsError(f"damaged protobuf: the number {value} instead of a message")
     return value
 
 
 def text(value: Value) -> str:
-    """A string. Raises WeightsError if the bytes are no UTF-8."""
+    """A string. Raises WeightsError if the bytes are not UTF-8."""
     data = content(value)
     try:
         return str(data, "utf-8")
     except UnicodeDecodeError:
         raise WeightsError(
-            f"damaged protobuf: {shown(bytes(data[:40]))} where UTF-8 text belongs"
+            f"damaged protobuf: {shown(bytes(data[:40]))} instead of UTF-8 text"
         ) from None
 
 
 def packed_varints(value: Value) -> Iterator[int]:
-    """What one occurrence of a repeated integer field adds: a signed number, or many, packed.
+    """Yields the signed numbers in one occurrence of a repeated integer field, packed or not.
 
-    For lists as short as a shape is. Raises WeightsError where a varint is damaged.
+    For lists as short as a shape. Raises WeightsError if a varint is damaged.
     """
     if isinstance(value, int):
         yield signed(value)
@@ -118,7 +118,7 @@ def packed_varints(value: Value) -> Iterator[int]:
 def varint_array(values: Sequence[Value], count: int) -> npt.NDArray[np.int64]:
     """All occurrences of a repeated integer field, packed or not, as one array of `count` int64.
 
-    Raises WeightsError if there are not `count`, before it takes memory for them.
+    Raises WeightsError if their number is not `count`, before allocating memory for them.
     """
     import numpy as np
 
@@ -139,20 +139,20 @@ def varint_array(values: Sequence[Value], count: int) -> npt.NDArray[np.int64]:
 def float_bytes(values: Sequence[Value], item_size: int) -> memoryview:
     """All occurrences of a repeated float (item_size 4) or double (8) field, packed or not.
 
-    Little-endian bytes; a single packed occurrence is not copied. Raises WeightsError if a part
-    is no whole number of items.
+    The bytes are little-endian; a single packed occurrence is not copied. Raises WeightsError if a
+    part is not a whole number of items.
     """
     parts = [content(value) for value in values]
     for part in parts:
         if part.nbytes % item_size:
             raise WeightsError(
-                f"damaged protobuf: {part.nbytes} bytes where numbers of {item_size} bytes belong"
+                f"damaged protobuf: {part.nbytes} bytes, expected numbers of {item_size} bytes"
             )
     return parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
 
 
 def _decoded(joined: npt.NDArray[np.uint8], last: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
-    """The varints whose last bytes stand at `last`."""
+    """The varints whose last bytes are at `last`."""
     import numpy as np
 
     result = np.zeros(last.size, np.uint64)
@@ -172,7 +172,7 @@ def _decoded(joined: npt.NDArray[np.uint8], last: npt.NDArray[np.intp]) -> npt.N
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """The varint that begins at `position`, and where the next thing begins."""
+    """The varint that begins at `position`, and the position after it."""
     begin, end = position, message.nbytes
     value = shift = 0
     while position < end:

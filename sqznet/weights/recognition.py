@@ -1,9 +1,9 @@
 """Finds the SqueezeNet in a network that a file describes layer by layer.
 
-Caffe's and ncnn's files hold a whole network: layers that name what they read and what they write.
-It is followed from its output back to its input, and every layer must be where a SqueezeNet has
-it, so that nothing that changes the answer goes unnoticed. What the layers are called is of no
-importance: converters and users rename them.
+Caffe's and ncnn's files contain a whole network: layers with the names of what they read and write.
+It is followed from its output back to its input. Every layer must be where a SqueezeNet has it, so
+that everything that changes the answer is noticed. The names of the layers do not matter:
+converters and users change them.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ AVERAGE = "a global average"
 CONCAT = "a concatenation"
 ADD = "an addition"
 SOFTMAX = "a softmax"
-#: Gives what it is given, such as a dropout or a split.
+#: Passes its input on, such as a dropout or a split.
 SAME = "an identity"
-#: Changes the shape alone; harmless behind the global average.
+#: Changes only the shape; harmless after the global average.
 FLATTEN = "a change of shape"
 
-# The position that torchvision's names give to what follows the stem and its ReLU.
+# The position in torchvision's names of the layer after the stem and its ReLU.
 _FIRST_POSITION = 2
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer in the terms of no framework.
+    """One layer in framework-independent terms.
 
     kind: one of this module's constants.
     inputs, outputs: names of what it reads and writes; a name may be written again.
-    channels, kernel, stride, padding: of a convolution; the last three of a max pool too.
+    channels, kernel, stride, padding: of a convolution; the last three also of a max pool.
     relu: whether a convolution's result goes through a ReLU.
-    ceil_mode: whether a max pool's last, clipped window counts.
+    ceil_mode: whether a max pool includes a last, clipped window.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Recognised:
+class Recognized:
     """A SqueezeNet found in layers.
 
-    names: torchvision's name by the convolution's own.
+    names: torchvision's name by the convolution's own name.
     variant: one of `variants.VARIANTS`.
-    wiring: as the layers have it.
+    wiring: that of the layers.
     """
 
     names: dict[str, str]
@@ -68,7 +68,7 @@ class Recognised:
     wiring: Wiring
 
     def reasons(self, whose: str) -> dict[str, str]:
-        """Why the wiring is what it is, for a Checkpoint; `whose` is "the file's" or the like."""
+        """The reasons for the wiring, for a Checkpoint; `whose` is "the file's" or similar."""
         layer = {name: shown(own) for own, name in self.names.items()}
         return {
             "variant": f"{whose} layers",
@@ -81,7 +81,7 @@ class Recognised:
 
 @dataclass(frozen=True, eq=False)
 class _Node:
-    """A layer with the nodes that it reads: itself and no equal."""
+    """A layer with the nodes that it reads; equal only to itself."""
 
     layer: Layer
     kind: str
@@ -96,7 +96,7 @@ class _Node:
 
 @dataclass(frozen=True)
 class _Fire:
-    """The four convolutions of a fire; `bypass` is one, or None; `kind` as in `variants.Fire`."""
+    """The convolutions of a fire; `bypass` is a convolution or None; `kind` as in `layers.Fire`."""
 
     squeeze: _Node
     expand1x1: _Node
@@ -117,14 +117,14 @@ def bypass_suffix(kinds: Sequence[str | None]) -> str | None:
     return next((suffix for suffix, expected in known.items() if list(kinds) == expected), None)
 
 
-def recognise(layers: Sequence[Layer]) -> Recognised:
-    """Find a SqueezeNet in layers that stand in the order in which they run.
+def recognize(layers: Sequence[Layer]) -> Recognized:
+    """Finds a SqueezeNet in layers in execution order.
 
-    Raises WeightsError, naming the layer, where they are anything but a SqueezeNet.
+    Raises WeightsError, naming the layer, if they are not a SqueezeNet.
     """
     last, softmax = _output(_nodes(layers))
-    average = _expect(last, AVERAGE, "the network's end")
-    classifier = _expect(average.parent(), RELU, "what is averaged").parent()
+    average = _expect(last, AVERAGE, "the network's output")
+    classifier = _expect(average.parent(), RELU, "the input of the average").parent()
     classifier = _expect(classifier, CONV, "the classifier")
     modules: list[_Fire | _Node] = []
     node = classifier.parent()
@@ -136,24 +136,24 @@ def recognise(layers: Sequence[Layer]) -> Recognised:
             fire = _fire(node)
             modules.append(fire)
             node = fire.squeeze.parent()
-    stem = _expect(_expect(node, RELU, "what leads to the first module").parent(), CONV, "the stem")
-    _expect(stem.parent(), INPUT, "what the stem reads")
+    stem = _expect(_expect(node, RELU, "the input of the first module").parent(), CONV, "the stem")
+    _expect(stem.parent(), INPUT, "the input of the stem")
     if (classifier.layer.kernel, classifier.layer.stride) != (1, 1):
         raise WeightsError(
             f"layer {shown(classifier.layer.name)} has {_geometry(classifier.layer)}, "
             "expected a 1x1 kernel, stride 1"
         )
-    return _recognised(stem, modules[::-1], classifier, softmax)
+    return _recognized(stem, modules[::-1], classifier, softmax)
 
 
-def _recognised(
+def _recognized(
     stem: _Node, modules: list[_Fire | _Node], classifier: _Node, softmax: bool
-) -> Recognised:
+) -> Recognized:
     names: dict[str, str] = {}
 
     def name(node: _Node, new: str) -> None:
         if node.layer.name in names:
-            raise WeightsError(f"two layers are called {shown(node.layer.name)}")
+            raise WeightsError(f"two layers have the name {shown(node.layer.name)}")
         names[node.layer.name] = new
 
     name(stem, "features.0")
@@ -172,8 +172,8 @@ def _recognised(
     name(classifier, "classifier.1")
     ceil_modes = {pool.layer.ceil_mode for pool in pools.values()}
     if len(ceil_modes) > 1:
-        raise WeightsError("some of its pools count a last, clipped window and some do not")
-    return Recognised(
+        raise WeightsError("some of its pools include a last, clipped window and some do not")
+    return Recognized(
         names,
         _base(stem, tuple(fires), tuple(pools)) + _bypass([fire.kind for fire in fires.values()]),
         Wiring(
@@ -206,28 +206,29 @@ def _bypass(kinds: list[str | None]) -> str:
     if suffix is None:
         found = ", ".join(f"fire{i} {kind or 'none'}" for i, kind in enumerate(kinds, 2))
         raise WeightsError(
-            f"its bypasses are those of no known SqueezeNet: {found}; expected none, or simple "
+            f"its bypasses are not those of a known SqueezeNet: {found}; expected none, or simple "
             "ones around fire3, 5, 7 and 9 with or without complex ones around the others"
         )
     return suffix
 
 
 def _nodes(layers: Iterable[Layer]) -> list[_Node]:
-    """Each layer's node, linked to those that it reads; identities are left out."""
+    """Each layer's node, linked to the nodes that it reads; identities are omitted."""
     written: dict[str, _Node] = {}
     nodes = []
     for layer in layers:
         for blob in layer.inputs:
             if blob not in written:
                 raise WeightsError(
-                    f"layer {shown(layer.name)} reads {shown(blob)}, which no layer before it gives"
+                    f"layer {shown(layer.name)} reads {shown(blob)}, "
+                    "which no layer before it writes"
                 )
         parents = tuple(written[blob] for blob in layer.inputs)
         wanted = {INPUT: 0, CONCAT: 2, ADD: 2}.get(layer.kind, 1)
         if len(parents) != wanted or not layer.outputs:
             raise WeightsError(
-                f"layer {shown(layer.name)} reads {len(parents)} and gives {len(layer.outputs)} "
-                f"things, which {layer.kind} of a SqueezeNet does not"
+                f"layer {shown(layer.name)} has {len(parents)} inputs and {len(layer.outputs)} "
+                f"outputs, unlike {layer.kind} of a SqueezeNet"
             )
         if layer.kind == FLATTEN and parents[0].kind not in (AVERAGE, SOFTMAX):
             raise WeightsError(
@@ -246,7 +247,7 @@ def _nodes(layers: Iterable[Layer]) -> list[_Node]:
 
 
 def _output(nodes: list[_Node]) -> tuple[_Node, bool]:
-    """The one result of the network before its softmax, and whether it has one."""
+    """The only result of the network before its softmax, and whether it has a softmax."""
     read = {id(parent) for node in nodes for parent in node.parents}
     results: dict[int, _Node] = {}
     softmax = False
@@ -277,20 +278,22 @@ def _fire(node: _Node) -> _Fire:
         if other.kind == CONV and other.parent() is around:
             bypass = _convolution(other, 1)
             return _Fire(fire.squeeze, fire.expand1x1, fire.expand3x3, "complex", bypass)
-    raise WeightsError(f"{node}, but adds no fire module's input to its output")
+    raise WeightsError(f"{node}, but does not add a fire module's input to its output")
 
 
 def _plain_fire(node: _Node) -> _Fire:
     one, three = (_expect(part, RELU, "half of a fire module").parent() for part in node.parents)
     one, three = _convolution(one, 1), _convolution(three, 3)
     if one.parent() is not three.parent():
-        raise WeightsError(f"{node} of two convolutions that do not read the same")
-    squeeze = _convolution(_expect(one.parent(), RELU, "what is expanded").parent(), 1)
+        raise WeightsError(f"{node} of two convolutions with different inputs")
+    squeeze = _convolution(
+        _expect(one.parent(), RELU, "the input of the expand convolutions").parent(), 1
+    )
     return _Fire(squeeze, one, three)
 
 
 def _convolution(node: _Node, kernel: int) -> _Node:
-    """The node if it is a convolution of this kernel, stride 1, that keeps the size."""
+    """The node, if it is a convolution with this kernel, stride 1, that keeps the size."""
     layer = _expect(node, CONV, f"a {kernel}x{kernel} convolution").layer
     if (layer.kernel, layer.stride, layer.padding) != (kernel, 1, kernel // 2):
         raise WeightsError(

@@ -1,8 +1,8 @@
 """Reads safetensors files.
 
 The format (https://github.com/huggingface/safetensors): the header's length as an unsigned 64-bit
-little-endian integer, the header (a JSON object, from each name to dtype, shape and the begin and
-end of its bytes; "__metadata__" maps strings to strings), then the tensors' bytes, without a gap.
+little-endian integer, the header (a JSON object that maps each name to dtype, shape and the begin
+and end of its bytes; "__metadata__" maps strings to strings), then the tensors' bytes without gaps.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _ITEM_SIZES = {
 }
 _LENGTH_BYTES = 8
 
-# A SqueezeNet's header with its thousand labels takes 25 kB. Parsed JSON takes many times the
-# bytes of its text, hence a limit below the format's own 100 MB.
+# The header of a SqueezeNet with a thousand labels takes 25 kB. Parsed JSON takes many times the
+# bytes of its text, so this limit is below the format's own 100 MB.
 _MAX_HEADER = 4 << 20
 
-#: What the metadata of a file that `sqznet.learning.storage` writes call it, under "_kind".
+#: The value of "_kind" in the metadata of files from `sqznet.learning.storage`.
 RECOGNIZER = "sqznet recognizer"
 _RECOGNIZER_START = f'{{"__metadata__":{{"_kind":"{RECOGNIZER}"'.encode()
 
@@ -42,21 +42,21 @@ _Header = Mapping[str, Any]
 
 
 def is_recognizer(view: memoryview) -> bool:
-    """Whether the file holds what `sqznet.learn` learnt, and no weights."""
+    """Whether the file is a recognizer from `sqznet.learn`, not weights."""
     start = view[_LENGTH_BYTES : _LENGTH_BYTES + len(_RECOGNIZER_START)]
     return bytes(start) == _RECOGNIZER_START
 
 
 def looks_like(view: memoryview) -> bool:
-    """Whether the bytes begin as a safetensors file does: a length, then a JSON object."""
+    """Whether the bytes begin like a safetensors file: a length, then a JSON object."""
     return bytes(view[_LENGTH_BYTES : _LENGTH_BYTES + 1]) == b"{"
 
 
 def read(file: WeightsFile) -> Checkpoint:
-    """Read a safetensors file.
+    """Reads a safetensors file.
 
-    What its metadata does not say (see `sqznet.weights.metadata`) is as torchvision has it.
-    Raises WeightsError (without the path) if anything in the file is not as it should be.
+    Values missing in its metadata (see `sqznet.weights.metadata`) are torchvision's.
+    Raises WeightsError (without the path) if the file is invalid.
     """
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
@@ -79,7 +79,7 @@ def parse(view: memoryview) -> tuple[dict[str, str], _Header, memoryview]:
         )
     header = metadata.parse_json(bytes(view[_LENGTH_BYTES : _LENGTH_BYTES + length]), "header")
     if not isinstance(header, dict):
-        raise WeightsError("the safetensors header is no JSON object")
+        raise WeightsError("the safetensors header is not a JSON object")
     stated = metadata.as_strings(
         header.pop("__metadata__", {}), '"__metadata__" in the safetensors header'
     )
@@ -89,9 +89,9 @@ def parse(view: memoryview) -> tuple[dict[str, str], _Header, memoryview]:
 def entries(
     header: _Header, body: memoryview
 ) -> Iterator[tuple[str, str, tuple[int, ...], memoryview]]:
-    """Each tensor's name, element type as the format calls it, shape and bytes.
+    """Yields each tensor's name, the format's name of its element type, shape and bytes.
 
-    Raises WeightsError, at the latest at the end, if they are not as the format demands.
+    Raises WeightsError, at the latest at the end, if they violate the format.
     """
     ranges: list[tuple[int, int, str]] = []
     for name, entry in header.items():
@@ -126,7 +126,7 @@ def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor]:
 
 
 def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
-    """Dtype, shape, begin and end of a header entry, each checked for its type alone."""
+    """Dtype, shape, begin and end of a header entry, checked only for their types."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise WeightsError(f"tensor {shown(name)}: expected dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -144,7 +144,7 @@ def _is_sizes(value: object) -> bool:
 
 
 def _check_cover(ranges: list[tuple[int, int, str]], size: int) -> None:
-    """Every byte of the data belongs to exactly one tensor, as the format demands."""
+    """Checks that every byte of the data belongs to exactly one tensor, as required."""
     position = 0
     for begin, end, name in ranges:
         if begin != position:
@@ -152,4 +152,4 @@ def _check_cover(ranges: list[tuple[int, int, str]], size: int) -> None:
             raise WeightsError(f"tensor {shown(name)} {fault}")
         position = end
     if position != size:
-        raise WeightsError(f"{size - position} bytes at the end belong to no tensor")
+        raise WeightsError(f"{size - position} bytes at the end do not belong to a tensor")

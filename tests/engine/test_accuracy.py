@@ -1,6 +1,6 @@
 """Whole networks on real photos, against logits computed in float64 by another framework.
 
-Needs the folder of shared data; the golden file stands in for it elsewhere (test_golden.py).
+Needs the folder of shared data; elsewhere, the golden file replaces it (test_golden.py).
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ..conftest import EMULATED
 Array = Any
 
 NETWORKS = ("squeezenet1_0", "squeezenet1_1")
-# Of a photo's largest logit. What the project promises is 1e-4; what float32 gives is far less, and
-# a kernel that suddenly loses digits should be noticed.
+# Relative to a photo's largest logit. The project promises 1e-4; the usual error of float32 is far
+# smaller, and a kernel that suddenly loses digits should be noticed.
 PROMISED, USUAL = 1e-4, 2e-5
 FITS = ("squash", "crop")
 
 
 def framed(path: Path, fit: str) -> Any:
-    """The photo as the reference's makers framed it, for a model that squashes to 224 x 224.
+    """The photo framed as for the reference, for a model that squashes to 224 x 224.
 
-    Their crop rounds the longer side and halves the margin downwards. torchvision cuts and rounds
-    instead, which shifts some photos by a pixel and moves logits by several per cent: the crop is
-    therefore made here, and what is compared is the network.
+    The reference's crop rounds the longer side, and rounds half the margin down. torchvision
+    truncates and rounds instead, which shifts some photos by a pixel and changes logits by several
+    percent. So the crop is made here, and only the network is compared.
     """
     if fit == "squash":
         return path
@@ -60,13 +60,13 @@ def photos(shared: Path) -> list[Path]:
 
 
 def relative_error(found: Array, expected: Array) -> float:
-    """The largest logit error in parts of the photo's largest logit, of the worst photo."""
+    """The largest logit error relative to the photo's largest logit, for the worst photo."""
     assert found.shape == expected.shape
     return float((np.abs(found - expected).max(axis=1) / np.abs(expected).max(axis=1)).max())
 
 
 def assert_same_top5(found: Array, expected: Array) -> None:
-    """The same five classes, where the fifth and the sixth differ by more than the error."""
+    """The same five classes, if the fifth and the sixth differ by more than the error."""
     for ours, theirs in zip(found, expected, strict=True):
         order = np.argsort(-theirs)
         if theirs[order[4]] - theirs[order[5]] > np.abs(ours - theirs).max():
@@ -97,7 +97,7 @@ def test_other_files_of_the_same_weights(shared: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("fit", FITS)
-def test_the_first_photos_from_the_file_on(
+def test_the_first_photos_from_file_to_logits(
     shared: Path, logits: dict[str, Array], photos: list[Path], fit: str
 ) -> None:
     weights = shared / "weights" / "squeezenet1_1.safetensors"
@@ -118,7 +118,7 @@ def test_all_photos_with_float32_weights(
     fit: str,
 ) -> None:
     if table.isa == "scalar":
-        pytest.skip("takes minutes; the first photos are judged above")
+        pytest.skip("takes minutes; the first photos are tested above")
     weights = shared / "weights" / f"{network}.pth"
     model = sqznet.load(weights, threads=2, isa=table.isa, preprocessing="squash-bgr")
     expected = logits[f"{network}.{fit}"]
@@ -135,7 +135,7 @@ def test_all_photos_with_float32_weights(
 def test_all_photos_with_the_bundled_weights(
     logits: dict[str, Array], photos: list[Path], fit: str
 ) -> None:
-    """float16 weights against the float32 weights' logits, through `classify`."""
+    """float16 weights compared with the float32 weights' logits, through `classify`."""
     expected = logits[f"squeezenet1_1.{fit}"]
     answers = sqznet.load().classify([framed(path, fit) for path in photos])
     best = [{p.index for p in answer} for answer in answers]
@@ -149,9 +149,9 @@ def test_all_photos_with_the_bundled_weights(
     ("name", "label"),
     [("chelsea.png", "Egyptian cat"), ("coffee.png", "espresso"), ("rocket.jpg", "missile")],
 )
-def test_photos_that_anyone_can_judge(name: str, label: str) -> None:
-    spec = importlib.util.find_spec("skimage")  # found, not imported: that takes a second
+def test_photos_with_obvious_classes(name: str, label: str) -> None:
+    spec = importlib.util.find_spec("skimage")  # without the import, which takes a second
     if spec is None or spec.origin is None:
-        pytest.skip("scikit-image, whose wheel carries the photos, is not installed")
+        pytest.skip("scikit-image, which has the photos, is not installed")
     answers = sqznet.classify(Path(spec.origin).with_name("data") / name)
     assert any(label in answer.label for answer in answers[:3]), answers

@@ -1,4 +1,4 @@
-"""Large maps by bands of rows: the plan, and whole networks that run by it."""
+"""Large maps in bands of rows: the plan, and whole networks that run by it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array = Any
 
 @st.composite
 def groups(draw: st.DrawFn) -> tuple[list[Layer], list[int]]:
-    """Layers that end with a pool, and the heights of the first one's input and of all outputs."""
+    """Layers that end with a pool, and the heights of the first input and of all outputs."""
     stem = [draw(st.sampled_from((Conv("stem", 4, 3), Conv("stem", 4, 7))))]
     fires = [Fire(f"fire{i}", 1, 2, 2) for i in range(draw(st.integers(0, 4)))]
     layers = [*draw(st.sampled_from((stem, []))), *fires, MaxPool("pool", draw(st.booleans()))]
@@ -37,7 +37,7 @@ def groups(draw: st.DrawFn) -> tuple[list[Layer], list[int]]:
 
 @given(group=groups(), rows=st.integers(1, 20))
 @examples(300)
-def test_every_row_is_written_once_and_read_while_it_is_there(
+def test_every_row_is_written_once_and_read_while_it_is_stored(
     group: tuple[list[Layer], list[int]], rows: int
 ) -> None:
     layers, heights = group
@@ -45,7 +45,7 @@ def test_every_row_is_written_once_and_read_while_it_is_there(
         return
     plan = bands.plan_of(layers, heights, rows)
     written = [heights[0], *[0] * len(layers)]  # rows of each map
-    dropped = [0] * len(layers)  # and those of each layer's input that are gone
+    dropped = [0] * len(layers)  # rows of each layer's input that are gone
     for number, band in enumerate(plan):
         assert len(band) == len(layers)
         before = list(written)
@@ -61,7 +61,7 @@ def test_every_row_is_written_once_and_read_while_it_is_there(
 
 
 def banded(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    """Every group that ends with a pool goes by bands of this many rows."""
+    """Makes every group that ends with a pool run in bands of this many rows."""
 
     def rows_of_a_band(group: range, shapes: list[MapShape]) -> int:
         pooled = shapes[group[-1]][0]
@@ -88,7 +88,7 @@ def test_against_the_reference(
     assert_near(network, made, x, found)
 
 
-def test_bands_do_run_and_depend_neither_on_threads_nor_on_the_batch(
+def test_bands_run_and_depend_neither_on_threads_nor_on_the_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = networks.tensors("squeezenet1_1", bypass="complex")
@@ -100,8 +100,8 @@ def test_bands_do_run_and_depend_neither_on_threads_nor_on_the_batch(
     single = np.concatenate([networks.run(alone, image[None]) for image in x])
     layers = [index for index, _ in alone.acquire(1, 111, 52).by_layer()]
     assert layers[:6] == [0, 1] * 3
-    assert layers.count(0) == layers.count(1) == 9  # 27 rows behind the first pool
-    assert layers.count(2) == layers.count(4) == 5  # 13 behind the second
+    assert layers.count(0) == layers.count(1) == 9  # 27 rows after the first pool
+    assert layers.count(2) == layers.count(4) == 5  # 13 after the second
     for threads in (1, 2, 3):
         ready = networks.executor(network, made, threads=threads)
         for n in (5, 1, 3):
@@ -110,7 +110,7 @@ def test_bands_do_run_and_depend_neither_on_threads_nor_on_the_batch(
     assert np.abs(networks.run(whole, x) - single).max() < 1e-4 * np.abs(single).max()
 
 
-def test_nothing_is_left_of_the_input_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_previous_input_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     made = networks.tensors("squeezenet1_0", bypass="simple")
     network = networks.network(
         made, "squeezenet1_0_simple_bypass", variants.Wiring(conv1_padding=2)
@@ -123,7 +123,7 @@ def test_nothing_is_left_of_the_input_before(monkeypatch: pytest.MonkeyPatch) ->
     assert networks.run(ready, x).tobytes() == expected
 
 
-def test_maps_that_are_asked_for_are_there_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requested_maps_are_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     made = networks.tensors("squeezenet1_1")
     network = networks.network(made)
     banded(monkeypatch, 2)
@@ -140,7 +140,7 @@ def test_maps_that_are_asked_for_are_there_as_a_whole(monkeypatch: pytest.Monkey
         assert np.abs(found - expected[name]).max() < 1e-4 * np.abs(expected[name]).max()
 
 
-def test_only_large_maps_go_by_bands() -> None:
+def test_only_large_maps_run_in_bands() -> None:
     layers = sqznet.load().executor.network
     sides = {}
     for side in (224, 320, 384, 512, 1024):
@@ -151,7 +151,7 @@ def test_only_large_maps_go_by_bands() -> None:
         ]
         assert all(found % bands.STEP == 0 for found in rows)
         sides[side] = [found > 0 for found in rows]
-    # Up to the first pool, the second, the third; what follows has no pool at its end.
+    # Up to the first pool, the second and the third; the last group has no pool.
     never = [False] * 4
     assert sides == {
         224: never,
@@ -165,6 +165,6 @@ def test_only_large_maps_go_by_bands() -> None:
 def test_memory_grows_little_with_the_height_of_large_images() -> None:
     executor = sqznet.load(threads=1).executor
     sizes = [executor.acquire(1, height, 512).nbytes for height in (1024, 2048, 4096)]
-    # The image and what is behind the pools; all maps would take 80 bytes for each pixel more.
+    # The image and the maps after the pools; all maps would take 80 bytes per additional pixel.
     for (less, more), height in zip(pairwise(sizes), (1024, 2048), strict=True):
         assert more - less < 40 * height * 512

@@ -1,4 +1,4 @@
-"""Which kernels and how many threads are chosen, and the reasons given."""
+"""The choice of kernels and of the number of threads, and the reasons given."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_set_may_be_forced(monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", ["mmx", "AVX2", "scalar ", "avx2\n", "ünknown"])
-def test_a_set_that_is_unknown(monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
+def test_unknown_sets(monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
     with pytest.raises(UnsupportedIsaError, match="unknown instruction set"):
         cpu.kernels(isa)
     monkeypatch.setenv("SQZNET_ISA", isa)
@@ -55,12 +55,12 @@ def test_a_set_that_is_unknown(monkeypatch: pytest.MonkeyPatch, isa: str) -> Non
 
 
 @pytest.mark.parametrize("isa", [2, b"avx2", ["avx2"], 0.5])
-def test_a_set_that_is_no_name(isa: object) -> None:
+def test_sets_that_are_not_names(isa: object) -> None:
     with pytest.raises(SqznetError):
         cpu.kernels(isa)  # type: ignore[arg-type]
 
 
-def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQZNET_ISA", "")
     monkeypatch.setenv("SQZNET_THREADS", "")
     assert cpu.kernels().isa == runnable()[0]
@@ -89,7 +89,7 @@ def test_info_is_complete() -> None:
 
 @pytest.mark.skipif(
     not Path("/proc/cpuinfo").is_file() or platform.machine() not in ("x86_64", "i686"),
-    reason="needs Linux's /proc/cpuinfo, which under emulation is another machine's",
+    reason="needs Linux's /proc/cpuinfo, which shows another machine under emulation",
 )
 def test_features_are_those_the_system_reports() -> None:
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
@@ -102,7 +102,7 @@ def test_features_are_those_the_system_reports() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 1024])
-def test_threads_asked_for(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+def test_requested_threads(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     assert cpu.thread_count(threads) == threads
     monkeypatch.setenv("SQZNET_THREADS", str(threads))
     assert cpu.thread_count() == threads
@@ -111,13 +111,13 @@ def test_threads_asked_for(monkeypatch: pytest.MonkeyPatch, threads: int) -> Non
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1025, 2000, 10**30, True, False, "2", 2.0, [2], b"2"])
-def test_threads_that_are_no_count(threads: object) -> None:
+def test_invalid_thread_counts(threads: object) -> None:
     with pytest.raises(SqznetError, match="threads"):
         cpu.thread_count(threads)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1025", "two", "2.0", " ", "1e3", "9" * 5000])
-def test_an_environment_that_is_no_count(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_invalid_counts_in_the_environment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("SQZNET_THREADS", text)
     with pytest.raises(SqznetError, match="SQZNET_THREADS"):
         cpu.thread_count()
@@ -176,14 +176,14 @@ V1 = "12:cpuset:/a\n4:cpu,cpuacct:/docker/x\n1:name=systemd:/docker/x\n"
         ("0::/\n", {"cpu.max": "1000 100000\n"}, 1),
         ("0::/\n", {"cpu.max": "max 100000\n"}, None),
         ("0::/a/b\n", {"a/b/cpu.max": "300000 100000\n"}, 3),
-        # Any group above limits as well.
+        # Every group above it also sets a limit.
         (
             "0::/a/b\n",
             {"a/b/cpu.max": "800000 100000\n", "a/cpu.max": "100000 50000\n"},
             2,
         ),
         ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "100000 100000\n"}, 1),
-        # A container that sees the host's path, but its own group at the root.
+        # A container sees the host's path, but its own group at the root.
         ("0::/docker/x\n", {"cpu.max": "200000 100000\n"}, 2),
         ("0::/../../x\n", {"cpu.max": "200000 100000\n"}, 2),
         (
@@ -210,7 +210,7 @@ V1 = "12:cpuset:/a\n4:cpu,cpuacct:/docker/x\n1:name=systemd:/docker/x\n"
             },
             None,
         ),
-        (V1, {"cpuset/a/cpu.max": "100000 100000\n"}, None),  # not the cpu controller's
+        (V1, {"cpuset/a/cpu.max": "100000 100000\n"}, None),  # not of the cpu controller
         (V1, {"cpu,cpuacct/docker/x/cpu.cfs_quota_us": "100000\n"}, None),  # half of the pair
         ("0::/\n", {}, None),
         ("", {"cpu.max": "100000 100000\n"}, None),
@@ -229,7 +229,7 @@ def test_control_groups(
     assert cgroup(tmp_path, membership, files) == cores
 
 
-def test_bytes_that_are_no_text_in_the_membership(tmp_path: Path) -> None:
+def test_invalid_text_in_the_membership(tmp_path: Path) -> None:
     (tmp_path / "membership").write_bytes(b"0::/\xff\xfe\n")
     cpu._cgroup_cores(str(tmp_path / "membership"), str(tmp_path))
 

@@ -1,4 +1,4 @@
-"""No instruction set is used that the processor lacks or whose registers the system drops."""
+"""No instruction set is used that the CPU lacks or whose registers the system does not save."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def features(**changes: int) -> set[str]:
     return {name for name, on in _kernels.x86_features(**{**ICE_LAKE, **changes}) if on}
 
 
-def test_everything_there() -> None:
+def test_all_features() -> None:
     assert features() == ALL_OF_ICE_LAKE
     assert features(leaf7_1_eax=AVX_VNNI) == ALL_OF_ICE_LAKE | {"avx_vnni"}
 
@@ -99,13 +99,13 @@ for name, families, runs, needs in _kernels.instruction_sets():
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="emulates x86 with this very Python")
 @pytest.mark.parametrize(("processor", "best"), [("Haswell", "avx2"), ("Nehalem", "scalar")])
 def test_a_processor_without_it(tmp_path: Path, processor: str, best: str) -> None:
-    """The best set that is left is chosen, and runs; asking for more is an error, no crash."""
+    """The best remaining set is chosen and runs; asking for a missing one is an error, no crash."""
     emulator = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
     if emulator is None:
         pytest.skip("needs qemu's user emulation of x86-64")
     photo = tmp_path / "photo.png"
     Image.radial_gradient("L").save(photo)
-    # -I: not from a source folder, which has no compiled modules and would be found first.
+    # -I: keeps the source folder, which has no compiled modules, from being found first.
     command = [emulator, "-cpu", processor, sys.executable, "-I", "-c", PROGRAM, str(photo)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
@@ -116,11 +116,11 @@ def test_a_processor_without_it(tmp_path: Path, processor: str, best: str) -> No
         assert f"'{name}' cannot run on this CPU" in error
 
 
-# --- Whatever this processor is -------------------------------------------------------------------
+# --- This processor -------------------------------------------------------------------------------
 
 
 def test_every_set_that_cannot_run_here_is_refused() -> None:
-    """Sets of other processors, too: all are known, and say what they lack."""
+    """Sets of other processors too: all are known, and the error gives the reason."""
     entries = _kernels.instruction_sets()
     assert {name for name, *_ in entries} == {"avx512", "avx2", "neon", "scalar"}
     for name, families, runs, _ in entries:
@@ -134,7 +134,7 @@ def test_every_set_that_cannot_run_here_is_refused() -> None:
     not EMULATED or sys.maxsize > 2**32, reason="emulates a 32-bit ARM processor without VFPv4"
 )
 def test_a_board_without_vfpv4() -> None:
-    """Under QEMU_CPU the interpreter of the tests is another processor's."""
+    """With QEMU_CPU, the interpreter runs on another emulated processor."""
     run_script(
         """
         import sqznet

@@ -1,4 +1,4 @@
-"""Whole networks of few channels against the reference, and how the executor uses memory."""
+"""Whole networks with few channels against the reference, and the executor's use of memory."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_results_do_not_depend_on_threads_or_batch(table: _kernels.Float32Kernel
 
 
 @pytest.mark.parametrize("pool_threads", [1, 2])
-def test_many_callers_get_the_numbers_of_one(pool_threads: int) -> None:
+def test_many_callers_get_the_same_results_as_one(pool_threads: int) -> None:
     """Batches of different sizes interleave, with more callers than kept workspaces."""
     made = networks.tensors("squeezenet1_1")
     network = networks.network(made)
@@ -116,11 +116,11 @@ def test_large_workspaces_are_not_hoarded(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("sqznet.engine.executor.KEPT_BYTES", large.nbytes)
     ready.release(small)
     ready.release(large)
-    assert ready._idle == [large]  # the last one stays, however large it is
+    assert ready._idle == [large]  # the last one is kept, however large it is
 
 
 def test_running_allocates_nothing() -> None:
-    """Two runs of one workspace leave tracemalloc where it was."""
+    """Running a workspace leaves the traced memory unchanged."""
     import tracemalloc
 
     made = networks.tensors("squeezenet1_1")
@@ -142,7 +142,7 @@ def test_running_allocates_nothing() -> None:
 def test_every_image_of_a_batch_has_its_border(
     table: _kernels.Float32Kernels, base: str, conv1_padding: int
 ) -> None:
-    """Against a network without padding that is fed the zeros as part of its input."""
+    """Compared with a network without padding whose input includes the zeros."""
     made = networks.tensors(base)
     x = networks.inputs(6, 4, 41, 56)
     grown = np.pad(x, ((0, 0), (0, 0), *[(conv1_padding, conv1_padding)] * 2))
@@ -156,8 +156,8 @@ def test_every_image_of_a_batch_has_its_border(
 
 
 @pytest.mark.parametrize("conv1_padding", [0, 2])
-def test_nothing_is_left_of_the_input_before(conv1_padding: int) -> None:
-    """The same memory, first full of a huge input: borders and scratch must be made anew."""
+def test_the_previous_input_leaves_no_trace(conv1_padding: int) -> None:
+    """The memory first holds a huge input: borders and scratch must be rewritten."""
     made = networks.tensors("squeezenet1_0", bypass="simple")
     wiring = variants.Wiring(conv1_padding=conv1_padding)
     network = networks.network(made, "squeezenet1_0_simple_bypass", wiring)
@@ -182,7 +182,7 @@ def test_weights_that_are_not_finite(name: str, value: float) -> None:
 
 @st.composite
 def programs(draw: st.DrawFn) -> Program:
-    """Steps over values of any type that come into being at any time and live any while."""
+    """Steps over values of any type, which are created at any time and live for any time."""
     program = Program()
     dtypes = st.sampled_from(("float32", "int32", "int8", "uint8"))
     values = [program.value(1, 1, 1, draw(st.integers(1, 200)), dtype=draw(dtypes))]
@@ -219,14 +219,14 @@ def test_no_value_overlaps_another_live_one(program: Program) -> None:
 
 
 def test_the_working_set_is_small() -> None:
-    """The bundled network's at 224 x 224, beside its weights: less than its two largest maps and
-    the scratch memory between them would take apart."""
+    """At 224 x 224, the bundled network needs, besides its weights, less than its two largest maps
+    and the scratch memory between them would take separately."""
     executor = sqznet.load(threads=2).executor
     assert executor.acquire(1, 224, 224).nbytes < 4_100_000
 
 
 def test_the_arena_of_a_real_size_is_shared() -> None:
-    """Reuse is what keeps the working set small: far below all maps together."""
+    """Reuse keeps the working set small: far below the size of all maps together."""
     made = networks.tensors("squeezenet1_1")
     ready = networks.executor(networks.network(made), made)
     workspace = ready.acquire(1, 224, 224)

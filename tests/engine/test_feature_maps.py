@@ -1,4 +1,4 @@
-"""Maps that a caller asks to keep: the reference's own, whatever else the arena holds."""
+"""Maps that a caller asks to keep: equal to the reference, whatever else uses the arena."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = Any
 
 
 @pytest.mark.parametrize("bypass", ["", "_simple_bypass", "_complex_bypass"])
-def test_every_fire_is_what_the_reference_says(tmp_path: Path, bypass: str) -> None:
+def test_every_fire_matches_the_reference(tmp_path: Path, bypass: str) -> None:
     made = networks.tensors("squeezenet1_1", bypass=bypass.removesuffix("_bypass").lstrip("_"))
     path = networks.save(tmp_path / "small.safetensors", made)
     model = sqznet.load(path, threads=2, variant=f"squeezenet1_1{bypass}")
@@ -39,7 +39,7 @@ def test_every_fire_is_what_the_reference_says(tmp_path: Path, bypass: str) -> N
         np.testing.assert_array_equal(maps["logits"], model.logits(x[i : i + 1])[0])
 
 
-def test_maps_are_the_callers_own(tmp_path: Path) -> None:
+def test_maps_belong_to_the_caller(tmp_path: Path) -> None:
     path = networks.save(tmp_path / "small.safetensors", networks.tensors())
     model = sqznet.load(path, threads=1)
     first, second = model.feature_maps([networks.photo(1), networks.photo(2)])

@@ -1,6 +1,6 @@
-"""Many threads at once get the answers of one alone, with Python's global lock and without it.
+"""Many threads at once get the same answers as one, with and without Python's global lock.
 
-On a free-threaded Python these are what the modules' declaration rests on that they need no lock.
+On a free-threaded Python, these tests support the modules' declaration that they need no lock.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def model(small: Path) -> sqznet.Model:
 @pytest.mark.skipif(
     not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python always has its global lock"
 )
-def test_the_lock_stays_away() -> None:
-    """Python takes the lock, and warns, when a module is imported that does not declare this."""
+def test_the_lock_stays_off() -> None:
+    """Python enables the lock, with a warning, when it imports a module without the declaration."""
     run_script(
         """
         import sys
@@ -59,7 +59,7 @@ def test_the_lock_stays_away() -> None:
 
 
 def test_one_model_in_many_threads(model: sqznet.Model) -> None:
-    """Photos of several sizes, from the pixels on: workspaces come and go."""
+    """Photos of several sizes, starting from pixels: workspaces are made and dropped."""
     photos = [networks.photo(seed, 60 + 12 * seed, 80 + 16 * seed) for seed in range(4)]
     sizes = [(224, 224), (97, 64)]
     inputs = [networks.inputs(seed, 1, *sizes[seed % 2]) for seed in range(4)]
@@ -75,7 +75,7 @@ def test_one_model_in_many_threads(model: sqznet.Model) -> None:
     assert all(at_once(work))
 
 
-def test_models_come_and_go_in_many_threads(tmp_path: Path) -> None:
+def test_models_are_made_and_dropped_in_many_threads(tmp_path: Path) -> None:
     path = networks.save(tmp_path / "small.safetensors", networks.tensors(classes=3))
     x = networks.inputs(0, 2, 40, 50)
     expected = sqznet.load(path, threads=1).logits(x).tobytes()
@@ -106,7 +106,7 @@ def test_layers_are_made_and_dropped_in_many_threads() -> None:
 
 
 def test_first_use_in_many_threads_at_once() -> None:
-    """Whatever is made on first use, the bundled model above all, is made once or harmlessly."""
+    """Everything made on first use, above all the bundled model, is made once or harmlessly."""
     run_script(
         """
         import threading
@@ -127,7 +127,7 @@ def test_first_use_in_many_threads_at_once() -> None:
 
 
 def test_one_tensor_in_many_threads() -> None:
-    """Views of it are taken and dropped while others read it, and it outlives none of them."""
+    """Views of it are taken and dropped while other threads read it."""
     values = np.arange(2 * 3 * 5 * 8, dtype=np.float32).reshape(2, 3, 5, 8)
     tensor = _kernels.Tensor.from_bytes(values.tobytes(), "float32", values.shape)
 
@@ -140,7 +140,7 @@ def test_one_tensor_in_many_threads() -> None:
 
 
 def test_one_pool_in_many_threads() -> None:
-    """A thread that finds the pool's crew at work does its own work alone."""
+    """A thread that finds the pool busy does its own work alone."""
     table, pool = _kernels.best_kernels().f32, _kernels.ThreadPool(3)
     random = np.random.default_rng(0)
     weight = random.normal(size=(24, 16, 3, 3)).astype(np.float32)

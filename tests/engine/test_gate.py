@@ -1,4 +1,4 @@
-"""Callers of one model: how many at a time, and who is next."""
+"""Callers of one model: how many run at a time, and which one is next."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_as_many_as_cores_are_inside(two_cores: None) -> None:
     assert most == 2
 
 
-def test_the_last_place_is_told(two_cores: None) -> None:
+def test_entering_tells_whether_the_cores_are_full(two_cores: None) -> None:
     door = Gate()
     assert door.enter() is False
     assert door.enter() is True
@@ -57,7 +57,7 @@ def test_the_last_place_is_told(two_cores: None) -> None:
     assert door.enter() is False
 
 
-def test_one_core_is_not_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_core_never_counts_as_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu, "usable_cores", lambda: (1, "of a test"))
     door, answers = Gate(), []
     assert door.enter() is False
@@ -69,7 +69,7 @@ def test_one_core_is_not_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answers == [False]
 
 
-def test_who_waits_is_next_however_soon_the_others_come_back(two_cores: None) -> None:
+def test_a_waiting_caller_is_next_however_soon_others_return(two_cores: None) -> None:
     door, over = Gate(), threading.Event()
 
     def greedy() -> None:
@@ -88,7 +88,7 @@ def test_who_waits_is_next_however_soon_the_others_come_back(two_cores: None) ->
         assert not thread.is_alive()
 
 
-def test_the_first_to_come_is_the_first_to_go(
+def test_callers_enter_in_order_of_arrival(
     two_cores: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate, "TURN", -1.0)  # every place is handed on
@@ -116,7 +116,7 @@ def test_the_first_to_come_is_the_first_to_go(
 def test_a_caller_that_gives_up_leaves_its_place_to_the_next(
     two_cores: None, monkeypatch: pytest.MonkeyPatch, comes: bool
 ) -> None:
-    """Ctrl-C while it waits: before a place was handed to it, and just after."""
+    """Ctrl-C while it waits: before it got a place, and just after."""
     monkeypatch.setattr(gate, "TURN", -1.0)
     door = Gate()
 

@@ -1,4 +1,4 @@
-"""Whole networks against logits that the reference computed once, on any machine."""
+"""Whole networks against stored logits of the reference, on any machine."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def test_small_networks(
     assert_near(model.logits(tool.make_input(seed, *shape)), golden[f"small.{seed}"])
 
 
-def test_the_file_is_what_the_reference_makes(golden: dict[str, Array]) -> None:
-    """For the small cases; `tools/make_golden.py --check` does it for all."""
+def test_the_file_matches_the_reference(golden: dict[str, Array]) -> None:
+    """Checks the small cases; `tools/make_golden.py --check` checks all."""
     assert {f"bundled.{case[0]}" for case in tool.BUNDLED} | {
         f"small.{case[0]}" for case in tool.SMALL
     } == set(golden)

@@ -1,4 +1,4 @@
-"""Networks with other heads than a classifier: branches behind taps, shared layers, outputs."""
+"""Networks with heads other than a classifier: branches from taps, shared layers, outputs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Array = Any
 
 SIZE = (83, 96)
 
-# Two levels behind taps into the trunk, one of them deeper than the trunk goes, and one Fire that
-# both levels share.
+# Two levels from taps into the trunk, one of them deeper than the trunk, and one Fire that both
+# levels share.
 LEVEL = Fire("head.level", 4, 9, 8)
 HEAD = (
     Branch("features.5", (Fire("head.near", 3, 5, 6),), "near"),
@@ -96,7 +96,7 @@ def test_shapes_and_names(network: Network) -> None:
     assert network.num_classes == 7
     assert network._replace(heads={"levels": HEAD}).num_classes == 0
     assert network.tensors()["head.level.squeeze.weight"] == (4, 11, 1, 1)
-    # The classifier alone is content with 17 pixels.
+    # The trunk alone needs only 17 pixels.
     assert network.minimum_size > network._replace(heads={}).minimum_size == 17
 
 

@@ -1,4 +1,4 @@
-"""What loading costs in memory: the file is mapped, and at most one layer is there twice."""
+"""The memory cost of loading: the file is mapped, and at most one layer is in memory twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAYER = 4 * CLASSES * CHANNELS / 2**20
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network whose last layer is nearly all of it."""
+    """A network whose last layer has nearly all weights."""
     made = networks.tensors(classes=CLASSES)
     for part, kernel in (("expand1x1", 1), ("expand3x3", 3)):
         squeezed = made[f"features.12.{part}.weight"].shape[1]
@@ -40,15 +40,15 @@ def test_tensors_are_views_of_the_mapped_file(large: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc/self/status")
-def test_the_peak_of_loading(large: Path) -> None:
-    """The mapped file, what stays, and one layer before it is packed: no second copy of the file.
+def test_peak_memory_of_loading(large: Path) -> None:
+    """The mapped file, the packed weights and one layer before packing: no second copy of the file.
 
-    One copy more would show: the file takes 23 MB, nearly all of it for one layer.
+    Another copy would show: the file has 23 MB, nearly all of it for one layer.
     """
     if sanitizer():
-        pytest.skip("sanitizers keep freed memory for a while")
+        pytest.skip("sanitizers delay freeing memory")
     if EMULATED:
-        pytest.skip("what the emulator has translated lies in the same process")
+        pytest.skip("the emulator keeps translated code in the same process")
     file = large.stat().st_size / 2**20
     assert LAYER < file < LAYER + 1
     run_script(

@@ -1,4 +1,4 @@
-"""Networks whose activations are rounded: what the layers do, and what is read from a graph."""
+"""Networks with rounded activations: what the layers do, and what is read from a graph."""
 
 from __future__ import annotations
 
@@ -105,9 +105,7 @@ def executor(
         ("squeezenet1_0", "complex", variants.Wiring(conv10_padding=2)),
     ],
 )
-def test_layers_round_wherever_they_are_told(
-    base: str, bypass: str, wiring: variants.Wiring
-) -> None:
+def test_layers_round_at_every_given_place(base: str, bypass: str, wiring: variants.Wiring) -> None:
     made = networks.tensors(base, bypass=bypass)
     network = networks.network(made, base + (f"_{bypass}_bypass" if bypass else ""), wiring)
     x = networks.inputs(1, 2, 47, 52)
@@ -124,14 +122,14 @@ def test_layers_round_wherever_they_are_told(
     for height, width in ((47, 52), (64, 51)):
         x = networks.inputs(1, 2, height, width)
         found, wanted = networks.run(ready, x), expected(network, made, every, x)
-        # What lies in the middle between two steps may go either way, once in many thousands.
+        # A value halfway between two steps may go either way, once in many thousands.
         assert np.abs(found - wanted).max() < 1.01 * every["average"][0].scale
         assert (found == wanted.astype(np.float32)).mean() > 0.8
 
 
-def test_half_goes_to_even_and_what_is_too_large_is_clipped() -> None:
+def test_halves_round_to_even_and_large_values_are_clipped() -> None:
     made = networks.tensors()
-    # With a border, the input stays as it is until the end.
+    # With a border, no other value uses the input's memory.
     network = networks.network(made, wiring=variants.Wiring(conv1_padding=1))
     grid = Quantization(0.5, -3, -128, 127)
     workspace = executor(network, made, {"input": (grid,)}).acquire(1, 40, 40)
@@ -143,7 +141,7 @@ def test_half_goes_to_even_and_what_is_too_large_is_clipped() -> None:
     assert found.tolist() == [0.0, 1.0, 0.0, -1.0, 65.0, -62.5, 0.5]
 
 
-def test_several_callers_get_what_one_gets(tmp_path: Path) -> None:
+def test_several_callers_get_the_same_answers_as_one(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(Rounding(networks.tensors(classes=5)).bytes())
     model = sqznet.load(path, threads=2)
@@ -195,7 +193,7 @@ def test_types_of_integers(tmp_path: Path, zero_point: Array, grid: tuple[int, i
 
 
 def test_one_rounding_after_another(tmp_path: Path) -> None:
-    """Before a ReLU that was not merged and behind it; the same twice counts once."""
+    """Before a ReLU that was not merged, and after it; the same rounding twice counts once."""
 
     class Twice(Rounding):
         def node(self, op: str, inputs: Any, **attributes: Any) -> str:
@@ -212,7 +210,7 @@ def test_one_rounding_after_another(tmp_path: Path) -> None:
     assert found["features.3.concat"] == pair[1:]
 
 
-def test_weights_as_floats_behind_the_nodes_are_rounded(tmp_path: Path) -> None:
+def test_float_weights_that_pass_through_the_nodes_are_rounded(tmp_path: Path) -> None:
     made = networks.tensors()
     found = written(tmp_path / "net.onnx", made, weights=True).tensors
     for name, array in made.items():
@@ -224,7 +222,7 @@ def test_weights_as_floats_behind_the_nodes_are_rounded(tmp_path: Path) -> None:
         assert (values == wanted).all(), name
 
 
-def test_weights_rounded_on_one_scale_and_taken_on_another_are_refused(tmp_path: Path) -> None:
+def test_weights_rounded_with_one_scale_and_read_with_another_are_refused(tmp_path: Path) -> None:
     class Two(Rounding):
         def parameters(self, name: str) -> list[str]:
             weight, *bias = super().parameters(name)
@@ -240,7 +238,7 @@ def test_weights_rounded_on_one_scale_and_taken_on_another_are_refused(tmp_path:
         ({"scale": np.float32(-1)}, "has the scale -1.0"),
         ({"scale": np.float32(np.nan)}, "has the scale nan"),
         ({"scale": np.float32(np.inf)}, "has the scale inf"),
-        ({"scale": np.float32(3e38)}, "of which 255 make no infinity"),
+        ({"scale": np.float32(3e38)}, "that stays finite when multiplied by 255"),
         ({"scale": np.int32(3)}, "has the scale 3.0"),
         ({"scale": np.ones(3, np.float32)}, r"has the shape \(3,\), expected one number"),
         ({"zero_point": np.zeros((2, 2), np.uint8)}, r"has the shape \(2, 2\)"),
@@ -248,18 +246,18 @@ def test_weights_rounded_on_one_scale_and_taken_on_another_are_refused(tmp_path:
         ({"zero_point": np.float32(0)}, "ONNX's element type 1, expected integers"),
     ],
 )
-def test_grids_that_cannot_be(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_invalid_grids(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     assert_refused(tmp_path, Rounding(networks.tensors(), **options).bytes(), message)
 
 
 class Changed(Rounding):
-    """With one thing done to what the convolution `features.3.expand1x1` takes."""
+    """With one change to the input of the convolution `features.3.expand1x1`."""
 
     change = ""
 
     def conv(self, name: str, x: str, relu: bool = True, **attributes: Any) -> str:
         if name == "features.3.expand1x1":
-            if self.change == "quantised once more":
+            if self.change == "quantized once more":
                 self.scale = np.float32(2)
                 x = self.rounded(x)
                 self.scale = np.float32(8)
@@ -287,14 +285,20 @@ class Changed(Rounding):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("quantised once more", "quantised in one way for one node and in another for the next"),
-        ("of another scale", "of the scale 8 with the zero 128, but they are taken for 9 and 128"),
-        ("often", "is quantised 10 times one after another"),
-        ("from no integers", "gives floats, expected integers"),
-        ("integers cut at 0", "takes integers whose zero is 4"),
+        (
+            "quantized once more",
+            "quantized in one way for one node and in another way for the next",
+        ),
+        (
+            "of another scale",
+            "with the scale 8 and the zero point 128, but they are read with 9 and 128",
+        ),
+        ("often", "is quantized 10 times in a row"),
+        ("from no integers", "produces floats, expected integers"),
+        ("integers cut at 0", "reads integers with zero point 4"),
     ],
 )
-def test_graphs_that_round_in_no_known_way(tmp_path: Path, change: str, message: str) -> None:
+def test_graphs_with_unsupported_rounding(tmp_path: Path, change: str, message: str) -> None:
     exporter = Changed(networks.tensors())
     exporter.change = change
     assert_refused(tmp_path, exporter.bytes(), message)
@@ -310,7 +314,9 @@ def test_an_input_of_integers_is_refused(tmp_path: Path) -> None:
             return "x"
 
     exporter = Integers(networks.tensors())
-    assert_refused(tmp_path, exporter.bytes(), "the input 'data' gives floats, expected integers")
+    assert_refused(
+        tmp_path, exporter.bytes(), "the input 'data' produces floats, expected integers"
+    )
 
 
 def test_convert_keeps_the_weights_and_says_what_it_leaves_out(
@@ -322,12 +328,12 @@ def test_convert_keeps_the_weights_and_says_what_it_leaves_out(
     out, err = capsys.readouterr()
     assert out.startswith(f"{target}: safetensors, ")
     assert err == (
-        f"sqznet: {target}: warning: unlike its source it rounds no activations; "
+        f"sqznet: {target}: warning: unlike its source, it does not round activations; "
         "its answers differ a little\n"
     )
     found = weights.read(target)
     assert not found.activations
     for name, tensor in checkpoint.tensors.items():
         assert bytes(found.tensors[name].data) == bytes(tensor.floats().data)
-    # Of floats alone nothing is left out.
+    # A network of floats loses nothing.
     assert convert(target, tmp_path / "net.npz").warnings == ()

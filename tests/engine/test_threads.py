@@ -1,4 +1,4 @@
-"""The thread pool: when threads start, sleep, end, and what a fork does to them."""
+"""The thread pool: when threads start, sleep and end, and what a fork does to them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ needs_proc = pytest.mark.skipif(
     not os.path.isdir("/proc/self/task"), reason="counting threads needs Linux's /proc"
 )
 
-# A pool of n threads at work, without numpy, whose own threads would be counted. `work` gives
-# the result's bytes; fewer turns take as long under emulation. ThreadSanitizer starts a thread of
-# its own with the first other one: EXTRA.
+# A working pool of n threads, without NumPy, whose own threads would be counted. `work` returns the
+# result's bytes; under emulation, fewer turns take as long. ThreadSanitizer starts a thread of its
+# own together with the first other one: EXTRA.
 WORK = '''
 import os, sys, time
 from sqznet import _kernels as k
@@ -54,7 +54,7 @@ WORK += f"EXTRA = {int(sanitizer() == 'tsan')}\n"
 
 
 def test_the_test_load_is_finite() -> None:
-    """bytes(range(256)) as float16 holds no NaN that would make every comparison empty."""
+    """bytes(range(256)) as float16 is mostly finite; with NaN, comparisons would be meaningless."""
     halves = np.frombuffer(bytes(range(256)), "<f2")
     assert np.isfinite(halves).sum() > 100
 
@@ -81,7 +81,7 @@ assert tasks_return_to(before + EXTRA), "threads outlived their pool"
 
 
 @needs_proc
-def test_a_crowded_pool_leaves_each_caller_alone() -> None:
+def test_in_a_crowded_pool_each_caller_works_alone() -> None:
     run_script(
         WORK
         + """
@@ -129,8 +129,8 @@ assert used < 0.005, f"{used * 1000:.1f} ms of processor time in 400 ms of idlen
 
 
 @needs_proc
-def test_pools_come_and_go() -> None:
-    """Destroyed before any work, right after work while threads still look for more, and idle."""
+def test_pools_are_made_and_dropped() -> None:
+    """Before any work, right after work while threads still look for more, and when idle."""
     run_script(
         WORK
         + """
@@ -172,9 +172,9 @@ assert work(pool) == expected
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.skipif(EMULATED, reason="the child waits for a lock of qemu's own")
+@pytest.mark.skipif(EMULATED, reason="the child waits for a lock of qemu")
 def test_a_fork_in_the_middle_of_another_threads_work() -> None:
-    """The pool is busy at the fork, with a caller that does not exist in the child."""
+    """At the fork, the pool is busy with a caller that does not exist in the child."""
     run_script(
         "import warnings; warnings.simplefilter('ignore', DeprecationWarning)"
         + WORK
@@ -228,7 +228,7 @@ def test_a_fork_while_another_thread_holds_the_workspaces() -> None:
 
 
 def test_callers_that_find_the_pool_busy_do_their_own_work() -> None:
-    """8 Python threads share one pool: nobody waits for ever, everybody gets the same bits."""
+    """8 Python threads share one pool: none waits forever, and all get the same bits."""
     made = networks.tensors("squeezenet1_1")
     ready = networks.executor(networks.network(made), made, _kernels.best_kernels().isa, threads=2)
     x = networks.inputs(1, 2, 61, 61)
@@ -264,11 +264,11 @@ def test_the_interpreter_is_free_while_a_kernel_runs() -> None:
         turns += 1
         finished.wait(0.001)
     caller.join()
-    assert turns > 2  # a kernel that keeps the lock leaves one, at its end
+    assert turns > 2  # if a kernel kept the lock, there would be one, at its end
 
 
 def test_python_may_end_while_a_daemon_thread_is_in_a_kernel() -> None:
-    """As where a photo takes longer than `sqznet` waits for it: no crash on the way out."""
+    """As when a photo takes longer than `sqznet` waits for it: Python must exit without a crash."""
     run_script(
         WORK
         + """
@@ -294,15 +294,15 @@ time.sleep(0.05)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc/self/statm")
 def test_memory_does_not_grow() -> None:
-    """Runs of many sizes and batches, models that come and go: resident memory stays level."""
+    """Runs of many sizes and batches, models made and dropped: resident memory stays level."""
     if sanitizer():
-        pytest.skip("sanitizers keep freed memory for a while")
+        pytest.skip("sanitizers delay freeing memory")
     run_script(
         """
         import ctypes, gc, os, sys
         import sqznet
 
-        # glibc may keep freed memory for itself; how much is a matter of what lies above it.
+        # glibc may keep freed memory; how much depends on what lies above it.
         trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)
 
         def resident():

@@ -1,4 +1,4 @@
-"""Strategies to damage a file, small enough to read if one makes a test fail."""
+"""Strategies that damage a file. The damage is small enough to read if it makes a test fail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import reduce
 
 from hypothesis import strategies as st
 
-# Sizes, counts and ends of things, in the encodings of every format.
+# Limits of sizes, counts and positions, in the encodings of all formats.
 _HOSTILE = (
     bytes(4),
     bytes(8),
@@ -27,12 +27,12 @@ _HOSTILE = (
 _AROUND = 12
 _ENDS = 128
 
-#: (what to do, where, how many bytes, which bytes, where else)
+#: (operation, position, number of bytes, new bytes, other position)
 Edit = tuple[str, int, int, bytes, int]
 
 
 def edits(content: bytes) -> st.SearchStrategy[list[Edit]]:
-    """One to three changes to this content, most of them in its structure."""
+    """One to three changes to this content, most of them to its structure."""
     where = st.one_of(st.sampled_from(_structure(content)), st.integers(0, len(content)))
     kinds = st.sampled_from(["cut", "flip", "overwrite", "insert", "remove", "copy", "move"])
     some = st.one_of(st.sampled_from(_HOSTILE), st.binary(min_size=1, max_size=8))
@@ -41,7 +41,7 @@ def edits(content: bytes) -> st.SearchStrategy[list[Edit]]:
 
 
 def damaged(content: bytes, changes: list[Edit]) -> bytes:
-    """The content after these changes, in order."""
+    """The content after these changes, applied in order."""
     return reduce(_changed, changes, content)
 
 
@@ -61,7 +61,7 @@ def _changed(content: bytes, edit: Edit) -> bytes:
 
 
 def _structure(content: bytes) -> list[int]:
-    """Positions outside the numbers: both ends, and around all text."""
+    """Positions outside the numbers: both ends, and near all text."""
     kept = {*range(_ENDS), *range(len(content) - _ENDS, len(content) + 1)}
     for text in re.finditer(rb"[\w./:' -]{4,}", content):
         kept.update(range(text.start() - _AROUND, text.end() + _AROUND))

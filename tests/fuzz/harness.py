@@ -1,7 +1,7 @@
 """Passes bytes to the readers and checks that they keep their promises for any bytes.
 
-A short run of each target, always the same, belongs to the tests; `-m slow` names the long ones.
-SQZNET_FUZZ_EXAMPLES=N makes it N examples a target, others in every run.
+A short, deterministic run of each target is part of the tests; `-m slow` selects the long runs.
+SQZNET_FUZZ_EXAMPLES=N sets the examples per target to N, with different examples in every run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..support.weights_refusal import check_message, limited
 _ASKED = int(os.environ.get("SQZNET_FUZZ_EXAMPLES", "0"))
 _SHORT, _LONG = 60, 1000
 
-#: How many examples a target tries.
+#: The number of examples for a target.
 every_length = pytest.mark.parametrize(
     "examples",
     [pytest.param(_ASKED, id="asked")]
@@ -70,9 +70,9 @@ def held(name: str, content: bytes, neighbors: Mapping[str, bytes] | None = None
 def attempt(
     content: bytes, name: str = "weights", neighbors: Mapping[str, bytes] | None = None
 ) -> Checkpoint | None:
-    """The Checkpoint, its promises checked; None if the file was refused correctly.
+    """The Checkpoint, after checking its promises; None if the file was refused correctly.
 
-    Any other error than WeightsError, which `weights.read` would contain, gets through.
+    Errors other than WeightsError, which `weights.read` would convert, are raised.
     """
     if not content:
         return None
@@ -88,7 +88,7 @@ def attempt(
 
 
 def check_promises(checkpoint: Checkpoint) -> None:
-    """Checks what `Checkpoint` documents; and that it is a network, or clearly not one."""
+    """Checks the documented properties of `Checkpoint`, and that it is a network or clearly not."""
     for name, tensor in checkpoint.tensors.items():
         assert isinstance(name, str)
         assert isinstance(tensor, RawTensor)

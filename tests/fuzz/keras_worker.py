@@ -1,8 +1,8 @@
 """Reads damaged HDF5 files, each in a forked process, since they may crash the HDF5 library.
 
-Started as a script: a line on stdin is the path of a file; the answer is a line on stdout with the
-process's exit status, negative if a signal ended it: 0 for a network, 1 for one refused, 2 for an
-error that no reader should raise, which stderr shows.
+It runs as a script. A line on stdin is the path of a file; the answer is a line on stdout with the
+process's exit status, which is negative if a signal ended it: 0 for a network, 1 for a refused
+file, 2 for an error that no reader should raise, which is printed to stderr.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ SEEDS: Mapping[str, Callable[[], Seed]] = {
     "onnx-constants": alone(
         partial(small_onnx, place="constant", storage=Storage("unpacked", "float16"))
     ),
-    "onnx-quantised": alone(lambda: Rounding(networks.tensors(classes=3), weights=True).bytes()),
+    "onnx-quantized": alone(lambda: Rounding(networks.tensors(classes=3), weights=True).bytes()),
     "onnx-external": partial(onnx_with_data, "net.onnx"),
     "onnx-external-data": partial(onnx_with_data, "weights.data"),
     "caffe": alone(caffe_files.small),
@@ -100,7 +100,7 @@ def test_damage(make: Callable[[], Seed], examples: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["torch-zip", "npz", "npz-compressed"])
-def test_no_bit_of_an_archive_changes_its_weights_unseen(name: str) -> None:
+def test_no_bit_of_an_archive_changes_its_weights_unnoticed(name: str) -> None:
     """Checksums protect every tensor; only a name or metadata may change."""
 
     def values(content: bytes) -> set[bytes]:
@@ -116,7 +116,7 @@ def test_no_bit_of_an_archive_changes_its_weights_unseen(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["torch-zip", "torch-legacy", "safetensors", "npz", "onnx-raw"])
-def test_a_file_cut_short_anywhere_is_refused(name: str) -> None:
+def test_a_file_truncated_anywhere_is_refused(name: str) -> None:
     content = SEEDS[name]().files["weights"]
     for length in range(0, len(content) - 1, max(1, len(content) // 200)):
         assert attempt(content[:length]) is None, length

@@ -43,7 +43,7 @@ def allowed(x: Array, fire: list[Pair], tile: int) -> Array:
     magnitude = cases.tile_magnitude(squeezed, weight3, bias3, tile)
     carried = reference.conv2d(passed, np.abs(weight3), 0 * bias3, padding=1)
     three = carried + cases.winograd_budget(
-        cases.WINOGRAD_GROWTH[tile], weight3[0].size + 1, magnitude
+        cases.winograd_growth(tile, weight3), weight3[0].size + 1, magnitude
     )
     return np.concatenate([one, three], axis=1)
 

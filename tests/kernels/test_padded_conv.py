@@ -43,7 +43,7 @@ def check_padded_conv(
     source.check(x)
     largest = tile or table.max_tile  # of those that the layer chooses from
     allowed = cases.winograd_budget(
-        cases.WINOGRAD_GROWTH[largest],
+        cases.winograd_growth(largest, weight),
         weight[0].size + 1,
         cases.tile_magnitude(x, weight, bias, largest)[:, :, written],
     )
@@ -152,3 +152,35 @@ def test_bands_are_the_rows_of_the_whole_map(table: _kernels.Float32Kernels) -> 
     cases.run_layer(layer, 1, cases.filled(x[:, :, 4:]), lower, above=1)
     both = np.concatenate([upper.nchw, lower.nchw], axis=2)
     assert both.tobytes() == whole.nchw.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_zeros", [False, True])
+@pytest.mark.parametrize("tile", sorted(cases.WINOGRAD_GROWTH))
+def test_the_budget_is_about_twice_what_is_seen(
+    table: _kernels.Float32Kernels, tile: int, with_zeros: bool
+) -> None:
+    """-s prints it; `WINOGRAD_GROWTH` is made of it."""
+    rng = np.random.default_rng(tile)
+    seen = 0.0
+    for seed in rng.integers(1 << 32, size=600).tolist():
+        cin, cout = rng.choice((1, 1, 2, 3)), rng.choice((8, 16))
+        height, width = rng.integers(4, 16, 2)
+        kinds = ("relu", "sparse") if with_zeros else ("dense", "large")
+        x = cases.values(seed, (1, cin, height, width), rng.choice(("dense", "large")))
+        weight = cases.values(seed + 1, (cout, cin, 3, 3), rng.choice(kinds))
+        expected = reference.conv2d(x, weight, np.zeros(cout), padding=1)
+        layer = _kernels.PaddedConv(
+            table, cases.weights(weight), cases.weights(np.zeros(cout, np.float32)), False, tile
+        )
+        target = Map(expected.shape)
+        cases.run_layer(layer, 1, cases.filled(x), target, True)
+        magnitude = cases.tile_magnitude(x, weight, np.zeros(cout), tile)
+        at = magnitude > 0
+        error = np.abs(target.nchw - expected)[at] / (cases.UNIT_ROUNDOFF * magnitude[at])
+        seen = max(seen, error.max(initial=0))
+    budget = cases.WINOGRAD_GROWTH[tile][with_zeros]
+    print(
+        f"tiles of {tile} x {tile}{', zeros' * with_zeros}: at most {seen:.0f} u of {budget:.0f} u"
+    )
+    assert budget / 6 < seen <= budget

@@ -1,4 +1,4 @@
-"""The reference itself, against plain loops over the definitions and against hand counts."""
+"""The reference itself, against plain loops over the definitions and values computed by hand."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_conv2d(kernel: tuple[int, int], padding: int, stride: int) -> None:
 @pytest.mark.parametrize("ceil_mode", [True, False])
 @pytest.mark.parametrize("size", [(3, 3), (4, 4), (5, 6), (7, 8), (9, 4)])
 def test_max_pool(size: tuple[int, int], ceil_mode: bool) -> None:
-    x = draw(2, 3, *size) - 10.0  # a window clipped with zeros would show
+    x = draw(2, 3, *size) - 10.0  # padding with zeros would show
     sides = [len(range(0, side - (1 if ceil_mode else 2), 2)) for side in size]
     expected = np.empty((2, 3, *sides))
     for n, c, row, column in np.ndindex(*expected.shape):
@@ -75,7 +75,7 @@ def test_classifier_clips_before_it_averages() -> None:
     x = np.array([[[[1.0, -3.0]]]])
     weight, bias = np.array([[[[1.0]]], [[[-1.0]]]]), np.array([0.5, 0.0])
     np.testing.assert_array_equal(reference.classifier(x, weight, bias), [[0.75, 1.5]])
-    # Two pixels, and ten of border that see the bias alone.
+    # Two pixels, and ten border pixels that give only the bias.
     padded = reference.classifier(x, weight, bias, padding=1)
     np.testing.assert_allclose(padded, [[(1.5 + 10 * 0.5) / 12, 3.0 / 12]], rtol=1e-15)
 
@@ -96,7 +96,7 @@ def test_softmax() -> None:
     ],
 )
 def test_forward_follows_the_layers(bypass: str, wiring: variants.Wiring) -> None:
-    """Written out for 1.1, step by step, with the bypasses where the papers draw them."""
+    """The 1.1 network written out step by step, with the bypasses where the papers draw them."""
     made = networks.tensors("squeezenet1_1", bypass=bypass)
     variant = f"squeezenet1_1_{bypass}_bypass" if bypass else "squeezenet1_1"
     x = networks.inputs(0, 2, 37, 41)

@@ -1,4 +1,4 @@
-"""Which SqueezeNet a set of tensors is, and the shapes inside it."""
+"""Finding the SqueezeNet that a set of tensors belongs to, and its shapes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def published(base: str, complex_bypass: bool = False, classes: int = 1000) -> Shapes:
-    """The tensors of a published network, from the papers' tables and torchvision's names."""
+    """The tensors of a published network: sizes from the papers' tables, names from torchvision."""
     shapes: Shapes = {}
 
     def conv(name: str, out: int, cin: int, kernel: int) -> None:
@@ -146,7 +146,7 @@ def test_the_wiring_reaches_the_layers(base: str) -> None:
         (Wiring(ceil_mode=1), "ceil_mode is 1, expected True or False"),  # type: ignore[arg-type]
     ],
 )
-def test_a_wiring_that_cannot_be(wiring: Wiring, named: str) -> None:
+def test_invalid_wirings(wiring: Wiring, named: str) -> None:
     with pytest.raises(WeightsError, match=f"some.file: {named}"):
         variants.network_for(published("squeezenet1_1"), None, "some.file", wiring)
 
@@ -195,7 +195,7 @@ def test_bypasses(base: str) -> None:
         (False, ""),
     ],
 )
-def test_a_variant_that_the_tensors_are_not(complex_bypass: bool, variant: str) -> None:
+def test_a_variant_that_does_not_match_the_tensors(complex_bypass: bool, variant: str) -> None:
     with pytest.raises(WeightsError, match=variant or "variant"):
         variants.network_for(published("squeezenet1_1", complex_bypass), variant, "some.file")
 
@@ -228,7 +228,7 @@ def test_every_tensor_is_needed_and_its_shape_checked(base: str) -> None:
                 del shapes[name]
             else:
                 shapes[name] = found
-            # The count of classes is free, but then weight and bias must agree.
+            # The number of classes is free, but weight and bias must agree.
             with pytest.raises(WeightsError) as caught:
                 variants.network_for(shapes, None, "some.file")
             message = str(caught.value)
@@ -286,7 +286,7 @@ def test_a_simple_bypass_needs_equal_channels() -> None:
 
 
 def test_a_pruned_network_loads() -> None:
-    """Channel counts come from the tensors, so any consistent ones will do."""
+    """Channel counts come from the tensors, so any consistent counts work."""
     shapes = published("squeezenet1_1")
     shapes["features.3.squeeze.weight"] = (5, 64, 1, 1)
     shapes["features.3.squeeze.bias"] = (5,)

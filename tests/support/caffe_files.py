@@ -1,4 +1,4 @@
-"""Writes small .caffemodel and .prototxt files by hand, sound or hostile, without Caffe."""
+"""Writes small valid or invalid .caffemodel and .prototxt files by hand, without Caffe."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def message(fields: Iterable[tuple[int, int | bytes | str | float]]) -> bytes:
 
 
 def blob(array: Array, old: bool = False, packed: bool = True, double: bool = False) -> bytes:
-    """A BlobProto; old ones have four sides, a bias of n being 1 x 1 x 1 x n."""
+    """A BlobProto; old ones have four dimensions, and a bias of n is 1 x 1 x 1 x n."""
     if old:
         sides = (1,) * (4 - array.ndim) + array.shape
         shape = message(enumerate(sides, 1))
@@ -48,7 +48,7 @@ def blob(array: Array, old: bool = False, packed: bool = True, double: bool = Fa
 
 
 def settings(layer: Layer) -> bytes:
-    """The layer's own message of settings."""
+    """The message with the layer's settings."""
     if layer.kind == recognition.AVERAGE:
         return message([(1, 1), (12, 1)])
     if layer.kind == recognition.MAX_POOL:
@@ -83,7 +83,7 @@ def caffemodel(
     packed: bool = True,
     double: bool = False,
 ) -> bytes:
-    """A file of all the layers with their settings."""
+    """A file of all layers with their settings."""
     own = {name: torch for torch, name in layer_lists.caffe_names(base).items()}
     data = field(1, "SqueezeNet")
     for layer in layers:
@@ -97,7 +97,7 @@ def caffemodel(
 
 
 def bare_caffemodel(made: Mapping[str, Array], base: str = "squeezenet1_1") -> bytes:
-    """Names and weights alone, as converters write them."""
+    """Only names and weights, as converters write them."""
     data = field(1, "SqueezeNet")
     for torch, name in layer_lists.caffe_names(base).items():
         if f"{torch}.weight" in made:
@@ -108,7 +108,7 @@ def bare_caffemodel(made: Mapping[str, Array], base: str = "squeezenet1_1") -> b
 
 
 def prototxt(layers: Sequence[Layer], height: int = 95, width: int = 95) -> str:
-    """The same layers as text; the input is given as deploy.prototxt files give it."""
+    """The same layers as text; the input is described as in deploy.prototxt files."""
     lines = ['name: "SqueezeNet"  # a comment']
     for layer in layers:
         if layer.kind == recognition.INPUT:

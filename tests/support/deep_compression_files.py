@@ -21,9 +21,9 @@ def sizes() -> list[tuple[int, int]]:
 
 
 def deep_file(kept: Mapping[int, list[tuple[int, int]]], default: int = 1) -> bytes:
-    """A file whose layers keep (zeros before, code) pairs; `default` codes in the others.
+    """A file whose layers keep these (zeros before, code) pairs; others keep `default` codes.
 
-    The value of code n is n / 4 - 1, of code 0 zero; biases count up from 0.5.
+    The value of code n is n / 4 - 1, but 0 for code 0; biases count up from 0.5.
     """
     table = np.arange(256, dtype="<f4") / 4 - 1
     table[0] = 0

@@ -1,8 +1,8 @@
-"""Buffers whose neighbors cannot be touched: a kernel that strays past either end crashes.
+"""Buffers with inaccessible memory on both sides: a kernel that goes beyond either end crashes.
 
-The data lie between two pages without any access rights. They end flush against the upper one or
-start flush after the lower one; the bytes left over on the other side hold a pattern that
-`check` compares. Sizes that are no multiple of a register give addresses at odd multiples of 4.
+The data are between two pages without access rights. They end right before the upper page or start
+right after the lower one; the remaining bytes on the other side hold a pattern that `check`
+compares. Sizes that are not multiples of a register give addresses at odd multiples of 4.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 Array = Any
 
-#: Fills what nobody may write: a NaN with bits of its own, so that reading it shows as well.
+#: Fills memory that must not be written: a NaN with special bits, so that reading it shows too.
 CANARY_BITS = np.uint32(0x7FC0DEAD)
 
 
@@ -30,7 +30,7 @@ def _protect(address: int, size: int) -> None:
 
 
 class Guarded:
-    """`count` float32 between two guard pages; `array` is the flat view of them."""
+    """`count` float32 between two guard pages; `array` is a flat view of them."""
 
     def __init__(self, count: int, at_end: bool = True) -> None:
         if sys.platform != "linux":
@@ -44,12 +44,12 @@ class Guarded:
         _protect(start + page + inner, page)
         slack = (inner - 4 * count) // 4
         lead = slack if at_end else 0
-        # Every array keeps the mapping alive; it goes when the last of them does.
+        # Every array keeps the mapping alive; it is freed with the last of them.
         whole = np.frombuffer(memory, np.uint32, inner // 4, page)
         whole[:] = CANARY_BITS
         self.array = whole[lead : lead + count].view(np.float32)
         self._slack = whole[:slack] if at_end else whole[count:]
 
     def check(self) -> None:
-        """Nothing beside the data was written."""
+        """Asserts that nothing beside the data was written."""
         assert (self._slack == CANARY_BITS).all(), "memory beside the buffer was written"

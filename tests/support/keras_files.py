@@ -1,4 +1,4 @@
-"""Keras files of small SqueezeNets, made with h5py as Keras lays them out."""
+"""Keras files of small SqueezeNets, written with h5py in the layout of Keras."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WEIGHTS = ("kernel", "bias")
 
 
 def caffe_name(name: str, base: str) -> str:
-    """What keras-squeezenet calls the layer that torchvision calls `name`."""
+    """The name in keras-squeezenet of the layer that torchvision calls `name`."""
     if name == "features.0":
         return "conv1"
     if name == "classifier.1":
@@ -54,7 +54,7 @@ def layers(made: Mapping[str, Array], base: str, top: bool = True, separator: st
 
 
 def automatic(given: Layers, prefix: str = "conv2d") -> Layers:
-    """The same under the names that Keras gives by itself."""
+    """The same layers with the names that Keras generates."""
     return [
         (f"{prefix}_{i}" if i else prefix, kernel, bias)
         for i, (_, kernel, bias) in enumerate(given)
@@ -62,7 +62,7 @@ def automatic(given: Layers, prefix: str = "conv2d") -> Layers:
 
 
 def layer_names_file(path: Path, given: Layers, config: object = None, **options: Any) -> Path:
-    """Keras 2's weights; a whole model's where there is a config."""
+    """A weights file of Keras 2; with a config, a file of a whole model."""
     import h5py
 
     with h5py.File(path, "w", **options) as file:
@@ -88,7 +88,7 @@ def layer_names_file(path: Path, given: Layers, config: object = None, **options
 def vars_file(
     path: Path, given: Layers, stated: Sequence[str] = (), parent: str = "layers", **options: Any
 ) -> Path:
-    """Keras 3's .weights.h5; `stated`: the layers' own names, which newer ones write down."""
+    """A .weights.h5 of Keras 3; `stated`: the layers' own names, which newer versions store."""
     import h5py
 
     with h5py.File(path, "w", **options) as file:
@@ -111,7 +111,7 @@ def model_config(
     additions: int = 0,
     separate_relu: bool = True,
 ) -> dict[str, Any]:
-    """What `Model.to_json()` says of a SqueezeNet, as far as it matters."""
+    """The relevant part of `Model.to_json()` of a SqueezeNet."""
     found: list[dict[str, Any]] = []
 
     def layer(kind: str, **config: Any) -> None:
@@ -160,7 +160,7 @@ def assert_holds(found: Checkpoint, made: dict[str, Array]) -> None:
 
 
 def read_here(path: Path) -> Checkpoint:
-    """As `weights.read` does, but without a second process, which takes its time to start."""
+    """Like `weights.read`, but without a second process, which takes time to start."""
     answer = b"".join(keras_child.answer(str(path)))
     return keras.interpret(str(path), keras_content.parse_answer(answer))
 

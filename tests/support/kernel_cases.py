@@ -1,9 +1,9 @@
-"""What the kernel tests share: maps in guarded memory, kinds of values, and error budgets.
+"""Shared by the kernel tests: maps in guarded memory, kinds of values, and error budgets.
 
 A test of a kernel draws a shape, kinds of values and a placement, puts every operand into a
 `Map`, runs the kernel and compares with `sqznet.network.reference` through `assert_close`. A new
-kernel that computes one of these operations is covered by taking its place behind the same binding;
-one with rounding errors of its own kind gets its own budget below.
+kernel for one of these operations is covered if it uses the same binding; a kernel with a different
+kind of rounding errors needs its own budget below.
 """
 
 from __future__ import annotations
@@ -27,42 +27,48 @@ Layer = _kernels.Conv | _kernels.Stem | _kernels.PaddedConv | _kernels.Fire | _k
 #
 # A float32 sum of K products, in any order, with or without fused multiplication, is off by at
 # most K u / (1 - K u) times the sum of the products' magnitudes (Higham, "Accuracy and Stability
-# of Numerical Algorithms", section 3.1), u = 2^-24 being the unit roundoff. Products below the
-# normal range lose up to half the smallest denormal each. The budget is that bound and nothing
-# on top, so it scales with the data. Yet it cannot hide a wrong tap: magnitudes of drawn values
-# differ by at most `SPREAD` within an operand, so a tap is at least 1 / (SPREAD^2 K) of the sum
-# of magnitudes, which for every K here is ten times the budget or more (see `assert_sharp`).
+# of Numerical Algorithms", section 3.1), where u = 2^-24 is the unit roundoff. Each product below
+# the normal range loses up to half the smallest denormal. The budget is exactly this bound, so it
+# scales with the data. Yet it cannot hide a wrong tap: magnitudes of drawn values differ by at most
+# `SPREAD` within an operand, so a tap is at least 1 / (SPREAD^2 K) of the sum of magnitudes; for
+# every K here, this is at least ten times the budget (see `assert_sharp`).
 #
 # Winograd's algorithm rounds relative to the largest values of a whole tile, not of the one
-# output, and its transforms add and subtract: there the magnitude is that of the tile
-# (`tile_magnitude`), and the factor before u was measured over all kinds of values, 1 to 64
-# channels and every instruction set, and doubled. At most 48 u was seen for tiles of 5 x 5, and
-# 120 u for the stem's tiles of 5 x 5 with filters of 4 x 4 that are nearly all zero, and 560 u for
-# its tiles of 6 x 6; 288 u for tiles of 7 x 7.
+# output, and its transforms add and subtract. So the magnitude is that of the tile
+# (`tile_magnitude`), and the factor before u is measured and doubled. It is largest where errors of
+# several channels cannot cancel, with one input channel, and where a filter holds zeros: the other
+# taps then add nothing to the magnitude. kernels/test_padded_conv.py measures it again (-m slow).
+# For the stem at most 120 u was seen with tiles of 5 x 5 and filters of 4 x 4 that are nearly all
+# zero, and 560 u with tiles of 6 x 6.
 
-# NEON on 32-bit ARM knows no denormals: it reads and writes zeros instead. There the smallest
-# normal number takes the smallest denormal's place, and no operand is denormal.
+# NEON on 32-bit ARM has no denormals: it reads and writes zeros instead. There, the smallest normal
+# number replaces the smallest denormal, and no operand is denormal.
 
 FLUSHES_DENORMALS = sys.maxsize < 2**32 and platform.machine().startswith(("arm", "aarch64"))
 UNIT_ROUNDOFF = 2.0**-24
 SMALLEST_DENORMAL = 2.0**-126 if FLUSHES_DENORMALS else 2.0**-149
 SPREAD = 2.0
-WINOGRAD_GROWTH = {4: 64.0, 5: 96.0, 6: 96.0, 7: 576.0}  # by tile
+# By tile: for filters without a zero, and for others.
+WINOGRAD_GROWTH = {4: (140.0, 700.0), 5: (240.0, 1200.0), 6: (280.0, 1400.0), 7: (2400.0, 7000.0)}
 STEM_GROWTH = {5: 256.0, 6: 1152.0}
 
 
 def budget(terms: int, magnitude: Array) -> Array:
-    """The error allowed for sums of `terms` products of which `magnitude` sums the absolutes."""
+    """The allowed error of sums of `terms` products, whose magnitudes sum to `magnitude`."""
     return (terms + 2) * (UNIT_ROUNDOFF * magnitude + SMALLEST_DENORMAL)
 
 
+def winograd_growth(tile: int, weight: Array) -> float:
+    return WINOGRAD_GROWTH[tile][int((weight == 0).any())]
+
+
 def winograd_budget(growth: float, terms: int, magnitude: Array) -> Array:
-    """The same for Winograd's algorithm, `magnitude` being the tile's."""
+    """The same for Winograd's algorithm; `magnitude` is that of the tile."""
     return growth * (UNIT_ROUNDOFF * magnitude + (terms + 2) * SMALLEST_DENORMAL)
 
 
 def tile_magnitude(x: Array, weight: Array, bias: Array, tile: int) -> Array:
-    """Sum of |x| |w| + |bias| for 3x3 taps, each |x| being the largest that shares its tile."""
+    """Sum of |x| |w| + |bias| for 3x3 taps, where each |x| is the largest in the same tile."""
     reach = tile + 1
     padded = np.pad(np.abs(x), ((0, 0), (0, 0), (reach, reach), (reach, reach)))
     for axis in (2, 3):
@@ -74,7 +80,7 @@ def tile_magnitude(x: Array, weight: Array, bias: Array, tile: int) -> Array:
 
 
 def assert_sharp(terms: int) -> None:
-    """A single wrong tap among `terms` exceeds the budget tenfold."""
+    """Asserts that a single wrong tap among `terms` exceeds the budget tenfold."""
     assert (terms + 2) * UNIT_ROUNDOFF * 10 < 1 / (SPREAD**2 * terms)
 
 
@@ -97,12 +103,12 @@ KINDS = DENSE, RELU, SPARSE, ZERO, DENORMAL, LARGE = (
     "denormal",
     "large",
 )
-_ZEROS = {RELU: 0.5, SPARSE: 0.93, ZERO: 1.0}  # shares as measured behind this network's ReLUs
+_ZEROS = {RELU: 0.5, SPARSE: 0.93, ZERO: 1.0}  # shares measured after this network's ReLUs
 _SCALES = {DENORMAL: 2.0**-100 if FLUSHES_DENORMALS else 2.0**-135, LARGE: 2.0**50}
 
 
 def values(seed: int, shape: tuple[int, ...], kind: str = DENSE) -> Array:
-    """float32 of magnitudes s..2s for one s; signed unless a ReLU would have made them."""
+    """float32 with magnitudes s..2s for one s; signed unless they represent a ReLU's output."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(1.0, SPREAD, shape) * _SCALES.get(kind, 1.0)
     if kind in _ZEROS:
@@ -114,7 +120,7 @@ def values(seed: int, shape: tuple[int, ...], kind: str = DENSE) -> Array:
 
 kinds = st.sampled_from(KINDS)
 seeds = st.integers(0, 2**32 - 1)
-# Around the multiples of registers (8, 16) and of register tiles, and anything else to 70.
+# Around the multiples of registers (8, 16) and of register tiles, and any other count up to 70.
 channels = st.one_of(
     st.sampled_from((1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 70)),
     st.integers(1, 70),
@@ -138,10 +144,10 @@ def examples(count: int) -> settings:
 
 
 class Map:
-    """An (N, C, H, W) map, stored channel-last in guarded memory, within `border` pixels.
+    """An (N, C, H, W) map, stored channel-last in guarded memory, with `border` pixels around it.
 
-    The border holds canaries: NaN that a kernel must neither use nor overwrite. Without `content`
-    the map itself holds them too, so that a value left unwritten shows.
+    The border holds canaries: NaN that a kernel must neither use nor overwrite. Without `content`,
+    the map itself holds them too, so that a missing write shows.
     """
 
     def __init__(
@@ -164,11 +170,11 @@ class Map:
 
     @property
     def nchw(self) -> Array:
-        """What the map holds now, a copy."""
+        """A copy of the current content."""
         return np.ascontiguousarray(np.moveaxis(self._inside, -1, 1))
 
     def check(self, content: Array | None = None) -> None:
-        """Nothing around the map was written; with `content`, the map still holds that."""
+        """Asserts that nothing around the map was written and that it still holds `content`."""
         self._memory.check()
         outside = np.ones(self._whole.shape, bool)
         b, (_, h, w, _) = self._border, self._whole.shape
@@ -185,7 +191,7 @@ def filled(content: Array, border: int = 0, at_end: bool = True) -> Map:
 
 
 def weights(array: Array, at_end: bool = True) -> _kernels.Tensor:
-    """A guarded tensor of weights (OIHW) or of biases (O)."""
+    """A guarded tensor of weights (OIHW) or biases (O)."""
     memory = Guarded(array.size, at_end)
     memory.array[:] = array.ravel()
     shape = (*array.shape, 1, 1, 1)[:4]
@@ -193,7 +199,7 @@ def weights(array: Array, at_end: bool = True) -> _kernels.Tensor:
 
 
 def run_layer(layer: Layer, threads: int, x: Map, y: Map, at_end: bool = True, **rows: int) -> None:
-    """One call, with exactly as much scratch as the layer asks for, full of canaries."""
+    """Calls the layer once, with exactly the scratch memory it needs, full of canaries."""
     by_output = isinstance(layer, _kernels.PaddedConv | _kernels.Fire)
     n, h, w, _ = (y if by_output else x).tensor.shape
     nbytes = layer.scratch(n, h, w, threads)

@@ -1,4 +1,4 @@
-"""Small SqueezeNets layer by layer, for the formats that hold a network so."""
+"""Small SqueezeNets as lists of layers, for the formats that store networks as such."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = Any
 
 
 def caffe_names(base: str) -> dict[str, str]:
-    """Caffe's name of each layer that can have weights, by torchvision's."""
+    """Caffe's name of each layer that can have weights, by torchvision's name."""
     names = {"features.0": "conv1", "classifier.1": "conv10"}
     for number, position in enumerate(variants.TOPOLOGIES[base].fires, 2):
         for part, suffix in (
@@ -36,9 +36,9 @@ def squeezenet(
     softmax: bool = True,
     fused: bool = False,
 ) -> list[Layer]:
-    """The layers of `networks.tensors(base, bypass=bypass)`; blobs are called as what writes them.
+    """The layers of `networks.tensors(base, bypass=bypass)`; each blob has its layer's name.
 
-    fused: whether a convolution does its ReLU itself.
+    fused: whether a convolution includes its ReLU.
     """
     names = caffe_names(base)
     layers = [Layer("data", recognition.INPUT, outputs=("data",))]

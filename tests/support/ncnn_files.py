@@ -1,4 +1,4 @@
-"""Writes small ncnn .param and .bin files by hand, sound or hostile, without ncnn."""
+"""Writes small valid or invalid ncnn .param and .bin files by hand, without ncnn."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def parameters(layer: Layer, weights: int, int8: bool) -> str:
 
 
 def with_splits(layers: Sequence[Layer]) -> list[Layer]:
-    """The same network with every blob read once, as ncnn wants it."""
+    """The same network with every blob read only once, as ncnn requires."""
     readers = Counter(blob for layer in layers for blob in layer.inputs)
     taken: Counter[str] = Counter()
     result = []
@@ -81,7 +81,7 @@ def padded(data: bytes) -> bytes:
 
 
 def stored_weight(weight: Array, stored: str) -> bytes:
-    """The mark and the numbers of one convolution's weights."""
+    """The tag and the numbers of one convolution's weights."""
     if stored == "float32":
         return struct.pack("<I", 0) + weight.astype("<f4").tobytes()
     if stored == "float16":
@@ -93,7 +93,7 @@ def stored_weight(weight: Array, stored: str) -> bytes:
 
 
 def scales(weight: Array) -> Array:
-    """What each output channel is multiplied by to fill eight bits, as ncnn's tools choose it."""
+    """The factor of each output channel that makes it fill 8 bits, as in ncnn's tools."""
     most = np.abs(weight).reshape(len(weight), -1).max(axis=1)
     return (127 / most).astype("<f4")
 
@@ -103,14 +103,14 @@ def integers(weight: Array) -> Array:
 
 
 def chosen(weight: Array) -> tuple[Array, Array]:
-    """256 values and, for each weight, which of them it becomes."""
+    """256 values and, for each weight, the index of its value."""
     table = np.linspace(weight.min(), weight.max(), 256, dtype="<f4")
     codes = np.abs(weight.reshape(-1, 1) - table).argmin(axis=1).astype(np.uint8)
     return table, codes
 
 
 def expected_weight(weight: Array, stored: str) -> Array:
-    """What a reader makes of `stored_weight`, in float64."""
+    """The weights that a reader gets from `stored_weight`, in float64."""
     if stored == "int8":
         return integers(weight) / scales(weight).astype(float).reshape(-1, 1, 1, 1)
     if stored == "table":
@@ -141,7 +141,7 @@ def save(
     base: str = "squeezenet1_1",
     stored: str = "float32",
 ) -> Path:
-    """Writes net.param and net.bin; the path of the former."""
+    """Writes net.param and net.bin; returns the path of the former."""
     path = folder / "net.param"
     path.write_text(param(made, layers, base, stored == "int8"), encoding="utf-8")
     path.with_suffix(".bin").write_bytes(weights(made, layers, base, stored))

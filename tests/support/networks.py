@@ -1,4 +1,4 @@
-"""Small SqueezeNets of random weights, as tensors, as networks and as files."""
+"""Small SqueezeNets with random weights, as tensors, networks and files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sqznet.weights import RawTensor
 
 Array = Any
 
-#: Fires of 2 to 9 in the papers' counting: squeeze, expand 1x1, expand 3x3. Odd counts, and
-#: channels kept where a simple bypass needs them.
+#: Channels of fire2 to fire9: squeeze, expand 1x1, expand 3x3. The counts are odd, and equal where
+#: a simple bypass needs it.
 FIRES = ((3, 5, 4), (2, 4, 5), (3, 7, 9), (5, 9, 7), (4, 6, 9), (3, 8, 7), (5, 9, 10), (6, 10, 9))
 STEM_CHANNELS = 6
 
@@ -49,7 +49,7 @@ def tensors(
             conv(f"{name}.bypass", e1 + e3, channels, 1)
         channels = e1 + e3
     conv("classifier.1", classes, channels, 1)
-    # All-positive last biases: ReLU would otherwise hide whole classes.
+    # The last biases are all positive, because ReLU could otherwise hide whole classes.
     made["classifier.1.bias"] = np.abs(made["classifier.1.bias"]) + np.float32(0.5)
     return made
 
@@ -106,12 +106,12 @@ def save(path: Path, made: Mapping[str, Array], metadata: Mapping[str, str] | No
 
 
 def inputs(seed: int, n: int, height: int, width: int) -> Array:
-    """Preprocessed input of about the magnitude that photos give."""
+    """Preprocessed input with about the magnitude of photos."""
     return np.random.default_rng(seed).normal(0, 60, (n, 3, height, width)).astype(np.float32)
 
 
 def photo(seed: int = 0, height: int = 60, width: int = 80) -> Array:
-    """uint8 H x W x 3: a smooth pattern, so that resizing keeps something of it."""
+    """uint8 H x W x 3: a coarse pattern that survives resizing."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (6, 8, 3), np.uint8)
     return coarse.repeat(height // 6, axis=0).repeat(width // 8, axis=1)

@@ -1,4 +1,4 @@
-"""Writes small ONNX files by hand, sound or hostile, without the onnx library."""
+"""Writes small valid or invalid ONNX files by hand, without the onnx library."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Storage:
 
 
 def bfloat16(array: Array) -> Array:
-    """The upper half of each float32, cut off."""
+    """The upper half of each float32, truncated."""
     return (np.ascontiguousarray(array, "<f4").view("<u4") >> 16).astype("<u2")
 
 
@@ -158,11 +158,11 @@ def caffe2_names(index: int, op: str) -> str:
 
 @dataclass
 class Exporter:
-    """Writes a SqueezeNet as one of many exporters would; each field is what they differ in.
+    """Writes a SqueezeNet as one of many exporters would; the fields are their differences.
 
-    place: where tensors stand, "initializer", "input" (both, as in IR version 3) or "constant".
+    place: where tensors are: "initializer", "input" (both, as in IR version 3) or "constant".
     pool: attributes of the pools; convs: further attributes by tensor name.
-    average: "GlobalAveragePool", "ReduceMean" or "AveragePool"; tail: nodes behind it.
+    average: "GlobalAveragePool", "ReduceMean" or "AveragePool"; tail: nodes after it.
     """
 
     made: Mapping[str, Array]
@@ -270,9 +270,9 @@ class Exporter:
 
 @dataclass
 class Rounding(Exporter):
-    """Quantises whatever a layer takes or gives, as QDQ files do, to one grid of uint8.
+    """Quantizes the input and output of each layer to one grid of uint8, as QDQ files do.
 
-    scale, zero_point: of all activations; weights: whether they stand behind such nodes, too.
+    scale, zero_point: of all activations; weights: whether they pass through such nodes too.
     """
 
     scale: Array = field(default_factory=lambda: np.float32(8))
@@ -281,11 +281,11 @@ class Rounding(Exporter):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # A scale and a zero point of each node's own, as quantisers write them.
+        # Each node has its own scale and zero point, as quantizers write them.
         self.grids = 0
 
     def rounded(self, x: str, taken_scale: Array | None = None) -> str:
-        """`x` behind the two nodes; `taken_scale`: that of the second one, if not the same."""
+        """`x` after the two nodes; `taken_scale`: the scale of the second one, if different."""
         self.grids += 1
         number = self.grids
         zero = self.constant(f"zero {number}", np.asarray(self.zero_point))
@@ -318,5 +318,5 @@ class Rounding(Exporter):
 
 
 def small(**options: Any) -> bytes:
-    """The file of a small SqueezeNet 1.1, to be damaged."""
+    """The file of a small SqueezeNet 1.1, for tests that damage it."""
     return Exporter(networks.tensors(classes=3), **options).bytes()

@@ -1,4 +1,4 @@
-"""Writes small .pth and .safetensors files by hand, sound or hostile, without torch."""
+"""Writes small valid or invalid .pth and .safetensors files by hand, without torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 FORMATS = {"FloatStorage": "f", "HalfStorage": "e", "DoubleStorage": "d", "LongStorage": "q"}
 
-# A tensor to write: storage type, shape, values; strides where they are not those of C order.
+# A tensor to write: storage type, shape and values.
 Spec = tuple[str, tuple[int, ...], Sequence[float]]
 
 TENSORS: Mapping[str, Spec] = {
@@ -22,7 +22,7 @@ TENSORS: Mapping[str, Spec] = {
 
 
 class Raw:
-    """Opcodes to put into a pickle as they are."""
+    """Opcodes to insert into a pickle unchanged."""
 
     def __init__(self, opcodes: bytes) -> None:
         self.opcodes = opcodes
@@ -34,7 +34,7 @@ def text(value: str) -> bytes:
 
 
 def opcodes(value: Any) -> bytes:
-    """The opcodes that leave a value on the stack."""
+    """The opcodes that push a value onto the stack."""
     if isinstance(value, Raw):
         return value.opcodes
     if value is None:
@@ -100,7 +100,7 @@ def packed(storage: str, values: Sequence[float]) -> bytes:
 def parts(
     specs: Mapping[str, Spec], legacy: bool = False
 ) -> tuple[dict[str, Raw], dict[str, tuple[int, bytes]]]:
-    """A state_dict to pickle, and its storages: number of elements and bytes by key."""
+    """A state_dict to pickle, and its storages: element count and bytes by key."""
     state, storages = {}, {}
     for index, (key, (storage, shape, values)) in enumerate(specs.items()):
         storages[str(index)] = (len(values), packed(storage, values))
@@ -149,7 +149,7 @@ def small_legacy() -> bytes:
 
 
 def safetensors_file(header: Any, body: bytes = b"", length: int | None = None) -> bytes:
-    """A safetensors file; `header` is JSON to be written or its finished bytes."""
+    """A safetensors file; `header` is an object to write as JSON, or the final bytes."""
     data = header if isinstance(header, bytes) else json.dumps(header).encode()
     length = len(data) if length is None else length
     return struct.pack("<Q", length) + data + body

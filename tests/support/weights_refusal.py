@@ -1,4 +1,4 @@
-"""What weights files that must be refused may cost, and how they are refused."""
+"""Checks how weights files are refused, and limits the time and memory it may take."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqznet.errors import WeightsError
 from ..conftest import EMULATED
 from .isolated import sanitizer
 
-# What a file may cost its reader; AddressSanitizer and an emulator multiply time, and the first
+# Limits for reading a file. AddressSanitizer and emulators multiply the time, and the first also
 # reserves address space.
 SECONDS = 30 if sanitizer() or EMULATED else 2
 _BYTES = 200_000_000
@@ -25,7 +25,7 @@ _IS_MEASURED = _USED.exists() and not sanitizer()
 
 
 def assert_refused(folder: Path, content: bytes, match: str | None = None) -> str:
-    """Reading the content raises WeightsError naming the file, quickly and in little memory."""
+    """Asserts that reading fails with the file's name, quickly and with little memory."""
     path = folder / "weights.pth"
     path.write_bytes(content)
     with limited(), pytest.raises(WeightsError, match=match) as caught:
@@ -33,14 +33,14 @@ def assert_refused(folder: Path, content: bytes, match: str | None = None) -> st
     message = str(caught.value)
     assert str(path) in message
     check_message(message)
-    # What only the last resort catches lacks a check of its own.
+    # An error that only the last resort catches lacks a specific check.
     assert "while reading it" not in message
     return message
 
 
 @contextlib.contextmanager
 def limited() -> Iterator[None]:
-    """Fails what takes longer than `SECONDS` or more than 200 MB."""
+    """Fails a block that takes longer than `SECONDS` or more than 200 MB."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     if _IS_MEASURED:
         used = int(_USED.read_bytes().split()[0]) * resource.getpagesize()

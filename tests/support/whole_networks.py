@@ -1,4 +1,4 @@
-"""Whole networks of few channels, drawn at random, against the reference."""
+"""Random whole networks with few channels, compared with the reference."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from . import networks
 Array = Any
 
 BASES = tuple(variants.TOPOLOGIES)
-# Of the largest logit, or of what it would be if nothing cancelled in the last layer, where bias
-# and products of a network of few channels may leave next to nothing: float32 rounding through ten
-# layers. Anything structural is off by whole percents.
+# Relative to the largest logit, or to what it would be without cancellation in the last layer: with
+# few channels, bias and products may almost cancel. This allows for float32 rounding in ten layers;
+# any structural error is off by whole percents.
 TOLERANCE = 2e-4
 
 
@@ -26,7 +26,7 @@ def assert_near(network: layers.Network, made: Mapping[str, Array], x: Array, fo
     expected = maps["logits"]
     assert found.shape == expected.shape
     assert found.dtype == np.float32
-    # Behind a bypass a map has negative values, too, so that sums cancel out.
+    # After a bypass, a map has negative values too, so that sums cancel.
     last = (np.abs(made[f"classifier.1.{part}"]) for part in ("weight", "bias"))
     features = np.abs(maps[network.trunk[-1].name])
     largest = reference.classifier(features, *last).max(initial=1e-30)
@@ -36,7 +36,7 @@ def assert_near(network: layers.Network, made: Mapping[str, Array], x: Array, fo
 def draw_network(
     data: st.DataObject, base: str, bypass: str
 ) -> tuple[layers.Network, dict[str, Array]]:
-    """A network with this bypass ("", "simple" or "complex") of any wiring, and its tensors."""
+    """A network with this bypass ("", "simple" or "complex") and any wiring, and its tensors."""
     classes = data.draw(st.sampled_from((1, 2, 7, 20)))
     made = networks.tensors(base, classes, bypass, seed=data.draw(st.integers(0, 1000)))
     variant = f"{base}_{bypass}_bypass" if bypass else base

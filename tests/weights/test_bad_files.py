@@ -1,4 +1,4 @@
-"""Damaged, hostile and mistaken files given as weights: each gives WeightsError, nothing else."""
+"""Damaged, hostile and wrong files given as weights: each gives WeightsError and nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def one_tensor(**changes: Any) -> bytes:
     return files.zip_file(state, {"0": (6, bytes(24))})
 
 
-# Not a weights file at all
+# Not a weights file
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         raise PermissionError(errno.EACCES, "Permission denied")
 
     (tmp_path / "secret.pth").write_bytes(files.small_zip())
-    # Taking the permission away in earnest would not bind a test that root runs.
+    # Removing the permission would not affect a test that runs as root.
     monkeypatch.setattr(mapped, "open", refuse, raising=False)
     with pytest.raises(WeightsError, match=r"secret\.pth.*Permission denied"):
         weights.read(tmp_path / "secret.pth")
@@ -97,12 +97,12 @@ def test_impossible_names(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [None, 3, 1.5, [], object()])
-def test_no_path_at_all(path: Any) -> None:
+def test_what_is_not_a_path(path: Any) -> None:
     with pytest.raises(WeightsError, match="expected the path"):
         weights.read(path)
 
 
-# Pickles that want something
+# Pickles that try to do something
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -155,8 +155,8 @@ def test_nothing_is_called_by_the_pickles_around_a_legacy_file(
 @pytest.mark.parametrize(
     "program",
     [
-        b"r\xff\xff\xff\x7f",  # LONG_BINPUT without anything on the stack
-        b"Nr\xff\xff\xff\x7f",  # a memo index that makes the standard unpickler take gigabytes
+        b"r\xff\xff\xff\x7f",  # LONG_BINPUT with an empty stack
+        b"Nr\xff\xff\xff\x7f",  # with this memo index, the standard unpickler takes gigabytes
         b"X\xff\xff\xff\x7f",  # a string of two gigabytes
         b"\x8d" + b"\xff" * 7 + b"\x7f",
         b"B\xff\xff\xff\x7f",
@@ -182,8 +182,8 @@ def test_hostile_programs(tmp_path: Path, program: bytes) -> None:
     assert_refused(tmp_path, files.zip_file(pickled, {}))
 
 
-def test_calls_do_not_multiply_what_a_file_holds(tmp_path: Path) -> None:
-    """A long list or tuple, passed again and again, must not cost its length each time."""
+def test_calls_do_not_multiply_the_content(tmp_path: Path) -> None:
+    """A long list or tuple that is passed repeatedly must not cost its length each time."""
     pairs = b"](" + b"(X\x01\0\0\0aNt" * 9_000 + b"eq\x01"
     make = b"ccollections\nOrderedDict\nq\x02"
     size = b"ctorch\nSize\nq\x03"
@@ -204,17 +204,17 @@ def test_pickles_longer_than_any_state_dict(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, 3, "text", [], {}, {"a": 1}, {"state_dict": {"a": 1}}])
-def test_no_state_dict(tmp_path: Path, content: Any) -> None:
+def test_what_is_not_a_state_dict(tmp_path: Path, content: Any) -> None:
     assert_refused(tmp_path, files.zip_file(content, {}), r"model\.state_dict\(\)")
 
 
-def test_entries_that_are_no_tensors(tmp_path: Path) -> None:
+def test_entries_that_are_not_tensors(tmp_path: Path) -> None:
     state, storages = files.parts(files.TENSORS)
     assert_refused(tmp_path, files.zip_file({**state, "x": 3}, storages), "'x' is 3")
     assert_refused(tmp_path, files.zip_file({**state, 7: None}, storages), "key 7")
 
 
-# Tensors that do not fit
+# Tensors that do not match
 
 
 @pytest.mark.parametrize(
@@ -223,18 +223,18 @@ def test_entries_that_are_no_tensors(tmp_path: Path) -> None:
         ({"shape": (2, 4)}, "reaches element 7"),
         ({"shape": (2, 3), "offset": 1}, "reaches element 6"),
         ({"shape": (2, 3), "strides": (4, 1)}, "reaches element 6"),
-        ({"shape": (2, 3), "strides": (3, -1)}, "makes no sense"),
-        ({"shape": (2, 3), "strides": (3,)}, "makes no sense"),
-        ({"shape": (-2, -3)}, "makes no sense"),
-        ({"shape": (2, 3), "offset": -1}, "makes no sense"),
-        ({"shape": (1 << 62, 4)}, "makes no sense"),
-        ({"shape": (1 << 40, 1 << 40)}, "reaches|makes no sense"),
+        ({"shape": (2, 3), "strides": (3, -1)}, "an invalid tensor"),
+        ({"shape": (2, 3), "strides": (3,)}, "an invalid tensor"),
+        ({"shape": (-2, -3)}, "an invalid tensor"),
+        ({"shape": (2, 3), "offset": -1}, "an invalid tensor"),
+        ({"shape": (1 << 62, 4)}, "an invalid tensor"),
+        ({"shape": (1 << 40, 1 << 40)}, "reaches|an invalid tensor"),
         ({"shape": (10**9,), "strides": (0,)}, "views a storage of 6"),
-        ({"shape": (1,) * 9}, "makes no sense"),
-        ({"shape": (True, 3)}, "makes no sense"),
+        ({"shape": (1,) * 9}, "an invalid tensor"),
+        ({"shape": (True, 3)}, "an invalid tensor"),
         ({"count": 7}, "expected 7 float32"),
-        ({"count": -6}, "makes no sense"),
-        ({"count": 1 << 62}, "makes no sense"),
+        ({"count": -6}, "an invalid tensor"),
+        ({"count": 1 << 62}, "an invalid tensor"),
         ({"storage": "HalfStorage"}, "expected 6 float16"),
         ({"storage": "QInt8Storage"}, "QInt8Storage"),
         ({"key": "../0"}, "no storage"),
@@ -263,7 +263,7 @@ def test_copies_of_strided_tensors_are_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", ["../evil", "net/../../evil", "/etc/evil", "net\\..\\evil"])
-def test_archives_that_lead_outside(tmp_path: Path, entry: str) -> None:
+def test_archives_that_point_outside(tmp_path: Path, entry: str) -> None:
     content = files.zip_file(*files.parts(files.TENSORS), extra={entry: b"x"})
     assert_refused(tmp_path, content, "outside")
 
@@ -282,7 +282,7 @@ def test_sizes_that_the_archive_only_claims(tmp_path: Path) -> None:
     assert_refused(tmp_path, bytes(content), "should have 2147483648 bytes")
 
 
-def test_damaged_weights_are_noticed(tmp_path: Path) -> None:
+def test_damaged_weights_are_detected(tmp_path: Path) -> None:
     content = files.small_zip()
     at = content.find(files.packed("FloatStorage", [2.0, 3.25]))
     changed = content[:at] + b"\xff" + content[at + 1 :]
@@ -321,7 +321,7 @@ def test_entries_that_occur_twice(tmp_path: Path) -> None:
         (lambda state, data: files.legacy_file(state, data, magic=7), "torch.save did not write"),
         (lambda state, data: files.legacy_file(state, data, protocol=1000), "1000, expected 1001"),
         (lambda state, data: files.legacy_file(state, data) + b"x", "1 bytes at the end"),
-        (lambda state, data: files.legacy_file(state, {"9": (1, bytes(4))}), "'9' without need"),
+        (lambda state, data: files.legacy_file(state, {"9": (1, bytes(4))}), "an unexpected '9'"),
         (lambda state, data: files.legacy_file(state, {}), "lacks '0'"),
         (lambda state, data: files.legacy_file(state, data | {"0": (5, bytes(24))}), "begins with"),
     ],
@@ -338,7 +338,7 @@ def test_legacy_storages_that_are_views(tmp_path: Path) -> None:
     assert_refused(tmp_path, files.legacy_file(state, {"0": (6, bytes(24))}), "views of others")
 
 
-def test_labels_file_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_truncated_file_of_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "_DATA", str(tmp_path))
     with pytest.raises(WeightsError, match="cannot be read"):
         weights.imagenet_labels()

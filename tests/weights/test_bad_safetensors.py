@@ -1,4 +1,4 @@
-"""Damaged and hostile safetensors files: each gives WeightsError, and nothing else."""
+"""Damaged and hostile safetensors files: each gives WeightsError and nothing else."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def entry(**changes: Any) -> dict[str, Any]:
         ({"a": entry(), "__metadata__": {"x": 1}}, "strings to strings"),
         ({"a": entry(), "__metadata__": []}, "strings to strings"),
         ({"a": entry(), "__metadata__": {"preprocessing": "{"}}, "preprocessing: not valid"),
-        ({"a": entry(), "__metadata__": {"preprocessing": "[]"}}, "no JSON object"),
+        ({"a": entry(), "__metadata__": {"preprocessing": "[]"}}, "not a JSON object"),
         ({"a": entry(), "__metadata__": {"preprocessing": "{}"}}, "preprocessing"),
         ({"a": entry(), "__metadata__": {"labels": '{"0": "cat"}'}}, "list of strings"),
         ({"a": entry(), "__metadata__": {"labels": "[1]"}}, "list of strings"),

@@ -1,4 +1,4 @@
-"""From the bypasses of the fire modules to the name of the network."""
+"""From the bypasses of the fire modules to the name of the variant."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def test_the_bypasses_of_every_variant_are_known(
         [None, "complex"] * 4,
     ],
 )
-def test_other_bypasses_are_those_of_no_network(kinds: list[str | None]) -> None:
+def test_other_bypasses_are_not_a_variant(kinds: list[str | None]) -> None:
     assert bypass_suffix(kinds) is None

@@ -1,4 +1,4 @@
-"""The Caffe reader: the real files, files made by hand, and OpenCV, which reads them too."""
+"""The Caffe reader: real files, handmade files, and OpenCV, which reads them too."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_the_real_files_give_the_reference_logits(shared: Path, name: str, netwo
 
 
 def run_opencv(description: str, model: bytes, x: Array) -> Array:
-    """What OpenCV's Caffe importer makes of one input (1, 3, H, W)."""
-    cv2 = pytest.importorskip("cv2", reason="OpenCV, to compare with, is not installed")
+    """The output of OpenCV's Caffe importer for one input (1, 3, H, W)."""
+    cv2 = pytest.importorskip("cv2", reason="OpenCV, for comparison, is not installed")
     if not hasattr(cv2.dnn, "readNetFromCaffe"):
         pytest.skip("this OpenCV has no Caffe importer (OpenCV 4 has)")
     net = cv2.dnn.readNetFromCaffe(
@@ -78,7 +78,7 @@ def softmax(logits: Array) -> Array:
 def test_the_real_files_answer_as_in_opencv(
     shared: Path, tmp_path: Path, name: str, network: str
 ) -> None:
-    """With the padding that the authors' 1.0 has, said by a prototxt, and without."""
+    """With the padding of the authors' 1.0, from a prototxt, and without it."""
     made = {
         key: float_array(tensor)
         for key, tensor in weights.read(shared / "weights" / f"{network}.pth").tensors.items()
@@ -120,7 +120,7 @@ def test_networks_made_by_hand_answer_as_in_opencv(
     assert np.abs(softmax(model.logits(x)[0]) - expected).max() < 2e-5
 
 
-# --- Files made by hand ------------------------------------------------------------------------
+# --- Handmade files ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bypass", ["", "simple", "complex"])
@@ -146,7 +146,7 @@ def test_every_way_of_writing(
 
 
 def with_training_layers(layers: list[Layer]) -> bytes:
-    """What a snapshot of training holds besides: data and labels, splits, a loss, an accuracy."""
+    """Other content of a training snapshot: data and labels, splits, a loss, an accuracy."""
     made = networks.tensors()
     own = {name: torch for torch, name in layer_lists.caffe_names("squeezenet1_1").items()}
     crop = message([(3, 120), (5, 100.0), (5, 101.0), (5, 102.0), (1, 0.5)])
@@ -168,7 +168,7 @@ def with_training_layers(layers: list[Layer]) -> bytes:
 def test_a_snapshot_of_training(tmp_path: Path) -> None:
     made = networks.tensors()
     layers = layer_lists.squeezenet(made)
-    # ReLUs that write over what they read, and a split of their result.
+    # ReLUs that overwrite their input, and a split of their result.
     changed = []
     for layer in layers:
         inputs = tuple(blob.removeprefix("relu_") for blob in layer.inputs)
@@ -200,7 +200,7 @@ def test_a_layer_without_a_bias_has_zeros(tmp_path: Path) -> None:
     assert found.tolist() == [0.0] * len(made["features.0.bias"])
 
 
-def test_names_alone_tell_a_complex_bypass(tmp_path: Path) -> None:
+def test_names_alone_show_a_complex_bypass(tmp_path: Path) -> None:
     made = networks.tensors("squeezenet1_0", bypass="complex")
     path = tmp_path / "net.caffemodel"
     path.write_bytes(caffe_files.bare_caffemodel(made, "squeezenet1_0"))
@@ -232,7 +232,7 @@ def test_names(layer: str, expected: tuple[str | None, str | None]) -> None:
     assert found == expected
 
 
-# --- Files that are refused --------------------------------------------------------------------
+# --- Files to refuse ---------------------------------------------------------------------------
 
 
 def one_layer(*fields: tuple[int, Any]) -> bytes:
@@ -249,17 +249,17 @@ SHAPE = (7, field(1, bytes([2, 3, 3, 3])))
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (one_layer((3, "data"), (4, "conv1")), "reads 'data', which no layer before it gives"),
-        (one_layer(), "not called as a SqueezeNet's are"),
+        (one_layer((3, "data"), (4, "conv1")), "reads 'data', which no layer before it writes"),
+        (one_layer(), "their names are not those of a SqueezeNet"),
         (one_blob(SHAPE), "no layer conv10"),
         (one_blob((7, field(1, b"\x01" * 100_001))), "settings take more than"),
         (field(1, "net") + field(100, b"\x0a\x00") * 2001, "2001 layers"),
-        (one_blob((1, 1 << 63)), "not called as"),
+        (one_blob((1, 1 << 63)), "not those of a SqueezeNet"),
         (one_blob((5, 7)) + field(100, message([(1, "fc6"), (7, b"")])), "'fc6' of type ''"),
         (field(1, "net") + field(100, message([(1, "b"), (2, "BatchNorm")])), "'BatchNorm'"),
         (field(1, "net") + field(2, message([(4, "b"), (5, 99)])), "type 'number 99'"),
         (one_layer() + field(2, message([(4, "b"), (5, 4)])), "new kind and of its old"),
-        (one_layer() * 2 + one_layer((3, b"\xff")), "where UTF-8 text belongs"),
+        (one_layer() * 2 + one_layer((3, b"\xff")), "instead of UTF-8 text"),
         (one_layer() + b"\xa2\x06\x7f", "field of 127 bytes"),
         (one_layer((106, message([(3, -1 & 0xFFFFFFFFFFFFFFFF)]))), "pad is -1"),
         (one_layer((106, message([(3, 5), (9, 6)]))), "pad differs"),
@@ -276,14 +276,14 @@ def test_hostile_messages(tmp_path: Path, content: bytes, match: str) -> None:
         (message([SHAPE, (5, bytes(216)), (8, bytes(432))]), "both floats and doubles"),
         (message([SHAPE, (5, bytes(212))]), "has 212 bytes, expected 216"),
         (message([SHAPE, (5, bytes(213))]), "numbers of 4 bytes"),
-        (message([SHAPE, (5, 7)]), "where a message belongs"),
+        (message([SHAPE, (5, 7)]), "instead of a message"),
         (message([(7, field(1, bytes([2, 0, 3, 3]))), (5, b"")]), "a blob of shape"),
         (message([(1, 1 << 40), (2, 1 << 40), (3, 3), (4, 3), (5, b"")]), "a blob of shape"),
-        (message([(7, field(1, bytes([54, 3]))), (5, bytes(648))]), "expected four sides"),
+        (message([(7, field(1, bytes([54, 3]))), (5, bytes(648))]), "expected four dimensions"),
     ],
 )
 def test_hostile_blobs(tmp_path: Path, blob: bytes, match: str) -> None:
-    """In place of a sound stem's weights, of the network that is known by names alone."""
+    """Replaces a valid stem's weights in a network that is recognized only by names."""
     made = networks.tensors(classes=3)
     content = caffe_files.bare_caffemodel(made)
     parts = [field(7, caffe_files.blob(made[f"features.0.{part}"])) for part in ("weight", "bias")]
@@ -295,4 +295,4 @@ def test_hostile_blobs(tmp_path: Path, blob: bytes, match: str) -> None:
 
 def test_two_layers_of_one_name(tmp_path: Path) -> None:
     content = caffe_files.small_bare()
-    assert_refused(tmp_path, content + one_blob(SHAPE), "two layers with weights are called")
+    assert_refused(tmp_path, content + one_blob(SHAPE), "two layers with weights have the name")

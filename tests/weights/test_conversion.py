@@ -1,4 +1,4 @@
-"""Converting: what every format keeps, and who else can read what was written."""
+"""Converting: what every format keeps, and which other programs can read the result."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_bfloat16_stays_or_is_widened_without_loss(tmp_path: Path, ending: str) 
         assert (np.frombuffer(data, "<u4") == half.astype("<u4") << 16).all()
 
 
-def test_a_bare_state_dict_gets_what_was_assumed_of_it(tmp_path: Path) -> None:
+def test_a_bare_state_dict_gets_the_assumed_metadata(tmp_path: Path) -> None:
     source = networks.save(tmp_path / "bare.safetensors", networks.tensors())
     convert(source, tmp_path / "bare.pt")
     checkpoint = weights.read(tmp_path / "bare.pt")
@@ -121,7 +121,7 @@ def test_real_files_keep_everything(shared: Path, tmp_path: Path, name: str, end
     assert_same(shared / "weights" / name, target)
 
 
-# --- What others read --------------------------------------------------------------------------
+# --- What other programs read ------------------------------------------------------------------
 
 
 @every_network
@@ -158,7 +158,7 @@ def test_onnxruntime_runs_other_precisions(tmp_path: Path, dtype: str) -> None:
     assert np.abs(session.run(None, {"input": x})[0] - expected).max() <= 1e-4 * expected.max()
 
 
-def test_the_onnx_metadata_have_names_of_their_own(tmp_path: Path) -> None:
+def test_the_onnx_metadata_have_a_prefix(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     convert(source_file(tmp_path), tmp_path / "target.onnx")
     model = onnx.load(tmp_path / "target.onnx")
@@ -183,7 +183,7 @@ def test_torch_loads_a_state_dict(tmp_path: Path, dtype: str) -> None:
         assert str(tensor.dtype) == f"torch.{expected[name].dtype}"
         assert tensor.is_contiguous()
         assert tensor.view(torch.uint8).numpy().tobytes() == bytes(expected[name].data)
-    # A module takes it as it is: no entry is anything but a tensor.
+    # A module accepts it as it is: every entry is a tensor.
     stem = torch.nn.Conv2d(3, networks.STEM_CHANNELS, 3)
     part = {key: state[f"features.0.{key}"] for key in ("weight", "bias")}
     stem.load_state_dict(part)

@@ -1,4 +1,4 @@
-"""Converting that cannot be done: what it says, and that it leaves nothing behind."""
+"""Conversions that fail: their messages, and that they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_the_source_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "link.safetensors").symlink_to(source)
     os.link(source, tmp_path / "hard.npz")
     for name in ("source.safetensors", "link.safetensors", "hard.npz"):
-        with pytest.raises(SqznetError, match="is the file to be converted"):
+        with pytest.raises(SqznetError, match="is the file to convert"):
             convert(source, tmp_path / name)
     assert source.read_bytes() == before
 
 
-def test_a_file_that_is_there_is_replaced(tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced(tmp_path: Path) -> None:
     source = source_file(tmp_path)
     target = tmp_path / "target.npz"
     target.write_text("old")
@@ -59,7 +59,7 @@ def test_the_file_gets_the_usual_permissions(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize("old", [None, b"old"])
-def test_a_full_disk_leaves_what_was_there(
+def test_a_full_disk_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, old: bytes | None
 ) -> None:
     source, target = source_file(tmp_path), tmp_path / "target.pth"
@@ -77,7 +77,7 @@ def test_a_full_disk_leaves_what_was_there(
     assert old is None or target.read_bytes() == old
 
 
-def test_a_write_cut_short_leaves_nothing(tmp_path: Path) -> None:
+def test_an_incomplete_write_leaves_nothing(tmp_path: Path) -> None:
     source = source_file(tmp_path)
     run_script(
         """
@@ -146,11 +146,11 @@ def test_a_file_that_would_not_load_is_not_converted(tmp_path: Path) -> None:
         ({"ceil_mode": 1}, "ceil_mode is 1, expected true or false"),
         ({"softmax": None}, "softmax is None, expected true or false"),
         ({"padding": 1}, "unknown field 'padding', expected conv1_padding, "),
-        ([], '"wiring" in the metadata is no JSON object'),
-        ("\ud800", '"wiring" in the metadata is no JSON object'),
+        ([], '"wiring" in the metadata is not a JSON object'),
+        ("\ud800", '"wiring" in the metadata is not a JSON object'),
     ],
 )
-def test_wiring_that_makes_no_sense(tmp_path: Path, wiring: object, match: str) -> None:
+def test_invalid_wiring(tmp_path: Path, wiring: object, match: str) -> None:
     metadata = {"wiring": json.dumps(wiring)}
     path = networks.save(tmp_path / "source.safetensors", networks.tensors(), metadata)
     with pytest.raises(WeightsError, match=match):
@@ -179,7 +179,7 @@ def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFi
         ("source.safetensors", "absent/target.npz", 1),
     ],
 )
-def test_the_command_complains_in_one_line(
+def test_errors_of_the_command_take_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, target: str, code: int
 ) -> None:
     source_file(tmp_path)

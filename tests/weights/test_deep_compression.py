@@ -1,4 +1,4 @@
-"""The Deep-Compression reader: the real file, files made by hand, and damaged ones."""
+"""The Deep-Compression reader: the real file, handmade files, and damaged ones."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_biases_are_not_copied(tmp_path: Path) -> None:
         (lambda data: struct.pack("<I", 3) + data[4:], "bytes, but it has"),
     ],
 )
-def test_sizes_that_do_not_add_up(tmp_path: Path, change: object, match: str) -> None:
+def test_sizes_that_do_not_match(tmp_path: Path, change: object, match: str) -> None:
     assert callable(change)
     assert_refused(tmp_path, change(deep_file({})), match)
 
@@ -84,6 +84,6 @@ def test_a_gap_beyond_the_layer(tmp_path: Path) -> None:
     assert_refused(tmp_path, content, r"features\.3\.squeeze reach index 1551, but it has 1536")
 
 
-def test_counts_that_no_layer_has_are_another_format(tmp_path: Path) -> None:
+def test_impossible_counts_mean_another_format(tmp_path: Path) -> None:
     content = struct.pack("<I", 96 * 3 * 49 + 1) + deep_file({})[4:]
     assert_refused(tmp_path, content, "begins with")

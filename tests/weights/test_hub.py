@@ -1,4 +1,4 @@
-"""Files by name are downloaded once, whole, and only if they are what they should be."""
+"""Named files are downloaded once and completely, and only if they are the published ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, and no waiting."""
+    """An empty cache, and no pauses."""
     monkeypatch.setenv("SQZNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("SQZNET_OFFLINE", raising=False)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -39,7 +39,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def server(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Serves CONTENT as the file that NAME stands for."""
+    """Serves CONTENT as the file for NAME."""
     with serving(CONTENT) as started:
         monkeypatch.setitem(hub.FILES, NAME, hub.Remote(started.url, SHA256))
         yield started
@@ -74,7 +74,7 @@ def test_a_file_is_downloaded_once(cache: Path, server: Server) -> None:
     assert server.asked == [None]
 
 
-def test_a_hash_of_which_only_the_beginning_is_known(
+def test_a_hash_with_only_the_beginning_known(
     cache: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(hub.FILES, NAME, hub.Remote(server.url, SHA256[:8]))
@@ -107,7 +107,7 @@ def test_offline(cache: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -
     assert server.asked == [None]
 
 
-def test_a_file_put_there_by_hand(cache: Path, server: Server) -> None:
+def test_a_file_put_there_manually(cache: Path, server: Server) -> None:
     kept(cache).parent.mkdir(parents=True)
     kept(cache).write_bytes(CONTENT)
     assert hub.fetch(NAME) == str(kept(cache))
@@ -134,7 +134,7 @@ def test_a_cache_that_cannot_be_made(
 
 
 @pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write everywhere"
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser can write everywhere"
 )
 def test_a_cache_that_is_read_only(cache: Path, server: Server) -> None:
     assert_fetched(cache)
@@ -161,7 +161,7 @@ def test_a_cut_connection_is_resumed(cache: Path, server: Server, validator: str
 
 def test_a_later_call_resumes_too(cache: Path, server: Server) -> None:
     server.faults = ["cut", 500, 500]
-    message = assert_fails("answered 500 .*what has arrived is kept")
+    message = assert_fails("answered 500 .*the part received so far is kept")
     assert f"or download {server.url} and put it at {kept(cache)}" in message
     assert not kept(cache).exists()
     assert kept(cache).with_name("weights.pth.part").stat().st_size == len(CONTENT) // 2
@@ -170,7 +170,7 @@ def test_a_later_call_resumes_too(cache: Path, server: Server) -> None:
 
 
 @pytest.mark.parametrize("validators", [(), ("Weak",)])
-def test_nothing_is_resumed_that_might_have_changed(
+def test_a_file_that_may_have_changed_is_not_resumed(
     cache: Path, server: Server, validators: tuple[str, ...]
 ) -> None:
     server.validators = validators
@@ -195,7 +195,7 @@ def test_a_file_that_changes_between_attempts(cache: Path, server: Server) -> No
 
 
 def test_a_part_that_was_damaged_is_dropped(cache: Path, server: Server) -> None:
-    """Its version is right and its bytes are not: the whole file is fetched again."""
+    """Its version is correct but its bytes are not: the whole file is downloaded again."""
     server.faults = ["cut", 500, 500]
     assert_fails("500")
     part = kept(cache).with_name("weights.pth.part")
@@ -211,7 +211,7 @@ def test_a_part_that_is_too_long_is_dropped(cache: Path, server: Server) -> None
     assert_fetched(cache)
 
 
-def test_another_part_than_was_asked_for(cache: Path, server: Server) -> None:
+def test_another_part_than_requested(cache: Path, server: Server) -> None:
     server.faults = ["cut", "part"]
     assert_fetched(cache)
     assert server.asked[-1] is None
@@ -223,13 +223,13 @@ def test_a_server_that_goes_silent(
 ) -> None:
     monkeypatch.setattr(hub_download, "_TIMEOUT", 0.1)
     server.faults = [fault] * 3
-    assert_fails("timed out.*what has arrived is kept")
+    assert_fails("timed out.*the part received so far is kept")
     assert len(server.asked) == 3
     monkeypatch.setattr(hub_download, "_TIMEOUT", 5.0)
     assert_fetched(cache)
 
 
-def test_a_server_that_talks_nonsense(cache: Path, server: Server) -> None:
+def test_a_server_that_answers_nonsense(cache: Path, server: Server) -> None:
     server.faults = ["garbage"] * 3
     assert_fails("does not answer")
 
@@ -242,13 +242,13 @@ def test_no_server_at_all(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert_fails("cannot be reached.*refused")
 
 
-def test_a_missing_file_is_not_asked_for_again(cache: Path, server: Server) -> None:
+def test_a_missing_file_is_not_requested_again(cache: Path, server: Server) -> None:
     server.faults = [404, 404]
     assert_fails("answered 404 Not Found; or download")
     assert server.asked == [None]
 
 
-# --- Files that are wrong --------------------------------------------------------------------
+# --- Wrong files -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("has_length", [True, False])
@@ -264,13 +264,13 @@ def test_a_file_without_a_stated_length(cache: Path, server: Server) -> None:
     assert_fetched(cache)
 
 
-def test_a_file_without_end(cache: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_file(cache: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_download, "_MAX_BYTES", 1000)
     assert_fails("more than 1000 bytes")
     assert kept(cache).with_name("weights.pth.part").stat().st_size == 0
 
 
-# --- Two at once -----------------------------------------------------------------------------
+# --- Two at the same time --------------------------------------------------------------------
 
 
 def test_two_threads_download_once(cache: Path, server: Server) -> None:
@@ -285,7 +285,7 @@ def test_two_threads_download_once(cache: Path, server: Server) -> None:
     for thread in threads:
         thread.join()
     assert found == [str(kept(cache))] * 2
-    # The stalled answer and the one that went on with it; the second thread asked for nothing.
+    # The stalled answer and the one that resumed it; the second thread requested nothing.
     assert server.asked == [None, f"bytes={len(CONTENT) // 2}-"]
 
 

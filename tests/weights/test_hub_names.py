@@ -1,4 +1,4 @@
-"""Which names stand for files elsewhere, and what Hugging Face's library is asked for."""
+"""Which names stand for remote files, and the requests to Hugging Face's library."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_remote_names(name: str) -> None:
 @pytest.mark.parametrize(
     "name", [None, Path("torchvision/squeezenet1_1"), "a.pth", "./torchvision/x", "./resnet"]
 )
-def test_what_is_no_remote_name(name: object) -> None:
+def test_what_is_not_a_remote_name(name: object) -> None:
     assert not hub.is_remote(name)
 
 
-def test_a_file_in_a_folder_called_like_a_collection(
+def test_a_file_in_a_folder_named_like_a_collection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -38,14 +38,14 @@ def test_a_file_in_a_folder_called_like_a_collection(
     assert hub.is_remote("torchvision/yours.pth")
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+def test_the_error_for_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         WeightsError, match=r"squeezenet9_9: no such file.*torchvision/squeezenet1_0"
     ):
         hub.fetch("torchvision/squeezenet9_9")
 
 
-def test_hashes_agree_with_the_urls_and_with_what_is_known() -> None:
+def test_hashes_match_the_urls_and_the_known_files() -> None:
     hashes = {file.sha256 for file in known.KNOWN}
     for name, remote in hub.FILES.items():
         assert remote.url.startswith("https://")
@@ -69,7 +69,7 @@ def test_asking_whether_a_name_is_remote_imports_no_network() -> None:
 
 @pytest.fixture
 def hugging_face(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """A stand-in for the library; what it was asked for."""
+    """The requests to a fake of the library."""
     asked: list[dict[str, Any]] = []
 
     def hf_hub_download(**arguments: Any) -> str:
@@ -99,7 +99,9 @@ def test_hugging_face(hugging_face: list[dict[str, Any]], monkeypatch: pytest.Mo
 def test_hugging_face_fails(
     hugging_face: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(WeightsError, match=r"absent\.onnx: cannot be had: LookupError: 404 not"):
+    with pytest.raises(
+        WeightsError, match=r"absent\.onnx: cannot be downloaded: LookupError: 404 not"
+    ):
         hub.fetch("hf://someone/nets/absent.onnx")
     monkeypatch.setenv("SQZNET_OFFLINE", "1")
     with pytest.raises(WeightsError, match="not in Hugging Face's cache"):

@@ -1,4 +1,4 @@
-"""What `sqznet.identify` says of weights files, and that known files are fed as they want."""
+"""What `sqznet.identify` reports, and the preprocessing of known files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_small_file(tmp_path: Path) -> None:
     assert found.reasons["variant"] == "its tensors"
 
 
-def test_what_the_file_says_itself(tmp_path: Path) -> None:
+def test_what_the_file_states(tmp_path: Path) -> None:
     own = Preprocessing(size=99)
     metadata = {
         "variant": "squeezenet1_1_simple_bypass",
@@ -67,7 +67,7 @@ def test_the_bundled_weights() -> None:
     assert found.warnings == ()
 
 
-def test_to_dict_is_what_json_keeps(tmp_path: Path) -> None:
+def test_to_dict_survives_json(tmp_path: Path) -> None:
     found = sqznet.identify(networks.save(tmp_path / "w.safetensors", networks.tensors()))
     values = found.to_dict()
     assert json.loads(json.dumps(values)) == values
@@ -90,7 +90,7 @@ def test_to_dict_is_what_json_keeps(tmp_path: Path) -> None:
         ("1_0", None),
     ],
 )
-def test_a_name_that_tells_another_version(tmp_path: Path, name: str, warning: str | None) -> None:
+def test_a_name_with_another_version(tmp_path: Path, name: str, warning: str | None) -> None:
     path = networks.save(tmp_path / name, networks.tensors("squeezenet1_1"))
     assert sqznet.identify(path).warnings == ((warning,) if warning else ())
 
@@ -99,10 +99,10 @@ def test_a_name_that_tells_another_version(tmp_path: Path, name: str, warning: s
     ("classes", "labels", "said", "warning"),
     [
         (1000, None, "ImageNet's", None),
-        (1001, None, "background, then ImageNet's", "index 0 is taken for a background class"),
+        (1001, None, "background, then ImageNet's", "index 0 counts as a background class"),
         (7, None, "none", None),
         (7, list("abcdefg"), "the file's", None),
-        (7, list("ab"), "the file's", "carries 2 labels for its 7 classes"),
+        (7, list("ab"), "the file's", "has 2 labels for its 7 classes"),
     ],
 )
 def test_labels(
@@ -116,7 +116,7 @@ def test_labels(
     assert warning is None or warning in found.warnings[0]
 
 
-def test_a_file_that_is_no_squeezenet(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_squeezenet(tmp_path: Path) -> None:
     made = {"fc.weight": networks.tensors()["classifier.1.weight"]}
     with pytest.raises(sqznet.WeightsError, match=r"w\.safetensors is not a SqueezeNet"):
         sqznet.identify(networks.save(tmp_path / "w.safetensors", made))
@@ -136,7 +136,7 @@ def test_the_table_of_known_files() -> None:
 
 
 def state_dict(path: Path) -> Path:
-    """A small SqueezeNet 1.1 as torch.save writes it."""
+    """A small SqueezeNet 1.1 as written by torch.save."""
     made = networks.tensors("squeezenet1_1")
     specs = {
         name: ("FloatStorage", array.shape, array.ravel().tolist()) for name, array in made.items()
@@ -146,14 +146,14 @@ def state_dict(path: Path) -> Path:
 
 
 def known_as(monkeypatch: pytest.MonkeyPatch, path: Path, digits: int, format_name: str) -> None:
-    """Publishes the file."""
+    """Adds the file to the known files."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:digits]
     file = KnownFile(digest, format_name, "somebody's squeezenet1.0.pth", "onnx-zoo-1.0")
     monkeypatch.setattr(known, "KNOWN", (*KNOWN, file))
 
 
 @pytest.mark.parametrize("digits", [8, 64])
-def test_a_known_file_is_fed_as_it_wants(
+def test_a_known_file_gets_its_preprocessing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: int
 ) -> None:
     path = state_dict(tmp_path / "w.pth")
@@ -175,7 +175,7 @@ def test_a_hash_of_another_format_is_no_match(
     assert sqznet.identify(path).known is None
 
 
-def test_files_that_cannot_be_known_are_not_hashed(
+def test_files_of_unknown_formats_or_sizes_are_not_hashed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_data: memoryview) -> str:
@@ -223,14 +223,12 @@ def test_real_files(
         found.ceil_mode,
         found.softmax,
     )
-    assert ("quantised" in str(found.reasons.get("precision"))) == ("int8" in name)
+    assert ("quantized" in str(found.reasons.get("precision"))) == ("int8" in name)
     assert (found.known is not None) == name.endswith(".net")
 
 
-@pytest.mark.skipif(not PAGE.is_file(), reason="the tests are not beside the documentation")
-def test_the_documented_output_is_what_is_said_today(
-    shared: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.skipif(not PAGE.is_file(), reason="the documentation is not available")
+def test_the_documented_output_is_current(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("h5py", reason="reading Keras files needs h5py")
     folder = shared / "weights"
     page = PAGE.read_text(encoding="utf-8")

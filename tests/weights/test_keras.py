@@ -1,4 +1,4 @@
-"""Keras's HDF5 files load whatever their layout, and damaged ones are refused."""
+"""Keras's HDF5 files load in every layout, and damaged files are refused."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_keras_2_weights(tmp_path: Path, base: str, version: str) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("parent", ["layers", "_layer_checkpoint_dependencies"])
 def test_keras_3_weights_with_automatic_names(tmp_path: Path, version: str, parent: str) -> None:
-    """conv2d_10 comes after conv2d_9, although the file lists it before."""
+    """conv2d_10 comes after conv2d_9, although the file lists it first."""
     made = networks.tensors()
     given = files.automatic(files.layers(made, BASES[1]))
     path = files.vars_file(tmp_path / "a.weights.h5", given, parent=parent, libver=version)
@@ -77,7 +77,7 @@ def test_keras_3_weights_with_automatic_names(tmp_path: Path, version: str, pare
 
 
 def test_keras_3_weights_with_the_layers_own_names(tmp_path: Path) -> None:
-    """The names win: here the groups are numbered in another order."""
+    """The names have priority: here, the groups are numbered in another order."""
     made = networks.tensors()
     named = files.layers(made, BASES[1], separator="_")[::-1]
     path = tmp_path / "a.weights.h5"
@@ -120,7 +120,7 @@ def test_a_name_in_the_wrong_place_is_refused_here(tmp_path: Path) -> None:
     given = files.layers(networks.tensors(), BASES[1])
     given[-1] = ("predictions", *given[-1][1:])
     given[1], given[4] = given[4], given[1]
-    refused_here(files.layer_names_file(tmp_path / "a.h5", given), "no fire|not where")
+    refused_here(files.layer_names_file(tmp_path / "a.h5", given), "not a fire|unexpected position")
 
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8"])
@@ -136,7 +136,7 @@ def test_element_types(tmp_path: Path, dtype: str) -> None:
 
 
 def test_bfloat16(tmp_path: Path) -> None:
-    """Keras stores two opaque bytes, and says so beside them."""
+    """Keras stores two opaque bytes, and states the type in an attribute."""
     made = {n: a.astype("<f4").view("<u2")[..., 1::2] for n, a in networks.tensors().items()}
     raw = {name: np.ascontiguousarray(array).view("V2") for name, array in made.items()}
     path = files.vars_file(tmp_path / "a.h5", files.automatic(files.layers(raw, BASES[1])))
@@ -168,7 +168,7 @@ def test_weights_without_the_top(tmp_path: Path) -> None:
         model.logits(model.preprocess(photo))
     with pytest.raises(SqznetError, match="have no classifier"):
         model.heatmap(photo)
-    # What it sees is what the network with its top sees.
+    # Its features are those of the network with its top.
     whole = files.layer_names_file(tmp_path / "b.h5", files.layers(networks.tensors(), BASES[1]))
     np.testing.assert_array_equal(model.embed(photo), load(whole).embed(photo))
     assert "no classifier" in sqznet.identify(path).warnings[0]
@@ -189,7 +189,7 @@ def whole(path: Path, config: object, bypass: str = "", base: str = BASES[1]) ->
 
 @pytest.mark.parametrize("separate_relu", [False, True])
 @pytest.mark.parametrize("base", BASES)
-def test_a_whole_model_says_its_size(tmp_path: Path, base: str, separate_relu: bool) -> None:
+def test_a_whole_model_states_its_size(tmp_path: Path, base: str, separate_relu: bool) -> None:
     config = files.model_config(base, separate_relu=separate_relu)
     found = read_here(whole(tmp_path / "a.h5", config, base=base))
     assert_holds(found, networks.tensors(base))
@@ -212,7 +212,7 @@ def test_bypasses_in_a_whole_model(tmp_path: Path) -> None:
     ("size", "padding", "pool_padding", "wiring"),
     [
         (67, "same", "valid", Wiring(1, 0, False, True)),
-        (65, "valid", "same", Wiring(0, 0, True, True)),  # 32, 16, 8: pads on the right alone
+        (65, "valid", "same", Wiring(0, 0, True, True)),  # 32, 16, 8: pads only on the right
         (63, "same", "same", Wiring(1, 0, True, True)),
     ],
 )
@@ -241,7 +241,7 @@ def test_what_sqznet_cannot_do_is_refused_here(
 
 
 def changed(kind: str, **values: Any) -> object:
-    """A config in which the last layer of this kind has other values."""
+    """A config whose last layer of this kind has other values."""
     config = files.model_config()
     layers = config["config"]["layers"]
     [layer for layer in layers if layer["class_name"] == kind][-1]["config"].update(values)
@@ -268,14 +268,14 @@ def with_layer(layer: object) -> object:
         (changed("MaxPooling2D", pool_size=[2, 2]), r"pool_size is \(2, 2\)"),
         (changed("Activation", activation="elu"), "activation 'elu'"),
         (changed("Activation", activation={"a": 1}), "activation a dict"),
-        (changed("InputLayer", batch_input_shape=[None, 9]), "no batch of images"),
+        (changed("InputLayer", batch_input_shape=[None, 9]), "not a batch of images"),
         (without("Conv2D"), "25 convolutions, but the file holds 26"),
         (without("Concatenate"), "has 7 fires"),
         (without("MaxPooling2D"), "expected 8 and"),
         (without("GlobalAveragePooling2D"), "0 global averages"),
         (with_layer({"class_name": "Rescaling", "config": {"name": "r"}}), "'Rescaling', which"),
         (with_layer({"class_name": "Add", "config": {}}), "adds 1 bypasses"),
-        (with_layer({"class_name": "ReLU", "config": {"max_value": 6}}), "no plain ReLU"),
+        (with_layer({"class_name": "ReLU", "config": {"max_value": 6}}), "not a plain ReLU"),
         (with_layer({"class_name": "ReLU", "config": {}}), "27 ReLUs, expected 26"),
         (with_layer({"class_name": [1], "config": {}}), "without class_name"),
         (with_layer({"class_name": "Model", "config": 3}), "no list of layers"),
@@ -285,5 +285,5 @@ def with_layer(layer: object) -> object:
         ("[" * 9999, "model_config: JSON nested too deeply"),
     ],
 )
-def test_models_that_are_something_else(tmp_path: Path, config: object, match: str) -> None:
+def test_models_that_are_not_squeezenets(tmp_path: Path, config: object, match: str) -> None:
     refused_here(whole(tmp_path / "a.h5", config), match)

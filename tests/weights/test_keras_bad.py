@@ -1,4 +1,4 @@
-"""HDF5 files that are damaged, hostile or nothing of Keras's are refused, whatever HDF5 does."""
+"""HDF5 files that are damaged, hostile or not from Keras are refused, whatever HDF5 does."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ def crowd(file: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (dense, "'conv10' holds tensors of shapes"),
+        (dense, "'conv10' has tensors of shapes"),
         (compressed, "is compressed, expected plain numbers"),
         (huge, "more than the file"),
         (unwritten, "no data for it"),
-        (external, "lie in another file"),
+        (external, "are in another file"),
         (linked, "'conv1' lacks its tensor 'conv1/bias:0'"),
         (stem_of_five, "a kernel of 5 x 5, expected 3 x 3"),
         (crowd, "too many objects"),
@@ -119,7 +119,7 @@ def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_python_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = edited(tmp_path / "a.h5", lambda file: None)
     monkeypatch.setattr(sys, "executable", "")
-    refused(path, "needs a Python interpreter")
+    refused(path, "needs a separate Python interpreter")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
     refused(path, "no process to read it could be started")
 
@@ -148,11 +148,11 @@ def test_a_child_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "child.py").write_text("import time; time.sleep(60)")
     monkeypatch.setattr(keras_content, "_SCRIPT", str(tmp_path / "child.py"))
     monkeypatch.setattr(keras_content, "_SECONDS", 0.2)
-    refused(path, "did not survive")
+    refused(path, "failed to read it")
 
 
 def test_a_child_stops_itself() -> None:
-    """The limits end a loop in about a second, and an allocation beyond reason at once."""
+    """The limits end a loop in about a second, and a huge allocation at once."""
     run_script(
         """
         import os, signal, sys, time
@@ -202,7 +202,7 @@ def test_answers_that_are_wrong(header: object) -> None:
 
 
 @pytest.mark.parametrize("length", [4, 8, 97, 3000])
-def test_files_cut_short(tmp_path: Path, length: int) -> None:
+def test_truncated_files(tmp_path: Path, length: int) -> None:
     content = edited(tmp_path / "a.h5", lambda file: None).read_bytes()[:length]
     assert_refused(tmp_path, content, "HDF5|damaged")
 

@@ -1,4 +1,4 @@
-"""Class names from lists and files, and what happens where their number is not the network's."""
+"""Class names from lists and files, and the check of their number."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_synset_number_is_kept_where_only_some_lines_have_one(tmp_path: Path) 
         (b"a" * (5 << 20), "at most"),
     ],
 )
-def test_files_of_something_else(tmp_path: Path, content: bytes, message: str) -> None:
+def test_other_files(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "names.txt"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=message) as caught:
@@ -78,7 +78,7 @@ def test_files_of_something_else(tmp_path: Path, content: bytes, message: str) -
 
 
 @pytest.mark.parametrize("name", ["absent.txt", "", ".", "a\0b", "pipe"])
-def test_files_that_are_not_there(tmp_path: Path, name: str) -> None:
+def test_missing_files(tmp_path: Path, name: str) -> None:
     if name == "pipe":
         os.mkfifo(tmp_path / name)
     with pytest.raises(WeightsError, match="class names"):
@@ -94,14 +94,14 @@ def test_imagenets_names_are_the_default_for_its_number_of_classes() -> None:
 
 
 @pytest.mark.parametrize("first", ["background", " Background", "dummy", "__background__"])
-def test_a_background_too_many_is_left_out(first: str) -> None:
+def test_an_extra_background_is_removed(first: str) -> None:
     assert labels.for_network([first, *IMAGENET], None, 1000, "w.pth") == IMAGENET
     assert labels.for_network(None, (first, *THREE), 3, "w.pth") == THREE
     kept = labels.for_network([first, *THREE], None, 4, "w.pth")
-    assert kept == (first, *THREE)  # a class of the network's own
+    assert kept == (first, *THREE)  # a class of the network itself
 
 
-def test_imagenets_names_get_a_background_where_one_is_missing() -> None:
+def test_imagenets_names_get_a_missing_background() -> None:
     expected = ("background", *IMAGENET)
     assert labels.for_network(IMAGENET, None, 1001, "w.pth") == expected
     long_names = [f"{name}, and its synonyms" for name in IMAGENET]
@@ -113,12 +113,12 @@ def test_imagenets_names_get_a_background_where_one_is_missing() -> None:
     [
         (THREE, 2),
         (THREE, 4),
-        (("hidden", *IMAGENET), 1000),  # no background: which one is too many, nobody knows
+        (("hidden", *IMAGENET), 1000),  # no background: the extra name is unknown
         (tuple(f"name {i}" for i in range(1000)), 1001),
         (("background", "background", *THREE), 3),
     ],
 )
-def test_a_wrong_number_of_names_says_both(names: tuple[str, ...], classes: int) -> None:
+def test_a_wrong_number_of_names_gives_both_numbers(names: tuple[str, ...], classes: int) -> None:
     message = f"w.pth has {classes} classes, but there are {len(names)} labels$"
     for given, own in ((names, None), (None, names)):
         with pytest.raises(WeightsError, match=message):
@@ -126,6 +126,6 @@ def test_a_wrong_number_of_names_says_both(names: tuple[str, ...], classes: int)
 
 
 @pytest.mark.parametrize("given", [7, [], [1, 2, 3], b"abc", ("a", None)])
-def test_what_is_no_names(given: object) -> None:
+def test_what_is_not_a_list_of_names(given: object) -> None:
     with pytest.raises(SqznetError, match="labels must be"):
         labels.for_network(given, None, 3, "w.pth")  # type: ignore[arg-type]

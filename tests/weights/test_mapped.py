@@ -1,4 +1,4 @@
-"""Weights files that somebody writes into while a model is in use."""
+"""Weights files that are written to while a model is in use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_into(path: Path) -> None:
         content.write(bytes(8))
 
 
-def test_classifying_goes_on_and_looking_up_weights_is_refused(file: Path) -> None:
+def test_classifying_continues_and_access_to_weights_is_refused(file: Path) -> None:
     model = sqznet.load(file)
     expected = model.classify(networks.photo())
     recognizer = sqznet.learn({"photo": [networks.photo()]}, model=model, report=lambda _: None)
@@ -74,7 +74,7 @@ def test_a_file_that_changes_while_it_is_converted(
     assert not target.exists()
 
 
-def test_a_file_that_is_deleted_stays_as_it_was(file: Path) -> None:
+def test_a_deleted_file_stays_readable(file: Path) -> None:
     checkpoint = weights.read(file)
     file.unlink()
     checkpoint.require_unchanged()

@@ -1,4 +1,4 @@
-"""The ncnn reader: the real files, files made by hand, damaged ones, and ncnn itself."""
+"""The ncnn reader: real files, handmade files, damaged ones, and ncnn itself."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_the_real_files_give_the_reference_logits(shared: Path, network: str) ->
 
 
 def run_ncnn(param: Path, x: Array, last: str, **options: bool) -> Array:
-    """What ncnn makes of one input (3, H, W)."""
-    ncnn = pytest.importorskip("ncnn", reason="ncnn, to compare with, is not installed")
+    """The output of ncnn for one input (3, H, W)."""
+    ncnn = pytest.importorskip("ncnn", reason="ncnn, for comparison, is not installed")
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
     net.opt.num_threads = 1
@@ -144,7 +144,7 @@ def test_an_int8_channel_of_zeros_without_a_scale(tmp_path: Path) -> None:
     assert (found[1] != 0).any()
 
 
-def test_the_size_of_the_input_is_taken(tmp_path: Path) -> None:
+def test_the_size_of_the_input_is_used(tmp_path: Path) -> None:
     path = small_pair(tmp_path)
     change(path, "data 0 1 data", "data 0 1 data 0=240 1=192 2=3")
     assert weights.read(path).preprocessing.size == (192, 240)
@@ -168,17 +168,25 @@ def change(path: Path, old: str, new: str) -> None:
     ("old", "new", "match"),
     [
         ("7767517", "7767518", "begins with b'7767518"),
-        ("Pooling pool2", "Pooling3D pool2", "'pool2' of type 'Pooling3D': is of no SqueezeNet"),
+        (
+            "Pooling pool2",
+            "Pooling3D pool2",
+            "'pool2' of type 'Pooling3D': its type is not supported",
+        ),
         ("Pooling pool2", "BatchNorm pool2", "'pool2' of type 'BatchNorm'"),
         ("0=0 1=3 2=2 5=0", "0=0 1=3 2=2 5=2", "'pool2' of type 'Pooling': is neither"),
         ("0=0 1=3 2=2 5=0", "0=0 1=3 2=2 5=1", "some of its pools"),
         ("0=0 1=3 2=2 5=0", "0=0 1=2 2=2 5=0", "'pool2' has a 2x2 kernel"),
         ("0=1 4=1", "0=1 1=13", "'pool10' of type 'Pooling'"),
-        ("0=1 4=1", "0=1 7=1 8=2", "more than one value"),
+        ("0=1 4=1", "0=1 7=1 8=2", "more than one output value"),
         ("1=3 3=2 4=0", "1=3 3=2 4=-233", "padding -233"),
         ("1=3 3=2 4=0", "1=3 2=2 3=2 4=0", "'conv1' of type 'Convolution': parameter 2"),
         ("1=3 3=2 4=0", "1=3 3=2 4=0 11=1", "'conv1' of type 'Convolution': parameter 11"),
-        ("1=3 3=2 4=0", "1=3 3=2 4=0.0", "'conv1' of type 'Convolution': parameter 4 is no whole"),
+        (
+            "1=3 3=2 4=0",
+            "1=3 3=2 4=0.0",
+            "'conv1' of type 'Convolution': parameter 4 is not a whole",
+        ),
         ("9=1", "9=2", "activation 2"),
         ("9=1", "9=0", "'conv1' is a convolution, expected a ReLU"),
         ("6=162", "6=163", "163 weights"),
@@ -186,17 +194,17 @@ def change(path: Path, old: str, new: str) -> None:
         ("6=162", "6=162000000", "needs 648000000 bytes"),
         ("0=6 1=3", "0=0 1=3", "0 channels"),
         ("0=6 1=3", "0=six 1=3", "has a parameter '0=six'"),
-        ("0=6 1=3", "0=99999999999999999999 1=3", "parameter 0 is no whole number"),
+        ("0=6 1=3", "0=99999999999999999999 1=3", "parameter 0 is not a whole number"),
         ("conv1 1 1", "conv1 1 999999999", "too few blobs"),
         ("conv1 1 1", "conv1 -1 1", "too few blobs"),
         ("conv1 1 1 data", "conv1 1 1 elsewhere", "reads 'elsewhere', which no layer"),
-        ("Dropout drop9 1 1 ", "Concat drop9 1 1 ", "reads 1 and gives 1"),
+        ("Dropout drop9 1 1 ", "Concat drop9 1 1 ", "has 1 inputs and 1 outputs"),
         ("Softmax prob", "Flatten prob", None),
         ("Dropout drop9", "Flatten drop9", "'drop9' changes the shape before the global average"),
         ("0=1 4=1", "0=1 7=1 8=1", None),
         ("Softmax prob", "TanH prob", "'prob' of type 'TanH'"),
         ("Dropout drop9", "Dropout conv1", None),
-        ("Convolution conv10 ", "Convolution conv1 ", "two layers are called 'conv1'"),
+        ("Convolution conv10 ", "Convolution conv1 ", "two layers have the name 'conv1'"),
     ],
 )
 def test_descriptions_that_are_refused(
@@ -212,7 +220,7 @@ def test_descriptions_that_are_refused(
     assert str(path) in str(caught.value)
 
 
-def test_a_bypass_of_no_known_network(tmp_path: Path) -> None:
+def test_a_bypass_of_an_unknown_network(tmp_path: Path) -> None:
     made = networks.tensors(bypass="simple")
     layers = layer_lists.squeezenet(made, bypass="simple", fused=True)
     at = next(i for i, layer in enumerate(layers) if layer.name == "add4")
@@ -227,7 +235,9 @@ def test_a_bypass_of_no_known_network(tmp_path: Path) -> None:
         for layer in layers[:at] + layers[at + 1 :]
     ]
     path = ncnn_files.save(tmp_path, made, short)
-    with pytest.raises(WeightsError, match="bypasses are those of no known SqueezeNet: fire2 none"):
+    with pytest.raises(
+        WeightsError, match="bypasses are not those of a known SqueezeNet: fire2 none"
+    ):
         weights.read(path)
 
 
@@ -302,7 +312,7 @@ def test_pairs_that_are_refused(tmp_path: Path, harm: Callable[[Path], None], ma
         weights.read(path)
 
 
-def test_a_bin_file_alone_says_what_it_lacks(tmp_path: Path) -> None:
+def test_the_error_for_a_bin_file_alone_names_what_is_missing(tmp_path: Path) -> None:
     path = small_pair(tmp_path).with_suffix(".bin")
     shutil.move(path, tmp_path / "other.bin")
     with pytest.raises(WeightsError, match="param file is not beside it"):
@@ -317,5 +327,5 @@ def test_int8_scales_that_are_not_finite(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="'conv1' has scales that are not finite"):
         weights.read(path)
     change(path, " 8=2", "")
-    with pytest.raises(WeightsError, match="'conv1' holds int8 weights without scales"):
+    with pytest.raises(WeightsError, match="'conv1' has int8 weights without scales"):
         weights.read(path)

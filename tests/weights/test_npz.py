@@ -1,4 +1,4 @@
-"""Reading .npz files: what NumPy writes, and what must be refused or survived."""
+"""Reading .npz files: those from NumPy, and those that must be refused or survived."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read(folder: Path, content: bytes) -> weights.Checkpoint:
     return weights.read(folder / "weights")
 
 
-# --- Sound files -------------------------------------------------------------------------------
+# --- Valid files -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -56,7 +56,7 @@ def test_stored_arrays_are_not_copied(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_fortran_order_is_turned(tmp_path: Path, save: Callable[..., None]) -> None:
+def test_fortran_order_is_converted(tmp_path: Path, save: Callable[..., None]) -> None:
     array = np.asfortranarray(np.arange(24, dtype="<f4").reshape(2, 3, 4))
     tensor = read(tmp_path, saved({"a": array}, save)).tensors["a"]
     assert tensor.shape == (2, 3, 4)
@@ -86,7 +86,7 @@ def test_headers_as_other_programs_write_them(tmp_path: Path, header: str, versi
     assert (tensor.shape, bytes(tensor.data)) == ((2, 3), VALUES.tobytes())
 
 
-def test_counters_and_prefixes_are_left_out(tmp_path: Path) -> None:
+def test_counters_and_prefixes_are_removed(tmp_path: Path) -> None:
     name = "features.0.weight"
     arrays = {f"module.{name}": VALUES, "module.a.num_batches_tracked": np.array(7)}
     assert list(read(tmp_path, saved(arrays)).tensors) == [name]
@@ -106,7 +106,7 @@ def test_counters_and_prefixes_are_left_out(tmp_path: Path) -> None:
         (np.zeros(2, [("a", "<f4")]), "expected that of a plain array"),
     ],
 )
-def test_arrays_that_are_no_weights(tmp_path: Path, array: Array, match: str) -> None:
+def test_arrays_that_are_not_weights(tmp_path: Path, array: Array, match: str) -> None:
     assert_refused(tmp_path, saved({"features.0.weight": array}), match)
 
 
@@ -142,14 +142,14 @@ def test_damaged_arrays(tmp_path: Path, content: bytes, match: str, compression:
 
 
 @pytest.mark.parametrize("name", ["../a.npy", "/a.npy", "b/../../a.npy", "..\\a.npy"])
-def test_names_that_lead_outside(tmp_path: Path, name: str) -> None:
+def test_names_that_point_outside(tmp_path: Path, name: str) -> None:
     content = archive({"a.npy": array_bytes(), name: array_bytes()})
-    assert_refused(tmp_path, content, "leads outside it")
+    assert_refused(tmp_path, content, "points outside it")
 
 
-def test_an_entry_that_is_no_array(tmp_path: Path) -> None:
+def test_an_entry_that_is_not_an_array(tmp_path: Path) -> None:
     content = archive({"a.npy": array_bytes(), "data.pkl": b"x"})
-    assert_refused(tmp_path, content, "'data.pkl' is no array")
+    assert_refused(tmp_path, content, "'data.pkl' is not an array")
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -164,14 +164,14 @@ def test_an_entry_that_would_fill_the_memory(tmp_path: Path) -> None:
     assert_refused(tmp_path, content, "far too much for a SqueezeNet")
 
 
-def test_many_entries_that_would_fill_it_together(tmp_path: Path) -> None:
+def test_many_entries_that_would_together_fill_the_memory(tmp_path: Path) -> None:
     zeros = array_bytes(HEADER.replace("(2, 3)", "(3, 1000000)"), bytes(12_000_000))
     content = archive({f"{i}.npy": zeros for i in range(5)}, zipfile.ZIP_DEFLATED)
     assert_refused(tmp_path, content, "'4.npy' of .* far too much for a SqueezeNet")
 
 
 def with_sizes(content: bytes, size: int) -> bytes:
-    """The archive of one deflated entry with another uncompressed size in both its headers."""
+    """An archive with one deflated entry that has another uncompressed size in both headers."""
     changed = bytearray(content)
     for magic, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         place = changed.index(magic) + offset
@@ -180,13 +180,13 @@ def with_sizes(content: bytes, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [0, 1, 90, 1000, 100_000])
-def test_an_entry_of_another_size_than_stated(tmp_path: Path, size: int) -> None:
+def test_an_entry_with_another_size_than_stated(tmp_path: Path, size: int) -> None:
     content = archive({"a.npy": array_bytes(data=bytes(9000))}, zipfile.ZIP_DEFLATED)
-    assert_refused(tmp_path, with_sizes(content, size), "should expand to|far too much")
+    assert_refused(tmp_path, with_sizes(content, size), "does not expand to|far too much")
 
 
 def test_one_entry_listed_many_times(tmp_path: Path) -> None:
-    """Entries that share their bytes must not each be copied without end."""
+    """Entries that share their bytes must not be copied without limit."""
     header = HEADER.replace("(2, 3)", "(1000, 1000)").replace("False", "True")
     one = archive({"00.npy": array_bytes(header, bytes(4_000_000))})
     begin = one.index(b"PK\x01\x02")
@@ -196,7 +196,7 @@ def test_one_entry_listed_many_times(tmp_path: Path) -> None:
     tail = bytearray(one[end:])
     tail[8:12] = (60).to_bytes(2, "little") * 2
     tail[12:16] = len(records).to_bytes(4, "little")
-    assert_refused(tmp_path, one[:begin] + records + tail, "too large to turn")
+    assert_refused(tmp_path, one[:begin] + records + tail, "too large to convert")
 
 
 @pytest.mark.parametrize(
@@ -205,23 +205,23 @@ def test_one_entry_listed_many_times(tmp_path: Path) -> None:
         (np.array("{"), "__metadata__: not valid JSON"),
         (np.array("[]"), "must map strings to strings"),
         (np.array('{"labels": ["a"]}'), "must map strings to strings"),
-        (np.array('{"labels": "{}"}'), "no JSON list of strings"),
+        (np.array('{"labels": "{}"}'), "not a JSON list of strings"),
         (np.array(['{"variant": "squeezenet1_1"}']), "expected one string"),
         (np.array(b"{}"), "expected one string"),
         (np.array(1.5), "expected one string"),
         (np.array(json.dumps({"a": "b" * (5 << 20)})), "expected 16777216 at most"),
     ],
 )
-def test_metadata_that_make_no_sense(tmp_path: Path, array: Array, match: str) -> None:
+def test_invalid_metadata(tmp_path: Path, array: Array, match: str) -> None:
     assert_refused(tmp_path, saved({"a": VALUES, "__metadata__": array}), match)
 
 
-def test_metadata_that_are_no_text(tmp_path: Path) -> None:
+def test_metadata_that_are_not_text(tmp_path: Path) -> None:
     header = "{'descr': '<U2', 'fortran_order': False, 'shape': (), }"
-    for data, match in ((b"\xff" * 8, "no text"), (b"{\0\0\0", "cut short")):
+    for data, match in ((b"\xff" * 8, "not text"), (b"{\0\0\0", "cut short")):
         content = archive({"a.npy": array_bytes(), "__metadata__.npy": array_bytes(header, data)})
         assert_refused(tmp_path, content, match)
 
 
-def test_a_torch_archive_is_still_one(tmp_path: Path) -> None:
+def test_a_torch_archive_is_still_recognized(tmp_path: Path) -> None:
     assert read(tmp_path, files.small_zip()).format == "torch"

@@ -1,4 +1,4 @@
-"""ONNX files: every way that exporters write a SqueezeNet gives the same network."""
+"""ONNX files: all the ways in which exporters write a SqueezeNet give the same network."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def assert_holds(checkpoint: Checkpoint, made: Mapping[str, Array], dtype: str =
 
 
 def assert_runs_alike(path: Path, softmax: bool = False) -> None:
-    """sqznet gives the logits (or their softmax) that onnxruntime gives for the same file."""
+    """Compares sqznet's logits (or their softmax) with those of onnxruntime for the same file."""
     ort = pytest.importorskip("onnxruntime", reason="compares with onnxruntime")
     ort.set_default_logger_severity(4)
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -66,7 +66,7 @@ def assert_valid(content: bytes) -> None:
 @pytest.mark.parametrize("place", ["initializer", "input", "constant"])
 @pytest.mark.parametrize("kind", ["raw", "packed", "unpacked", "external"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
-def test_tensors_are_found_however_they_are_stored(
+def test_tensors_are_found_in_every_storage(
     tmp_path: Path, place: str, kind: str, dtype: str
 ) -> None:
     made = networks.tensors(classes=3)
@@ -84,7 +84,7 @@ def test_float32_is_not_copied(tmp_path: Path) -> None:
     assert len({id(tensor.data.obj) for tensor in tensors}) == 1
 
 
-def test_a_bias_left_out_is_zero(tmp_path: Path) -> None:
+def test_an_omitted_bias_is_zero(tmp_path: Path) -> None:
     made = networks.tensors()
     del made["features.6.squeeze.bias"]
     checkpoint = read(tmp_path, Exporter(made).bytes())
@@ -173,7 +173,7 @@ def test_paddings(tmp_path: Path, convs: Mapping[str, Any], expected: Wiring) ->
     "tail", [["Softmax"], ["Flatten", "Softmax"], ["Softmax", "Flatten"], ["Identity", "Softmax"]]
 )
 def test_like_the_zoo_files_that_came_from_caffe2(tmp_path: Path, tail: list[str]) -> None:
-    """Opset 9, tensors among the inputs, Dropout, softmax; pools and kernel say that it is 1.1."""
+    """Opset 9, tensors among the inputs, Dropout, softmax; pools and kernel show that it is 1.1."""
     made = networks.tensors(classes=5)
     exporter = Exporter(
         made, opset=9, ir_version=3, place="input", pool=FLOOR, dropout=True, input="data_0",
@@ -197,14 +197,14 @@ def test_an_average_over_the_whole_map(tmp_path: Path) -> None:
         read(tmp_path, Exporter(made, average_kernel=[3, 3], **window).bytes())
 
 
-def test_an_input_of_open_size_means_224(tmp_path: Path) -> None:
+def test_an_unspecified_input_size_means_224(tmp_path: Path) -> None:
     content = Exporter(networks.tensors(), input_shape=("N", 3, "H", "W")).bytes()
     checkpoint = read(tmp_path, content)
     assert checkpoint.preprocessing == PRESETS["torchvision"]
     assert checkpoint.reasons["preprocessing"] == "the default for onnx files"
 
 
-def test_metadata_of_our_own(tmp_path: Path) -> None:
+def test_sqznets_metadata(tmp_path: Path) -> None:
     made = networks.tensors(classes=2)
     metadata = {
         "sqznet.preprocessing": json.dumps(PRESETS["keras"].to_dict()),
@@ -222,11 +222,11 @@ def test_metadata_of_our_own(tmp_path: Path) -> None:
         read(tmp_path, Exporter(made, metadata=metadata).bytes())
 
 
-# --- What is refused -------------------------------------------------------------------------
+# --- Files to refuse -------------------------------------------------------------------------
 
 
 class Odd(Exporter):
-    """An exporter that writes one layer in another way."""
+    """An exporter that writes one layer differently."""
 
     def __init__(self, made: Mapping[str, Array], change: str) -> None:
         super().__init__(made)
@@ -254,7 +254,7 @@ class Odd(Exporter):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("sub", "takes the Sub node .*preprocessing within the graph"),
+        ("sub", "reads the Sub node .*preprocessing in the graph"),
         ("no relu", "no Relu follows the Conv node .*the last convolution"),
         ("leaky", "found the LeakyRelu node 'node 1[0-9]', expected a squeeze convolution"),
         ("order", "the Concat node .* joins convolutions of 3x3 and 1x1"),
@@ -290,15 +290,15 @@ def test_other_graphs_are_refused_by_node(tmp_path: Path, change: str, message: 
 )
 def test_odd_options_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     made = networks.tensors("squeezenet1_1")
-    if "base" in options:  # 1.0's layers behind 1.1's first convolution
+    if "base" in options:  # 1.0's layers after 1.1's first convolution
         made = networks.tensors("squeezenet1_0") | {"features.0.weight": made["features.0.weight"]}
-        message = "behind a first convolution of 3x3 .* 'pfffpffffpf'"
+        message = "after a first convolution of 3x3, .* 'pfffpffffpf'"
     with pytest.raises(WeightsError, match=message):
         read(tmp_path, Exporter(made, **options).bytes())
 
 
-def test_pools_of_two_minds(tmp_path: Path) -> None:
-    """Pads only where they matter are ceil mode; otherwise pools must agree."""
+def test_pools_in_different_modes(tmp_path: Path) -> None:
+    """Pads only where they matter mean ceil mode; otherwise, pools must agree."""
 
     class Mixed(Exporter):
         padded = (False, True, True)

@@ -1,4 +1,4 @@
-"""ONNX files made to send their reader astray are refused."""
+"""ONNX files that try to mislead their reader are refused."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def chain(nodes: list[bytes], tensors: list[bytes]) -> bytes:
     return model(nodes, tensors, [value_info("x", (1, 3, 8, 8))], [value_info("y", (1, 2))])
 
 
-def test_circles(tmp_path: Path) -> None:
+def test_cycles(tmp_path: Path) -> None:
     circle = [node("Identity", ["y"], ["z"]), node("Relu", ["z"], ["y"])]
-    assert_refused(tmp_path, chain(circle, []), "go in a circle")
+    assert_refused(tmp_path, chain(circle, []), "form a cycle")
     pools = [
         node("GlobalAveragePool", ["c"], ["y"]),
         node("Relu", ["k"], ["c"]),
@@ -27,18 +27,18 @@ def test_circles(tmp_path: Path) -> None:
         node("MaxPool", ["p"], ["q"]),
     ]
     weight = Storage().tensor("w", np.ones((2, 3, 1, 1), np.float32))
-    assert_refused(tmp_path, chain(pools, [weight]), "go in a circle")
+    assert_refused(tmp_path, chain(pools, [weight]), "form a cycle")
     constants = [
         *pools[:2],
         node("Conv", ["x", "d"], ["k"]),
         node("DequantizeLinear", ["d2", "w"], ["d"]),
         node("DequantizeLinear", ["d", "w"], ["d2"]),
     ]
-    assert_refused(tmp_path, chain(constants, [weight]), "no constant of the file")
+    assert_refused(tmp_path, chain(constants, [weight]), "not a constant of the file")
 
 
-def test_sums_nested_in_sums(tmp_path: Path) -> None:
-    """Each with two ways to go on: a walk that tried them all would never end."""
+def test_nested_additions(tmp_path: Path) -> None:
+    """Each has two possible ways on: a search through all of them would never end."""
     nodes = [node("Add", [f"v{i + 1}", f"v{i + 1}"], [f"v{i}"]) for i in range(2000)]
     nodes += [
         node("GlobalAveragePool", ["c"], ["y"]),
@@ -67,8 +67,8 @@ def test_hostile_shapes(tmp_path: Path, shape: tuple[int, ...], kind: int, field
     assert_refused(tmp_path, exporter.bytes())
 
 
-def test_one_tensor_de_quantised_many_times(tmp_path: Path) -> None:
-    """Every layer makes its own floats of the same integers: far more than the file's size."""
+def test_one_tensor_dequantized_many_times(tmp_path: Path) -> None:
+    """Every layer converts the same integers to floats: far more than the file's size."""
     storage = Storage()
     big = np.zeros((300_000, 3, 1, 1), np.int8)
 
@@ -84,4 +84,4 @@ def test_one_tensor_de_quantised_many_times(tmp_path: Path) -> None:
         storage.tensor("big", big),
         storage.tensor("scale", np.ones((), np.float32)),
     ]
-    assert_refused(tmp_path, exporter.bytes(), "far more memory than the file's own size")
+    assert_refused(tmp_path, exporter.bytes(), "far more memory than the file's size")

@@ -1,4 +1,4 @@
-"""ONNX files as real tools write them: the shared files, onnxruntime's quantiser, torch."""
+"""ONNX files from real tools: the shared files, onnxruntime's quantizer, torch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ..support.onnx_files import Exporter
 Array = Any
 VARIANTS = ("squeezenet1_0", "squeezenet1_1")
 WARNING = (
-    "int8 weights are kept as floats, exactly, and activations are rounded as the file says; "
-    "slower than a float file"
+    "int8 weights are kept as floats, exactly, and activations are rounded as in the file; "
+    "this is slower than a float file"
 )
 
 
@@ -32,7 +32,7 @@ def photos(shared: Path) -> list[Path]:
 
 
 def session(path: Path, optimized: bool = True) -> Any:
-    """onnxruntime on the file; not optimized, it takes every node as the file has it."""
+    """onnxruntime with the file; if not optimized, it runs every node as in the file."""
     ort = pytest.importorskip("onnxruntime", reason="compares with onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -111,13 +111,13 @@ def test_int8_files_give_onnxruntimes_logits(shared: Path, variant: str) -> None
     for photo in photos(shared)[:12]:
         x = model.preprocess(photo)
         steps = np.abs(model.logits(x) - rival.run(None, {"data": x})[0]) / step
-        # Sums in another order round a few numbers in the middle between two steps the other way.
+        # Sums in another order round a few values halfway between two steps the other way.
         assert steps.max() < 3.01
         assert (steps < 1.01).mean() > 0.98
 
 
 class Calibration:
-    """What onnxruntime's quantiser wants to look at."""
+    """The calibration data for onnxruntime's quantizer."""
 
     def __init__(self, name: str, inputs: list[Array]) -> None:
         self._inputs: Iterator[Array] = iter(inputs)
@@ -128,10 +128,10 @@ class Calibration:
         return None if x is None else {self._name: x}
 
 
-def quantised(path: Path, exporter: Exporter, inputs: list[Array], **options: Any) -> Path:
-    """The file that onnxruntime's quantiser makes of a network."""
-    pytest.importorskip("onnx", reason="onnxruntime's quantiser needs it")
-    tools = pytest.importorskip("onnxruntime.quantization", reason="uses its quantiser")
+def quantized(path: Path, exporter: Exporter, inputs: list[Array], **options: Any) -> Path:
+    """The file that onnxruntime's quantizer makes from a network."""
+    pytest.importorskip("onnx", reason="onnxruntime's quantizer needs it")
+    tools = pytest.importorskip("onnxruntime.quantization", reason="uses its quantizer")
     plain = path.with_name("plain.onnx")
     plain.write_bytes(exporter.bytes())
     format_name, kind = options.pop("format_name"), options.pop("kind")
@@ -148,7 +148,7 @@ def quantised(path: Path, exporter: Exporter, inputs: list[Array], **options: An
 
 
 def assert_rounded_alike(path: Path, inputs: list[Array], compared: bool) -> None:
-    """The file's logits are those of NumPy within a step and, if compared, of onnxruntime."""
+    """Checks that the logits are within a step of NumPy's and, if compared, of onnxruntime's."""
     model, checkpoint = sqznet.load(path, threads=1), weights.read(path)
     tensors = {
         name: np.frombuffer(tensor.floats().data, "<f4").reshape(tensor.shape)
@@ -174,13 +174,13 @@ def assert_rounded_alike(path: Path, inputs: list[Array], compared: bool) -> Non
 @pytest.mark.parametrize(
     "bypass", ["", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("simple", "complex"))]
 )
-def test_files_of_onnxruntimes_quantiser(
+def test_files_of_onnxruntimes_quantizer(
     tmp_path: Path, format_name: str, per_channel: bool, kind: str, bypass: str
 ) -> None:
     made = networks.tensors(classes=4, bypass=bypass, seed=3)
     inputs = [networks.inputs(seed, 1, 64, 64) for seed in range(3)]
-    path = quantised(
-        tmp_path / "quantised.onnx",
+    path = quantized(
+        tmp_path / "quantized.onnx",
         Exporter(made, bypass=bypass),
         inputs,
         format_name=format_name,
@@ -193,12 +193,12 @@ def test_files_of_onnxruntimes_quantiser(
     assert checkpoint.variant == "squeezenet1_1" + (f"_{bypass}_bypass" if bypass else "")
     for name, array in made.items():
         found = np.frombuffer(checkpoint.tensors[name].floats().data, "<f4").reshape(array.shape)
-        # A weight is off by a step of 8 bits at most. The step of a bias depends on the range of
-        # its layer's input; the logits below tell whether it was scaled rightly.
+        # A weight is off by at most one step of 8 bits. The step of a bias depends on the range of
+        # its layer's input; the logits below show whether it was scaled correctly.
         if array.ndim == 4:
             assert np.abs(found - array).max() <= np.abs(array).max() / 127, name
-    # In a QOperator file onnxruntime multiplies integers, and on x86 processors without VNNI its
-    # sums of two products stop at 32767: only whole numbers of fewer bits are sure to be right.
+    # In a QOperator file, onnxruntime multiplies integers. On x86 processors without VNNI, its sums
+    # of two products saturate at 32767, so only integers with fewer bits are certainly correct.
     assert_rounded_alike(path, inputs, compared=format_name == "QDQ")
 
 
@@ -212,13 +212,13 @@ def test_files_of_onnxruntimes_quantiser(
         ("QOperator", ["Flatten", "Softmax"], {}),
     ],
 )
-def test_options_of_onnxruntimes_quantiser(
+def test_options_of_onnxruntimes_quantizer(
     tmp_path: Path, format_name: str, tail: list[str], options: dict[str, bool]
 ) -> None:
     exporter = Exporter(networks.tensors(classes=4, seed=3), tail=tail)
     inputs = [networks.inputs(seed, 1, 64, 64) for seed in range(3)]
-    path = quantised(
-        tmp_path / "quantised.onnx",
+    path = quantized(
+        tmp_path / "quantized.onnx",
         exporter,
         inputs,
         format_name=format_name,
@@ -230,7 +230,7 @@ def test_options_of_onnxruntimes_quantiser(
 
 
 def torch_squeezenet(torch: Any, made: dict[str, Array], base: str) -> Any:
-    """The network of these tensors as a torch module, wired as torchvision's."""
+    """The network of these tensors as a torch module, with torchvision's wiring."""
     nn = torch.nn
 
     def conv(name: str, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The reader of protobuf's wire format, against numbers written by hand."""
+"""The reader of protobuf's wire format, compared with bytes written by hand."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def test_unsigned_and_signed() -> None:
         (b"\x0f", "wire type 7"),
     ],
 )
-def test_damage_is_named(data: bytes, message: str) -> None:
+def test_errors_describe_the_damage(data: bytes, message: str) -> None:
     with pytest.raises(WeightsError, match=message):
         fields(data)
 
 
-def test_a_file_has_a_limit_of_fields_over_all_its_messages() -> None:
+def test_all_messages_of_a_file_share_a_limit_of_fields() -> None:
     reader = MessageReader()
     message = memoryview(b"\x08\x01" * 300_000)
     started = time.process_time()
@@ -89,14 +89,14 @@ def test_a_file_has_a_limit_of_fields_over_all_its_messages() -> None:
 
 def test_text() -> None:
     assert protobuf.text(memoryview("Größe".encode())) == "Größe"
-    with pytest.raises(WeightsError, match="where UTF-8 text belongs"):
+    with pytest.raises(WeightsError, match="instead of UTF-8 text"):
         protobuf.text(memoryview(b"\xff\xfe"))
-    with pytest.raises(WeightsError, match="the number 3 where a message belongs"):
+    with pytest.raises(WeightsError, match="the number 3 instead of a message"):
         protobuf.text(3)
 
 
-def test_numbers_are_no_bytes() -> None:
-    with pytest.raises(WeightsError, match="2 bytes where a number belongs"):
+def test_numbers_are_not_bytes() -> None:
+    with pytest.raises(WeightsError, match="2 bytes instead of a number"):
         protobuf.signed(memoryview(b"ab"))
 
 
@@ -123,7 +123,7 @@ def test_a_wrong_count_of_integers(count: int) -> None:
         protobuf.varint_array([memoryview(b"\x01\x02\x03")], count)
 
 
-def test_damaged_runs_of_integers() -> None:
+def test_damaged_lists_of_integers() -> None:
     with pytest.raises(WeightsError):
         protobuf.varint_array([memoryview(b"\x01\x80")], 1)
     with pytest.raises(WeightsError, match="a varint of 11 bytes"):
@@ -136,7 +136,7 @@ def test_repeated_floats() -> None:
     data = memoryview(struct.pack("<3f", 1, 2, 3))
     assert protobuf.float_bytes([data], 4) is data
     assert protobuf.float_bytes([data[:4], data[4:]], 4) == data
-    with pytest.raises(WeightsError, match="6 bytes where numbers of 4 bytes"):
+    with pytest.raises(WeightsError, match="6 bytes, expected numbers of 4 bytes"):
         protobuf.float_bytes([data[:6]], 4)
     with pytest.raises(WeightsError):
         protobuf.float_bytes([3], 4)

@@ -1,4 +1,4 @@
-"""The .prototxt beside a .caffemodel: what it decides, and texts that are refused."""
+"""The .prototxt beside a .caffemodel: its effects, and invalid texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..support import caffe_files, layer_lists, networks
 
 
 @pytest.mark.parametrize("name", ["net.prototxt", "deploy.prototxt"])
-def test_the_prototxt_beside_wins(tmp_path: Path, name: str) -> None:
+def test_the_prototxt_has_priority(tmp_path: Path, name: str) -> None:
     made = networks.tensors(bypass="simple")
     path = tmp_path / "net.caffemodel"
     path.write_bytes(caffe_files.small())
@@ -24,7 +24,7 @@ def test_the_prototxt_beside_wins(tmp_path: Path, name: str) -> None:
     found = weights.read(path)
     assert found.wiring == Wiring(conv10_padding=2)
     assert found.preprocessing.size == (111, 222)
-    assert found.reasons["conv10_padding"] == "the neighbouring prototxt's layer 'conv10'"
+    assert found.reasons["conv10_padding"] == "the neighboring prototxt's layer 'conv10'"
     path.write_bytes(caffe_files.bare_caffemodel(made))
     layers = layer_lists.squeezenet(made, bypass="simple")
     (tmp_path / name).write_text(caffe_files.prototxt(layers), encoding="utf-8")
@@ -34,7 +34,7 @@ def test_the_prototxt_beside_wins(tmp_path: Path, name: str) -> None:
 
 
 def described(folder: Path) -> tuple[Path, Path]:
-    """A sound pair: the .caffemodel, the .prototxt."""
+    """A valid pair: the .caffemodel and the .prototxt."""
     made = networks.tensors(classes=3)
     path = folder / "net.caffemodel"
     path.write_bytes(caffe_files.bare_caffemodel(made))
@@ -61,7 +61,7 @@ def described(folder: Path) -> tuple[Path, Path]:
         ("num_output: 6", f"num_output: {'6' * 50}", "line 9: a number of 50 digits"),
         ("stride: 2", "stride: 1", "not a SqueezeNet 1.0 or 1.1"),
         ('"conv1"', '"conv1b"', "'conv1b' has no weights in the caffemodel"),
-        ("'Convolution'", "'BatchNorm'", "'conv1' of type 'BatchNorm': is of no SqueezeNet"),
+        ("'Convolution'", "'BatchNorm'", "'conv1' of type 'BatchNorm': its type is not supported"),
         ("'ReLU'", "'Scale'", "of type 'Scale'"),
         ("'ReLU'", "'ReLU' relu_param { negative_slope: 0.1 }", "negative_slope is 0.1"),
         ("'Concat'", "'Concat' concat_param { axis: 2 }", "axis is 2"),
@@ -75,7 +75,7 @@ def described(folder: Path) -> tuple[Path, Path]:
         ("layer {", "layer } {", "expected a colon or a brace"),
         ("layer {", "layer { name: }", "expected a value"),
         ("layer {", "layer { name: [1 2] }", "expected a comma"),
-        ("layer {", "layer { \x01 }", "which belongs to nothing"),
+        ("layer {", "layer { \x01 }", "which is not valid here"),
         ("layer {", "a {" * 40, "nested deeper than 32"),
         ("layer {", "a:" * 40, "line 3: found ':'"),
         ("dim: 95 dim: 95", "dim: 0 dim: 95", "size is"),
@@ -110,7 +110,7 @@ def make_binary(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "match"),
-    [(cut_in_half, "line"), (make_huge, "at most"), (make_binary, "no text")],
+    [(cut_in_half, "line"), (make_huge, "at most"), (make_binary, "not text")],
 )
 def test_texts_that_are_damaged(tmp_path: Path, harm: Callable[[Path], None], match: str) -> None:
     path, description = described(tmp_path)

@@ -1,4 +1,4 @@
-"""What the weights readers say of sound files: the bundled one, real ones, and small ones."""
+"""Reading valid files: the bundled one, real ones, and small ones."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def values(tensor: RawTensor) -> list[float]:
 
 
 def read_bytes(folder: Path, content: bytes) -> Checkpoint:
-    path = folder / "weights.bin"  # the content decides, not the name
+    path = folder / "weights.bin"  # the content determines the format, not the name
     path.write_bytes(content)
     return weights.read(path)
 
 
 def assert_small(checkpoint: Checkpoint) -> None:
-    """The checkpoint holds files.TENSORS."""
+    """Checks that the checkpoint has files.TENSORS."""
     assert set(checkpoint.tensors) == set(files.TENSORS)
     for name, (_, shape, expected) in files.TENSORS.items():
         assert checkpoint.tensors[name].shape == shape
         assert values(checkpoint.tensors[name]) == list(expected)
 
 
-def test_a_tensor_is_checked_however_it_is_made() -> None:
+def test_every_way_to_make_a_tensor_checks_it() -> None:
     tensor = RawTensor("float16", (2, 3), memoryview(bytes(12)))
     assert tensor._replace(shape=(6,)) == RawTensor("float16", (6,), memoryview(bytes(12)))
     for changes, message in (
@@ -86,7 +86,7 @@ def test_int8_weights_with_a_scale_for_each_output_channel() -> None:
 
 
 def expected_shapes() -> dict[str, tuple[int, ...]]:
-    """SqueezeNet 1.1, from the paper's table of fire modules."""
+    """The shapes of SqueezeNet 1.1, from the paper's table of fire modules."""
     fires = {3: (64, 16, 64), 4: (128, 16, 64), 6: (128, 32, 128), 7: (256, 32, 128)}
     fires |= {9: (256, 48, 192), 10: (384, 48, 192), 11: (384, 64, 256), 12: (512, 64, 256)}
     convolutions = {"features.0": (64, 3, 3, 3), "classifier.1": (1000, 512, 1, 1)}
@@ -111,7 +111,7 @@ def test_bundled_checkpoint_is_squeezenet_1_1_in_float16() -> None:
     assert checkpoint.variant == "squeezenet1_1"
 
 
-def test_bundled_checkpoint_knows_how_it_is_fed_and_where_it_is_from() -> None:
+def test_bundled_checkpoint_states_its_preprocessing_and_origin() -> None:
     checkpoint = weights.bundled()
     assert checkpoint.preprocessing == PRESETS["squash-bgr"]
     assert checkpoint.labels == weights.imagenet_labels()
@@ -169,7 +169,7 @@ def test_labels_match_the_names_of_real_photos(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1.pth", "squeezenet1_1.legacy.pth"])
-def test_real_torch_files_hold_what_the_safetensors_file_holds(shared: Path, name: str) -> None:
+def test_real_torch_files_have_the_tensors_of_the_safetensors_file(shared: Path, name: str) -> None:
     checkpoint = weights.read(shared / "weights" / name)
     reference = weights.read(shared / "weights" / "squeezenet1_1.safetensors")
     assert_same_tensors(checkpoint, reference)
@@ -205,7 +205,7 @@ def test_state_dict_within_a_training_checkpoint(tmp_path: Path, key: str) -> No
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "model."])
-def test_prefixes_of_wrappers_are_dropped(tmp_path: Path, prefix: str) -> None:
+def test_prefixes_of_wrappers_are_removed(tmp_path: Path, prefix: str) -> None:
     specs = {prefix + name: spec for name, spec in files.TENSORS.items()}
     assert_small(read_bytes(tmp_path, files.zip_file(*files.parts(specs))))
 
@@ -217,8 +217,8 @@ def test_names_that_do_not_share_a_prefix_stay(tmp_path: Path) -> None:
     assert set(found.tensors) == set(specs)
 
 
-def test_what_training_scripts_keep_beside_the_weights(tmp_path: Path) -> None:
-    """torchvision's own script keeps its options, others their best score as NumPy's."""
+def test_other_data_of_training_scripts(tmp_path: Path) -> None:
+    """torchvision's own script stores its options, and others the best score as a NumPy number."""
     state, storages = files.parts(files.TENSORS)
     options = files.Raw(files.name("argparse", "Namespace").opcodes + b")\x81")
     options = files.Raw(options.opcodes + files.opcodes({"lr": 1, "arch": "squeezenet1_1"}) + b"b")
@@ -230,13 +230,13 @@ def test_what_training_scripts_keep_beside_the_weights(tmp_path: Path) -> None:
         assert_small(read_bytes(tmp_path, files.zip_file(content, storages)))
 
 
-def test_counters_are_left_out(tmp_path: Path) -> None:
+def test_counters_are_ignored(tmp_path: Path) -> None:
     specs = {**files.TENSORS, "features.1.num_batches_tracked": ("LongStorage", (), [7])}
     assert_small(read_bytes(tmp_path, files.zip_file(*files.parts(specs))))
 
 
 def test_storages_without_checksum(tmp_path: Path) -> None:
-    """torch can be told to write zeros in place of the checksums."""
+    """torch has an option to write zeros instead of checksums."""
     content = bytearray(files.small_zip())
     position = content.find(b"PK\x01\x02")
     while position >= 0:
@@ -300,7 +300,7 @@ def test_safetensors_metadata(tmp_path: Path) -> None:
 tool = partial(load_tool, "make_bundled_weights")
 
 
-def test_serialization_has_one_spelling(tmp_path: Path) -> None:
+def test_serialization_is_unique(tmp_path: Path) -> None:
     np = pytest.importorskip("numpy")
     script = tool()
     layers = {
@@ -317,7 +317,7 @@ def test_serialization_has_one_spelling(tmp_path: Path) -> None:
     assert tensors["features.3.squeeze.weight"].shape == (3, 2, 1, 1)
 
 
-def test_bundled_file_is_what_the_script_writes() -> None:
+def test_the_script_writes_the_bundled_file() -> None:
     """Its tensors and metadata, serialized again, give the same bytes."""
     np = pytest.importorskip("numpy")
     script = tool()
@@ -332,7 +332,7 @@ def test_bundled_file_is_what_the_script_writes() -> None:
     assert written == (script.DATA / "squeezenet1_1.safetensors").read_bytes()
 
 
-def test_script_refuses_what_float16_cannot_hold() -> None:
+def test_script_refuses_values_beyond_float16() -> None:
     np = pytest.importorskip("numpy")
     for value in (1e5, float("nan"), float("inf")):
         with pytest.raises(SystemExit, match="float16"):

@@ -1,4 +1,4 @@
-"""Caffe's ``.caffemodel``, with the ``.prototxt`` beside it where there is one."""
+"""Caffe's ``.caffemodel``, with the ``.prototxt`` beside it if there is one."""
 
 from sqznet.weights.caffe.reader import looks_like, read
 

@@ -1,9 +1,9 @@
-"""What the layers of a Caffe network mean, whether a .caffemodel or a .prototxt describes them.
+"""The meaning of a Caffe network's layers, described by a .caffemodel or a .prototxt.
 
 Names, defaults and meanings are those of Caffe's own definition
-(https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto), of which this reads both
-kinds of layers: ``layer``, whose types are names such as Convolution, and the older ``layers``,
-whose types are CONVOLUTION and the like. A message is a `prototxt.Message`.
+(https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto). Both kinds of layers are
+read: ``layer``, whose types are names such as Convolution, and the older ``layers``, whose types
+are names such as CONVOLUTION. A message is a `prototxt.Message`.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _KINDS: Mapping[str, str] = {
     "Flatten": recognition.FLATTEN,
     "Reshape": recognition.FLATTEN,
 }
-# They judge a result or swallow it, but make none.
+# They evaluate or discard a result, but do not contribute to it.
 _NO_PART = ("Accuracy", "Silence")
 
-# The older names that do not follow from the newer ones by leaving out underscores.
+# Older names that are not the newer ones in capitals and with underscores.
 _OLD_NAMES = {"SOFTMAX_LOSS": "SoftmaxWithLoss"}
 _BY_OLD_NAME = {name.upper(): name for name in (*_KINDS, *_NO_PART)} | _OLD_NAMES
 
-# Far more than any network of photos has.
+# Far more than in any network for photos.
 _MAX_SETTING = 1 << 16
 
 
 def layer_messages(net: Message) -> list[Message]:
-    """The network's layers, whichever way they are written.
+    """The network's layers, written in either way.
 
-    Raises WeightsError if there are none, or of both ways.
+    Raises WeightsError if there are none, or if both ways are used.
     """
     new, old = net.get("layer", []), net.get("layers", [])
     if new and old:
@@ -61,9 +61,9 @@ def layer_messages(net: Message) -> list[Message]:
 
 
 def layers(net: Message) -> list[Layer]:
-    """The network's layers in the terms of no framework, those left out that take no part.
+    """The network's layers in framework-independent terms, without those that do not contribute.
 
-    Raises WeightsError, naming the layer, where its type or a setting has no place in a SqueezeNet.
+    Raises WeightsError, naming the layer, if its type or a setting is not that of a SqueezeNet.
     """
     inputs = _texts(net, "input")
     found = [Layer("input", recognition.INPUT, outputs=inputs)] if inputs else []
@@ -78,15 +78,16 @@ def layers(net: Message) -> list[Layer]:
 
 
 def name_of(message: Message) -> str:
-    """What a layer is called; "" if it has no name."""
+    """The name of a layer; "" if it has none."""
     return "".join(_texts(message, "name")[-1:])
 
 
 def preprocessing(net: Message) -> tuple[Preprocessing, bool]:
-    """How photos are fed to the network, and whether its input layers say anything of that.
+    """The network's preprocessing, and whether its input layers state any of it.
 
-    Caffe's own for ImageNet, with the size, the mean and the scale that the network names. A
-    network whose input is larger than what photos are resized to gets them at that very size.
+    It is Caffe's own for ImageNet, with the size, the mean and the scale that the network states. A
+    network with an input larger than the size that photos are resized to gets photos resized to
+    its input size.
     """
     pre = PRESETS["caffe"]
     size = pre.size
@@ -129,7 +130,7 @@ def _type(message: Message) -> str:
 def _layer(message: Message, name: str, type_: str) -> Layer:
     kind = _KINDS.get(type_)
     if kind is None:
-        raise WeightsError("is of no SqueezeNet that could be read")
+        raise WeightsError("its type is not supported in a SqueezeNet")
     inputs, outputs = _texts(message, "bottom"), _texts(message, "top")
     layer = Layer(name, kind, inputs, outputs)
     if kind == recognition.CONV:
@@ -180,7 +181,7 @@ def _pooling(layer: Layer, settings: Message) -> Layer:
 
 
 def _side(settings: Message, name: str, stem: str, default: int) -> int:
-    """A setting that may be given once, once a dimension, or as `stem`_h and `stem`_w."""
+    """A setting given once, once per dimension, or as `stem`_h and `stem`_w."""
     values = {
         *_ints(settings, name),
         *_ints(settings, f"{stem}_h"),

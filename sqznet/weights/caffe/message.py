@@ -1,8 +1,8 @@
-"""Reads Caffe's NetParameter, the protobuf message that a .caffemodel file is.
+"""Reads Caffe's NetParameter, the protobuf message in a .caffemodel file.
 
-Of the definition (https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto) it knows
-what a SqueezeNet needs, and passes over the rest. The result has the form of a `prototxt.Message`,
-so that both mean the same.
+Of the definition (https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto), only what
+a SqueezeNet needs is read; the rest is skipped. The result has the form of a `prototxt.Message`,
+so that both can be used in the same way.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from sqznet.weights.caffe.prototxt import Message
 from sqznet.weights.protobuf import MessageReader, Value, content, packed_varints, text
 
 _LAYERS, _LAYER = 2, 100
-# How a NetParameter can begin: name, input, layers or layer, each with a length.
+# The possible starts of a NetParameter: name, input, layers or layer, each with a length.
 _STARTS = (b"\x0a", b"\x12", b"\x1a", b"\xa2\x06")
 
-# A SqueezeNet has some hundred layers, even with those that only training needs, and some hundred
-# settings and sides of shapes.
+# A SqueezeNet has some hundred layers, including those for training, and some hundred settings and
+# dimensions of shapes.
 _MAX_LAYERS = 2000
 _MAX_LIST_BYTES = 100_000
 
 
 class _Reader(MessageReader):
-    """Walks through the message; all its lists of numbers share one limit, weights left aside."""
+    """Reads the message; all its lists of numbers except weights share one limit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ Schema = Mapping[int, tuple[str, Decode]]
 
 
 def looks_like(view: memoryview) -> bool:
-    """Whether the bytes begin as a NetParameter does, and hold a layer."""
+    """Whether the bytes begin like a NetParameter and contain a layer."""
     if not bytes(view[:2]).startswith(_STARTS):
         return False
     try:
@@ -56,9 +56,9 @@ def looks_like(view: memoryview) -> bool:
 
 
 def read(view: memoryview) -> Message:
-    """The network; the numbers of its blobs stay slices of `view`, under "data", "double_data".
+    """The network; the numbers of its blobs stay slices of `view`, as "data" and "double_data".
 
-    Raises WeightsError where the message is damaged.
+    Raises WeightsError if the message is damaged.
     """
     layers = sum(number in (_LAYERS, _LAYER) for number, _ in MessageReader().fields(view))
     if layers > _MAX_LAYERS:
@@ -67,7 +67,7 @@ def read(view: memoryview) -> Message:
 
 
 def _decoded(reader: _Reader, message: memoryview, schema: Schema) -> Message:
-    """The fields of a message that the schema names."""
+    """The fields of a message that are in the schema."""
     found: Message = {}
     for number, value in reader.fields(message):
         if number in schema:
@@ -98,7 +98,7 @@ def _floats(reader: _Reader, value: Value) -> Iterable[float]:
     data = content(value)
     reader.spend(data.nbytes)
     if data.nbytes % 4:
-        raise WeightsError(f"a list of {data.nbytes} bytes where floats belong")
+        raise WeightsError(f"a list of {data.nbytes} bytes, expected floats")
     return (number for (number,) in struct.iter_unpack("<f", data))
 
 

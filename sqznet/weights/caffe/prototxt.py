@@ -1,8 +1,8 @@
-"""Parses protobuf's text format, in which Caffe's networks are written (.prototxt).
+"""Parses protobuf's text format, the format of Caffe's network descriptions (.prototxt).
 
-A message is a run of fields: ``name: value`` or ``name { ... }``, with comments from ``#`` to the
-end of the line (https://protobuf.dev/reference/protobuf/textformat-spec/). Extensions and
-``Any`` messages, which Caffe has no use for, are not read.
+A message is a sequence of fields: ``name: value`` or ``name { ... }``, with comments from ``#`` to
+the end of the line (https://protobuf.dev/reference/protobuf/textformat-spec/). Extensions and
+``Any`` messages, which Caffe does not use, are not supported.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 from sqznet.errors import WeightsError, shown
 
-#: Each field's values by its name, in the file's order: int, float, bool, str (of a string or of
-#: an enumeration) or a message.
+#: The values of each field by its name, in the file's order: int, float, bool, str (a string or an
+#: enumeration value) or a message.
 Message = dict[str, list[Any]]
 
-# SqueezeNet's own has 12 kB and is nested four deep.
+# SqueezeNet's own file has 12 kB and is nested four deep.
 _MAX_TEXT = 1 << 18
 _MAX_DEPTH = 32
 _MAX_DIGITS = 40
@@ -37,17 +37,17 @@ Token = tuple[str, str]
 
 
 def parse(view: memoryview) -> Message:
-    """The message that a text holds.
+    """The message in a text.
 
-    Raises WeightsError, naming the line, where it is not in the format, and where it is longer
-    than 256 kB or nested deeper than 32.
+    Raises WeightsError, naming the line, if it does not have the format, is longer than 256 kB or
+    is nested deeper than 32.
     """
     if view.nbytes > _MAX_TEXT:
         raise WeightsError(f"it has {view.nbytes} bytes, expected {_MAX_TEXT} at most")
     try:
         text = str(view, "utf-8")
     except UnicodeDecodeError:
-        raise WeightsError("it is no text") from None
+        raise WeightsError("it is not text") from None
     return _Parser(text).message()
 
 
@@ -60,7 +60,7 @@ class _Parser:
 
     def message(self) -> Message:
         top: Message = {}
-        # The open messages, innermost last, each with what closes it.
+        # The open messages, innermost last, each with its closing mark.
         stack: list[tuple[Message, str]] = [(top, "")]
         while True:
             current, closing = stack[-1]
@@ -111,7 +111,7 @@ class _Parser:
         if kind != "string":
             raise self._unexpected("a value")
         parts = []
-        while self._token[0] == "string":  # strings side by side are one
+        while self._token[0] == "string":  # adjacent strings are one
             parts.append(re.sub(r"\\(.)", r"\1", self._token[1][1:-1]))
             self._advance()
         return "".join(parts)
@@ -150,7 +150,7 @@ class _Parser:
             found = _TOKEN.match(text, position)
             if found is None:
                 raise WeightsError(
-                    f"line {self._line}: found {shown(text[position])}, which belongs to nothing"
+                    f"line {self._line}: found {shown(text[position])}, which is not valid here"
                 )
             position = found.end()
             if found.lastgroup == "space":

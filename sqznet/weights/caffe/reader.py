@@ -1,11 +1,11 @@
-"""Reads Caffe's .caffemodel files, with the .prototxt beside them where there is one.
+"""Reads Caffe's .caffemodel files, with the .prototxt beside them if there is one.
 
 A .caffemodel is a protobuf message, Caffe's NetParameter
 (https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto): layers with their settings
-and their weights ("blobs"), as ``layer`` or, before 2014, as ``layers``. Some files keep the names
-and the weights alone; then the layers are known by Caffe's names, and the rest is the framework's
-default. A NAME.prototxt or a deploy.prototxt in the same folder describes the network as Caffe
-would build it, and outweighs what the file itself says.
+and their weights ("blobs"), as ``layer`` or, before 2014, as ``layers``. Some files keep only the
+names and the weights; then the layers are recognized by Caffe's names, and everything else is the
+framework's default. A NAME.prototxt or a deploy.prototxt in the same folder describes the network
+as Caffe would build it, and has priority over the file itself.
 """
 
 from __future__ import annotations
@@ -23,26 +23,25 @@ from sqznet.weights.checkpoint import Checkpoint, RawTensor, element_count
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.naming import torchvision_name, variant_of
 from sqznet.weights.protobuf import float_bytes
-from sqznet.weights.recognition import Layer, Recognised
+from sqznet.weights.recognition import Layer, Recognized
 
 _BARE = (
-    "the file names its layers and holds their weights, but not their settings: paddings are "
-    "Caffe's defaults and a simple bypass would not be seen; put its .prototxt beside it"
+    "the file has the names and weights of its layers, but not their settings: paddings are "
+    "Caffe's defaults and a simple bypass is not detected; put its .prototxt beside it"
 )
 
 Blobs = Mapping[str, list[Message]]
 
 
 def looks_like(view: memoryview) -> bool:
-    """Whether the bytes begin as a .caffemodel file does."""
+    """Whether the bytes begin like a .caffemodel file."""
     return caffe_message.looks_like(view)
 
 
 def read(file: WeightsFile) -> Checkpoint:
-    """Read a .caffemodel file.
+    """Reads a .caffemodel file.
 
-    Raises WeightsError (without the path) if anything in it, or in the .prototxt beside it, is
-    not as it should be.
+    Raises WeightsError (without the path) if the file, or the .prototxt beside it, is invalid.
     """
     net = caffe_message.read(file.view)
     blobs = _blobs(net)
@@ -51,7 +50,7 @@ def read(file: WeightsFile) -> Checkpoint:
         return _checkpoint(file, net, blobs, "the file's")
     try:
         described = prototxt.parse(beside.view)
-        return _checkpoint(file, described, blobs, "the neighbouring prototxt's")
+        return _checkpoint(file, described, blobs, "the neighboring prototxt's")
     except WeightsError as error:
         raise WeightsError(f"{beside.name} beside it: {error}") from None
 
@@ -59,7 +58,7 @@ def read(file: WeightsFile) -> Checkpoint:
 def _checkpoint(file: WeightsFile, net: Message, blobs: Blobs, whose: str) -> Checkpoint:
     layers = caffe_layers.layers(net)
     is_bare = not any(layer.inputs for layer in layers)
-    found = _by_names(blobs) if is_bare else recognition.recognise(layers)
+    found = _by_names(blobs) if is_bare else recognition.recognize(layers)
     reasons = found.reasons(whose) | {"ceil_mode": "Caffe's pools always do"}
     if is_bare:
         keys = ("conv1_padding", "conv10_padding", "softmax")
@@ -98,39 +97,39 @@ def _prototxt(file: WeightsFile) -> WeightsFile | None:
 
 
 def _blobs(net: Message) -> Blobs:
-    """The weights of each layer that has any, by its name."""
+    """The weights of each layer that has any, by the layer's name."""
     blobs: dict[str, list[Message]] = {}
     for message in caffe_layers.layer_messages(net):
         if found := message.get("blobs"):
             name = caffe_layers.name_of(message)
             if name in blobs:
-                raise WeightsError(f"two layers with weights are called {shown(name)}")
+                raise WeightsError(f"two layers with weights have the name {shown(name)}")
             blobs[name] = found
     return blobs
 
 
-def _by_names(blobs: Blobs) -> Recognised:
-    """The network that layers belong to whose names are all that is known of them."""
+def _by_names(blobs: Blobs) -> Recognized:
+    """The network, if only the names of its layers are known."""
     kernel = _shape(blobs["conv1"][0])[-1:] if "conv1" in blobs else ()
     base = next((base for base, it in TOPOLOGIES.items() if kernel == (it.kernel,)), None)
     if base is None:
         raise WeightsError(
-            "it does not say how its layers are linked, and its layers are not called as a "
-            f"SqueezeNet's are: {shown(', '.join(blobs))}"
+            "it does not say how its layers are connected, and their names are not those of a "
+            f"SqueezeNet: {shown(', '.join(blobs))}"
         )
     names: dict[str, str] = {}
     for own in blobs:
         name = torchvision_name(own, base)
         if name is None or name in names.values():
-            raise WeightsError(f"layer {shown(own)} is not called as any layer of a SqueezeNet")
+            raise WeightsError(f"layer {shown(own)} has a name that no layer of a SqueezeNet has")
         names[own] = name
     if "classifier.1" not in names.values():
         raise WeightsError("it has no layer conv10")
-    return Recognised(names, variant_of(base, names.values()), Wiring())
+    return Recognized(names, variant_of(base, names.values()), Wiring())
 
 
 def _check_agreement(layer: Layer, blobs: Blobs) -> None:
-    """The weights are those of the layer as it is described."""
+    """Checks that the weights match the description of the layer."""
     if layer.name not in blobs:
         raise WeightsError(f"layer {shown(layer.name)} has no weights in the caffemodel file")
     shape = _shape(blobs[layer.name][0])
@@ -148,7 +147,9 @@ def _tensors(names: Mapping[str, str], blobs: Blobs) -> dict[str, RawTensor]:
             weight, *rest = blobs[own]
             tensor = _tensor(weight, _shape(weight))
             if len(tensor.shape) != 4 or len(rest) > 1:
-                raise WeightsError(f"its weights have shape {tensor.shape}, expected four sides")
+                raise WeightsError(
+                    f"its weights have shape {tensor.shape}, expected four dimensions"
+                )
             channels = tensor.shape[:1]
             zeros = memoryview(bytes(4 * channels[0]))
             bias = _tensor(rest[0], channels) if rest else RawTensor("float32", channels, zeros)
@@ -159,7 +160,7 @@ def _tensors(names: Mapping[str, str], blobs: Blobs) -> dict[str, RawTensor]:
 
 
 def _shape(blob: Message) -> tuple[int, ...]:
-    """A blob's shape: a list, or the four numbers of the files before 2014."""
+    """A blob's shape: a list, or four numbers in files from before 2014."""
     if shapes := blob.get("shape"):
         return tuple(shapes[-1].get("dim", ()))
     old = [blob.get(key, [0])[-1] for key in ("num", "channels", "height", "width")]
@@ -167,7 +168,7 @@ def _shape(blob: Message) -> tuple[int, ...]:
 
 
 def _tensor(blob: Message, shape: tuple[int, ...]) -> RawTensor:
-    """The blob's numbers in this shape, mapped."""
+    """The blob's numbers in this shape, as a view of the mapped file."""
     single, double = blob.get("data", []), blob.get("double_data", [])
     if bool(single) == bool(double):
         raise WeightsError("a blob without numbers, or with both floats and doubles")

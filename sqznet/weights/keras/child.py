@@ -1,9 +1,9 @@
-"""Reads an HDF5 file in a process of its own: hostile bytes can crash or stall HDF5's library.
+"""Reads an HDF5 file in a separate process: hostile bytes can crash or stall HDF5's library.
 
-`sqznet.weights.keras` runs this file as a script, so that nothing else of sqznet is imported; its
-arguments are the HDF5 file's path and, as JSON, the folders to import from. The answer on stdout is
-the length of a JSON text as an unsigned 64-bit little-endian integer, that text, then the bytes of
-the float tensors that it lists, in order. The text is {"error": message} or
+`sqznet.weights.keras` runs this file as a script, so that nothing else of sqznet is imported. Its
+arguments are the path of the HDF5 file and, as JSON, the folders to import from. The answer on
+stdout is the length of a JSON text as an unsigned 64-bit little-endian integer, that text, then the
+bytes of the float tensors that it lists, in order. The text is {"error": message} or
 {"attributes": {group: {name: text or list of texts}}, "tensors": [[path, dtype, shape], ...]};
 tensors of other element types are listed without bytes.
 """
@@ -15,7 +15,7 @@ import os
 import sys
 from typing import Any
 
-# What Keras says of itself, of its layers' order, and of a layer's weights and name.
+# The attributes with Keras's version, the order of the layers, and the weights and name of a layer.
 _ATTRIBUTES = (
     "layer_names",
     "weight_names",
@@ -25,24 +25,24 @@ _ATTRIBUTES = (
     "backend",
 )
 
-# What a training run leaves beside the weights; it may be larger than they.
+# What training leaves beside the weights; it may be larger than the weights.
 _SKIPPED = ("optimizer_weights", "optimizer")
 
 _MAX_OBJECTS = 5000
 _MAX_TEXTS = 1000
 
-# A SqueezeNet of thirty thousand classes in float32.
+# The size of a SqueezeNet with thirty thousand classes in float32.
 _MAX_BYTES = 64 << 20
 
-# Address space beyond a few times the file's size; the libraries' own code takes part of it.
+# Address space in addition to a few times the file's size; the libraries' code takes part of it.
 _ADDRESS_SPACE = 2 << 30
 
-# A sound file takes a hundredth of this; a damaged one may send the library round in circles.
+# A valid file takes a hundredth of this; a damaged one may send the library into an endless loop.
 _CPU_SECONDS = 1.2
 
 
 class RefusedError(Exception):
-    """The file is readable, but holds what no Keras file of a SqueezeNet does."""
+    """The file is readable, but its content is not that of a Keras SqueezeNet."""
 
 
 def describe(path: str) -> tuple[dict[str, Any], list[bytes]]:
@@ -62,7 +62,7 @@ def describe(path: str) -> tuple[dict[str, Any], list[bytes]]:
         while waiting:
             name, item = waiting.pop()
             address = h5py.h5o.get_info(item.id).addr
-            if address in seen:  # a file can be its own grandchild
+            if address in seen:  # a group can contain itself
                 continue
             seen.add(address)
             if isinstance(item, h5py.Group):
@@ -83,8 +83,8 @@ def _children(name: str, group: Any, limit: int) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key in group:
         if len(found) >= limit:
-            raise RefusedError("it holds too many objects for a SqueezeNet")
-        # A soft or external link may lead anywhere, even to another file.
+            raise RefusedError("it has too many objects for a SqueezeNet")
+        # A soft or external link may point anywhere, even to another file.
         if key not in _SKIPPED and isinstance(group.get(key, getlink=True), h5py.HardLink):
             found.append((f"{name}/{key}" if name else key, group[key]))
     return found
@@ -114,7 +114,7 @@ def _float_type(item: Any) -> str | None:
     kind, size = item.dtype.kind, item.dtype.itemsize
     if kind == "f" and size in (2, 4, 8):
         return f"float{8 * size}"
-    # Keras stores it as two opaque bytes.
+    # Keras stores bfloat16 as two opaque bytes.
     if size == 2 and item.attrs.get("dtype") == "bfloat16":
         return "bfloat16"
     return None
@@ -122,7 +122,7 @@ def _float_type(item: Any) -> str | None:
 
 def _bytes(name: str, item: Any, left: int) -> bytes:
     if item.is_virtual or item.external:
-        raise RefusedError(f"the data of {name[:60]!a} lie in another file")
+        raise RefusedError(f"the data of {name[:60]!a} are in another file")
     if item.id.get_create_plist().get_nfilters():
         raise RefusedError(
             f"{name[:60]!a} is compressed, expected plain numbers "
@@ -142,11 +142,11 @@ def _bytes(name: str, item: Any, left: int) -> bytes:
 
 
 def limit_resources(path: str) -> None:
-    """End this process, rather than the machine's patience, where the file is hostile."""
+    """Ends this process soon if the file is hostile, to protect the machine."""
     try:
         import resource
         import signal
-    except ImportError:  # Windows; the caller's clock remains
+    except ImportError:  # Windows; the caller's time limit remains
         return
     limit = _ADDRESS_SPACE + 4 * os.path.getsize(path)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -157,7 +157,7 @@ def limit_resources(path: str) -> None:
 
 
 def answer(path: str) -> list[bytes]:
-    """What goes to stdout about a file; never raises."""
+    """The content of stdout for a file; never raises."""
     chunks: list[bytes] = []
     try:
         found, chunks = describe(path)
@@ -169,10 +169,10 @@ def answer(path: str) -> list[bytes]:
 
 
 def main(path: str, folders: str) -> None:
-    """Answer for one file, importing h5py from where the caller would."""
+    """Answers for one file; imports h5py from where the caller would."""
     sys.path[:] = json.loads(folders)
     try:
-        import h5py  # noqa: F401 - before the clock starts
+        import h5py  # noqa: F401 - before the time limit starts
     except Exception as error:
         chunks = _text_of({"error": f"HDF5 file, but h5py cannot be imported ({_reason(error)})"})
     else:

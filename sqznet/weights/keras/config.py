@@ -1,8 +1,8 @@
-"""What a whole Keras model's "model_config" says of a SqueezeNet's wiring.
+"""Reads a SqueezeNet's wiring from the "model_config" of a whole Keras model.
 
-It is the JSON that `Model.to_json()` gives (https://keras.io/api/models/model_saving_apis/), the
-same in Keras 2 and 3 but for the input's key. Everything that would change the network's answer is
-checked, so that another network is refused rather than run as if it were a SqueezeNet.
+It is the JSON from `Model.to_json()` (https://keras.io/api/models/model_saving_apis/), which is the
+same in Keras 2 and 3 except for the input's key. Everything that would change the network's answer
+is checked, so that another network is refused instead of being run as a SqueezeNet.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _RELU, _SOFTMAX = "relu", "softmax"
 _FIRES = 8
 _MAX_NESTING = 8
 
-# One after every convolution but a bypass's; or one behind each fire's concatenation.
+# One after every convolution except a bypass's, or one after each fire's concatenation.
 _RELU_COUNTS = (2 + 3 * _FIRES, 2 + 2 * _FIRES)
 _CONVOLUTIONS = 2 + 3 * _FIRES
 
-# By how many sums and how many convolutions around fires: whether it is a simple bypass.
+# By the number of additions and of convolutions around fires: whether it is a simple bypass.
 _BYPASSES = {(0, 0): False, (4, 0): True, (8, 4): False}
 
 
@@ -40,7 +40,7 @@ class _Layer:
         return f"the model_config's layer {shown(self.config.get('name'))}"
 
     def pair(self, key: str) -> tuple[int, int]:
-        """Two sizes, or one for both, as Keras writes kernels and strides."""
+        """Two sizes, or one for both, as Keras stores kernels and strides."""
         value = self.config.get(key)
         sides = value if isinstance(value, list) else [value, value]
         if len(sides) == 2:
@@ -55,7 +55,7 @@ class _Layer:
 
     @property
     def is_same(self) -> bool:
-        """Whether its padding is "same", else "valid"."""
+        """Whether its padding is "same" rather than "valid"."""
         padding = self.config.get("padding")
         if padding not in ("same", "valid"):
             raise WeightsError(
@@ -66,8 +66,8 @@ class _Layer:
 
 @dataclass(frozen=True)
 class Config:
-    """wiring: paddings, pooling and softmax. size: the input's height and width in pixels, None
-    where it may have any. simple_bypass: whether four fires add their own input."""
+    """wiring: paddings, pooling and softmax. size: the input's height and width in pixels, or None
+    if any size is allowed. simple_bypass: whether four fires add their own input."""
 
     wiring: Wiring
     size: tuple[int, int] | None
@@ -75,9 +75,9 @@ class Config:
 
 
 def parse(text: str, base: str, convolutions: int) -> Config:
-    """The config of a network of this topology with so many convolutions.
+    """The config of a network with this topology and number of convolutions.
 
-    Raises WeightsError if it is damaged, or describes anything but a SqueezeNet.
+    Raises WeightsError if it is damaged or describes something other than a SqueezeNet.
     """
     layers = list(_layers(parse_json(text.encode("utf-8", "replace"), "model_config"), 0))
     of = {
@@ -111,7 +111,7 @@ def parse(text: str, base: str, convolutions: int) -> Config:
 
 def _layers(model: object, depth: int) -> Iterator[_Layer]:
     config = model.get("config") if isinstance(model, dict) else None
-    # Sequential models of early Keras 2 hold the list itself.
+    # Sequential models of early Keras 2 contain the list directly.
     layers = config.get("layers") if isinstance(config, dict) else config
     if not isinstance(layers, list) or depth > _MAX_NESTING:
         raise WeightsError("the model_config holds no list of layers")
@@ -139,7 +139,7 @@ def _check_kinds(layers: list[_Layer]) -> None:
     for layer in layers:
         if layer.kind not in computing + _HARMLESS:
             raise WeightsError(
-                f"{layer.title} is a {shown(layer.kind)}, which is no part of a SqueezeNet"
+                f"{layer.title} is a {shown(layer.kind)}, which is not part of a SqueezeNet"
             )
     averages = sum(layer.kind == "GlobalAveragePooling2D" for layer in layers)
     if averages != 1:
@@ -156,7 +156,7 @@ def _check_convolutions(convolutions: list[_Layer]) -> None:
 
 
 def _check_pools(layers: list[_Layer], pools: list[_Layer], base: str) -> None:
-    """Three of them, each after as many fires as this topology has before it."""
+    """Checks for three pools, each after as many fires as in this topology."""
     fires, found = 0, []
     for layer in layers:
         fires += layer.kind == "Concatenate"
@@ -177,7 +177,7 @@ def _check_pools(layers: list[_Layer], pools: list[_Layer], base: str) -> None:
 def _relu(layer: _Layer) -> str:
     for key in ("max_value", "negative_slope", "threshold"):
         if layer.config.get(key):
-            raise WeightsError(f"{layer.title} is no plain ReLU: it has a {key}")
+            raise WeightsError(f"{layer.title} is not a plain ReLU: it has a {key}")
     return _RELU
 
 
@@ -202,13 +202,13 @@ def _is_simple_bypass(additions: int, convolutions: int) -> bool:
 
 
 def _size(layers: list[_Layer]) -> tuple[int, int] | None:
-    """Height and width of the input, where the model fixes them."""
+    """Height and width of the input, if the model fixes them."""
     for layer in layers:
         shape = layer.config.get("batch_shape", layer.config.get("batch_input_shape"))
         if shape is None:
             continue
         if not isinstance(shape, list) or len(shape) != 4:
-            raise WeightsError(f"{layer.title}: its input is no batch of images")
+            raise WeightsError(f"{layer.title}: its input is not a batch of images")
         height, width = shape[2:] if shape[1] == 3 else shape[1:3]
         if height is None or width is None:
             return None
@@ -222,8 +222,8 @@ def _size(layers: list[_Layer]) -> tuple[int, int] | None:
 
 
 def _wiring(stem: _Layer, pools: list[_Layer], size: tuple[int, int], softmax: bool) -> Wiring:
-    """Keras's "same" pads what the output's size asks for, an odd pixel on the right; that is
-    our padding, or our ceil mode, for one parity of the input only."""
+    """Keras's "same" pads as much as the output size needs, and an odd pixel on the right. This
+    equals our padding, or our ceil mode, only for one parity of the input."""
     kernel = stem.pair("kernel_size")[0]
     padding = 0
     if stem.is_same:

@@ -1,4 +1,4 @@
-"""What an HDF5 file holds, read by `child` in a second process and checked in this one."""
+"""The content of an HDF5 file, read by `child` in a second process and checked in this one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 _LENGTH_BYTES = 8
 _MAX_HEADER = 8 << 20
 
-# The child stops by itself after a second of work; this is for a machine that starts it slowly.
+# The child stops by itself after a second of work; this limit is for a machine that starts slowly.
 _SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Content:
-    """What the child found. attributes: by group, then by name; tensors: by path, None those of
-    other element types than float."""
+    """What the child found. attributes: by group, then by name; tensors: by path, with None for
+    element types other than float."""
 
     attributes: Mapping[str, Mapping[str, str | list[str]]]
     tensors: Mapping[str, RawTensor | None]
@@ -35,7 +35,7 @@ class Content:
 def read(file: WeightsFile) -> Content:
     """The file's tensors and attributes.
 
-    Raises WeightsError if h5py is not installed, or HDF5's library cannot read the file.
+    Raises WeightsError if h5py is not installed or HDF5's library cannot read the file.
     """
     if find_spec("h5py") is None:
         raise WeightsError(
@@ -45,7 +45,7 @@ def read(file: WeightsFile) -> Content:
 
 
 def parse_answer(answer: bytes) -> Content:
-    """Check every part of the child's answer, which hostile bytes may have spoilt."""
+    """Checks every part of the child's answer, which hostile bytes may have corrupted."""
     length = int.from_bytes(answer[:_LENGTH_BYTES], "little")
     header = parse_json(answer[_LENGTH_BYTES : _LENGTH_BYTES + length], "the HDF5 file's content")
     if not isinstance(header, dict):
@@ -91,13 +91,13 @@ def _is_tensor(entry: object) -> TypeGuard[tuple[str, str, list[int]]]:
 
 
 def _run_child(path: str, size: int) -> bytes:
-    import subprocess  # not for the other formats, which are looked for after this one
+    import subprocess  # not needed by other formats, which are tried after this one
     import threading
 
     if not sys.executable or getattr(sys, "frozen", False):
-        raise WeightsError("is an HDF5 file, which needs a Python interpreter of its own to read")
-    # A library put before all others need not bear the limit on address space; plug-ins that
-    # HDF5 would load because a file names them are turned off.
+        raise WeightsError("is an HDF5 file, which needs a separate Python interpreter to be read")
+    # A preloaded library may not support the limit on address space. Plug-ins that HDF5 would load
+    # because a file names them are turned off.
     environment = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"} | {
         "HDF5_PLUGIN_PRELOAD": "::",
         "HDF5_USE_FILE_LOCKING": "FALSE",
@@ -129,6 +129,6 @@ def _run_child(path: str, size: int) -> bytes:
             process.kill()
     if not answer or len(answer) > limit:
         raise WeightsError(
-            f"damaged: HDF5's library did not survive reading it (exit code {process.returncode})"
+            f"damaged: HDF5's library failed to read it (exit code {process.returncode})"
         )
     return answer

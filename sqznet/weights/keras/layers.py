@@ -1,12 +1,12 @@
-"""Which of a Keras file's tensors is which of a SqueezeNet's convolutions.
+"""Assigns the tensors of a Keras file to the convolutions of a SqueezeNet.
 
-Keras 2's layout, and that of .h5 files from Keras 3: an attribute "layer_names", a group for each
-of these with an attribute "weight_names", which are the paths of its tensors
+The layout of Keras 2, and of .h5 files from Keras 3: an attribute "layer_names", and for each of
+these names a group with an attribute "weight_names", the paths of its tensors
 (keras/src/legacy/saving/legacy_h5_format.py). Keras 3's .weights.h5: a group for each layer with a
 group "vars" of tensors named 0, 1, ... (keras/src/saving/saving_lib.py).
 
-Layers are told by Caffe's names, which https://github.com/rcmalli/keras-squeezenet gave them, else
-by their order.
+Layers are identified by Caffe's names, which https://github.com/rcmalli/keras-squeezenet gave them,
+or else by their order.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _BASES = {(7, 7): "squeezenet1_0", (3, 3): "squeezenet1_1"}
 _CLASSIFIER = "classifier.1"
 _PLAIN, _COMPLEX = 26, 30  # convolutions
 
-# Each layer's tensors by what the file calls it.
+# Each layer's tensors by the layer's names in the file.
 _Layers = dict[tuple[str, ...], list["RawTensor | None"]]
 
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """names: what the file calls it, the likeliest first; kernel: height x width x inputs x
+    """names: its names in the file, the most likely first; kernel: height x width x inputs x
     outputs."""
 
     names: Sequence[str]
@@ -45,14 +45,14 @@ class Convolution:
 
 
 def root(content: Content) -> str:
-    """The group that holds the layers: a whole model keeps them apart."""
+    """The group with the layers: a whole model has a separate group for them."""
     return "model_weights" if "model_weights" in content.attributes else ""
 
 
 def convolutions(content: Content) -> list[Convolution]:
-    """Every layer that has weights, in the model's order as far as the file tells it.
+    """Every layer with weights, in the model's order as far as the file states it.
 
-    Raises WeightsError if one is no convolution with a bias.
+    Raises WeightsError if one is not a convolution with a bias.
     """
     top = root(content)
     is_listed = "layer_names" in content.attributes.get(top, {})
@@ -66,7 +66,7 @@ def convolutions(content: Content) -> list[Convolution]:
             found.append(Convolution(names, *tensors))
         elif shapes:
             raise WeightsError(
-                f"layer {shown(names[0])} holds tensors of shapes {shown(str(shapes))}, "
+                f"layer {shown(names[0])} has tensors of shapes {shown(str(shapes))}, "
                 "expected a convolution's kernel and bias"
             )
     if not found:
@@ -75,7 +75,7 @@ def convolutions(content: Content) -> list[Convolution]:
 
 
 def base(layers: Sequence[Convolution]) -> str:
-    """The key of `variants.TOPOLOGIES`; raises WeightsError if the first kernel is of neither."""
+    """The key of `variants.TOPOLOGIES`; raises WeightsError if the first kernel fits neither."""
     named = (conv for conv in layers if "conv1" in conv.names)
     stem = next(named, layers[0])
     kernel = stem.kernel.shape[:2]
@@ -90,7 +90,7 @@ def base(layers: Sequence[Convolution]) -> str:
 def named(layers: Sequence[Convolution], base: str) -> dict[str, Convolution]:
     """The convolutions by torchvision's names.
 
-    Those saved without the network's top have no classifier.
+    A network saved without its top has no classifier.
     Raises WeightsError if they are not those of a SqueezeNet.
     """
     stated = [
@@ -103,12 +103,12 @@ def named(layers: Sequence[Convolution], base: str) -> dict[str, Convolution]:
     ordered = _by_order(layers, base)
     for name, conv in zip(stated, layers, strict=True):
         if name and ordered.get(name) is not conv:
-            raise WeightsError(f"{conv.title} is not where a SqueezeNet has it")
+            raise WeightsError(f"{conv.title} is at an unexpected position for a SqueezeNet")
     return ordered
 
 
 def _texts(content: Content, group: str, name: str) -> list[str]:
-    """An attribute that lists names; Keras writes an empty list as an array of numbers."""
+    """An attribute that lists names; Keras stores an empty list as an array of numbers."""
     value = content.attributes.get(group, {}).get(name, [])
     return [value] if isinstance(value, str) else value
 
@@ -124,7 +124,7 @@ def _by_layer_names(content: Content, root: str) -> _Layers:
             path = f"{group}/{weight}"
             if path not in content.tensors:
                 raise WeightsError(f"layer {shown(layer)} lacks its tensor {shown(weight)}")
-            # A model within the model is one layer; its own layers' names begin its tensors'.
+            # A nested model is one layer; its tensors' names begin with those of its own layers.
             inner = weight.rpartition("/")[0]
             names = (layer, inner, inner.rpartition("/")[2])
             layers.setdefault(names, []).append(content.tensors[path])
@@ -132,7 +132,7 @@ def _by_layer_names(content: Content, root: str) -> _Layers:
 
 
 def _by_vars(content: Content) -> _Layers:
-    """Numbers at the ends of automatic names (conv2d, conv2d_1, ...) are the model's order."""
+    """Numbers at the end of automatic names (conv2d, conv2d_1, ...) give the model's order."""
     layers: _Layers = {}
     found = [
         (match[1] or "", int(match[2]), path)
@@ -148,7 +148,7 @@ def _by_vars(content: Content) -> _Layers:
 
 
 def _natural(path: str) -> list[tuple[str, int]]:
-    """What sorts conv2d_10 after conv2d_9."""
+    """A sort key that puts conv2d_10 after conv2d_9."""
     parts = []
     for part in path.split("/"):
         stem, _, number = part.rpartition("_")
@@ -158,11 +158,11 @@ def _natural(path: str) -> list[tuple[str, int]]:
 
 
 def _by_order(layers: Sequence[Convolution], base: str) -> dict[str, Convolution]:
-    """Names by the order that layers are built in; shapes tell a fire's convolutions apart."""
+    """Names by the order in which layers are built; shapes distinguish a fire's convolutions."""
     count = len(layers)
     if count not in (_PLAIN - 1, _PLAIN, _COMPLEX - 1, _COMPLEX):
         raise WeightsError(
-            f"holds {count} convolutions, expected {_PLAIN}, or {_COMPLEX} with a complex bypass, "
+            f"has {count} convolutions, expected {_PLAIN}, or {_COMPLEX} with a complex bypass, "
             "or one less without the classifier"
         )
     is_complex = count >= _COMPLEX - 1
@@ -186,7 +186,7 @@ def _fire(group: Sequence[Convolution]) -> dict[str, Convolution]:
     expands = [c for c in rest if c not in squeezes and c.kernel.shape[2] == squeezed][:1]
     if not (len(wide) == len(squeezes) == len(expands) == 1):
         raise WeightsError(
-            f"{group[0].title} and the {len(group) - 1} after it are no fire of a SqueezeNet"
+            f"{group[0].title} and the {len(group) - 1} after it are not a fire of a SqueezeNet"
         )
     parts = {"squeeze": squeezes[0], "expand1x1": expands[0], "expand3x3": wide[0]}
     bypass = [conv for conv in rest if conv not in squeezes + expands]

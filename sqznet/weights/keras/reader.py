@@ -1,4 +1,4 @@
-"""Reads Keras's HDF5 files: weights alone or a whole model, of Keras 2 and 3."""
+"""Reads Keras's HDF5 files: only weights or a whole model, from Keras 2 or 3."""
 
 from __future__ import annotations
 
@@ -21,23 +21,22 @@ _WIRED = ("conv1_padding", "conv10_padding", "ceil_mode", "softmax")
 
 
 def looks_like(view: memoryview) -> bool:
-    """Whether the bytes begin as an HDF5 file does."""
+    """Whether the bytes begin like an HDF5 file."""
     return bytes(view[:4]) == b"\x89HDF"
 
 
 def read(file: WeightsFile) -> Checkpoint:
-    """Read a Keras file, in a second process, which takes a few tenths of a second.
+    """Reads a Keras file in a second process, which takes a few tenths of a second.
 
-    What it does not say (weights alone say nothing) is as keras-squeezenet has it: pools that
-    drop a clipped window, no padding, a softmax, the preset "keras".
-    Raises WeightsError (without the path) if h5py is not installed, if anything in the file is
-    not as it should be.
+    What the file does not state (a weights file states nothing) is as in keras-squeezenet: pools
+    that drop a clipped window, no padding, a softmax, the preset "keras".
+    Raises WeightsError (without the path) if h5py is not installed or the file is invalid.
     """
     return interpret(file.name, keras_content.read(file))
 
 
 def interpret(name: str, content: Content) -> Checkpoint:
-    """The checkpoint that a file of this content holds; raises WeightsError if it holds none."""
+    """The checkpoint from a file with this content; raises WeightsError if it is not a network."""
     root = keras_layers.root(content)
     convolutions = keras_layers.convolutions(content)
     base = keras_layers.base(convolutions)
@@ -80,7 +79,7 @@ def _metadata(content: Content, root: str) -> dict[str, str]:
 
 
 def _oihw(named: Mapping[str, keras_layers.Convolution]) -> dict[str, RawTensor]:
-    """Kernels turned from height x width x inputs x outputs, everything copied."""
+    """Kernels transposed from height x width x inputs x outputs; all data are copies."""
     tensors = {}
     for name, conv in named.items():
         tensors[f"{name}.weight"] = _transposed(conv.kernel)

@@ -1,4 +1,4 @@
-"""ncnn's ``.param`` with its ``.bin``."""
+"""ncnn's ``.param`` and its ``.bin``."""
 
 from sqznet.weights.ncnn.reader import is_half_of_a_pair, looks_like, read
 

@@ -1,9 +1,9 @@
-"""Reads ncnn's pair of files: NAME.param, the layers as text, and NAME.bin, their weights.
+"""Reads ncnn's pairs of files: NAME.param, the layers as text, and NAME.bin, their weights.
 
 The text (https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure): the number 7767517,
-how many layers and blobs there are, then a line a layer: type, name, how many blobs it reads and
-writes, their names, and parameters such as 0=64 or -23310=1,0.5 (a list, under the number 10).
-The weights of every layer stand in NAME.bin in the same order (`ncnn_weights`).
+the numbers of layers and blobs, then one line per layer: type, name, numbers of blobs that it reads
+and writes, their names, and parameters such as 0=64 or -23310=1,0.5 (a list, with the number 10).
+NAME.bin has the weights of every layer in the same order (see `weights`).
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _MAGIC = b"7767517"
 _BINARY_MAGIC = struct.pack("<I", 7767517)
 _TEXT, _WEIGHTS = ".param", ".bin"
 
-# A SqueezeNet's description has 5 kB; 256 kB are read in a fraction of a second.
+# The description of a SqueezeNet has 5 kB; 256 kB are read in a fraction of a second.
 _MAX_TEXT = 1 << 18
 _WHOLE = re.compile(r"[-+]?[0-9]{1,9}", re.ASCII)
 _NUMBER = re.compile(r"[-+]?[0-9]{0,20}(\.[0-9]{0,20})?([eE][-+]?[0-9]{1,3})?", re.ASCII)
 _LIST_BASE = -23300
 
-_QUANTIZED = "its weights have eight bits; what is computed with them here is computed in floats"
+_QUANTIZED = "its weights have 8 bits, but sqznet computes with them in float32"
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of the description. `values` holds the parameters that are one whole number,
+    """A line of the description. `values` has the parameters that are single integers,
     `numbers` the others, each as a list."""
 
     kind: str
@@ -48,7 +48,7 @@ class _Line:
 
     def get(self, key: int, default: int) -> int:
         if key in self.numbers:
-            raise self.refused(f"parameter {key} is no whole number")
+            raise self.refused(f"parameter {key} is not a whole number")
         return self.values.get(key, default)
 
     def refused(self, why: str) -> WeightsError:
@@ -56,13 +56,13 @@ class _Line:
 
 
 def looks_like(view: memoryview) -> bool:
-    """Whether the bytes begin as a .param file does, the text or the binary one."""
+    """Whether the bytes begin like a .param file, as text or binary."""
     start = bytes(view[: len(_MAGIC)])
     return start == _MAGIC or start.startswith(_BINARY_MAGIC)
 
 
 def is_half_of_a_pair(file: WeightsFile) -> bool:
-    """Whether a .bin file, which nothing in it tells apart, has its .param file beside it."""
+    """Whether this is a .bin file, which its content cannot show, with its .param beside it."""
     if not file.path.endswith(_WEIGHTS) or bytes(file.view[:2]) == b"PK":
         return False
     description = file.beside(_other_name(file, _WEIGHTS, _TEXT))
@@ -70,15 +70,14 @@ def is_half_of_a_pair(file: WeightsFile) -> bool:
 
 
 def read(file: WeightsFile) -> Checkpoint:
-    """Read an ncnn network, given its .param or its .bin file; the other lies beside it.
+    """Reads an ncnn network from its .param or .bin file; the other one is beside it.
 
-    int8 weights and those from a table of 256 values are turned into float32; what is computed
-    with them is computed in floats. Raises WeightsError (without the path) if anything in the
-    files is not as it should be.
+    int8 weights stay int8 with scales, and weights from a table of 256 values become float32; all
+    computation is in float32. Raises WeightsError (without the path) if the files are invalid.
     """
     if bytes(file.view[:4]) == _BINARY_MAGIC:
         raise WeightsError(
-            "is ncnn's binary description, which is not read; "
+            "is ncnn's binary description, which is not supported; "
             "expected the text that ncnn's converters write (NAME.param)"
         )
     given, other = (_TEXT, _WEIGHTS) if looks_like(file.view) else (_WEIGHTS, _TEXT)
@@ -89,7 +88,7 @@ def read(file: WeightsFile) -> Checkpoint:
     description, weights = (file, partner) if given == _TEXT else (partner, file)
     lines = _lines(description.view)
     layers = [_layer(line) for line in lines]
-    found = recognition.recognise(layers)
+    found = recognition.recognize(layers)
     tensors, is_quantized = _tensors(lines, layers, weights.view, found.names)
     size = _input_size(lines)
     return Checkpoint(
@@ -105,7 +104,7 @@ def read(file: WeightsFile) -> Checkpoint:
             **found.reasons("the .param file's"),
             "preprocessing": "the default for ncnn files"
             + (", the size from the .param file" if size else ""),
-            **({"precision": "eight bits in the file, de-quantised"} if is_quantized else {}),
+            **({"precision": "8 bits in the file, dequantized"} if is_quantized else {}),
         },
         warnings=(_QUANTIZED,) if is_quantized else (),
     )
@@ -114,7 +113,7 @@ def read(file: WeightsFile) -> Checkpoint:
 def _tensors(
     lines: list[_Line], layers: list[Layer], view: memoryview, names: Mapping[str, str]
 ) -> tuple[dict[str, RawTensor], bool]:
-    """All weights by torchvision's names, and whether any was stored in eight bits."""
+    """All weights by torchvision's names, and whether any was stored in 8 bits."""
     weights = NcnnWeights(view)
     tensors = {}
     for line, layer in zip(lines, layers, strict=True):
@@ -130,7 +129,7 @@ def _tensors(
 
 
 def _other_name(file: WeightsFile, given: str, other: str) -> str:
-    """The name of the pair's other file: NAME.bin for NAME.param."""
+    """The name of the other file of the pair: NAME.bin for NAME.param."""
     name = file.path.rpartition("/")[2]
     return name.removesuffix(given) + other
 
@@ -144,9 +143,9 @@ def _lines(view: memoryview) -> list[_Line]:
     try:
         rows = [row for text in str(view, "utf-8").splitlines() if (row := text.split())]
     except UnicodeDecodeError:
-        raise WeightsError("its description is no text") from None
+        raise WeightsError("its description is not text") from None
     if len(rows) < 2 or rows[0] != [_MAGIC.decode()] or len(rows[1]) != 2:
-        raise WeightsError("its description does not begin as ncnn's do: 7767517, then two counts")
+        raise WeightsError("its description does not begin like ncnn's: 7767517, then two counts")
     if rows[1][0] != str(len(rows) - 2):
         raise WeightsError(
             f"its description names {len(rows) - 2} layers, expected {shown(rows[1][0])}; "
@@ -181,14 +180,14 @@ def _line(row: list[str]) -> _Line:
 
 
 def _layer(line: _Line) -> Layer:
-    """A line in the terms of no framework. Raises WeightsError for a type that has no place."""
+    """A line in framework-independent terms. Raises WeightsError for an unsupported type."""
     if line.kind not in _KINDS:
-        raise line.refused("is of no SqueezeNet that could be read")
+        raise line.refused("its type is not supported in a SqueezeNet")
     return _KINDS[line.kind](line)
 
 
 def _plain(kind: str, defaults: Mapping[int, int] | None = None) -> Callable[[_Line], Layer]:
-    """What makes a layer all of whose parameters named in `defaults` must have that value."""
+    """Returns a function that makes a layer whose parameters in `defaults` must have that value."""
 
     def make(line: _Line) -> Layer:
         for key, value in (defaults or {}).items():
@@ -236,9 +235,9 @@ def _eltwise(line: _Line) -> Layer:
 def _pooling(line: _Line) -> Layer:
     average, whole, mode = line.get(0, 0), line.get(4, 0), line.get(5, 0)
     if line.get(7, 0) == 1 and line.get(8, 0) == 1 and line.get(18, 1) == 1:
-        whole = 1  # adaptive, to one value
+        whole = 1  # adaptive, with one output value
     elif line.get(7, 0) != 0:
-        raise line.refused("is an adaptive pool that gives more than one value")
+        raise line.refused("is an adaptive pool with more than one output value")
     if average == 1 and whole == 1:
         return Layer(line.name, recognition.AVERAGE, line.inputs, line.outputs)
     kernel, stride, padding = line.get(1, 0), line.get(2, 1), line.get(3, 0)
@@ -276,7 +275,7 @@ _KINDS: Mapping[str, Callable[[_Line], Layer]] = {
 
 
 def _input_size(lines: list[_Line]) -> tuple[int, int] | None:
-    """(height, width) of the network's input where the description gives it."""
+    """(height, width) of the network's input if the description states it."""
     line = next(line for line in lines if line.kind == "Input")
     width, height = line.get(0, 0), line.get(1, 0)
     if not (width or height):

@@ -1,9 +1,9 @@
-"""Reads the weights in ncnn's .bin files, one convolution after the other.
+"""Reads the weights in ncnn's .bin files, one convolution after another.
 
-A convolution's weights begin with a mark of four bytes that says how they are stored: as float32,
-float16, int8, or as indices into a table of 256 float32 that comes first; they are padded to whole
-four bytes. Then come its bias and, for int8, the scales of its output channels (an integer is the
-weight times the scale) and of its input and output, all in float32 without a mark.
+A convolution's weights begin with a tag of four bytes for their storage: float32, float16, int8, or
+indices into a preceding table of 256 float32. They are padded to a multiple of four bytes. Then
+follow the bias and, for int8, the scales of the output channels (an integer is the weight times the
+scale) and those of the input and the output, all in float32 without a tag.
 (https://github.com/Tencent/ncnn, src/modelbin.cpp and src/layer/convolution.cpp)
 """
 
@@ -13,16 +13,16 @@ from sqznet.errors import WeightsError, shown
 from sqznet.weights.checkpoint import RawTensor
 from sqznet.weights.recognition import Layer
 
-_FLOAT32 = (0, 0x0002C056)  # the second: not to be quantised when it is loaded
+_FLOAT32 = (0, 0x0002C056)  # the second means that loading must not quantize
 _FLOAT16, _INT8 = 0x01306B47, 0x000D4B38
 _TABLE_BYTES = 256 * 4
-_MARK_BYTES = 4
+_TAG_BYTES = 4
 
 
 class NcnnWeights:
-    """Reads on from where the last convolution's weights ended.
+    """Reads the weights of one convolution after another.
 
-    Attribute: ``is_quantized``, whether any weight so far was stored in eight bits.
+    Attribute: ``is_quantized``, whether any weight so far was stored in 8 bits.
     """
 
     def __init__(self, view: memoryview) -> None:
@@ -33,9 +33,9 @@ class NcnnWeights:
     def convolution(
         self, layer: Layer, count: int, has_bias: bool, int8_scale_term: int
     ) -> tuple[RawTensor, RawTensor]:
-        """Weight (OIHW) and bias, zeros where it has none, of a layer of `count` weights.
+        """Weight (OIHW) and bias (zeros if it has none) of a layer with `count` weights.
 
-        Raises WeightsError, naming the layer, if the file's bytes do not fit.
+        Raises WeightsError, naming the layer, if the bytes in the file do not match.
         """
         per_channel = layer.kernel * layer.kernel
         inputs, rest = divmod(count, layer.channels * per_channel)
@@ -45,16 +45,16 @@ class NcnnWeights:
                 f"{layer.channels} channels times {per_channel}"
             )
         shape = (layer.channels, inputs, layer.kernel, layer.kernel)
-        mark = int.from_bytes(self._take(layer, _MARK_BYTES), "little")
-        if mark in _FLOAT32:
+        tag = int.from_bytes(self._take(layer, _TAG_BYTES), "little")
+        if tag in _FLOAT32:
             dtype, data = "float32", self._take(layer, count * 4)
-        elif mark == _FLOAT16:
+        elif tag == _FLOAT16:
             dtype, data = "float16", self._take(layer, _padded(count * 2))[: count * 2]
-        elif mark == _INT8:
+        elif tag == _INT8:
             if not int8_scale_term:
-                raise WeightsError(f"layer {shown(layer.name)} holds int8 weights without scales")
+                raise WeightsError(f"layer {shown(layer.name)} has int8 weights without scales")
             dtype, data = "int8", self._take(layer, _padded(count))[:count]
-        else:  # ncnn takes any other mark for this
+        else:  # for ncnn, any other tag means a table
             table = self._take(layer, _TABLE_BYTES)
             data = _looked_up(table, self._take(layer, _padded(count))[:count])
             dtype, self.is_quantized = "float32", True
@@ -69,7 +69,7 @@ class NcnnWeights:
         return RawTensor(dtype, shape, data, scales), RawTensor("float32", (layer.channels,), bias)
 
     def check_end(self) -> None:
-        """Raises WeightsError if anything follows what was read."""
+        """Raises WeightsError if bytes remain in the file."""
         if self._position != self._view.nbytes:
             raise WeightsError(
                 f"its .bin file has {self._view.nbytes} bytes, but its layers take "
@@ -99,13 +99,13 @@ def _looked_up(table: memoryview, indices: memoryview) -> memoryview:
 
 
 def _inverse(layer: Layer, scales: memoryview) -> memoryview:
-    """What the integers of each output channel are multiplied by, in float32."""
+    """The factors of each output channel's integers, in float32."""
     import numpy as np
 
     scale = np.frombuffer(scales, "<f4")
     if not np.isfinite(scale).all():
         raise WeightsError(f"layer {shown(layer.name)} has scales that are not finite")
-    # A channel of zeros has no scale of its own: ncnn's tools write 0 or anything else.
+    # A channel of zeros has no scale: ncnn's tools write 0 or any other value.
     inverse = np.zeros_like(scale)
     np.divide(1, scale, out=inverse, where=np.abs(scale) > 1e-30)
     return inverse.data.cast("B")

@@ -1,4 +1,4 @@
-"""The constant values of an ONNX graph: whatever nodes stand between a tensor and its use."""
+"""The constant values of an ONNX graph, found through the nodes between a tensor and its use."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from sqznet.weights.checkpoint import Quantization, RawTensor, element_count
 from sqznet.weights.onnx.graph import Graph, Node
 from sqznet.weights.onnx.tensors import OnnxTensor, TensorData, integer_bounds
 
-# Nodes that hand a constant on; a longer chain of them is a circle.
-_HANDED_ON = ("Identity", "Cast")
+# Nodes that pass a constant on; a longer chain of them is a cycle.
+_PASSED_ON = ("Identity", "Cast")
 _MAX_CHAIN = 20
 
 _UINT8 = 2
 _MAX_AXES = 8
 
-# Of an activation's integers: float32 holds any of them exactly. And its largest number.
+# Limit for an activation's integers, all of which float32 represents exactly; its largest number.
 _MAX_LEVELS = 1 << 16
 _FLOAT32_MAX = 3.4028234663852886e38
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """An integer tensor and what makes floats of it.
+    """An integer tensor and the values that turn it into floats.
 
-    bounds: of such integers, if the tensor is of floats that are to be rounded to them first.
+    bounds: the range of the integers, if the tensor has floats that must first be rounded to them.
     """
 
     tensor: OnnxTensor
@@ -36,7 +36,7 @@ class Quantized:
 
 
 class Constants:
-    """Finds the tensors behind the names of a graph's values."""
+    """Finds the tensors for the names of a graph's values."""
 
     def __init__(self, graph: Graph, data: TensorData) -> None:
         self._graph = graph
@@ -45,27 +45,27 @@ class Constants:
         self.any_quantized = False
 
     def tensor(self, name: str) -> OnnxTensor | None:
-        """The tensor that a value is, None if it is computed in another way."""
+        """The tensor that a value is, or None if it is computed otherwise."""
         return self._stored(name)[0]
 
     def required(self, name: str, node: Node) -> OnnxTensor:
-        """The same for an input of `node` that must be one. Raises WeightsError if it is none."""
+        """The same for an input of `node` that must be a tensor. Raises WeightsError otherwise."""
         return _required(self.tensor(name), name, node)
 
     def shape(self, name: str, node: Node) -> tuple[int, ...]:
-        """The shape of a weight. Raises WeightsError if the value is no constant."""
+        """The shape of a weight. Raises WeightsError if the value is not a constant."""
         found = self._find(name)
         return _required(found.tensor if isinstance(found, Quantized) else found, name, node).shape
 
     def weight(self, name: str, node: Node) -> RawTensor:
-        """A weight or bias as floats. Raises WeightsError if the value is no constant."""
+        """A weight or bias as floats. Raises WeightsError if the value is not a constant."""
         found = self._find(name)
         if isinstance(found, Quantized):
             return self.dequantized(found, name)
         return self._data.raw(_required(found, name, node))
 
     def dequantized(self, found: Quantized, *key: str) -> RawTensor:
-        """The floats that it stands for; `key` names it and its scales."""
+        """The floats that it represents; `key` names it and its scales."""
         self.any_quantized = True
         if key not in self._converted:
             self._converted[key] = self._data.dequantized(
@@ -74,21 +74,21 @@ class Constants:
         return self._converted[key]
 
     def zeros(self, count: int, node: Node) -> RawTensor:
-        """The bias of a convolution that has none."""
+        """The bias of a convolution without one."""
         return self._data.zeros(count, str(node))
 
     def integers(self, name: str, node: Node) -> tuple[int, ...]:
         """A short list of integers, such as axes. Raises WeightsError if it is something else."""
         tensor = self.required(name, node)
         if tensor.is_float or element_count(tensor.shape) > _MAX_AXES:
-            raise WeightsError(f"{tensor} of {node} is no short list of integers")
+            raise WeightsError(f"{tensor} of {node} is not a short list of integers")
         return tuple(int(value) for value in self._data.numbers(tensor).reshape(-1))
 
     def quantization(self, node: Node, index: int) -> Quantization:
-        """How a node rounds its activations, or takes them for rounded.
+        """The rounding of a node's activations, or of those that it reads.
 
-        Its input `index` is their scale and the next one the zero point. Raises WeightsError if
-        these are no constants, or not one number each that an activation can have.
+        Input `index` is their scale and the next input the zero point. Raises WeightsError if these
+        are not constants, or not single numbers that are valid for an activation.
         """
         low, high = self._bounds(node, index + 1)
         scale_tensor = self.required(node.input(index), node)
@@ -98,20 +98,20 @@ class Constants:
             zero_point = int(self._number(self.required(node.input(index + 1), node), node))
         if not (scale_tensor.is_float and 0 < scale * (high - low) <= _FLOAT32_MAX):
             raise WeightsError(
-                f"{node} has the scale {shown(scale)}, expected a float above 0 of which "
-                f"{high - low} make no infinity"
+                f"{node} has the scale {shown(scale)}, expected a float above 0 that stays finite "
+                f"when multiplied by {high - low}"
             )
         return Quantization(scale, zero_point, low, high)
 
     def _bounds(self, node: Node, index: int = 2) -> tuple[int, int]:
-        """Of the integers that a node gives or takes; its input `index` is their zero point."""
+        """The bounds of a node's input or output integers; input `index` is their zero point."""
         data_type = node.integer("output_dtype", 0) or _UINT8
         if node.input(index):
             data_type = self.required(node.input(index), node).data_type
         bounds = integer_bounds(data_type)
         if bounds is None or bounds[1] - bounds[0] >= _MAX_LEVELS:
             raise WeightsError(
-                f"{node} is of ONNX's element type {shown(data_type)}, "
+                f"{node} has ONNX's element type {shown(data_type)}, "
                 "expected integers of 8 or 16 bits"
             )
         return bounds
@@ -124,7 +124,7 @@ class Constants:
         return float(self._data.numbers(tensor).reshape(-1)[0])
 
     def _find(self, name: str) -> OnnxTensor | Quantized | None:
-        """The tensor that a value is made of, by any of the nodes that a weight may pass."""
+        """The tensor of a value, through any of the nodes that a weight may pass."""
         tensor, node = self._stored(name)
         if tensor is None and node and node.op == "DequantizeLinear":
             return self._dequantize(node)
@@ -141,16 +141,15 @@ class Constants:
                 break
             if node.op == "Constant" and (value := node.attributes.get("value")) and value.tensor:
                 return replace(value.tensor, name=name), None
-            if node.op not in _HANDED_ON:
+            if node.op not in _PASSED_ON:
                 break
             name = node.input(0)
         return None, node
 
     def _dequantize(self, node: Node) -> Quantized | None:
-        """What a DequantizeLinear node reads; None if that is no constant of the file.
+        """The input of a DequantizeLinear node; None if that is not a constant of the file.
 
-        Tools that train a network for eight bits leave its weights as floats, behind a
-        QuantizeLinear node.
+        Tools for 8-bit training leave the weights as floats, followed by a QuantizeLinear node.
         """
         tensor, maker = self._stored(node.input(0))
         bounds = None
@@ -158,7 +157,7 @@ class Constants:
             tensor = self.tensor(maker.input(0))
             bounds = self._bounds(maker)
             if not all(self._agree(maker.input(i), node.input(i)) for i in (1, 2)):
-                raise WeightsError(f"{node} has other scales than {maker}, whose integers it takes")
+                raise WeightsError(f"{node} has other scales than {maker}, whose integers it reads")
         if tensor is None:
             return None
         if node.integer("block_size", 0):
@@ -168,7 +167,7 @@ class Constants:
         return Quantized(tensor, (scale,), zero_point, node.integer("axis", 1), bounds)
 
     def _agree(self, first: str, second: str) -> bool:
-        """Whether two values are the same constant, or both left out."""
+        """Whether two values are the same constant, or both omitted."""
         pair = [self.tensor(name) for name in (first, second)]
         arrays = [self._data.numbers(tensor) for tensor in pair if tensor is not None]
         return first == second or (
@@ -180,5 +179,5 @@ class Constants:
 
 def _required(tensor: OnnxTensor | None, name: str, node: Node) -> OnnxTensor:
     if tensor is None:
-        raise WeightsError(f"{node} takes {shown(name)}, which is no constant of the file")
+        raise WeightsError(f"{node} reads {shown(name)}, which is not a constant of the file")
     return tensor

@@ -1,4 +1,4 @@
-"""What is found in an ONNX graph: the layers of a SqueezeNet, each with its nodes."""
+"""The layers of a SqueezeNet in an ONNX graph, each with its nodes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sqznet.weights.recognition import bypass_suffix
 
 @dataclass(frozen=True)
 class Producer:
-    """Where a value comes from: a node that matters, or, if that is None, an input `name`.
+    """The origin of a value: a relevant node or, if that is None, an input `name`.
 
-    relu: whether a ReLU was passed; clipped: whether a quantisation was that lets nothing below 0
-    through; grid: what the value's integers stand for, if it is of integers.
+    relu: whether a ReLU was passed; clipped: whether a quantization that clips at 0 was passed;
+    grid: the meaning of the value's integers, if it has integers.
     """
 
     node: Node | None
@@ -39,7 +39,7 @@ class Producer:
 
 @dataclass(frozen=True)
 class FoundConv:
-    """A convolution: where its data comes from, its weight (OIHW) and what surrounds it."""
+    """A convolution: the origin of its input, the shape of its weight (OIHW) and its ReLU."""
 
     node: Node
     producer: Producer
@@ -49,7 +49,7 @@ class FoundConv:
 
 @dataclass(frozen=True)
 class FoundFire:
-    """A fire and its bypass: None, "simple" or the convolution of a complex one."""
+    """A fire and its bypass: None, "simple" or the convolution of a complex bypass."""
 
     squeeze: FoundConv
     expand1x1: FoundConv
@@ -97,14 +97,14 @@ class FoundNetwork:
         kernel = self.conv1.shape[2]
         sequence = "".join("f" if isinstance(block, FoundFire) else "p" for block in self.blocks)
         raise WeightsError(
-            f"no SqueezeNet 1.0 or 1.1: behind a first convolution of {kernel}x{kernel} its fires "
-            f"(f) and pools (p) come as {shown(sequence)}, expected pffpffpffff with 3x3 (1.1) or "
-            "pfffpffffpf with 7x7 (1.0)"
+            f"not a SqueezeNet 1.0 or 1.1: after a first convolution of {kernel}x{kernel}, its "
+            f"fires (f) and pools (p) are {shown(sequence)}, expected pffpffpffff with 3x3 (1.1) "
+            "or pfffpffffpf with 7x7 (1.0)"
         )
 
     @property
     def convolutions(self) -> dict[str, FoundConv]:
-        """By torchvision's names."""
+        """The convolutions by torchvision's names."""
         named = {"features.0": self.conv1, "classifier.1": self.conv10}
         for place, block in enumerate(self.blocks, start=2):
             if isinstance(block, FoundFire):
@@ -124,7 +124,7 @@ class FoundNetwork:
 
     @property
     def activations(self) -> dict[str, tuple[Quantization, ...]]:
-        """Where the graph rounds its values, as in `Checkpoint.activations`."""
+        """The graph's roundings of values, as in `Checkpoint.activations`."""
         nodes = {name: conv.node for name, conv in self.convolutions.items()}
         nodes["average"] = self.average
         for place, block in enumerate(self.blocks, start=2):

@@ -20,10 +20,10 @@ OPSETS = range(7, 29)
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
-# A dimension that is named or left open.
+# A dimension that is named or unspecified.
 _OPEN = 0
 
-# No attribute that this reader asks for is longer; whatever else a node may carry is left aside.
+# No attribute that this reader needs is longer; other content of a node is ignored.
 _TEXT_LIMIT, _INTEGERS_LIMIT = 100, 16
 
 
@@ -39,7 +39,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Node:
-    """A NodeProto; its text form is how messages name it."""
+    """A NodeProto; str() gives its name for messages."""
 
     op: str
     name: str
@@ -53,7 +53,7 @@ class Node:
         return f"the {printable(self.op, MAX_SHOWN)} node {shown(label)}"
 
     def input(self, index: int) -> str:
-        """The name of an input, "" if it is left out."""
+        """The name of an input, "" if it is omitted."""
         return self.inputs[index] if index < len(self.inputs) else ""
 
     def integer(self, name: str, default: int) -> int:
@@ -71,9 +71,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A GraphProto, its nodes by the values that they produce.
+    """A GraphProto, with its nodes by the values that they produce.
 
-    inputs: the shape of each, without those that are tensors; a dimension left open is 0.
+    inputs: the shape of each input that is not a tensor; an unspecified dimension is 0.
     """
 
     producers: Mapping[str, Node]
@@ -92,7 +92,7 @@ class Model:
 
 
 def parse_model(view: memoryview) -> Model:
-    """The whole file. Raises WeightsError if it is damaged or of a version not known here."""
+    """The whole file. Raises WeightsError if it is damaged or its version is unsupported."""
     reader = MessageReader()
     version, opset = 0, 0
     metadata: dict[str, str] = {}
@@ -149,7 +149,7 @@ def _graph(reader: MessageReader, message: memoryview) -> Graph:
         elif key == 5:
             tensor = parse_tensor(reader, content(value))
             if tensor.name in tensors:
-                raise WeightsError(f"two tensors are called {shown(tensor.name)}")
+                raise WeightsError(f"two tensors have the name {shown(tensor.name)}")
             tensors[tensor.name] = tensor
         elif key == 11:
             name, shape = _value_info(reader, content(value))
@@ -158,7 +158,7 @@ def _graph(reader: MessageReader, message: memoryview) -> Graph:
             outputs.append(_value_info(reader, content(value))[0])
     for name in producers:
         if name in tensors or name in inputs:
-            raise WeightsError(f"the value {shown(name)} is given and produced by a node as well")
+            raise WeightsError(f"the value {shown(name)} is both given and produced by a node")
     # Files of IR version 3 list the tensors among the inputs.
     inputs = {name: shape for name, shape in inputs.items() if name not in tensors}
     return Graph(producers, tensors, inputs, tuple(outputs))
@@ -213,7 +213,7 @@ def _value_info(reader: MessageReader, message: memoryview) -> tuple[str, tuple[
 
 
 def _type_shape(reader: MessageReader, message: memoryview) -> tuple[int, ...]:
-    """The shape in a TypeProto, which is nested type, tensor type, shape, dimension."""
+    """The shape in a TypeProto, nested as type, tensor type, shape, dimension."""
     shape: list[int] = []
     for kind, tensor_type in reader.fields(message):
         if kind != 1:

@@ -1,9 +1,9 @@
-"""Finds the SqueezeNet in an ONNX graph, by what its nodes do and never by their names.
+"""Finds the SqueezeNet in an ONNX graph by the function of its nodes, never by their names.
 
-The walk goes from the graph's output to its input. Nodes that change nothing at inference are
-stepped over, and so are quantisation and ReLU, which are remembered: a quantiser merges a ReLU
-into the quantisation that follows it, whose zero point then lets nothing below 0 through. Rounding
-and ReLU may change places, for a quantisation keeps 0 and the order of numbers.
+The search goes from the graph's output to its input. It skips nodes that change nothing at
+inference. It also skips quantization and ReLU, but remembers them: quantizers merge a ReLU into the
+quantization that follows it, whose zero point then clips at 0. Rounding and ReLU can be exchanged,
+because quantization preserves 0 and the order of numbers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from sqznet.weights.onnx.constants import Constants
 from sqznet.weights.onnx.found import FoundConv, FoundFire, FoundNetwork, Producer
 from sqznet.weights.onnx.graph import Graph, Node
 
-# Nodes that hand their first input on, at inference; those that only change the shape may stand
-# behind the average.
-_HANDED_ON = ("Identity", "Dropout", "Cast", "Relu", "QuantizeLinear", "DequantizeLinear")
+# Nodes that pass on their first input at inference; nodes that only change the shape may follow the
+# average.
+_PASSED_ON = ("Identity", "Dropout", "Cast", "Relu", "QuantizeLinear", "DequantizeLinear")
 _RESHAPING = ("Reshape", "Flatten", "Squeeze")
 
 _SOFTMAXES = ("Softmax", "QLinearSoftmax")
@@ -27,9 +27,9 @@ _CONVS = ("Conv", "QLinearConv")
 _CONCATS = ("Concat", "QLinearConcat")
 _ADDS = ("Add", "Sum", "QLinearAdd")
 
-# Which inputs of the quantised operators are data; scale and zero point stand behind each.
+# The data inputs of the quantized operators; scale and zero point follow each.
 _PAIR_INPUTS = {"QLinearConcat": (2, 5), "QLinearAdd": (0, 3)}
-# Which input is the scale of the output; its zero point stands behind it.
+# The input with the scale of the output; its zero point follows.
 _OUTPUT_SCALES = {
     "QuantizeLinear": 1,
     "QLinearConv": 6,
@@ -38,22 +38,22 @@ _OUTPUT_SCALES = {
     "QLinearGlobalAveragePool": 3,
     "QLinearSoftmax": 3,
 }
-# These may take integers and give some of the same scale.
+# These may read integers and then produce integers with the same scale.
 _OF_ANY_TYPE = ("MaxPool", "Concat")
 
-# A value is quantised once, or twice where a ReLU was not merged.
+# A value is quantized once, or twice if a ReLU was not merged.
 _MAX_ROUNDINGS = 4
 
-# Far more than the nodes of any SqueezeNet; a longer walk goes in circles.
+# Far more than the nodes of any SqueezeNet; a longer search is in a cycle.
 _MAX_STEPS = 20_000
 
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 
 def find_network(graph: Graph, constants: Constants) -> FoundNetwork:
-    """The SqueezeNet of a graph.
+    """The SqueezeNet in a graph.
 
-    Raises WeightsError, naming the node, where the graph is something else.
+    Raises WeightsError, naming the node, if the graph is something else.
     """
     return _Walk(graph, constants).network()
 
@@ -82,7 +82,7 @@ class _Walk:
         return FoundNetwork(start, softmax, conv1, blocks, conv10, average, self._roundings)
 
     def _trunk(self, at: Producer) -> tuple[FoundConv, tuple[FoundFire | Node, ...]]:
-        """From the last fire or pool to the first convolution, returned input first."""
+        """From the last fire or pool to the first convolution; returns the blocks input first."""
         blocks: list[FoundFire | Node] = []
         while at.op not in _CONVS:
             if at.node and at.op == "MaxPool":
@@ -95,8 +95,8 @@ class _Walk:
         conv1 = self._conv(at, "the first convolution", relu=True)
         if conv1.producer.node or conv1.producer.name not in self._graph.inputs:
             raise WeightsError(
-                f"{conv1.node} takes {conv1.producer}, expected an input of the graph: "
-                "preprocessing within the graph cannot be read"
+                f"{conv1.node} reads {conv1.producer}, expected an input of the graph: "
+                "preprocessing in the graph is not supported"
             )
         return conv1, tuple(reversed(blocks))
 
@@ -116,16 +116,16 @@ class _Walk:
             )
         if ones.producer.node is not threes.producer.node:
             raise WeightsError(
-                f"{ones.node} takes {ones.producer} and {threes.node} takes {threes.producer}, "
+                f"{ones.node} reads {ones.producer} and {threes.node} reads {threes.producer}, "
                 "expected the same squeeze convolution"
             )
-        # What both take comes from the same node, but maybe not through the same ReLU.
+        # Both read the same node, but maybe not through the same ReLU.
         squeezed = min(ones.producer, threes.producer, key=lambda s: s.relu or s.clipped)
         squeeze = self._conv(squeezed, "a squeeze convolution", relu=True)
         return FoundFire(squeeze, ones, threes, node)
 
     def _bypassed(self, at: Producer) -> FoundFire:
-        """A fire with a sum around it."""
+        """A fire with an addition around it."""
         node = at.node
         assert node is not None
         pair = self._pair(node, None)
@@ -141,11 +141,11 @@ class _Walk:
                     return replace(fire, bypass=bypass, add=node)
         raise WeightsError(
             f"{node} adds {pair[0]} and {pair[1]}, expected a fire and the input of that fire, "
-            "itself or through a 1x1 convolution, with no Relu behind it"
+            "itself or through a 1x1 convolution, with no Relu after it"
         )
 
     def _pair(self, node: Node, grid: Quantization | None) -> tuple[Producer, Producer]:
-        """Where the two data inputs of a Concat or Add come from; `grid`: of its output."""
+        """The origins of the two data inputs of a Concat or Add; `grid`: of its output."""
         quantized = node.op in _PAIR_INPUTS
         count = 8 if quantized else 2
         if len(node.inputs) != count:
@@ -158,7 +158,7 @@ class _Walk:
         return first, second
 
     def _conv(self, at: Producer, role: str, relu: bool) -> FoundConv:
-        """A convolution, with a ReLU behind it or without one as told."""
+        """A convolution with or without a ReLU after it."""
         node = _expect(at, _CONVS, role)
         if relu and not (at.relu or at.clipped):
             raise WeightsError(f"no Relu follows {node}, {role}")
@@ -189,7 +189,7 @@ class _Walk:
             raise WeightsError(f"{node} has its channels last, expected N x C x H x W")
 
     def _taken(self, node: Node, index: int, also: tuple[str, ...] = ()) -> Producer:
-        """Where an input of a node comes from, which takes it as floats or has its scale beside."""
+        """The origin of a node's input, which is a float or has its scale in the next input."""
         is_quantized = node.op.startswith("QLinear")
         grid = self._constants.quantization(node, index + 1) if is_quantized else None
         return self._producer(node.input(index), also, grid)
@@ -197,15 +197,15 @@ class _Walk:
     def _producer(
         self, name: str, also: tuple[str, ...] = (), grid: Quantization | None = None
     ) -> Producer:
-        """The node behind a value that is none of those handed on; `grid`: of its integers."""
+        """The first node before a value that is not skipped; `grid`: of the value's integers."""
         relu = clipped = False
         roundings: list[Quantization] = []
         while (node := self._graph.producers.get(name)) is not None:
             self._steps -= 1
             if self._steps < 0:
-                raise WeightsError("the nodes of the ONNX graph go in a circle")
+                raise WeightsError("the nodes of the ONNX graph form a cycle")
             if node.domain not in _DOMAINS:
-                raise WeightsError(f"{node} is of the unknown domain {shown(node.domain)}")
+                raise WeightsError(f"{node} has the unknown domain {shown(node.domain)}")
             if node.op in _OUTPUT_SCALES:
                 made = self._constants.quantization(node, _OUTPUT_SCALES[node.op])
                 _check_same(node, made, grid)
@@ -215,36 +215,36 @@ class _Walk:
                     roundings.insert(0, made)
             elif node.op == "DequantizeLinear":
                 if grid:
-                    raise WeightsError(f"{node} gives floats, expected integers")
+                    raise WeightsError(f"{node} produces floats, expected integers")
                 grid = self._constants.quantization(node, 1)
             elif node.op == "Relu":
                 if grid and grid.zero_point:
-                    raise WeightsError(f"{node} takes integers whose zero is {grid.zero_point}")
+                    raise WeightsError(f"{node} reads integers with zero point {grid.zero_point}")
                 relu = True
-            if node.op not in (*_HANDED_ON, *also):
+            if node.op not in (*_PASSED_ON, *also):
                 break
             name = node.input(0)
         producer = Producer(node, name, relu, clipped, grid)
         if grid and producer.op not in _OF_ANY_TYPE:
-            raise WeightsError(f"{producer} gives floats, expected integers")
+            raise WeightsError(f"{producer} produces floats, expected integers")
         self._remember(producer, tuple(roundings))
         return producer
 
     def _remember(self, producer: Producer, roundings: tuple[Quantization, ...]) -> None:
         if len(roundings) > _MAX_ROUNDINGS:
-            raise WeightsError(f"{producer} is quantised {len(roundings)} times one after another")
+            raise WeightsError(f"{producer} is quantized {len(roundings)} times in a row")
         if self._roundings.setdefault(producer.name, roundings) != roundings:
             raise WeightsError(
-                f"{producer} is quantised in one way for one node and in another for the next, "
-                "expected the same for all that take it"
+                f"{producer} is quantized in one way for one node and in another way for the next, "
+                "expected the same for all nodes that read it"
             )
 
 
 def _check_same(node: Node, made: Quantization, taken: Quantization | None) -> None:
     if taken and (made.scale, made.zero_point) != (taken.scale, taken.zero_point):
         raise WeightsError(
-            f"{node} gives integers of the scale {made.scale:.6g} with the zero {made.zero_point}, "
-            f"but they are taken for {taken.scale:.6g} and {taken.zero_point}"
+            f"{node} produces integers with the scale {made.scale:.6g} and the zero point "
+            f"{made.zero_point}, but they are read with {taken.scale:.6g} and {taken.zero_point}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Reads ONNX files: SqueezeNets by any exporter, whatever their nodes are called.
+"""Reads ONNX files: SqueezeNets from any exporter, with any node names.
 
 The format is a protobuf message, ModelProto (https://github.com/onnx/onnx/blob/main/docs/IR.md).
 """
@@ -18,8 +18,6 @@ from sqznet.weights.onnx.network import find_network
 from sqznet.weights.onnx.tensors import TensorData
 from sqznet.weights.onnx.wiring import find_wiring
 
-#: What stands before the entries that sqznet defines, among those of other tools.
-
 # The first field, which every writer puts first: ir_version, a small number.
 _FIRST_KEY = 0x08
 
@@ -27,28 +25,28 @@ _FIRST_KEY = 0x08
 _CAFFE2_INPUT = "data_0"
 
 _ROUNDED_WARNING = (
-    "int8 weights are kept as floats, exactly, and activations are rounded as the file says; "
-    "slower than a float file"
+    "int8 weights are kept as floats, exactly, and activations are rounded as in the file; "
+    "this is slower than a float file"
 )
-_DEQUANTIZED_WARNING = "int8 weights were de-quantised to float32"
+_DEQUANTIZED_WARNING = "int8 weights were dequantized to float32"
 
 
 def looks_like(view: memoryview) -> bool:
-    """Whether the bytes begin as an ONNX file does: with the version of its format."""
+    """Whether the bytes begin like an ONNX file: with the version of its format."""
     return view.nbytes > 1 and view[0] == _FIRST_KEY and view[1] < 0x80
 
 
 def read(file: WeightsFile) -> Checkpoint:
-    """Read an ONNX file: IR version 3 or newer, operator sets 7 to 28, floats or int8 (QDQ and
-    QOperator). Tensors in other files are taken from the model's own folder.
+    """Reads an ONNX file: IR version 3 or newer, operator sets 7 to 28, floats or int8 (QDQ and
+    QOperator). Tensors in other files are read from the model's own folder.
 
-    Network, padding, pooling, softmax and how activations are rounded are read from the graph;
-    integers are de-quantised without loss. Metadata whose keys begin with
-    "sqznet." (see `sqznet.weights.metadata`) say how photos are fed to it; without it, a graph
-    like those that the ONNX zoo got from Caffe 2 is fed squashed BGR levels, any other as
-    torchvision does, at the size of the graph's input.
-    Raises WeightsError (without the path), naming the node, if the graph is no SqueezeNet, and for
-    anything in the file that is not as it should be.
+    Network, padding, pooling, softmax and the rounding of activations are read from the graph;
+    integers are dequantized without loss. Metadata with the prefix "sqznet." (see
+    `sqznet.weights.metadata`) state the preprocessing. Without them, a graph like those that the
+    ONNX zoo got from Caffe 2 gets squashed BGR levels, and any other graph torchvision's
+    preprocessing, at the size of the graph's input.
+    Raises WeightsError (without the path) if the file is invalid, and, naming the node, if the
+    graph is not a SqueezeNet.
     """
     model = parse_model(file.view)
     constants = Constants(model.graph, TensorData(file))
@@ -74,10 +72,10 @@ def read(file: WeightsFile) -> Checkpoint:
     activations = network.activations
     warnings: tuple[str, ...] = ()
     if activations:
-        reasons["precision"] = "de-quantised to float32"
+        reasons["precision"] = "dequantized to float32"
         warnings = (_ROUNDED_WARNING,)
     elif constants.any_quantized:
-        reasons["precision"] = "int8 in the file, de-quantised"
+        reasons["precision"] = "int8 in the file, dequantized"
         warnings = (_DEQUANTIZED_WARNING,)
     return Checkpoint(
         path=file.name,
@@ -95,7 +93,7 @@ def read(file: WeightsFile) -> Checkpoint:
 
 
 def _stated(entries: Mapping[str, str]) -> dict[str, str]:
-    """The entries that sqznet defines, without their prefix."""
+    """The entries that sqznet defines, without the prefix."""
     return {
         key: entries[metadata.PREFIX + key]
         for key in metadata.KEYS
@@ -104,7 +102,7 @@ def _stated(entries: Mapping[str, str]) -> dict[str, str]:
 
 
 def _input_size(name: str, shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """Height and width, if the graph's input has them fixed."""
+    """Height and width, if the graph's input fixes them."""
     if not shape:
         return None
     if len(shape) != 4 or shape[1] not in (0, 3):
@@ -115,7 +113,7 @@ def _input_size(name: str, shape: tuple[int, ...]) -> tuple[int, int] | None:
 def _default_preprocessing(
     is_caffe2: bool, size: tuple[int, int] | None
 ) -> tuple[Preprocessing, str]:
-    """What the graph's look speaks for, and why."""
+    """The likely preprocessing of a graph, and why."""
     preset = PRESETS["onnx-zoo-1.0" if is_caffe2 else "torchvision"]
     reason = (
         f"a graph from input {_CAFFE2_INPUT!r} to a Softmax, as in the ONNX zoo's 1.0 files"

@@ -1,4 +1,4 @@
-"""The tensors of an ONNX file: found in the message, beside the file, and de-quantised.
+"""The tensors of an ONNX file: found in the message or beside the file, and dequantized.
 
 Field numbers and element types are those of TensorProto in
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; external data as in docs/ExternalData.md.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-# Names of TensorProto's element types, as numpy has them where it has them, and their bytes.
+# TensorProto's element types: their names, as in NumPy if it has them, and their sizes in bytes.
 _FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 _INTEGERS = {
     2: ("uint8", 1),
@@ -45,18 +45,18 @@ _DIMS, _DATA_TYPE, _NAME, _RAW, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
 _FLOAT_DATA, _INT32_DATA, _INT64_DATA, _DOUBLE_DATA, _UINT64_DATA = 4, 5, 7, 10, 11
 _TYPED = (_FLOAT_DATA, _INT32_DATA, _INT64_DATA, _DOUBLE_DATA, _UINT64_DATA)
 
-# Converted tensors take at most four times the bytes of the file, if each is used once: int8 that
-# becomes float32. The rest is for what a file leaves out, such as biases of zero.
+# Converted tensors take at most four times the bytes of the file if each is used once: int8 that
+# becomes float32. The rest is for what a file omits, such as zero biases.
 _CONVERSION_GROWTH = 4
 _CONVERSION_SPARE = 1 << 20
 
 
 @dataclass(frozen=True)
 class OnnxTensor:
-    """A TensorProto, its data not yet looked at.
+    """A TensorProto without decoding its data.
 
-    typed: what the fields of typed data hold, by field number; external: where the data lies if
-    not in this file; empty if it does.
+    typed: the values of the typed data fields, by field number; external: the location of the data
+    if they are in another file, else empty.
     """
 
     name: str
@@ -71,7 +71,7 @@ class OnnxTensor:
 
     @property
     def item_size(self) -> int:
-        """Bytes per element. Raises WeightsError for a type that no weights have."""
+        """Bytes per element. Raises WeightsError for a type that is not used for weights."""
         if self.data_type in _FLOATS:
             return FLOAT_SIZES[_FLOATS[self.data_type]]
         if self.data_type in _INTEGERS:
@@ -91,7 +91,7 @@ class OnnxTensor:
 
 
 def integer_bounds(data_type: int) -> tuple[int, int] | None:
-    """The lowest and highest value of one of ONNX's integer types; None for another type."""
+    """The lowest and highest value of an ONNX integer type; None for other types."""
     if data_type not in _INTEGERS:
         return None
     kind, size = _INTEGERS[data_type]
@@ -100,7 +100,7 @@ def integer_bounds(data_type: int) -> tuple[int, int] | None:
 
 
 def parse_tensor(reader: MessageReader, message: memoryview) -> OnnxTensor:
-    """A TensorProto. Raises WeightsError if it is damaged or its shape is none."""
+    """A TensorProto. Raises WeightsError if it is damaged or its shape is invalid."""
     name, data_type, located = "", 0, 0
     raw: memoryview | None = None
     shape: list[int] = []
@@ -126,7 +126,7 @@ def parse_tensor(reader: MessageReader, message: memoryview) -> OnnxTensor:
         elif key in _TYPED:
             typed.setdefault(key, []).append(value)
     if located == 1 and not external:
-        raise WeightsError(f"tensor {shown(name)} lies in another file, but none is named")
+        raise WeightsError(f"tensor {shown(name)} is in another file, but none is named")
     return OnnxTensor(name, data_type, tuple(shape), raw, typed, external if located == 1 else {})
 
 
@@ -140,24 +140,24 @@ def parse_entry(reader: MessageReader, message: memoryview) -> tuple[str, str]:
 
 
 class TensorData:
-    """Turns the tensors of one file into bytes and numbers, within a budget of memory."""
+    """Converts the tensors of one file to bytes and numbers, within a memory budget."""
 
     def __init__(self, file: WeightsFile) -> None:
         self._file = file
-        self._neighbours: dict[str, memoryview] = {}
+        self._neighbors: dict[str, memoryview] = {}
         self._budget = _CONVERSION_SPARE + _CONVERSION_GROWTH * file.view.nbytes
 
     def raw(self, tensor: OnnxTensor) -> RawTensor:
-        """A tensor of floats; not copied where the file holds it as such.
+        """A tensor of floats; not copied if the file stores it as such.
 
-        Raises WeightsError if it holds something else, or not as much as its shape says.
+        Raises WeightsError if it has another type, or not as much data as its shape needs.
         """
         if not tensor.is_float:
-            raise WeightsError(f"{tensor} holds no floats (ONNX's type {tensor.data_type})")
+            raise WeightsError(f"{tensor} has no floats (ONNX's type {tensor.data_type})")
         return RawTensor(_FLOATS[tensor.data_type], tensor.shape, self._bytes(tensor))
 
     def numbers(self, tensor: OnnxTensor) -> npt.NDArray[np.generic]:
-        """The values as an array of the tensor's shape and its own type (bfloat16 as float32)."""
+        """The values as an array with the tensor's shape and type (bfloat16 as float32)."""
         return self._numbers(tensor, self._bytes(tensor))
 
     def dequantized(
@@ -170,24 +170,24 @@ class TensorData:
     ) -> RawTensor:
         """(tensor - zero_point) * scales, in float32.
 
-        int8 stays as the file holds it, beside its scale for each output channel, where it has no
-        other scale and the zero point is zero.
+        int8 stays as stored, with a scale for each output channel, if it has no other scale and the
+        zero point is zero.
 
-        With `bounds`, of a tensor of floats, which are first quantised to integers within them.
-        Scales and zero point are one number each, or one for each index of `axis`. Raises
-        WeightsError if they are something else or the tensor is not of integers.
+        With `bounds`, the tensor has floats, which are first quantized to integers within these
+        bounds. Scales and zero point are single numbers, or one number for each index of `axis`.
+        Raises WeightsError if they are something else or the tensor does not have integers.
         """
         import numpy as np
 
         size = tensor.item_size
         if tensor.is_float and bounds is None:
-            raise WeightsError(f"{tensor} is to be de-quantised, but holds floats")
+            raise WeightsError(f"{tensor} must be dequantized, but has floats")
         for scale in scales:
             if not scale.is_float:
-                raise WeightsError(f"{scale}, a scale, holds no floats")
+                raise WeightsError(f"{scale}, a scale, has no floats")
         self._spend(element_count(tensor.shape) * max(4, size), tensor)
         zero = np.float32(0)
-        with np.errstate(all="ignore"):  # what overflows is refused with every other infinity
+        with np.errstate(all="ignore"):  # overflow is refused later, like any infinity
             data = self._bytes(tensor)
             stored = self._numbers(tensor, data)
             factors = [self._along(scale, tensor.shape, axis) for scale in scales]
@@ -209,14 +209,14 @@ class TensorData:
         return RawTensor("float32", tensor.shape, values.reshape(-1).data.cast("B"))
 
     def zeros(self, count: int, what: str) -> RawTensor:
-        """`count` float32 zeros: the bias that a convolution, `what`, leaves out."""
+        """`count` float32 zeros: the bias that the convolution `what` omits."""
         self._spend(4 * count, what)
         return RawTensor("float32", (count,), memoryview(bytes(4 * count)))
 
     def _along(
         self, tensor: OnnxTensor, shape: tuple[int, ...], axis: int
     ) -> npt.NDArray[np.float32]:
-        """One number, or one for each index of `axis`, ready to be combined with `shape`."""
+        """One number, or one for each index of `axis`, in a shape that broadcasts to `shape`."""
         import numpy as np
 
         count = element_count(tensor.shape)
@@ -261,7 +261,7 @@ class TensorData:
         return data
 
     def _typed(self, tensor: OnnxTensor, expected: int) -> memoryview:
-        """The data of a tensor without raw bytes, in the field that is meant for its type."""
+        """The data of a tensor without raw bytes, from the field for its type."""
         import numpy as np
 
         kind = _FLOATS.get(tensor.data_type) or _INTEGERS[tensor.data_type][0]
@@ -280,21 +280,21 @@ class TensorData:
                 self._spend(expected, tensor)
             return float_bytes(values, tensor.item_size)
         count = element_count(tensor.shape)
-        # Half floats stand in int32_data as their bits.
+        # int32_data stores half floats as their bits.
         stored = np.dtype("uint16" if tensor.is_float else kind).newbyteorder("<")
         self._spend(count * tensor.item_size, tensor)
         numbers = varint_array(values, count)
         if kind != "uint64":
             bounds = np.iinfo(stored)
             if count and not (bounds.min <= numbers.min() and numbers.max() <= bounds.max):
-                raise WeightsError(f"{tensor} has values that are no {stored.name}")
+                raise WeightsError(f"{tensor} has values that are not {stored.name}")
         return numbers.astype(stored).data.cast("B")
 
     def _external(self, tensor: OnnxTensor, expected: int) -> memoryview:
         location = tensor.external.get("location", "")
-        view = self._neighbours.get(location)
+        view = self._neighbors.get(location)
         if view is None:
-            view = self._neighbours[location] = self._neighbour(tensor, location)
+            view = self._neighbors[location] = self._neighbor(tensor, location)
             self._budget += _CONVERSION_GROWTH * view.nbytes
         offset = _whole(tensor, "offset", 0)
         length = _whole(tensor, "length", expected)
@@ -310,17 +310,17 @@ class TensorData:
             )
         return view[offset : offset + length]
 
-    def _neighbour(self, tensor: OnnxTensor, location: str) -> memoryview:
-        """Another file in the model's folder, or below; never one outside it."""
+    def _neighbor(self, tensor: OnnxTensor, location: str) -> memoryview:
+        """Another file in the model's folder or below it; never one outside."""
         parts = location.replace("\\", "/").split("/")
         if not location or "" in parts or ".." in parts or ":" in location or "\0" in location:
             raise WeightsError(
-                f"{tensor} lies in {shown(location)}, expected a file in the model's own folder"
+                f"{tensor} is in {shown(location)}, expected a file in the model's own folder"
             )
         file = self._file.beside(location)
         if file is None:
             raise WeightsError(
-                f"{tensor} lies in {shown(location)}, which is not beside the model; "
+                f"{tensor} is in {shown(location)}, which is not beside the model; "
                 "an ONNX file and its data must stay together"
             )
         return file.view
@@ -328,7 +328,7 @@ class TensorData:
     def _spend(self, nbytes: int, what: object) -> None:
         self._budget -= nbytes
         if self._budget < 0:
-            raise WeightsError(f"{what} makes it take far more memory than the file's own size")
+            raise WeightsError(f"{what} would need far more memory than the file's size")
 
 
 def _whole(tensor: OnnxTensor, key: str, default: int) -> int:
@@ -341,7 +341,7 @@ def _whole(tensor: OnnxTensor, key: str, default: int) -> int:
 
 
 def _for_outputs(scale: npt.NDArray[np.float32], shape: tuple[int, ...]) -> memoryview | None:
-    """One scale for each output channel, little-endian; None if it is one for each of another."""
+    """One scale for each output channel, little-endian; None if it is along another axis."""
     import numpy as np
 
     if not shape or (scale.ndim and scale.shape[0] != shape[0]):

@@ -1,4 +1,4 @@
-"""Padding and pooling of a SqueezeNet found in an ONNX graph: what its windows add up to."""
+"""Padding and pooling of a SqueezeNet in an ONNX graph, derived from its windows."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _END_PADS = (0, 0, 1, 1)
 def find_wiring(network: FoundNetwork, size: Size) -> tuple[Wiring, Mapping[str, str]]:
     """The wiring and its reasons, for an input of `size` (height, width) pixels.
 
-    The size matters only where a node's meaning depends on it: auto_pad, an AveragePool, pools of
-    which only some have pads. Raises WeightsError, naming the node, if a window is none of
-    SqueezeNet's.
+    The size matters only if a node's meaning depends on it: auto_pad, an AveragePool, or pools of
+    which only some have pads. Raises WeightsError, naming the node, if a window is not one of a
+    SqueezeNet.
     """
     conv1, conv10 = network.conv1, network.conv10
     conv1_padding = _conv_padding(conv1, 2, size)
@@ -53,7 +53,7 @@ def find_wiring(network: FoundNetwork, size: Size) -> tuple[Wiring, Mapping[str,
 def _agreed(
     pools: list[Node], ceil_modes: list[bool], decisive: list[bool], size: Size
 ) -> tuple[bool, str]:
-    """What the pools say with one voice, and how they say it."""
+    """The mode that the pools agree on, and the reason."""
     if len(set(ceil_modes)) == 1:
         ceil_mode = ceil_modes[0]
         if any(pool.integer("ceil_mode", 0) for pool in pools):
@@ -61,8 +61,8 @@ def _agreed(
         if ceil_mode:
             return ceil_mode, "the pools' pads at the end"
         return ceil_mode, "the pools have neither ceil_mode nor pads"
-    # Exporters that express ceil mode by pads leave them out where, at the size of the graph's
-    # input, floor and ceil mode are the same.
+    # Exporters that express ceil mode as pads omit them where floor and ceil mode are the same for
+    # the size of the graph's input.
     if len(set(decisive)) == 1:
         return decisive[0], f"the pools that matter at {size[0]}x{size[1]} pixels"
     raise WeightsError(
@@ -72,7 +72,7 @@ def _agreed(
 
 
 def _ceil_mode(node: Node) -> bool:
-    """Whether a pool counts its last, clipped window."""
+    """Whether a pool includes its last, clipped window."""
     _check_window(node, 2)
     if node.integers("kernel_shape", ()) != (3, 3):
         raise WeightsError(
@@ -83,8 +83,8 @@ def _ceil_mode(node: Node) -> bool:
     auto_pad = node.text("auto_pad", "NOTSET")
     if auto_pad == "VALID" or (auto_pad == "NOTSET" and pads == _NO_PADS):
         return ceil_mode and auto_pad != "VALID"
-    # A 3x3 window, stride 2, over one more row and column at the end takes the same windows as
-    # ceil mode, whatever the size: (n + 1 - 3) // 2 = ceil((n - 3) / 2).
+    # 3x3 windows with stride 2 over one additional row and column at the end are the same windows
+    # as in ceil mode, for any size: (n + 1 - 3) // 2 = ceil((n - 3) / 2).
     if auto_pad == "NOTSET" and pads == _END_PADS and not ceil_mode:
         return True
     raise WeightsError(
@@ -98,7 +98,7 @@ def _check_fire(fire: FoundFire) -> None:
     if isinstance(fire.bypass, FoundConv):
         inner.append((fire.bypass, 0))
     for conv, expected in inner:
-        # The size is of no account: at stride 1, auto_pad depends on the kernel alone.
+        # The size does not matter: at stride 1, auto_pad depends only on the kernel.
         padding = _conv_padding(conv, 1, (1, 1))
         if padding != expected:
             raise WeightsError(f"{conv.node} has a padding of {padding}, expected {expected}")
@@ -125,14 +125,14 @@ def _conv_padding(conv: FoundConv, stride: int, size: Size) -> int:
 
 
 def _same_pads(size: Size, kernel: int, stride: int, more_before: bool) -> tuple[int, ...]:
-    """What auto_pad adds so that the output has ceil(size / stride) rows and columns."""
+    """The pads of auto_pad, so that the output has ceil(size / stride) rows and columns."""
     totals = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in size]
     less, more = [total // 2 for total in totals], [total - total // 2 for total in totals]
     return tuple(more + less if more_before else less + more)
 
 
 def _check_average(node: Node, size: Size) -> None:
-    """An AveragePool must see the whole map at once; the other averages always do."""
+    """Checks that an AveragePool covers the whole map; the other averages always do."""
     if node.op != "AveragePool":
         return
     kernel = node.integers("kernel_shape", ())
@@ -141,7 +141,7 @@ def _check_average(node: Node, size: Size) -> None:
             f"{node} averages windows of {list(kernel)}, expected the whole map, {list(size)}"
         )
     if any(node.integers("pads", _NO_PADS)) or node.text("auto_pad", "NOTSET").startswith("SAME"):
-        raise WeightsError(f"{node} pads its input, expected the average of the map alone")
+        raise WeightsError(f"{node} pads its input, expected the average of only the map")
 
 
 def _check_window(node: Node, stride: int) -> None:

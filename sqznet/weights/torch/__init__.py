@@ -1,4 +1,4 @@
-"""PyTorch's ``.pth`` and ``.ckpt``, zip or legacy pickle, read without running anything."""
+"""PyTorch's ``.pth`` and ``.ckpt``, zip or legacy pickle, read without executing anything."""
 
 from sqznet.weights.torch.reader import looks_like, read
 

@@ -1,7 +1,7 @@
-"""The few objects that a state_dict's pickle is made of: storages, and tensors as views of them.
+"""The few objects in the pickle of a state_dict: storages, and tensors as views of them.
 
-Named as torch names them; what each means follows from torch's own documentation of strides and
-of the serialised state_dict. No name outside the tables below is ever looked up.
+The names are those of torch; the meanings follow from torch's own documentation of strides and of
+the serialized state_dict. Names outside the tables below are never looked up.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqznet.errors import WeightsError, shown
 from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count
 from sqznet.weights.torch.unpickle import Function
 
-# Element sizes of storages; the types that are no floats can occur beside the weights (counters).
+# Element sizes of storages; non-float types may occur beside the weights (counters).
 ITEM_SIZES = {
     **FLOAT_SIZES,
     "int64": 8,
@@ -38,23 +38,23 @@ _STORAGE_TYPES = {
 }
 _STORAGE_MODULES = ("torch", "torch.cuda")
 
-# No file holds more elements than this; keeps every later product small.
+# No file has more elements than this; the limit keeps all products small.
 _MAX_SIZE = 1 << 48
 
-# Items of these sizes, as memoryview calls them (its native sizes are these everywhere).
+# memoryview formats of items with these sizes (the native sizes are the same everywhere).
 _VIEW_FORMATS: Mapping[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 @dataclass(frozen=True)
 class StorageType:
-    """What torch.FloatStorage and its like stand for: an element type."""
+    """The meaning of torch.FloatStorage and similar names: an element type."""
 
     dtype: str
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A run of elements somewhere in the file, found by its key."""
+    """A sequence of elements in the file, found by its key."""
 
     key: str
     dtype: str
@@ -76,7 +76,7 @@ class Tensor:
 
     @property
     def is_contiguous(self) -> bool:
-        """Whether the elements lie in C order without holes."""
+        """Whether the elements are in C order without gaps."""
         if element_count(self.shape) == 0:
             return True
         step = 1
@@ -88,25 +88,25 @@ class Tensor:
 
 
 def find_global(module: str, name: str) -> object:
-    """What a global's name in the pickle stands for. Raises WeightsError unless it is listed."""
+    """The meaning of a global's name in the pickle. Raises WeightsError unless it is listed."""
     if module in _STORAGE_MODULES and name in _STORAGE_TYPES:
         return StorageType(_STORAGE_TYPES[name])
     qualified = f"{module}.{name}"
     if qualified in _FUNCTIONS:
         return Function(qualified, _FUNCTIONS[qualified])
     raise WeightsError(
-        f"its pickle asks for {shown(qualified)[1:-1]}, which a state_dict has no need of; nothing "
+        f"its pickle asks for {shown(qualified)[1:-1]}, which a state_dict does not need; nothing "
         "was run. Expected a file made by torch.save(model.state_dict(), path)"
     )
 
 
 def storage_from_id(identity: object) -> Storage:
-    """The storage that a persistent id names: ("storage", type, key, device, count[, view])."""
+    """The storage of a persistent id: ("storage", type, key, device, count[, view])."""
     if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
-        raise WeightsError("its pickle refers to something that is no tensor storage")
+        raise WeightsError("its pickle refers to something that is not a tensor storage")
     kind, key, count = identity[1], identity[2], identity[4]
     if not isinstance(kind, StorageType) or not isinstance(key, str) or not _is_size(count):
-        raise WeightsError("its pickle describes a tensor storage that makes no sense")
+        raise WeightsError("its pickle describes an invalid tensor storage")
     if len(identity) == 6 and identity[5] is not None:
         raise WeightsError(
             "it has storages that are views of others, as very old torch versions wrote them; "
@@ -116,7 +116,7 @@ def storage_from_id(identity: object) -> Storage:
 
 
 def raw_tensor(name: str, tensor: Tensor, data: memoryview) -> RawTensor:
-    """The tensor's own bytes in C order, given its storage's: a slice, or a copy if strided."""
+    """The tensor's bytes in C order, from its storage's bytes: a slice, or a copy if strided."""
     dtype = tensor.storage.dtype
     if dtype not in FLOAT_SIZES:
         raise WeightsError(
@@ -131,12 +131,12 @@ def raw_tensor(name: str, tensor: Tensor, data: memoryview) -> RawTensor:
 
 
 def copied_bytes(tensor: Tensor) -> int:
-    """How many bytes the tensor has once its elements lie side by side."""
+    """The number of bytes of the tensor if its elements are contiguous."""
     return element_count(tensor.shape) * ITEM_SIZES[tensor.storage.dtype]
 
 
 def _in_order(tensor: Tensor, data: memoryview, item: int) -> memoryview:
-    """A copy in C order. One strided slice assignment for each run along the longest dimension."""
+    """A copy in C order, with one strided slice assignment per run along the longest dimension."""
     shape, strides = tensor.shape, tensor.strides
     flat = memoryview(bytearray(element_count(shape) * item))
     stored, target = data.cast(_VIEW_FORMATS[item]), flat.cast(_VIEW_FORMATS[item])
@@ -163,7 +163,7 @@ def _in_order(tensor: Tensor, data: memoryview, item: int) -> memoryview:
 def _rebuild_tensor(
     storage: object, offset: object, shape: object, strides: object, *_: object
 ) -> Tensor:
-    """torch._utils._rebuild_tensor and _rebuild_tensor_v2, whose further arguments don't matter."""
+    """torch._utils._rebuild_tensor and _rebuild_tensor_v2; further arguments are ignored."""
     if (
         not isinstance(storage, Storage)
         or not _is_size(offset)
@@ -171,14 +171,14 @@ def _rebuild_tensor(
         or not _is_sizes(strides)
         or len(shape) != len(strides)
     ):
-        raise WeightsError("its pickle describes a tensor that makes no sense")
+        raise WeightsError("its pickle describes an invalid tensor")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     count = element_count(shape)
     if count and last >= storage.count:
         raise WeightsError(
             f"a tensor of shape {shape} reaches element {last} of a storage of {storage.count}"
         )
-    # Repeated elements (stride 0) would let a small file ask for any amount of memory.
+    # Repeated elements (stride 0) would let a small file use any amount of memory.
     if count > storage.count:
         raise WeightsError(f"a tensor of shape {shape} views a storage of {storage.count} elements")
     return Tensor(storage, offset if count else 0, shape, strides)
@@ -186,40 +186,40 @@ def _rebuild_tensor(
 
 def _rebuild_parameter(data: object, *_: object) -> Tensor:
     if not isinstance(data, Tensor):
-        raise WeightsError("its pickle describes a parameter that is no tensor")
+        raise WeightsError("its pickle describes a parameter that is not a tensor")
     return data
 
 
 def _dictionary(pairs: object = None) -> dict[str, Any]:
-    """collections.OrderedDict: of nothing, or (Python 2) of a list of pairs."""
+    """collections.OrderedDict without arguments, or (Python 2) with a list of pairs."""
     if pairs is None:
         return {}
     if not isinstance(pairs, list) or not all(
         isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)
         for pair in pairs
     ):
-        raise WeightsError("its pickle makes a dictionary of something that is no list of pairs")
+        raise WeightsError("its pickle makes a dictionary of something that is not a list of pairs")
     result: dict[str, Any] = dict(pairs)
-    # A list made once could be passed to any number of calls; so it is used up.
+    # The same list could be passed to any number of calls, so it is emptied.
     pairs.clear()
     return result
 
 
 def _counter(counts: object = None) -> object:
-    """collections.Counter, which the state of a learning-rate schedule has."""
+    """collections.Counter, part of the state of a learning-rate schedule."""
     if not isinstance(counts, dict):
-        raise WeightsError("its pickle makes a counter of something that is no dictionary")
+        raise WeightsError("its pickle makes a counter of something that is not a dictionary")
     return counts
 
 
 def _beside_the_weights(*_: object) -> dict[str, Any]:
-    """What training scripts keep beside the weights, their options and scores: made empty."""
+    """Replaces what training scripts store beside the weights, options and scores, by nothing."""
     return {}
 
 
 def _size(dimensions: object = ()) -> object:
     if not _is_sizes(dimensions):
-        raise WeightsError("its pickle describes a shape that makes no sense")
+        raise WeightsError("its pickle describes an invalid shape")
     return dimensions
 
 

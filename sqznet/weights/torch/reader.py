@@ -1,9 +1,10 @@
-"""Reads what torch.save writes of a state_dict, without torch and without running anything in it.
+"""Reads a state_dict saved by torch.save, without torch and without executing anything in it.
 
-Two formats. Since torch 1.6 a zip archive, nothing in it compressed: NAME/data.pkl, NAME/data/KEY
-for each storage, NAME/byteorder. Before that, and still on request, a sequence: pickles of a magic
-number, of 1001, of a description of the machine, of the object itself and of the storages' keys in
-order, then for each storage its number of elements (64-bit little-endian) and its elements.
+There are two formats. Since torch 1.6, a zip archive without compression: NAME/data.pkl,
+NAME/data/KEY for each storage, NAME/byteorder. Before that, and still on request, a sequence:
+pickles of a magic number, of 1001, of a description of the machine, of the object itself and of the
+storages' keys in order, then for each storage its element count (64-bit little-endian) and its
+elements.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ _PICKLE_MAGIC = b"\x80"
 _LEGACY_NUMBER = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 
-#: What sqznet notes beside the tensors, where torch looks for nothing: JSON from string to string.
+#: The entry that sqznet adds for metadata, and torch ignores: JSON that maps strings to strings.
 METADATA_ENTRY = "extra/sqznet.json"
 _MAX_METADATA = 4 << 20
 
-# Where training scripts put the state_dict beside other things.
+# Where training scripts put the state_dict together with other data.
 _NESTED_KEYS = ("state_dict", "model_state_dict", "model")
 _ADVICE = "expected a file made by torch.save(model.state_dict(), path)"
 
@@ -41,15 +42,15 @@ FindStorage = Callable[[Storage], memoryview]
 
 
 def looks_like(view: memoryview) -> bool:
-    """Whether the bytes begin as one of the two formats does."""
+    """Whether the bytes begin like one of the two formats."""
     return bytes(view[:4]) == archive.ZIP_MAGIC or bytes(view[:1]) == _PICKLE_MAGIC
 
 
 def read(file: WeightsFile) -> Checkpoint:
-    """Read a .pth file.
+    """Reads a .pth file.
 
-    Only what sqznet wrote says how it is to be fed; any other gets torchvision's preprocessing.
-    Raises WeightsError (without the path) if anything in the file is not as it should be.
+    Only files from sqznet state their preprocessing; all others get torchvision's.
+    Raises WeightsError (without the path) if the file is invalid.
     """
     view = file.view
     entries: Mapping[str, str] = {}
@@ -62,7 +63,7 @@ def read(file: WeightsFile) -> Checkpoint:
 
 
 def _state_dict(content: object) -> Mapping[str, Any]:
-    """The dictionary that holds the tensors: the object itself, or one that it holds."""
+    """The dictionary with the tensors: the object itself, or a dictionary in it."""
     if isinstance(content, dict):
         for candidate in (*map(content.get, _NESTED_KEYS), content):
             if isinstance(candidate, dict) and any(
@@ -76,7 +77,7 @@ def _state_dict(content: object) -> Mapping[str, Any]:
 
 
 def _variant(content: object) -> str | None:
-    """What a training script noted as "arch" beside the state_dict, if it is a SqueezeNet."""
+    """The value of "arch" that a training script stored, if it is a SqueezeNet."""
     arch = content.get("arch") if isinstance(content, dict) else None
     return arch if isinstance(arch, str) and arch.startswith("squeezenet") else None
 
@@ -84,7 +85,7 @@ def _variant(content: object) -> str | None:
 def _raw_tensors(
     state: Mapping[str, Any], find_storage: FindStorage, budget: int
 ) -> dict[str, RawTensor]:
-    """The state_dict's tensors; copies, where strides demand them, stay below `budget` bytes."""
+    """The state_dict's tensors; copies of strided tensors stay below `budget` bytes."""
     tensors: dict[str, RawTensor] = {}
     for name, tensor in state.items():
         if not isinstance(name, str):
@@ -96,7 +97,7 @@ def _raw_tensors(
         if not tensor.is_contiguous:
             budget -= copied_bytes(tensor)
             if budget < 0:
-                raise WeightsError("its tensors share storages in a way no state_dict does")
+                raise WeightsError("its tensors share storages in a way that no state_dict does")
         tensors[name] = raw_tensor(name, tensor, find_storage(tensor.storage))
     return tensors
 
@@ -133,7 +134,7 @@ def _open_zip(view: memoryview) -> tuple[object, FindStorage, dict[str, str]]:
 
 
 def _folder(names: Collection[str]) -> str:
-    """The one folder that everything in the archive is in, with its slash."""
+    """The only folder in the archive, with a slash; everything is in it."""
     folders = {name.split("/", 1)[0] + "/" for name in names}
     if len(folders) != 1 or folders.copy().pop() + "data.pkl" not in names:
         raise WeightsError(f"a zip archive without a data.pkl; {_ADVICE}")
@@ -170,12 +171,12 @@ def _open_legacy(view: memoryview) -> tuple[object, FindStorage]:
     content, position = load(view, position, find_global, note)
     keys, position = load(view, position, find_global, storage_from_id)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise WeightsError("its list of storage keys is no list of strings")
+        raise WeightsError("its list of storage keys is not a list of strings")
 
     places: dict[str, memoryview] = {}
     for key in keys:
         if key not in counts or key in places:
-            raise WeightsError(f"its list of storage keys has {shown(key)} without need")
+            raise WeightsError(f"its list of storage keys has an unexpected {shown(key)}")
         nbytes = counts[key].nbytes
         head = view[position : position + 8]
         data = view[position + 8 : position + 8 + nbytes]
@@ -189,7 +190,7 @@ def _open_legacy(view: memoryview) -> tuple[object, FindStorage]:
         places[key] = data
         position += 8 + nbytes
     if position != view.nbytes:
-        raise WeightsError(f"{view.nbytes - position} bytes at the end belong to nothing")
+        raise WeightsError(f"{view.nbytes - position} bytes at the end are unexpected")
 
     def find_storage(storage: Storage) -> memoryview:
         if storage.key not in places:

@@ -1,10 +1,10 @@
-"""Interprets the part of the pickle language that torch.save writes, and nothing beyond it.
+"""Interprets the part of the pickle language that torch.save writes, and nothing else.
 
-The standard unpickler is not used even with a whitelist, for it also trusts the sizes in the
-stream: a few bytes make it allocate gigabytes (a memo index, the length of a string). Here every
-opcode takes time and memory bounded by the bytes it occupies, only functions that the caller hands
-out are ever called, and an opcode outside the list below is refused. What the opcodes mean is
-described in the standard library's pickletools.
+The standard unpickler is unsafe even with a whitelist, because it also trusts the sizes in the
+stream: a few bytes make it allocate gigabytes (a memo index, the length of a string). Here, the
+time and memory of every opcode are bounded by the bytes it occupies, only functions from the caller
+are ever called, and opcodes outside the list below are refused. The standard library's pickletools
+describes the meaning of the opcodes.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Any
 
 from sqznet.errors import WeightsError, shown
 
-#: A SqueezeNet's pickle has 10 kB; with an optimizer's state a few times that. Its objects may take
-#: a hundred times as much memory.
+#: The pickle of a SqueezeNet has 10 kB, or a few times that with an optimizer's state. Its objects
+#: may take a hundred times as much memory.
 MAX_PICKLE = 1 << 19
 
-# No function of torch takes more; a tuple can be passed to any number of calls.
+# No function of torch has more parameters; the same tuple can be passed to any number of calls.
 _MAX_ARGUMENTS = 16
 
-# Dictionary keys beyond this hash to each other on purpose or not at all.
+# Larger integers as dictionary keys may be made to collide; no weights file has any.
 _MAX_KEY = 1 << 31
 
 
 @dataclass(frozen=True)
 class Function:
-    """Something a pickle may call, by the name it is called in the pickle."""
+    """Something that a pickle may call, with its name in the pickle."""
 
     name: str
     call: Callable[..., object]
@@ -42,11 +42,11 @@ PersistentLoad = Callable[[object], object]
 def load(
     view: memoryview, start: int, find_global: FindGlobal, persistent_load: PersistentLoad
 ) -> tuple[Any, int]:
-    """Interpret the pickle that begins at `start`; returns its object and where it ends.
+    """Interprets the pickle that begins at `start`; returns its object and its end.
 
-    find_global(module, name) returns what a name stands for: a Function, or an inert object.
-    persistent_load(identity) returns what a persistent id stands for.
-    Both raise WeightsError for what they don't know, as this does for anything malformed.
+    find_global(module, name) returns the meaning of a name: a Function, or an inert object.
+    persistent_load(identity) returns the object for a persistent id.
+    Both raise WeightsError for unknown arguments, as this function does for an invalid pickle.
     """
     machine = _Machine(view[start : start + MAX_PICKLE], find_global, persistent_load)
     try:
@@ -61,7 +61,7 @@ def load(
 
 
 class _Machine:
-    """The stack machine that a pickle is a program for."""
+    """The stack machine that executes a pickle."""
 
     def __init__(
         self, data: memoryview, find_global: FindGlobal, persistent_load: PersistentLoad
@@ -83,12 +83,12 @@ class _Machine:
             if operation is None:
                 raise WeightsError(
                     f"its pickle has an opcode {bytes([opcode])!r} at byte {self.position - 1} "
-                    "that a weights file has no need of"
+                    "that a weights file does not need"
                 )
             operation(self)
 
     def take(self, count: int) -> memoryview:
-        """The next bytes of the program; IndexError past its end."""
+        """The next bytes of the program; raises IndexError at its end."""
         end = self.position + count
         if end > self.data.nbytes:
             raise IndexError
@@ -110,14 +110,14 @@ class _Machine:
         self.stack.append(value)
 
     def pop_mark(self) -> list[Any]:
-        """What was pushed since the last MARK."""
+        """Returns the items pushed since the last MARK."""
         items = self.stack
         self.stack = self.marked.pop()
         return items
 
     def look_up(self, index: int) -> None:
         if index not in self.memo:
-            raise WeightsError(f"its pickle recalls an object it never made (memo {index})")
+            raise WeightsError(f"its pickle refers to an object that it never made (memo {index})")
         self.push(self.memo[index])
 
     def remember(self, index: int) -> None:
@@ -125,7 +125,7 @@ class _Machine:
 
 
 def _check_key(key: object) -> None:
-    # Hashing a nested tuple can take exponential time; no weights file needs one as a key.
+    # Hashing a nested tuple can take exponential time; no weights file needs such keys.
     if not isinstance(key, str) and not (isinstance(key, int) and abs(key) < _MAX_KEY):
         raise WeightsError(f"its pickle has {shown(key)} as a key, expected a string")
 
@@ -133,7 +133,7 @@ def _check_key(key: object) -> None:
 def _set_items(machine: _Machine, items: list[Any]) -> None:
     target = machine.stack[-1]
     if not isinstance(target, dict) or len(items) % 2:
-        raise WeightsError("its pickle sets items of something that is no dictionary")
+        raise WeightsError("its pickle sets items of something that is not a dictionary")
     for key, value in zip(items[::2], items[1::2], strict=True):
         _check_key(key)
         target[key] = value
@@ -142,7 +142,7 @@ def _set_items(machine: _Machine, items: list[Any]) -> None:
 def _extend(machine: _Machine, items: list[Any]) -> None:
     target = machine.stack[-1]
     if not isinstance(target, list):
-        raise WeightsError("its pickle appends to something that is no list")
+        raise WeightsError("its pickle appends to something that is not a list")
     target.extend(items)
 
 
@@ -175,7 +175,7 @@ def _reduce(machine: _Machine) -> None:
     arguments = machine.stack.pop()
     function = machine.stack.pop()
     if not isinstance(function, Function) or not isinstance(arguments, tuple):
-        raise WeightsError("its pickle calls something that is no function")
+        raise WeightsError("its pickle calls something that is not a function")
     try:
         machine.push(function.call(*arguments[:_MAX_ARGUMENTS]))
     except TypeError:
@@ -185,11 +185,11 @@ def _reduce(machine: _Machine) -> None:
 
 
 def _build(machine: _Machine) -> None:
-    # A state_dict's state holds module versions only, and a training script's options do not
-    # matter; neither is needed.
+    # The state of a state_dict has only module versions, and a training script's options are not
+    # needed.
     machine.stack.pop()
     if not isinstance(machine.stack[-1], dict):
-        raise WeightsError("its pickle sets attributes of something that is no state_dict")
+        raise WeightsError("its pickle sets attributes of something that is not a state_dict")
 
 
 def _global(machine: _Machine) -> None:
@@ -201,7 +201,7 @@ def _stack_global(machine: _Machine) -> None:
     name = machine.stack.pop()
     module = machine.stack.pop()
     if not isinstance(module, str) or not isinstance(name, str):
-        raise WeightsError("its pickle asks for a global by something that is no name")
+        raise WeightsError("its pickle asks for a global by something that is not a name")
     machine.push(machine.find_global(module, name))
 
 
@@ -225,7 +225,7 @@ def _mark(machine: _Machine) -> None:
 _STOP = ord(".")
 _OPERATIONS: dict[int, Callable[[_Machine], object]] = {
     0x80: lambda m: m.take(1),  # PROTO
-    0x95: lambda m: m.take(8),  # FRAME: its length only helps a reader that buffers
+    0x95: lambda m: m.take(8),  # FRAME: its length is only for buffering readers
     ord("("): _mark,
     ord("0"): lambda m: m.stack.pop(),  # POP
     ord("1"): lambda m: m.pop_mark(),  # POP_MARK
@@ -266,7 +266,7 @@ _OPERATIONS: dict[int, Callable[[_Machine], object]] = {
     ord("c"): _global,
     0x93: _stack_global,
     ord("R"): _reduce,
-    0x81: _reduce,  # NEWOBJ: what is called is a class
+    0x81: _reduce,  # NEWOBJ: calls a class
     ord("b"): _build,
     ord("Q"): lambda m: m.push(m.persistent_load(m.stack.pop())),  # BINPERSID
 }

@@ -1,4 +1,4 @@
-"""Writes zip archives as torch and NumPy do: nothing compressed."""
+"""Writes zip archives like torch and NumPy: without compression."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 
-# torch's alignment, which lets a tensor be used where it lies in a mapped file.
+# torch's alignment, which allows tensors to be used in place in a mapped file.
 _ALIGNMENT = 64
 
 _LOCAL_HEADER = 30
@@ -17,7 +17,7 @@ _PADDING_FIELD = b"FB"  # the extra field that torch pads with
 def pack(entries: Mapping[str, bytes]) -> bytes:
     """A zip archive of these entries; the data of each begin at a multiple of 64 bytes.
 
-    Names are ASCII. No time is noted, so that the same entries give the same bytes.
+    Names are ASCII. No time is stored, so that the same entries give the same bytes.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:

@@ -1,4 +1,4 @@
-"""Writes .npz files; `sqznet.weights.npz` says what they are."""
+"""Writes .npz files; `sqznet.weights.npz` describes the format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ALIGNMENT = 64
 def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     """An .npz file of every tensor in its own precision; bfloat16, which NumPy lacks, as float32.
 
-    numpy.load reads it without pickle; "__metadata__" is a string, a JSON object of strings.
+    numpy.load reads it without pickle; "__metadata__" is a string: a JSON object of strings.
     """
     entries: dict[str, bytes] = {}
     for name in network.tensors():
@@ -30,15 +30,15 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
 
 
 def _header(kind: str, shape: tuple[int, ...]) -> bytes:
-    """What stands before an array's elements, in version 1.0 of the format."""
+    """The part before an array's elements, in version 1.0 of the format."""
     text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
-    # The magic, the version and the length take 10 bytes; a line break ends the header.
+    # The magic, version and length take 10 bytes; a line break ends the header.
     text += " " * (-(10 + len(text) + 1) % _ALIGNMENT) + "\n"
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("ascii")
 
 
 def _widened(tensor: RawTensor) -> RawTensor:
-    """The same numbers: a bfloat16 is the upper half of a float32."""
+    """The same values: a bfloat16 is the upper half of a float32."""
     wide = bytearray(2 * tensor.data.nbytes)
     wide[2::4] = tensor.data[0::2]
     wide[3::4] = tensor.data[1::2]

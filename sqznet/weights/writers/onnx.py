@@ -1,10 +1,10 @@
-"""Writes ONNX files: operator set 13 and IR version 8, old enough for any engine still in use.
+"""Writes ONNX files: operator set 13 and IR version 8, old enough for any engine in use.
 
 An ONNX file is a protobuf message; the field numbers are those of
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. The input is "input", float32
-(N, 3, H, W) of the size that the preprocessing makes and any N; the output is "logits", float32
-(N, classes), what would go into a softmax. The tensors keep their names and their precision: one
-that is not float32 goes through a Cast.
+(N, 3, H, W) with the size from the preprocessing and any N; the output is "logits", float32
+(N, classes), the input of a softmax. The tensors keep their names and precisions: a tensor that is
+not float32 goes through a Cast.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _VARINT, _BYTES = 0, 2  # protobuf's wire types
 
 
 def encode(checkpoint: Checkpoint, network: Network) -> bytes:
-    """An ONNX file of the network, without a softmax; its metadata says so."""
+    """An ONNX file of the network, without a softmax, as its metadata say."""
     height, width = checkpoint.preprocessing.size
     wiring = checkpoint.wiring._replace(softmax=False)
     entries = {**checkpoint.metadata, "wiring": metadata.compact(wiring._asdict())}
@@ -65,13 +65,13 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
 
 
 class _Nodes:
-    """The graph's nodes in order. Each has one output, whose name is the node's own."""
+    """The graph's nodes in order. Each has one output with the node's own name."""
 
     def __init__(self) -> None:
         self.finished: list[bytes] = []
 
     def cast(self, name: str) -> str:
-        """Makes the tensor `name`, float32, from one of another precision, whose name it gives."""
+        """Adds a Cast to the float32 tensor `name`; returns the name of the stored tensor."""
         stored = f"{name}.stored"
         self._add("Cast", name, stored, to=_FLOAT)
         return stored
@@ -166,17 +166,17 @@ def _tensor(name: str, tensor: RawTensor) -> bytes:
 
 
 def _value(name: str, shape: tuple[int | str, ...]) -> bytes:
-    """A ValueInfoProto of float32; a dimension with a name may be of any size."""
+    """A ValueInfoProto of float32; a named dimension may have any size."""
     dimensions = [_field(1, _field(2 if isinstance(size, str) else 1, size)) for size in shape]
     tensor_type = _field(1, _FLOAT) + _field(2, b"".join(dimensions))
     return _field(1, name) + _field(2, _field(1, tensor_type))
 
 
 def _field(number: int, value: int | str | bytes) -> bytes:
-    """A field of a protobuf message: a non-negative integer, a text, or bytes of any meaning."""
+    """A field of a protobuf message: a non-negative integer, a text, or any bytes."""
     if isinstance(value, int):
         return _varint(number << 3 | _VARINT) + _varint(value)
-    # Half a character, which JSON can spell, is none in UTF-8.
+    # JSON can contain half of a surrogate pair, which UTF-8 cannot.
     data = value.encode("utf-8", "backslashreplace") if isinstance(value, str) else value
     return _varint(number << 3 | _BYTES) + _varint(len(data)) + data
 

@@ -1,4 +1,4 @@
-"""Writes safetensors files; `sqznet.weights.safetensors` says what they are."""
+"""Writes safetensors files; `sqznet.weights.safetensors` describes the format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALIGNMENT = 8
 def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     """A safetensors file of every tensor in its own precision."""
     tensors = {name: checkpoint.tensors[name] for name in network.tensors()}
-    # Wider elements first, so that each tensor begins at a multiple of its element's size.
+    # Larger elements first, so that each tensor begins at a multiple of its element size.
     names = sorted(tensors, key=lambda name: -FLOAT_SIZES[tensors[name].dtype])
     return pack(
         checkpoint.metadata,
@@ -31,7 +31,7 @@ def pack(
     metadata: Mapping[str, str],
     tensors: Iterable[tuple[str, str, tuple[int, ...], bytes | memoryview]],
 ) -> bytes:
-    """A file of these tensors in this order: name, element type as the format calls it, shape and
+    """A file of these tensors in this order: name, the format's name of the element type, shape and
     bytes of each."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     body = bytearray()

@@ -1,8 +1,8 @@
-"""Writes .pth files as torch.save does since 1.6; `sqznet.weights.torch` says what they are.
+"""Writes .pth files like torch.save since 1.6; `sqznet.weights.torch` describes the format.
 
-The pickle is an OrderedDict of tensors, each a call of `torch._utils._rebuild_tensor_v2` on a
-storage of its own, spelled in opcodes that torch.load(weights_only=True) takes. The metadata lie
-in an entry that torch does not look at.
+The pickle is an OrderedDict of tensors. Each is a call of `torch._utils._rebuild_tensor_v2` with
+its own storage, in opcodes that torch.load(weights_only=True) accepts. The metadata are in an entry
+that torch ignores.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
 
 
 def _tensor(key: str, tensor: RawTensor) -> bytes:
-    """The opcodes that build a tensor over the storage of this key."""
+    """The opcodes that build a tensor from the storage with this key."""
     storage = b"(" + _text("storage") + f"ctorch\n{_STORAGES[tensor.dtype]}\n".encode("ascii")
     storage += _text(key) + _text("cpu") + _integer(element_count(tensor.shape)) + b"tQ"
-    # After shape and strides: it needs no gradient and has no hooks.
+    # After shape and strides: no gradient is required and there are no hooks.
     arguments = storage + _integer(0) + _integers(tensor.shape) + _integers(_strides(tensor.shape))
     arguments += _FALSE + _EMPTY_ORDERED_DICT
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + arguments + b"tR"
@@ -65,5 +65,5 @@ def _integers(values: tuple[int, ...]) -> bytes:
 
 
 def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Of C order, in elements."""
+    """The strides of C order, in elements."""
     return tuple(element_count(shape[axis + 1 :]) for axis in range(len(shape)))

@@ -11,6 +11,9 @@ namespace SQZ_ISA {
 
 namespace {
 
+// A group is large enough that a walk's weights come from the L1 cache for all pixels but the first. Its
+// first quarter shows whether it is dense: lists for all of a dense group made the squeezes 3 % slower
+// (docs/performance.md, on AVX2).
 constexpr int kGroup = 48, kTiles = kGroup / kConvMr, kSample = kGroup / 4;
 static_assert(kTiles * kConvMr == kGroup, "a group is a whole number of dense tiles");
 
@@ -54,8 +57,12 @@ SQZ_NOINLINE void walk(const ConvArgs& a, const float* x, const uint16_t* list, 
   }
 }
 
-// The share of channels from which the dense kernel runs fewer instructions, for `blocks` blocks of
-// outputs: it multiplies all, but makes no lists and reads no channel's number.
+// The share of channels on the lists from which the dense kernel runs fewer instructions, for `blocks`
+// blocks of outputs. Instructions counted in the compiled loops (docs/arm.md, "Cycles"):
+//   dense, per channel                 1.15 a product: the multiply-add and its part of the loads
+//   lists, per channel that is listed  1.25 a product, since weights are loaded for one pixel only, and
+//                                      4: the channel's number, its value and the weights' address
+//   lists, per channel                 2: compared and, maybe, listed
 float dense_from(int blocks) {
   const float products = static_cast<float>(blocks * kConvNv);
   return (1.15f * products - 2.0f) / (1.25f * products + 4.0f);
