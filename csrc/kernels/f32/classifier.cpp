@@ -63,11 +63,16 @@ struct List {
   float* values;
 };
 
-int64_t list_size(const ClassifierArgs& a) { return 1 + kLanes + (1 + kSparseMr) * a.x.c; }
+// list_channels() writes up to a register beyond the channels.
+int64_t list_size(const ClassifierArgs& a) { return 1 + a.x.c + kLanes; }
+
+// A cache line more than the values take: else all tiles' values would meet in the same sets of the
+// L1 cache where the channels are a power of two.
+int64_t values_size(const ClassifierArgs& a) { return kSparseMr * a.x.c + 16; }
 
 List list_of(const ClassifierArgs& a, int64_t tile) {
   int32_t* start = a.lists + tile * list_size(a);
-  return {start, start + 1, reinterpret_cast<float*>(start + 1 + a.x.c + kLanes)};
+  return {start, start + 1, a.values + tile * values_size(a)};
 }
 
 template <int kBlocks>
@@ -123,8 +128,9 @@ int items_per_image(const ClassifierArgs& a) { return ceil_div(block_count(a), k
 
 }  // namespace
 
-int64_t classifier_f32_lists(const ClassifierArgs& a) {
-  return a.x.n * tiles_per_image(a) * list_size(a);
+ListSizes classifier_f32_lists(const ClassifierArgs& a) {
+  const int64_t tiles = a.x.n * tiles_per_image(a);
+  return {tiles * list_size(a), tiles * values_size(a)};
 }
 
 int64_t classifier_list_f32_items(const ClassifierArgs& a) { return a.x.n * tiles_per_image(a); }

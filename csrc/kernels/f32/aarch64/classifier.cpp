@@ -27,11 +27,15 @@ struct List {
   float* values;
 };
 
-int64_t list_size(const ClassifierArgs& a) { return 1 + 2 * static_cast<int64_t>(a.x.c); }
+int64_t list_size(const ClassifierArgs& a) { return 1 + static_cast<int64_t>(a.x.c); }
+
+// A cache line more than the values take: else all pixels' values would meet in the same sets of the
+// L1 cache where the channels are a power of two.
+int64_t values_size(const ClassifierArgs& a) { return static_cast<int64_t>(a.x.c) + 16; }
 
 List list_of(const ClassifierArgs& a, int64_t pixel) {
   int32_t* start = a.lists + pixel * list_size(a);
-  return {start, start + 1, reinterpret_cast<float*>(start + 1 + a.x.c)};
+  return {start, start + 1, a.values + pixel * values_size(a)};
 }
 
 template <int kLane, int kBlocks>
@@ -70,8 +74,9 @@ int64_t items_per_image(const ClassifierArgs& a) { return ceil_div(blocks(a), kW
 
 }  // namespace
 
-int64_t classifier_f32_lists(const ClassifierArgs& a) {
-  return a.x.n * pixels_per_image(a.x) * list_size(a);
+ListSizes classifier_f32_lists(const ClassifierArgs& a) {
+  const int64_t pixels = a.x.n * pixels_per_image(a.x);
+  return {pixels * list_size(a), pixels * values_size(a)};
 }
 
 int64_t classifier_list_f32_items(const ClassifierArgs& a) { return a.x.n * pixels_per_image(a.x); }
