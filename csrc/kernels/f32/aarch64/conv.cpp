@@ -23,8 +23,11 @@ constexpr ptrdiff_t kPackedFloats = 8 * 1024;
 SQZ_INLINE float* pack_run(const float* const* x, ptrdiff_t count, float* to) {
   const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
   ptrdiff_t k = 0;
-  for (; k + kLanes <= count; k += kLanes, to += kLanes * kConvMr)
-    vst4q_f32(to, {{load(x0 + k), load(x1 + k), load(x2 + k), load(x3 + k)}});
+  for (; k + kLanes <= count; k += kLanes, to += kLanes * kConvMr) {
+    // By name: to clang vst4q_f32 is a macro, of which the commas would make more arguments.
+    const float32x4x4_t pixels = {{load(x0 + k), load(x1 + k), load(x2 + k), load(x3 + k)}};
+    vst4q_f32(to, pixels);
+  }
   for (; k < count; ++k, to += kConvMr) to[0] = x0[k], to[1] = x1[k], to[2] = x2[k], to[3] = x3[k];
   return to;
 }
