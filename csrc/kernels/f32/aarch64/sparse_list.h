@@ -10,10 +10,6 @@
 namespace sqz {
 namespace SQZ_ISA {
 
-// Blocks of kConvNr outputs in one walk: more would spare a list's bookkeeping, but their weights
-// would not stay in the first cache.
-inline constexpr int kWalkBlocks = 2;
-
 // Row m lists the positions of the set bits of m, lowest first.
 struct SetBitsOfByte {
   uint8_t row[256][8];

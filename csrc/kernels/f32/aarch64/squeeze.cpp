@@ -44,17 +44,6 @@ SQZ_NOINLINE void walk(const ConvArgs& a, const float* x, const uint16_t* list, 
   store_tile<1>(acc, a.relu, 1, a.y.c - block * kConvNr, &y);
 }
 
-// The share of channels on the lists from which the dense kernel runs fewer instructions, for `blocks`
-// blocks of outputs. Instructions counted in the compiled loops (docs/arm.md, "Cycles"):
-//   dense, per channel                 1.15 a product: the multiply-add and its part of the loads
-//   lists, per channel that is listed  1.25 a product, since weights are loaded for one pixel only, and
-//                                      4: the channel's number, its value and the weights' address
-//   lists, per channel                 2: compared and, maybe, listed
-float dense_from(int blocks) {
-  const float products = static_cast<float>(blocks * kConvNv);
-  return (1.15f * products - 2.0f) / (1.25f * products + 4.0f);
-}
-
 // `a` holds one image.
 void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
   const int64_t first = group * kGroup;
