@@ -5,8 +5,8 @@
 // odd half: `even` and `odd` are the terms whose sum belongs to +p and whose difference to -p. A
 // side has m + r - 1 points, in this order: zero if their number is even, +p0, -p0, +p1, -p1, ...,
 // infinity. A two-dimensional transform applies the one-dimensional one to the columns, then to the
-// rows. Most of a point's scale factors are moved from the filters, which are many, to the input, where
-// they cost nothing.
+// rows. Most of a point's scale factors are moved from the filters, which are many, to the input,
+// where they cost nothing.
 #pragma once
 
 #include "kernels/simd/vec.h"

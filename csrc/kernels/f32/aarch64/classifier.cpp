@@ -1,11 +1,11 @@
-// The classifier: 1x1 convolution, bias, ReLU and the average over the map, for AArch64.
+// The classifier for AArch64: 1x1 convolution, bias, ReLU and global average pooling.
 //
-// The h*w*classes map between convolution and average is never written: an item is kWalkBlocks
-// blocks of classes of one image, whose sums stay in memory of the first cache while the pixels go
-// by. The input of the trained networks is 86-93 % zeros, so each pixel's channels that are not
-// zero are listed first, with their values, once for all classes. A map without zeros is walked
-// likewise: it takes a third more instructions than a dense tile would. The order of summation
-// depends neither on the number of threads nor on who works on what.
+// The h*w*classes map between convolution and pooling is never written. An item is kWalkBlocks
+// blocks of classes of one image. Their sums stay in the L1 cache while the pixels are read. With
+// the trained networks 86-93 % of the input is zero. So the nonzero channels of each pixel are
+// listed first, with their values, once for all classes. A map without zeros is computed the same
+// way, with a third more instructions than a dense tile would need. The order of summation does not
+// depend on the number of threads or on the assignment of items to threads.
 #include "kernels/f32/aarch64/sparse_list.h"
 #include "kernels/f32/kernels.h"
 
@@ -15,10 +15,10 @@ namespace {
 
 constexpr int kClasses = kWalkBlocks * kConvNr;
 
-// Channels that are listed at a time.
+// Number of channels that one call of list_pixel() lists.
 constexpr int kSpan = 256;
 
-// A pixel's list: its length, the offsets of its channels' weights, and their values.
+// A pixel's list: its length, and for each listed channel the offset of its weights and its value.
 struct List {
   int32_t* count;
   int32_t* offsets;

@@ -1,8 +1,9 @@
-// Dense convolution, any kernel size and stride, for AArch64: stem, squeeze, 1x1 expand and bypass.
+// Dense convolution for AArch64, with any kernel size and stride: stem, squeeze, 1x1 expand and
+// bypass.
 //
-// As in ../conv.cpp an item is a tile of kConvMr output pixels, and a run of items walks the pixels
-// inside the channel blocks. But a tile's inputs are packed first, once for all blocks: its kernel
-// rows become one, and one load serves four steps.
+// As in ../conv.cpp an item is a tile of kConvMr output pixels, and a call with several items loops
+// over the channel blocks outside and the tiles inside. Here a tile's inputs are packed first, once
+// for all blocks: its kernel rows become one run, and one load serves four steps.
 #include "kernels/f32/aarch64/dense_tile.h"
 #include "kernels/f32/kernels.h"
 #include "kernels/tiles/dense.h"
@@ -11,13 +12,13 @@ namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
-// Most tiles in flight per pass over the channel blocks, and the floats of their packed inputs, which
-// share the second cache with one block of weights. Deeper convolutions have fewer in flight; those
-// that would have none, which no SqueezeNet has, are not packed.
+// The maximum number of tiles per pass over the channel blocks, and the size of their packed
+// inputs, which share the L2 cache with one block of weights. With deeper convolutions fewer tiles
+// fit. If not even one tile fits, which no SqueezeNet needs, the inputs are not packed.
 constexpr int kGroup = 8;
 constexpr ptrdiff_t kPackedFloats = 8 * 1024;
 
-// Where the pixels of one tile are read and written. A tile past the end repeats its last pixel.
+// The addresses of one tile's inputs and outputs. A tile past the end repeats its last pixel.
 struct Tile {
   const float* x[kConvMr];
   float* y[kConvMr];
@@ -42,7 +43,7 @@ Tile tile_at(const ConvArgs& a, int64_t item) {
   return t;
 }
 
-// A run of `count` floats of each pixel as [k][pixel]; returns where the next run goes.
+// Packs a run of `count` floats of each pixel as [k][pixel]. Returns the end of the packed run.
 SQZ_INLINE float* pack_run(const float* const* x, ptrdiff_t count, float* to) {
   const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
   ptrdiff_t k = 0;
@@ -61,7 +62,7 @@ void pack(const ConvArgs& a, const Tile& t, float* to) {
   }
 }
 
-// The sums of one tile whose inputs are not packed, for one block, kConvNr a pixel.
+// Computes one tile by one block, from inputs that are not packed: kConvNr outputs per pixel.
 SQZ_NOINLINE void multiply_rows(const ConvArgs& a, const Tile& t, const float* w, const float* bias,
                                 float* const* y) {
   const ptrdiff_t run = static_cast<ptrdiff_t>(a.kw) * a.x.c;
@@ -78,7 +79,7 @@ SQZ_NOINLINE void multiply_rows(const ConvArgs& a, const Tile& t, const float* w
       store(y[m] + v * kLanes, a.relu ? max(acc[m][v], zero()) : acc[m][v]);
 }
 
-// One tile by one block; `packed` is null where nothing is.
+// Computes one tile by one block. `packed` is null if the inputs are not packed.
 void multiply(const ConvArgs& a, const Tile& t, const float* packed, ptrdiff_t depth, int block) {
   const float *w = a.w + block * depth * kConvNr, *bias = a.b + block * kConvNr;
   const int channels = a.y.c - block * kConvNr;

@@ -1,7 +1,7 @@
-// 1x1 convolution, stride 1, that skips the zeros of its input: the squeeze, for AArch64.
+// The squeeze for AArch64: a 1x1 convolution with stride 1 that skips the zeros of its input.
 //
-// An item is a group of pixels, a whole number of the dense kernel's tiles. The channels of the
-// first few are listed beforehand; where the lists are too long to pay, the dense kernel takes the
+// An item is a group of pixels, a whole number of the dense kernel's tiles. The nonzero channels of
+// the first pixels are listed. If these lists are too long to pay, the dense kernel computes the
 // whole group.
 #include "kernels/f32/aarch64/sparse_list.h"
 #include "kernels/f32/kernels.h"
@@ -11,14 +11,14 @@ namespace SQZ_ISA {
 
 namespace {
 
-// A group is large enough that a walk's weights come from the L1 cache for all pixels but the first. Its
-// first quarter shows whether it is dense: lists for all of a dense group made the squeezes 3 % slower
-// (docs/performance.md, on AVX2).
+// A group is large enough that the weights come from the L1 cache for all pixels except the first.
+// The first quarter of a group decides whether it is dense: with lists for all pixels of dense
+// groups the squeezes were 3 % slower (docs/performance.md, on AVX2).
 constexpr int kGroup = 48, kTiles = kGroup / kConvMr, kSample = kGroup / 4;
 static_assert(kTiles * kConvMr == kGroup, "a group is a whole number of dense tiles");
 
-// Lists of more channels would not fit on the stack: such layers, which no SqueezeNet has, go
-// dense.
+// Lists of more channels would not fit on the stack. The dense kernel computes such layers, which
+// no SqueezeNet has.
 constexpr int kMaxChannels = 768;
 
 struct Lists {
@@ -57,12 +57,12 @@ SQZ_NOINLINE void walk(const ConvArgs& a, const float* x, const uint16_t* list, 
   }
 }
 
-// The share of channels on the lists from which the dense kernel runs fewer instructions, for `blocks`
-// blocks of outputs. Instructions counted in the compiled loops (docs/arm.md, "Cycles"):
-//   dense, per channel                 1.15 a product: the multiply-add and its part of the loads
-//   lists, per channel that is listed  1.25 a product, since weights are loaded for one pixel only, and
-//                                      4: the channel's number, its value and the weights' address
-//   lists, per channel                 2: compared and, maybe, listed
+// From this share of listed channels on, the dense kernel runs fewer instructions, for `blocks`
+// blocks of outputs. The instructions were counted in the compiled loops (docs/arm.md, "Cycles"):
+//   dense, per channel         1.15 per product: the multiply-add and its share of the loads
+//   lists, per listed channel  1.25 per product, because weights are loaded for one pixel only, and
+//                              4 for the channel's index, its value and the address of the weights
+//   lists, per channel         2 to compare and perhaps list the channel
 float dense_from(int blocks) {
   const float products = static_cast<float>(blocks * kConvNv);
   return (1.15f * products - 2.0f) / (1.25f * products + 4.0f);
@@ -86,7 +86,8 @@ void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
   for (int p = 0; p < pixels && !dense; ++p) {
     lists->count[p] = list_pixel(x[p], a.x.c, lists->channels[p]);
     entries += lists->count[p];
-    // Every fourth pixel of the whole group would tell more, but these are listed anyway.
+    // Every fourth pixel of the group would be a better sample, but the walk needs these lists
+    // anyway.
     if (p + 1 == kSample || p + 1 == pixels)
       dense =
           static_cast<float>(entries) > dense_from(blocks) * static_cast<float>((p + 1) * a.x.c);
@@ -96,7 +97,7 @@ void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
     conv_f32(a, group * kTiles, last < end ? last : end);
     return;
   }
-  // Pixels change fastest: the weights of a walk stay in the first cache.
+  // The inner loop is over the pixels, so that the weights stay in the L1 cache.
   for (int block = 0; block < blocks; block += kWalkBlocks) {
     for (int p = 0; p < pixels; ++p) {
       if (blocks - block >= kWalkBlocks)
