@@ -286,6 +286,19 @@ def cross_build(session: nox.Session, arch: str) -> None:
     session.run("pytest", "-rs", "-k", arch, "tests/test_cross_wheel.py")
 
 
+@nox.session(venv_backend="none")
+def clang_aarch64(session: nox.Session) -> None:
+    """The tests of the kernels on emulated ARM with a build by clang, after wheel_aarch64."""
+    session.run("scripts/cross.sh", "aarch64", "clang", external=True)
+    folder = ROOT / "build" / "cross" / "aarch64"
+    environment = {"PYTHONPATH": str(folder / "clang" / "package"), **shared_environment()}
+    python = [str(folder / "python" / "bin" / "python3"), "-P"]
+    found = "import sqznet; assert '/clang/package/' in sqznet.__file__, sqznet.__file__"
+    session.run(*python, "-c", found, external=True, env=environment)
+    command = ["scripts/emulate.sh", "aarch64", "cortex-a53", "-k", "neon"]
+    session.run(*command, *tests_of(("kernels/*",)), external=True, env=environment)
+
+
 # Wheels, and processors by qemu's names.
 EMULATED = [("aarch64", "cortex-a53"), ("aarch64", "max,sme=off"), ("armv7l", "cortex-a7")]
 
@@ -304,7 +317,8 @@ def benchmarks(session: nox.Session) -> None:
     """The benchmarks' own tests; each engine that is installed answers, but none is timed."""
     plugins = ("pytest", "pytest-benchmark", "matplotlib")
     chosen = [r for r in requirements("bench") if re.split("[>=]", r)[0] in plugins]
-    session.install(str(ROOT), *chosen)
+    objects = f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}"
+    session.install(str(ROOT), *chosen, objects)
     session.run("pytest", "-rs", "--benchmark-disable", "benchmarks", env=shared_environment())
 
 

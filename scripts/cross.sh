@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Builds the wheel for a board on an x86-64 machine with Debian 12: scripts/cross.sh aarch64|armv7l
+# Builds the wheel for a board on an x86-64 machine with Debian 12:
+# scripts/cross.sh aarch64|armv7l [clang]
 #
 # Installs missing system packages (and only then needs root): the cross compiler, qemu to run the
 # result, mmdebstrap. Writes into build/cross/ARCH
 #   sysroot/       Debian's Python, NumPy and Pillow for the board, unpacked but not installed
 #   python/bin/    `python3`, the board's Python under emulation, with the wheel and test packages
 # and the wheel into dist/, tagged with the oldest glibc that its symbols allow.
-# scripts/emulate.sh runs the tests with it.
+# scripts/emulate.sh runs the tests with it. With clang, only the package is written, unpacked, into
+# build/cross/ARCH/clang/package, to be tested.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,16 +16,19 @@ case ${1:-} in
   aarch64) debian=arm64 triplet=aarch64-linux-gnu ;;
   armv7l) debian=armhf triplet=arm-linux-gnueabihf ;;
   *)
-    echo "usage: scripts/cross.sh aarch64|armv7l" >&2
+    echo "usage: scripts/cross.sh aarch64|armv7l [clang]" >&2
     exit 2
     ;;
 esac
+compiler=${2:-gcc}
 release=bookworm version=3.11 # Debian 12: build machine and board must run the same Python
 work=$PWD/build/cross/$1
 sysroot=$work/sysroot python=$work/python tools=$PWD/build/cross/tools
+[[ $compiler == gcc ]] && built=$work || built=$work/$compiler
 
 missing=()
 command -v "$triplet-g++" >/dev/null || missing+=("g++-$triplet")
+command -v "$compiler" >/dev/null || missing+=("$compiler")
 command -v qemu-aarch64-static >/dev/null || missing+=(qemu-user-static)
 command -v qemu-aarch64 >/dev/null || missing+=(qemu-user) # the build that can count instructions
 command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
@@ -62,14 +67,19 @@ if [[ ! -e $sysroot/ready ]]; then
   touch "$sysroot/ready"
 fi
 
-rm -rf "$work/wheel" "$work/repaired"
+rm -rf "$built/wheel" "$built/repaired" "$built/package"
 CMAKE_TOOLCHAIN_FILE=$PWD/cmake/$triplet.cmake \
   SQZ_SYSROOT=$sysroot \
+  SQZ_COMPILER=$compiler \
   _PYTHON_HOST_PLATFORM=linux-$1 \
   SETUPTOOLS_EXT_SUFFIX=.cpython-${version/./}-$triplet.so \
-  python -m build -q --wheel --no-isolation --outdir "$work/wheel" \
-  -Cbuild-dir="$work/objects" -Ccmake.define.SQZ_WERROR=ON \
+  python -m build -q --wheel --no-isolation --outdir "$built/wheel" \
+  -Cbuild-dir="$built/objects" -Ccmake.define.SQZ_WERROR=ON \
   -Ccmake.define.Python_INCLUDE_DIR="$sysroot/python-headers" .
+if [[ $compiler == clang ]]; then
+  python -m zipfile -e "$built"/wheel/*.whl "$built/package"
+  exit
+fi
 auditwheel repair -w "$work/repaired" "$work"/wheel/*.whl
 mkdir -p dist
 cp "$work"/repaired/*.whl dist/

@@ -9,50 +9,50 @@
 #include "kernels/f32/kernels.h"
 #include "kernels/tiles/dense.h"
 #include "kernels/tiles/sparse.h"
+#include "kernels/tiles/store.h"
 
 namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
-// kBlocks adjacent blocks of classes of one image, with their biases and the sums over its pixels.
+// kBlocks adjacent blocks of classes of one image, and the sums over its pixels.
 template <int kBlocks>
 struct Blocks {
   const float* w;
   ptrdiff_t next;  // floats from one block's weights to the next one's
-  Vec bias[kBlocks][kConvNv], sum[kBlocks][kConvNv];
+  Vec bias[kBlocks * kConvNv], sum[kBlocks * kConvNv];
 };
 
+// sum[v] += relu(acc[row][v]) for the first `rows` rows.
+template <int kRows, int kVectors>
+SQZ_INLINE void add_rectified(const Vec (*acc)[kVectors], int64_t rows, Vec* sum) {
+  SQZ_UNROLL
+  for (int m = 0; m < kRows; ++m) {
+    if (m >= rows) break;
+    SQZ_UNROLL
+    for (int v = 0; v < kVectors; ++v) sum[v] = add(sum[v], max(acc[m][v], zero()));
+  }
+}
+
 template <int kBlocks>
-void add_dense(const ClassifierArgs& a, const float* image, Blocks<kBlocks>* blocks) {
-  const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w;
+void add_dense(const ClassifierArgs& a, int64_t n, Blocks<kBlocks>* blocks) {
+  const int64_t pixels = pixels_per_image(a.x);
   for (int64_t p = 0; p < pixels; p += kConvMr) {
     const float* x[kConvMr];
-    const int tile = static_cast<int>(pixels - p < kConvMr ? pixels - p : kConvMr);
-    for (int m = 0; m < kConvMr; ++m) {
-      const int64_t q = p + (m < tile ? m : tile - 1);
-      x[m] = image + q / a.x.w * a.x.row + q % a.x.w * a.x.pixel;
-    }
+    const int tile = static_cast<int>(min<int64_t>(pixels - p, kConvMr));
+    // Not by min(): GCC would keep the pointers in memory, for the loop over the channels, too.
+    for (int m = 0; m < kConvMr; ++m) x[m] = pixel_at(a.x, n, p + (m < tile ? m : tile - 1));
     for (int b = 0; b < kBlocks; ++b) {
       Vec acc[kConvMr][kConvNv];
-      SQZ_UNROLL
-      for (int m = 0; m < kConvMr; ++m) {
-        SQZ_UNROLL
-        for (int v = 0; v < kConvNv; ++v) acc[m][v] = blocks->bias[b][v];
-      }
+      start_tile<kConvMr>(blocks->bias + b * kConvNv, acc);
       multiply_tile<kConvMr>(x, a.x.c, blocks->w + b * blocks->next, 0, acc);
-      SQZ_UNROLL
-      for (int m = 0; m < kConvMr; ++m) {
-        if (m >= tile) break;
-        SQZ_UNROLL
-        for (int v = 0; v < kConvNv; ++v)
-          blocks->sum[b][v] = add(blocks->sum[b][v], max(acc[m][v], zero()));
-      }
+      add_rectified<kConvMr>(acc, tile, blocks->sum + b * kConvNv);
     }
   }
 }
 
 int64_t tiles_per_image(const ClassifierArgs& a) {
-  return (static_cast<int64_t>(a.x.h) * a.x.w + kSparseMr - 1) / kSparseMr;
+  return ceil_div<int64_t>(pixels_per_image(a.x), kSparseMr);
 }
 
 // A tile's list: its length, its channels, and their values, kSparseMr for each channel. All
@@ -82,31 +82,14 @@ void add_sparse(const ClassifierArgs& a, int64_t n, Blocks<kBlocks>* blocks) {
     const auto value = [&](int entry, ptrdiff_t, int pixel) {
       return list.values[entry * kSparseMr + pixel];
     };
-    Vec acc[kBlocks][kSparseMr][kConvNv];
-    SQZ_UNROLL
-    for (int b = 0; b < kBlocks; ++b) {
-      SQZ_UNROLL
-      for (int m = 0; m < kSparseMr; ++m) {
-        SQZ_UNROLL
-        for (int v = 0; v < kConvNv; ++v) acc[b][m][v] = blocks->bias[b][v];
-      }
-    }
+    Vec acc[kSparseMr][kBlocks * kConvNv];
+    start_tile<kSparseMr>(blocks->bias, acc);
     multiply_list<kBlocks>(list.channels, *list.count, value, blocks->w, blocks->next, acc);
-    const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w - i * kSparseMr;
-    SQZ_UNROLL
-    for (int m = 0; m < kSparseMr; ++m) {
-      if (m >= pixels) break;
-      SQZ_UNROLL
-      for (int b = 0; b < kBlocks; ++b) {
-        SQZ_UNROLL
-        for (int v = 0; v < kConvNv; ++v)
-          blocks->sum[b][v] = add(blocks->sum[b][v], max(acc[b][m][v], zero()));
-      }
-    }
+    add_rectified<kSparseMr>(acc, pixels_per_image(a.x) - i * kSparseMr, blocks->sum);
   }
 }
 
-int block_count(const ClassifierArgs& a) { return (a.classes + kConvNr - 1) / kConvNr; }
+int block_count(const ClassifierArgs& a) { return ceil_div(a.classes, kConvNr); }
 
 // The logits of kBlocks blocks of classes, the first of which is `first`.
 template <int kBlocks>
@@ -114,38 +97,29 @@ void classify(const ClassifierArgs& a, int64_t n, int first) {
   Blocks<kBlocks> blocks;
   blocks.next = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
   blocks.w = a.w + first * blocks.next;
-  for (int b = 0; b < kBlocks; ++b) {
-    for (int v = 0; v < kConvNv; ++v) {
-      const Vec bias = load(a.b + (first + b) * kConvNr + v * kLanes);
-      blocks.bias[b][v] = bias;
-      blocks.sum[b][v] = mul(max(bias, zero()), broadcast(static_cast<float>(a.border)));
-    }
+  const Vec border = broadcast(static_cast<float>(a.border));
+  for (int v = 0; v < kBlocks * kConvNv; ++v) {
+    blocks.bias[v] = load(a.b + first * kConvNr + v * kLanes);
+    blocks.sum[v] = mul(max(blocks.bias[v], zero()), border);
   }
   int64_t entries = 0;
   for (int64_t t = 0; t < tiles_per_image(a); ++t)
     entries += *list_of(a, n * tiles_per_image(a) + t).count;
   const float all = static_cast<float>(tiles_per_image(a) * a.x.c);
   if (static_cast<float>(entries) > kDenseFrom * all)
-    add_dense(a, a.x.data + n * a.x.image, &blocks);
+    add_dense(a, n, &blocks);
   else
     add_sparse(a, n, &blocks);
-  const int64_t pixels = static_cast<int64_t>(a.x.h) * a.x.w;
-  const Vec divisor = broadcast(static_cast<float>(pixels + a.border));
-  for (int b = 0; b < kBlocks; ++b) {
-    for (int v = 0; v < kConvNv; ++v) {
-      const int o = (first + b) * kConvNr + v * kLanes, left = a.classes - o;
-      if (left > 0)
-        store_n(a.logits + n * a.classes + o, div(blocks.sum[b][v], divisor),
-                left < kLanes ? left : kLanes);
-    }
+  const Vec divisor = broadcast(static_cast<float>(pixels_per_image(a.x) + a.border));
+  for (int v = 0; v < kBlocks * kConvNv; ++v) {
+    const int o = first * kConvNr + v * kLanes;
+    store_left(a.logits + n * a.classes + o, div(blocks.sum[v], divisor), a.classes - o);
   }
 }
 
 // An item is as many blocks as a walk of the lists takes at once; the last one takes its blocks
 // one by one.
-int items_per_image(const ClassifierArgs& a) {
-  return (block_count(a) + kSparseBlocks - 1) / kSparseBlocks;
-}
+int items_per_image(const ClassifierArgs& a) { return ceil_div(block_count(a), kSparseBlocks); }
 
 }  // namespace
 

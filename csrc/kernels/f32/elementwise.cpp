@@ -1,5 +1,6 @@
 // The element-wise addition of a bypass, and softmax.
 #include "kernels/f32/kernels.h"
+#include "kernels/simd/integers.h"
 #include "kernels/simd/vec.h"
 
 namespace sqz {
@@ -31,7 +32,7 @@ void softmax_row(const float* x, float* y, int columns) {
   const Vec shift = broadcast(top);
   float total = 0.0f;
   for (int i = 0; i < columns; i += kLanes) {
-    const int left = columns - i < kLanes ? columns - i : kLanes;
+    const int left = min(columns - i, kLanes);
     const Vec powers =
         exp_nonpositive(sub(left == kLanes ? load(x + i) : load_n(x + i, left), shift));
     store_n(y + i, powers, left);

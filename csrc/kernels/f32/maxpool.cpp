@@ -1,6 +1,7 @@
 // 3x3 max pooling with stride 2. Windows are clipped at the lower and right edges. An item is one
 // output row. A register holds adjacent channels.
 #include "kernels/f32/kernels.h"
+#include "kernels/simd/integers.h"
 #include "kernels/simd/vec.h"
 
 namespace sqz {
@@ -51,7 +52,7 @@ void whole_windows(const MaxPoolArgs& args, const float* x, float* y, int window
   }
 }
 
-int clipped(int start, int size) { return size - start < 3 ? size - start : 3; }
+int clipped(int start, int size) { return min(size - start, 3); }
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 // few show, the dense kernel takes the whole group.
 #include "kernels/f32/kernels.h"
 #include "kernels/tiles/sparse.h"
+#include "kernels/tiles/store.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -13,7 +14,7 @@ namespace SQZ_ISA {
 namespace {
 
 constexpr int kDenseTiles = 48 / kConvMr;  // of the largest group
-constexpr int kTiles = (kDenseTiles * kConvMr + kSparseMr - 1) / kSparseMr;
+constexpr int kTiles = ceil_div(kDenseTiles * kConvMr, kSparseMr);
 
 // Lists of more channels would not fit on the stack: such layers, which no SqueezeNet has, go
 // dense.
@@ -28,36 +29,16 @@ struct Lists {
 
 template <int kBlocks>
 void some_blocks(const ConvArgs& a, const SparseTile& t, const int32_t* list, int count, int block,
-                 float* const* y) {
-  Vec acc[kBlocks][kSparseMr][kConvNv];
-  SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
-    SQZ_UNROLL
-    for (int m = 0; m < kSparseMr; ++m) {
-      SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v)
-        acc[b][m][v] = load(a.b + (block + b) * kConvNr + v * kLanes);
-    }
-  }
+                 float* const* at) {
+  Vec acc[kSparseMr][kBlocks * kConvNv];
+  start_tile_at<kSparseMr>(a.b + block * kConvNr, acc);
   const ptrdiff_t next_block = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
   const auto value = [&](int, ptrdiff_t channel, int pixel) { return t.x[pixel][channel]; };
   multiply_list<kBlocks>(list, count, value, a.w + block * next_block, next_block, acc);
+  float* y[kSparseMr];
   SQZ_UNROLL
-  for (int m = 0; m < kSparseMr; ++m) {
-    if (m >= t.pixels) break;
-    SQZ_UNROLL
-    for (int b = 0; b < kBlocks; ++b) {
-      SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) {
-        const int channel = (block + b) * kConvNr + v * kLanes, left = a.y.c - channel;
-        const Vec result = a.relu ? max(acc[b][m][v], zero()) : acc[b][m][v];
-        if (left >= kLanes)
-          store(y[m] + channel, result);
-        else if (left > 0)
-          store_n(y[m] + channel, result, left);
-      }
-    }
-  }
+  for (int m = 0; m < kSparseMr; ++m) y[m] = at[m] + block * kConvNr;
+  store_tile<kSparseMr>(acc, a.relu, t.pixels, a.y.c - block * kConvNr, y);
 }
 
 // Where the tiles of a group of `pixels` from `first` on are read and written. Counting rows and
@@ -66,7 +47,7 @@ void place_tiles(const ConvArgs& a, int64_t first, int pixels, Lists* lists) {
   int row = static_cast<int>(first / a.y.w), column = static_cast<int>(first % a.y.w);
   for (int t = 0; pixels > 0; ++t) {
     SparseTile& tile = lists->tiles[t];
-    tile.pixels = pixels < kSparseMr ? pixels : kSparseMr;
+    tile.pixels = min(pixels, kSparseMr);
     for (int m = 0; m < kSparseMr; ++m) {
       tile.x[m] = a.x.data + row * a.x.row + column * a.x.pixel;
       lists->y[t][m] = a.y.data + row * a.y.row + column * a.y.pixel;
@@ -117,24 +98,22 @@ struct Groups {
 };
 
 Groups groups_of(const ConvArgs& a) {
-  const int64_t pixels = static_cast<int64_t>(a.y.h) * a.y.w;
-  const int64_t tiles = (pixels + kConvMr - 1) / kConvMr;
-  return {(tiles + kDenseTiles - 1) / kDenseTiles, tiles};
+  const int64_t tiles = ceil_div<int64_t>(pixels_per_image(a.y), kConvMr);
+  return {ceil_div<int64_t>(tiles, kDenseTiles), tiles};
 }
 
 // `a` holds one image.
 void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
   const Groups groups = groups_of(a);
   const int64_t begin = groups.first_tile(group), end = groups.first_tile(group + 1);
-  const int64_t first = begin * kConvMr, all = static_cast<int64_t>(a.y.h) * a.y.w;
-  const int pixels = static_cast<int>((end * kConvMr < all ? end * kConvMr : all) - first);
-  const int tiles = (pixels + kSparseMr - 1) / kSparseMr;
+  const int64_t first = begin * kConvMr, last = min(end * kConvMr, pixels_per_image(a.y));
+  const int pixels = static_cast<int>(last - first), tiles = ceil_div(pixels, kSparseMr);
   place_tiles(a, first, pixels, lists);
   if (a.x.c > kMaxChannels || !list_group(a, tiles, lists)) return conv_f32(a, begin, end);
-  const int blocks = (a.y.c + kConvNr - 1) / kConvNr;
+  const int blocks = ceil_div(a.y.c, kConvNr);
   // Pixels change fastest: the weights of a walk stay in the caches.
   for (int b = 0; b < blocks; b += kSparseBlocks) {
-    const int some = blocks - b < kSparseBlocks ? blocks - b : kSparseBlocks;
+    const int some = min(blocks - b, kSparseBlocks);
     for (int t = 0; t < tiles; ++t) walk(a, *lists, t, b, some);
   }
 }

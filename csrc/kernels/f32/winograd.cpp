@@ -11,6 +11,8 @@
 #include "kernels/f32/kernels.h"
 #include "kernels/f32/winograd_transform.h"
 #include "kernels/tiles/dense.h"
+#include "kernels/tiles/places.h"
+#include "kernels/tiles/store.h"
 
 #if defined(SQZ_AARCH64)
 #include "kernels/f32/aarch64/winograd_filters.h"
@@ -37,9 +39,9 @@ struct TileGrid {
 };
 
 TileGrid grid_of(const WinogradArgs& a) {
-  const int rows = (a.y.h + a.tile - 1) / a.tile, columns = (a.y.w + a.tile - 1) / a.tile;
+  const int rows = ceil_div(a.y.h, a.tile), columns = ceil_div(a.y.w, a.tile);
   const int64_t tiles = static_cast<int64_t>(a.y.n) * rows * columns;
-  return {rows, columns, tiles, (tiles + kConvMr - 1) / kConvMr};
+  return {rows, columns, tiles, ceil_div<int64_t>(tiles, kConvMr)};
 }
 
 // Points lie as [block of kConvMr tiles][point][tile][channel], or with the last two as
@@ -62,20 +64,19 @@ void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
   const int tx = static_cast<int>(tile % grid.columns) * kTile;
   const float* x = a.x.data + n * a.x.image + ty * a.x.row + tx * a.x.pixel;
   // A tile may hang over the lower and right edge: there it reads zeros.
-  const int rows = a.x.h - ty < kSide ? a.x.h - ty : kSide;
-  const int columns = a.x.w - tx < kSide ? a.x.w - tx : kSide;
+  const int rows = min(a.x.h - ty, kSide), columns = min(a.x.w - tx, kSide);
   const int64_t block = grid.block_of(tile);
   const int64_t place = tile - grid.first_tile(block);
   const typename T::InputFactors factors;
   const ptrdiff_t next_point = point_stride(kConvMr, a.x.c), next_row = a.x.row;
   for (int first = 0; first < a.x.c; first += kLanes) {
 #if defined(SQZ_AARCH64)
-    const int c = first, left = a.x.c - c < kLanes ? a.x.c - c : kLanes;
+    const int c = first, left = min(a.x.c - c, kLanes);
     float* out = points_of(a, block) + packed_place(place, c);
 #else
     // The last register may overlap the one before it; only fewer channels than a register has
     // need partial loads.
-    const int left = a.x.c < kLanes ? a.x.c : kLanes;
+    const int left = min(a.x.c, kLanes);
     const int c = first + left <= a.x.c ? first : a.x.c - left;
     float* out = points_of(a, block) + place * a.x.c + c;
 #endif
@@ -191,13 +192,12 @@ void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
   const int64_t n = tile / (static_cast<int64_t>(grid.rows) * grid.columns);
   const int ty = static_cast<int>(tile / grid.columns % grid.rows) * kTile;
   const int tx = static_cast<int>(tile % grid.columns) * kTile;
-  const int rows = a.y.h - ty < kTile ? a.y.h - ty : kTile;
-  const int columns = a.y.w - tx < kTile ? a.y.w - tx : kTile;
+  const int rows = min(a.y.h - ty, kTile), columns = min(a.y.w - tx, kTile);
   float* y = a.y.data + n * a.y.image + ty * a.y.row + tx * a.y.pixel + first_channel;
   const typename T::OutputFactors factors;
   // Columns past the edge are written to the last one, whose own values come after.
   ptrdiff_t places[kTile];
-  for (int j = 0; j < kTile; ++j) places[j] = (j < columns ? j : columns - 1) * a.y.pixel;
+  for (int j = 0; j < kTile; ++j) places[j] = min(j, columns - 1) * a.y.pixel;
   for (int v = 0; v < kConvNv; ++v) {
     const int left = a.y.c - first_channel - v * kLanes;
     if (left <= 0) break;
@@ -218,17 +218,9 @@ void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) m[j] = half[j][i];
       T::output(factors, m, out);
-      if (a.relu) {
-        SQZ_UNROLL
-        for (int j = 0; j < kTile; ++j) out[j] = max(out[j], zero());
-      }
+      rectify<kTile>(a.relu, out);
       SQZ_UNROLL
-      for (int j = kTile - 1; j >= 0; --j) {
-        if (left >= kLanes)
-          store(row + places[j], out[j]);
-        else
-          store_n(row + places[j], out[j], left);
-      }
+      for (int j = kTile - 1; j >= 0; --j) store_left(row + places[j], out[j], left);
     }
   }
 }
@@ -282,11 +274,10 @@ struct Chunks {
 Chunks chunks_of(const WinogradArgs& a, const TileGrid& grid) {
   const int side = a.tile + a.taps - 1;
   const int64_t floats = grid.blocks * side * side * point_stride(kConvMr, a.x.c);
-  const int64_t count = (floats + kChunkFloats - 1) / kChunkFloats;
-  return {count < grid.blocks ? count : grid.blocks, grid.blocks};
+  return {min(ceil_div(floats, kChunkFloats), grid.blocks), grid.blocks};
 }
 
-int channel_blocks(const WinogradArgs& a) { return (a.y.c + kConvNr - 1) / kConvNr; }
+int channel_blocks(const WinogradArgs& a) { return ceil_div(a.y.c, kConvNr); }
 
 template <int kSide, int kTaps>
 void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {

@@ -16,6 +16,7 @@
 // Columns pass: a register holds kLanes adjacent bytes of a row. The channel pattern repeats every
 // three registers, so mean and scale stay in registers.
 #include "kernels/pixels/rows.h"
+#include "kernels/simd/integers.h"
 
 #if defined(SQZ_ISA_NEON)
 #include "kernels/pixels/rows_neon.h"
@@ -123,8 +124,8 @@ void color_rows(const ResizeRowsArgs& args, int begin, int end) {
                        : pairs == 8 ? four_rows<Channels, 8>
                                     : four_rows<Channels, 0>;
   int32_t split[kSplitCoeffs];
-  const int stride = (args.taps.most + 2 * kTaps - 1) / (2 * kTaps) * (2 * kTaps);
-  const int room = kSplitCoeffs / stride & ~3, block = room < kBlock ? room : kBlock;
+  const int stride = ceil_div(args.taps.most, 2 * kTaps) * (2 * kTaps);
+  const int room = kSplitCoeffs / stride & ~3, block = min(room, kBlock);
   if (block < 8) {  // a photo hundreds of times larger than the output
     for (int y = begin; y < end; ++y)
       finish_row(args, args.src + y * args.src_row, args.dst + y * args.dst_row, 0, args.out_w);

@@ -8,6 +8,8 @@
 // depend on the number of threads or on the assignment of items to threads.
 #include "kernels/f32/aarch64/sparse_list.h"
 #include "kernels/f32/kernels.h"
+#include "kernels/tiles/places.h"
+#include "kernels/tiles/store.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -32,11 +34,9 @@ List list_of(const ClassifierArgs& a, int64_t pixel) {
   return {start, start + 1, reinterpret_cast<float*>(start + 1 + a.x.c)};
 }
 
-int64_t pixels_of(const ClassifierArgs& a) { return static_cast<int64_t>(a.x.h) * a.x.w; }
-
 template <int kLane, int kBlocks>
 SQZ_INLINE void add_entry(const int32_t* offsets, Vec values, const float* w, ptrdiff_t next_block,
-                          Vec (*acc)[kConvNv]) {
+                          Vec* acc) {
   add_channel<kBlocks, kLane>(values, w + offsets[kLane], next_block, acc);
 }
 
@@ -44,57 +44,47 @@ SQZ_INLINE void add_entry(const int32_t* offsets, Vec values, const float* w, pt
 template <int kBlocks>
 SQZ_NOINLINE void add_pixel(const List& list, const float* w, const float* bias,
                             ptrdiff_t next_block, float* sums) {
-  Vec acc[kBlocks][kConvNv];
-  SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
-    SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) acc[b][v] = load(bias + b * kConvNr + v * kLanes);
-  }
+  Vec acc[1][kBlocks * kConvNv];
+  start_tile_at<1>(bias, acc);
   const int32_t* offsets = list.offsets;
   const float* values = list.values;
   int left = *list.count;
   for (; left >= kLanes; left -= kLanes, offsets += kLanes, values += kLanes) {
     const Vec x = load(values);
-    add_entry<0, kBlocks>(offsets, x, w, next_block, acc);
-    add_entry<1, kBlocks>(offsets, x, w, next_block, acc);
-    add_entry<2, kBlocks>(offsets, x, w, next_block, acc);
-    add_entry<3, kBlocks>(offsets, x, w, next_block, acc);
+    add_entry<0, kBlocks>(offsets, x, w, next_block, acc[0]);
+    add_entry<1, kBlocks>(offsets, x, w, next_block, acc[0]);
+    add_entry<2, kBlocks>(offsets, x, w, next_block, acc[0]);
+    add_entry<3, kBlocks>(offsets, x, w, next_block, acc[0]);
   }
   for (; left > 0; --left, ++offsets, ++values)
-    add_entry<0, kBlocks>(offsets, vld1q_dup_f32(values), w, next_block, acc);
+    add_entry<0, kBlocks>(offsets, vld1q_dup_f32(values), w, next_block, acc[0]);
   SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
-    SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) {
-      float* sum = sums + b * kConvNr + v * kLanes;
-      store(sum, add(load(sum), max(acc[b][v], zero())));
-    }
+  for (int v = 0; v < kBlocks * kConvNv; ++v) {
+    float* sum = sums + v * kLanes;
+    store(sum, add(load(sum), max(acc[0][v], zero())));
   }
 }
 
-int blocks(const ClassifierArgs& a) { return (a.classes + kConvNr - 1) / kConvNr; }
-int64_t items_per_image(const ClassifierArgs& a) {
-  return (blocks(a) + kWalkBlocks - 1) / kWalkBlocks;
-}
+int blocks(const ClassifierArgs& a) { return ceil_div(a.classes, kConvNr); }
+int64_t items_per_image(const ClassifierArgs& a) { return ceil_div(blocks(a), kWalkBlocks); }
 
 }  // namespace
 
 int64_t classifier_f32_lists(const ClassifierArgs& a) {
-  return a.x.n * pixels_of(a) * list_size(a);
+  return a.x.n * pixels_per_image(a.x) * list_size(a);
 }
 
-int64_t classifier_list_f32_items(const ClassifierArgs& a) { return a.x.n * pixels_of(a); }
+int64_t classifier_list_f32_items(const ClassifierArgs& a) { return a.x.n * pixels_per_image(a.x); }
 
 void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
-    const int64_t n = i / pixels_of(a), p = i % pixels_of(a);
-    const float* x = a.x.data + n * a.x.image + p / a.x.w * a.x.row + p % a.x.w * a.x.pixel;
+    const int64_t n = i / pixels_per_image(a.x), p = i % pixels_per_image(a.x);
+    const float* x = pixel_at(a.x, n, p);
     const List list = list_of(a, i);
     uint16_t channels[kSpan + 8];
     int32_t count = 0;
     for (int first = 0; first < a.x.c; first += kSpan) {
-      const int left = a.x.c - first;
-      const int found = list_pixel(x + first, left < kSpan ? left : kSpan, channels);
+      const int found = list_pixel(x + first, min(a.x.c - first, kSpan), channels);
       for (int e = 0; e < found; ++e, ++count) {
         const int32_t c = first + channels[e];
         list.offsets[count] = c * kConvNr;
@@ -108,7 +98,7 @@ void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
 int64_t classifier_f32_items(const ClassifierArgs& a) { return a.x.n * items_per_image(a); }
 
 void classifier_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
-  const int64_t pixels = pixels_of(a);
+  const int64_t pixels = pixels_per_image(a.x);
   const ptrdiff_t next_block = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
   for (int64_t i = begin; i < end; ++i) {
     const int64_t n = i / items_per_image(a);
@@ -128,10 +118,8 @@ void classifier_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
     }
     const Vec divisor = broadcast(static_cast<float>(pixels + a.border));
     for (int o = 0; o < classes; o += kLanes) {
-      const int left = a.classes - block * kConvNr - o;
-      if (left > 0)
-        store_n(a.logits + n * a.classes + block * kConvNr + o, div(load(sums + o), divisor),
-                left < kLanes ? left : kLanes);
+      const int place = block * kConvNr + o;
+      store_left(a.logits + n * a.classes + place, div(load(sums + o), divisor), a.classes - place);
     }
   }
 }

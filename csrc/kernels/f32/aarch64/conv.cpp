@@ -7,6 +7,8 @@
 #include "kernels/f32/aarch64/dense_tile.h"
 #include "kernels/f32/kernels.h"
 #include "kernels/tiles/dense.h"
+#include "kernels/tiles/places.h"
+#include "kernels/tiles/store.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -18,37 +20,15 @@ namespace {
 constexpr int kGroup = 8;
 constexpr ptrdiff_t kPackedFloats = 8 * 1024;
 
-// The addresses of one tile's inputs and outputs. A tile past the end repeats its last pixel.
-struct Tile {
-  const float* x[kConvMr];
-  float* y[kConvMr];
-};
-
-Tile tile_at(const ConvArgs& a, int64_t item) {
-  const int64_t plane = static_cast<int64_t>(a.y.h) * a.y.w, total = plane * a.y.n;
-  int64_t p = item * kConvMr;
-  Tile t;
-  const int pixels = static_cast<int>(total - p < kConvMr ? total - p : kConvMr);
-  int64_t n = p / plane;
-  int oy = static_cast<int>(p % plane / a.y.w), ox = static_cast<int>(p % a.y.w);
-  for (int m = 0; m < kConvMr; ++m) {
-    t.x[m] = a.x.data + n * a.x.image + oy * a.stride * a.x.row + ox * a.stride * a.x.pixel;
-    t.y[m] = a.y.data + n * a.y.image + oy * a.y.row + ox * a.y.pixel;
-    if (m + 1 >= pixels) continue;
-    if (++ox == a.y.w) {
-      ox = 0;
-      if (++oy == a.y.h) oy = 0, ++n;
-    }
-  }
-  return t;
-}
-
 // Packs a run of `count` floats of each pixel as [k][pixel]. Returns the end of the packed run.
 SQZ_INLINE float* pack_run(const float* const* x, ptrdiff_t count, float* to) {
   const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
   ptrdiff_t k = 0;
-  for (; k + kLanes <= count; k += kLanes, to += kLanes * kConvMr)
-    vst4q_f32(to, {{load(x0 + k), load(x1 + k), load(x2 + k), load(x3 + k)}});
+  for (; k + kLanes <= count; k += kLanes, to += kLanes * kConvMr) {
+    // By name: to clang vst4q_f32 is a macro, of which the commas would make more arguments.
+    const float32x4x4_t pixels = {{load(x0 + k), load(x1 + k), load(x2 + k), load(x3 + k)}};
+    vst4q_f32(to, pixels);
+  }
   for (; k < count; ++k, to += kConvMr) to[0] = x0[k], to[1] = x1[k], to[2] = x2[k], to[3] = x3[k];
   return to;
 }
@@ -67,16 +47,13 @@ SQZ_NOINLINE void multiply_rows(const ConvArgs& a, const Tile& t, const float* w
                                 float* const* y) {
   const ptrdiff_t run = static_cast<ptrdiff_t>(a.kw) * a.x.c;
   Vec acc[kConvMr][kConvNv];
-  for (int m = 0; m < kConvMr; ++m)
-    for (int v = 0; v < kConvNv; ++v) acc[m][v] = load(bias + v * kLanes);
+  start_tile_at<kConvMr>(bias, acc);
   const float* x[kConvMr] = {t.x[0], t.x[1], t.x[2], t.x[3]};
   for (int ky = 0; ky < a.kh; ++ky, w += run * kConvNr) {
     multiply_tile<kConvMr>(x, run, w, 0, acc);
     for (int m = 0; m < kConvMr; ++m) x[m] += a.x.row;
   }
-  for (int m = 0; m < kConvMr; ++m)
-    for (int v = 0; v < kConvNv; ++v)
-      store(y[m] + v * kLanes, a.relu ? max(acc[m][v], zero()) : acc[m][v]);
+  store_tile<kConvMr>(acc, a.relu, kConvMr, kConvNr, y);
 }
 
 // Computes one tile by one block. `packed` is null if the inputs are not packed.
@@ -98,19 +75,16 @@ void multiply(const ConvArgs& a, const Tile& t, const float* packed, ptrdiff_t d
 
 }  // namespace
 
-int64_t conv_f32_items(const ConvArgs& a) {
-  const int64_t pixels = static_cast<int64_t>(a.y.n) * a.y.h * a.y.w;
-  return (pixels + kConvMr - 1) / kConvMr;
-}
+int64_t conv_f32_items(const ConvArgs& a) { return tiles_of(a); }
 
 void conv_f32(const ConvArgs& a, int64_t begin, int64_t end) {
-  const int blocks = (a.y.c + kConvNr - 1) / kConvNr;
+  const int blocks = ceil_div(a.y.c, kConvNr);
   const ptrdiff_t depth = static_cast<ptrdiff_t>(a.kh) * a.kw * a.x.c;
   alignas(64) float packed[kPackedFloats];
   const ptrdiff_t most = kPackedFloats / (depth * kConvMr);
-  const int group = most == 0 || most > kGroup ? kGroup : static_cast<int>(most);
+  const int group = most == 0 ? kGroup : static_cast<int>(min<ptrdiff_t>(most, kGroup));
   for (; begin < end; begin += group) {
-    const int tiles = static_cast<int>(end - begin < group ? end - begin : group);
+    const int tiles = static_cast<int>(min<int64_t>(end - begin, group));
     Tile at[kGroup];
     const float* inputs[kGroup] = {};
     for (int g = 0; g < tiles; ++g) {

@@ -6,6 +6,7 @@
 // each step loads the operands of the next one.
 #pragma once
 
+#include "kernels/tiles/store.h"
 #include "kernels/tuning/tuning.h"
 
 namespace sqz {
@@ -105,8 +106,7 @@ SQZ_INLINE void multiply_packed(const float* packed, ptrdiff_t depth, const floa
 SQZ_INLINE void multiply_packed(const float* packed, ptrdiff_t depth, const float* w,
                                 const float* bias, bool relu, float* const* y) {
   Vec acc[4][4];
-  for (int m = 0; m < 4; ++m)
-    for (int v = 0; v < 4; ++v) acc[m][v] = load(bias + v * kLanes);
+  start_tile_at<4>(bias, acc);
   for (ptrdiff_t k = 0; k < depth; ++k, packed += 4, w += 16) {
     const Vec x = load(packed);
     for (int v = 0; v < 4; ++v) {
@@ -117,8 +117,7 @@ SQZ_INLINE void multiply_packed(const float* packed, ptrdiff_t depth, const floa
       acc[3][v] = fma_lane<3>(row, x, acc[3][v]);
     }
   }
-  for (int m = 0; m < 4; ++m)
-    for (int v = 0; v < 4; ++v) store(y[m] + v * kLanes, relu ? max(acc[m][v], zero()) : acc[m][v]);
+  store_tile<4>(acc, relu, 4, 16, y);
 }
 
 #endif

@@ -52,15 +52,16 @@ SQZ_INLINE int list_pixel(const float* x, int channels, uint16_t* list) {
   return static_cast<int>(end - list);
 }
 
-// acc[block][v] += x[Lane] * w[block][v], for a row of weights of each block.
+// acc[v] += x[Lane] * w[v], for a row of weights of each block.
 template <int kBlocks, int kLane>
-SQZ_INLINE void add_channel(Vec x, const float* w, ptrdiff_t next_block, Vec (*acc)[kConvNv]) {
+SQZ_INLINE void add_channel(Vec x, const float* w, ptrdiff_t next_block, Vec* acc) {
   SQZ_UNROLL
   for (int b = 0; b < kBlocks; ++b, w += next_block) {
     w = as_one_address(w);
     const float32x4x4_t row = vld1q_f32_x4(w);
     SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) acc[b][v] = fma_lane<kLane>(row.val[v], x, acc[b][v]);
+    for (int v = 0; v < kConvNv; ++v)
+      acc[b * kConvNv + v] = fma_lane<kLane>(row.val[v], x, acc[b * kConvNv + v]);
   }
 }
 

@@ -5,6 +5,8 @@
 // whole group.
 #include "kernels/f32/aarch64/sparse_list.h"
 #include "kernels/f32/kernels.h"
+#include "kernels/tiles/places.h"
+#include "kernels/tiles/store.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -31,30 +33,15 @@ SQZ_NOINLINE void walk(const ConvArgs& a, const float* x, const uint16_t* list, 
                        int block, float* y) {
   const ptrdiff_t next_block = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
   const float* w = a.w + block * next_block;
-  Vec acc[kBlocks][kConvNv];
-  SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
-    SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) acc[b][v] = load(a.b + (block + b) * kConvNr + v * kLanes);
-  }
+  Vec acc[1][kBlocks * kConvNv];
+  start_tile_at<1>(a.b + block * kConvNr, acc);
   SQZ_UNROLL_TWICE
   for (const uint16_t* const end = list + count; list != end; ++list) {
     const ptrdiff_t c = *list;
-    add_channel<kBlocks, 0>(vld1q_dup_f32(x + c), w + c * kConvNr, next_block, acc);
+    add_channel<kBlocks, 0>(vld1q_dup_f32(x + c), w + c * kConvNr, next_block, acc[0]);
   }
   y += block * kConvNr;
-  SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
-    SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) {
-      const int channel = b * kConvNr + v * kLanes, left = a.y.c - block * kConvNr - channel;
-      const Vec result = a.relu ? max(acc[b][v], zero()) : acc[b][v];
-      if (left >= kLanes)
-        store(y + channel, result);
-      else if (left > 0)
-        store_n(y + channel, result, left);
-    }
-  }
+  store_tile<1>(acc, a.relu, 1, a.y.c - block * kConvNr, &y);
 }
 
 // From this share of listed channels on, the dense kernel runs fewer instructions, for `blocks`
@@ -70,9 +57,9 @@ float dense_from(int blocks) {
 
 // `a` holds one image.
 void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
-  const int64_t all = static_cast<int64_t>(a.y.h) * a.y.w, first = group * kGroup;
-  const int pixels = static_cast<int>(all - first < kGroup ? all - first : kGroup);
-  const int blocks = (a.y.c + kConvNr - 1) / kConvNr;
+  const int64_t first = group * kGroup;
+  const int pixels = static_cast<int>(min<int64_t>(pixels_per_image(a.y) - first, kGroup));
+  const int blocks = ceil_div(a.y.c, kConvNr);
   const float* x[kGroup];
   float* y[kGroup];
   int row = static_cast<int>(first / a.y.w), column = static_cast<int>(first % a.y.w);
@@ -93,8 +80,7 @@ void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
           static_cast<float>(entries) > dense_from(blocks) * static_cast<float>((p + 1) * a.x.c);
   }
   if (dense) {
-    const int64_t last = (group + 1) * kTiles, end = conv_f32_items(a);
-    conv_f32(a, group * kTiles, last < end ? last : end);
+    conv_f32(a, group * kTiles, min((group + 1) * kTiles, tiles_of(a)));
     return;
   }
   // The inner loop is over the pixels, so that the weights stay in the L1 cache.
@@ -109,7 +95,7 @@ void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
 }
 
 int64_t groups_per_image(const ConvArgs& a) {
-  return (static_cast<int64_t>(a.y.h) * a.y.w + kGroup - 1) / kGroup;
+  return ceil_div<int64_t>(pixels_per_image(a.y), kGroup);
 }
 
 }  // namespace
