@@ -27,11 +27,11 @@ struct List {
   float* values;
 };
 
-int64_t list_size(const ClassifierArgs& a) { return 1 + 2 * static_cast<int64_t>(a.x.c); }
+int64_t list_size(const ClassifierArgs& args) { return 1 + 2 * static_cast<int64_t>(args.x.c); }
 
-List list_of(const ClassifierArgs& a, int64_t pixel) {
-  int32_t* start = a.lists + pixel * list_size(a);
-  return {start, start + 1, reinterpret_cast<float*>(start + 1 + a.x.c)};
+List list_of(const ClassifierArgs& args, int64_t pixel) {
+  int32_t* start = args.lists + pixel * list_size(args);
+  return {start, start + 1, reinterpret_cast<float*>(start + 1 + args.x.c)};
 }
 
 template <int kLane, int kBlocks>
@@ -65,61 +65,67 @@ SQZ_NOINLINE void add_pixel(const List& list, const float* w, const float* bias,
   }
 }
 
-int blocks(const ClassifierArgs& a) { return ceil_div(a.classes, kConvNr); }
-int64_t items_per_image(const ClassifierArgs& a) { return ceil_div(blocks(a), kWalkBlocks); }
+int blocks(const ClassifierArgs& args) { return ceil_div(args.classes, kConvNr); }
+int64_t items_per_image(const ClassifierArgs& args) { return ceil_div(blocks(args), kWalkBlocks); }
 
 }  // namespace
 
-int64_t classifier_f32_lists(const ClassifierArgs& a) {
-  return a.x.n * pixels_per_image(a.x) * list_size(a);
+int64_t classifier_f32_lists(const ClassifierArgs& args) {
+  return args.x.n * pixels_per_image(args.x) * list_size(args);
 }
 
-int64_t classifier_list_f32_items(const ClassifierArgs& a) { return a.x.n * pixels_per_image(a.x); }
+int64_t classifier_list_f32_items(const ClassifierArgs& args) {
+  return args.x.n * pixels_per_image(args.x);
+}
 
-void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t n = i / pixels_per_image(a.x), p = i % pixels_per_image(a.x);
-    const float* x = pixel_at(a.x, n, p);
-    const List list = list_of(a, i);
+void classifier_list_f32(const ClassifierArgs& args, int64_t begin, int64_t end) {
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t image = item / pixels_per_image(args.x), pixel = item % pixels_per_image(args.x);
+    const float* x = pixel_at(args.x, image, pixel);
+    const List list = list_of(args, item);
     uint16_t channels[kSpan + 8];
     int32_t count = 0;
-    for (int first = 0; first < a.x.c; first += kSpan) {
-      const int found = list_pixel(x + first, min(a.x.c - first, kSpan), channels);
-      for (int e = 0; e < found; ++e, ++count) {
-        const int32_t c = first + channels[e];
-        list.offsets[count] = c * kConvNr;
-        list.values[count] = x[c];
+    for (int first = 0; first < args.x.c; first += kSpan) {
+      const int found = list_pixel(x + first, min(args.x.c - first, kSpan), channels);
+      for (int entry = 0; entry < found; ++entry, ++count) {
+        const int32_t channel = first + channels[entry];
+        list.offsets[count] = channel * kConvNr;
+        list.values[count] = x[channel];
       }
     }
     *list.count = count;
   }
 }
 
-int64_t classifier_f32_items(const ClassifierArgs& a) { return a.x.n * items_per_image(a); }
+int64_t classifier_f32_items(const ClassifierArgs& args) {
+  return args.x.n * items_per_image(args);
+}
 
-void classifier_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
-  const int64_t pixels = pixels_per_image(a.x);
-  const ptrdiff_t next_block = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t n = i / items_per_image(a);
-    const int block = static_cast<int>(i % items_per_image(a)) * kWalkBlocks;
-    const float *w = a.w + block * next_block, *bias = a.b + block * kConvNr;
-    const bool whole = blocks(a) - block >= kWalkBlocks;
+void classifier_f32(const ClassifierArgs& args, int64_t begin, int64_t end) {
+  const int64_t pixels = pixels_per_image(args.x);
+  const ptrdiff_t next_block = static_cast<ptrdiff_t>(args.x.c) * kConvNr;
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t image = item / items_per_image(args);
+    const int block = static_cast<int>(item % items_per_image(args)) * kWalkBlocks;
+    const float *w = args.w + block * next_block, *bias = args.b + block * kConvNr;
+    const bool whole = blocks(args) - block >= kWalkBlocks;
     float sums[kClasses];
     const int classes = whole ? kClasses : kConvNr;
-    for (int o = 0; o < classes; o += kLanes)
-      store(sums + o, mul(max(load(bias + o), zero()), broadcast(static_cast<float>(a.border))));
-    for (int64_t p = 0; p < pixels; ++p) {
-      const List list = list_of(a, n * pixels + p);
+    for (int at = 0; at < classes; at += kLanes)
+      store(sums + at,
+            mul(max(load(bias + at), zero()), broadcast(static_cast<float>(args.border))));
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      const List list = list_of(args, image * pixels + pixel);
       if (whole)
         add_pixel<kWalkBlocks>(list, w, bias, next_block, sums);
       else
         add_pixel<1>(list, w, bias, next_block, sums);
     }
-    const Vec divisor = broadcast(static_cast<float>(pixels + a.border));
-    for (int o = 0; o < classes; o += kLanes) {
-      const int place = block * kConvNr + o;
-      store_left(a.logits + n * a.classes + place, div(load(sums + o), divisor), a.classes - place);
+    const Vec divisor = broadcast(static_cast<float>(pixels + args.border));
+    for (int at = 0; at < classes; at += kLanes) {
+      const int first = block * kConvNr + at;
+      store_left(args.logits + image * args.classes + first, div(load(sums + at), divisor),
+                 args.classes - first);
     }
   }
 }
