@@ -1,10 +1,11 @@
-// Dense convolution, any kernel size and stride: stem, squeeze, both expands and bypass.
+// Dense convolution with any kernel size and stride: stem, squeeze, both expands and bypass.
 //
-// Channel-last makes the taps of one kernel row adjacent in memory, so a convolution is a matrix
-// product whose left rows are never copied out: kh runs of kw*c floats starting at the pixel's
-// address. One item is a tile of kConvMr output pixels; for each block of kConvNr output
-// channels the tile's accumulators stay in registers over the whole sum. A run of items walks
-// the pixels inside the channel blocks, so that a block's weights stay in the first cache.
+// In channel-last layout the taps of one kernel row are adjacent in memory. So a convolution is a
+// matrix product whose left rows need not be copied: kh runs of kw*c floats, starting at the
+// pixel's address. An item is a tile of kConvMr output pixels. For each block of kConvNr output
+// channels the tile's accumulators stay in registers during the whole sum. A call with several
+// items loops over the channel blocks outside and the tiles inside, so that a block's weights stay
+// in the L1 cache.
 #include "kernels/f32/kernels.h"
 #include "kernels/tiles/dense.h"
 #include "kernels/tiles/places.h"
@@ -14,7 +15,7 @@ namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
-// One tile by kBlocks blocks of output channels, the first of which is `block`.
+// Computes one tile by kBlocks blocks of output channels, from `block` on.
 template <int kBlocks>
 void multiply(const ConvArgs& a, const Tile& t, int block) {
   constexpr int kVectors = kBlocks * kConvNv;
@@ -35,8 +36,8 @@ void multiply(const ConvArgs& a, const Tile& t, int block) {
   store_tile<kConvMr>(acc, a.relu, t.pixels, a.y.c - block * kConvNr, y);
 }
 
-// Tiles in flight per pass over the channel blocks: their inputs share the second cache with
-// one block of weights.
+// Number of tiles per pass over the channel blocks. Their inputs share the L2 cache with one block
+// of weights.
 constexpr int64_t kGroup = 8;
 
 }  // namespace

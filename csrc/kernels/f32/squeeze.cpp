@@ -1,9 +1,9 @@
-// 1x1 convolution, stride 1, that skips the zeros of its input: the squeeze.
+// The squeeze: a 1x1 convolution with stride 1 that skips the zeros of its input.
 //
-// An item is a group of pixels, a whole number of the dense kernel's tiles; the groups of an image
-// are of nearly equal size, so that threads share it evenly. The group's channels are listed first,
-// which costs a few per cent of the product; where the lists are too long to pay, which the first
-// few show, the dense kernel takes the whole group.
+// An item is a group of pixels, a whole number of the dense kernel's tiles. The groups of an image
+// have nearly equal sizes, so that the work is divided evenly among the threads. The nonzero
+// channels of a group are listed first, which costs a few percent of the product. If the first
+// lists are too long to pay, the dense kernel computes the whole group.
 #include "kernels/f32/kernels.h"
 #include "kernels/tiles/sparse.h"
 #include "kernels/tiles/store.h"
@@ -16,8 +16,8 @@ namespace {
 constexpr int kDenseTiles = 48 / kConvMr;  // of the largest group
 constexpr int kTiles = ceil_div(kDenseTiles * kConvMr, kSparseMr);
 
-// Lists of more channels would not fit on the stack: such layers, which no SqueezeNet has, go
-// dense.
+// Lists of more channels would not fit on the stack. The dense kernel computes such layers, which
+// no SqueezeNet has.
 constexpr int kMaxChannels = 768;
 
 struct Lists {
@@ -41,8 +41,9 @@ void some_blocks(const ConvArgs& a, const SparseTile& t, const int32_t* list, in
   store_tile<kSparseMr>(acc, a.relu, t.pixels, a.y.c - block * kConvNr, y);
 }
 
-// Where the tiles of a group of `pixels` from `first` on are read and written. Counting rows and
-// columns up saves a division a pixel, which would take as long as a tenth of the products.
+// Computes the input and output addresses of the tiles in a group of `pixels` from `first` on.
+// Counting rows and columns saves one division per pixel, which would take a tenth of the products'
+// time.
 void place_tiles(const ConvArgs& a, int64_t first, int pixels, Lists* lists) {
   int row = static_cast<int>(first / a.y.w), column = static_cast<int>(first % a.y.w);
   for (int t = 0; pixels > 0; ++t) {
@@ -56,15 +57,15 @@ void place_tiles(const ConvArgs& a, int64_t first, int pixels, Lists* lists) {
   }
 }
 
-// Lists the channels of a group's tiles; false where they are too many for the lists to pay.
+// Lists the nonzero channels of a group's tiles. Returns false if the lists are too long to pay.
 bool list_group(const ConvArgs& a, int tiles, Lists* lists) {
-  // Making the lists costs the same for few outputs as for many, so few need shorter lists.
+  // Listing costs the same for few outputs as for many. So with few outputs only shorter lists pay.
   const float limit = kDenseFrom - kListCost / static_cast<float>(a.y.c);
   int entries = 0;
   for (int t = 0; t < tiles; ++t) {
     lists->count[t] = list_channels(lists->tiles[t], a.x.c, lists->channels[t]);
     entries += lists->count[t];
-    // The first tiles tell a dense group from another, and spare it most of the lists.
+    // The first tiles show whether a group is dense, so a dense group is spared most of the lists.
     if (t != tiles / 4 && t != tiles - 1) continue;
     const float all = static_cast<float>(t + 1) * static_cast<float>(a.x.c);
     if (static_cast<float>(entries) > limit * all) return false;
@@ -72,7 +73,7 @@ bool list_group(const ConvArgs& a, int tiles, Lists* lists) {
   return true;
 }
 
-static_assert(kSparseBlocks <= 4, "walk() knows up to 4 blocks");
+static_assert(kSparseBlocks <= 4, "walk() handles up to 4 blocks");
 
 void walk(const ConvArgs& a, const Lists& lists, int tile, int block, int blocks) {
   const auto run = [&](auto some) {
@@ -111,7 +112,7 @@ void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
   place_tiles(a, first, pixels, lists);
   if (a.x.c > kMaxChannels || !list_group(a, tiles, lists)) return conv_f32(a, begin, end);
   const int blocks = ceil_div(a.y.c, kConvNr);
-  // Pixels change fastest: the weights of a walk stay in the caches.
+  // The inner loop is over the pixels, so that the weights stay in the caches.
   for (int b = 0; b < blocks; b += kSparseBlocks) {
     const int some = min(blocks - b, kSparseBlocks);
     for (int t = 0; t < tiles; ++t) walk(a, *lists, t, b, some);

@@ -1,5 +1,5 @@
-// Arithmetic of counts. The standard library has some of it, but as templates that all instruction
-// sets would share.
+// Integer arithmetic. The standard library's templates cannot be used, because all instruction sets
+// would share one compiled copy of them.
 #pragma once
 
 #include "kernels/simd/compiler.h"
@@ -12,7 +12,7 @@ SQZ_INLINE constexpr T min(T a, T b) {
   return a < b ? a : b;
 }
 
-// How many parts of size b a takes, the last of which may be smaller. a >= 0, b > 0.
+// a / b, rounded up. a >= 0, b > 0.
 template <typename T>
 SQZ_INLINE constexpr T ceil_div(T a, T b) {
   return (a + b - 1) / b;

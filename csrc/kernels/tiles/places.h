@@ -1,4 +1,4 @@
-// Where the pixels of a tile are read and written.
+// The addresses of the inputs and outputs of a tile.
 #pragma once
 
 #include "kernels/simd/integers.h"
@@ -15,8 +15,8 @@ SQZ_INLINE float* pixel_at(const View& v, int64_t n, int64_t p) {
   return v.data + n * v.image + p / v.w * v.row + p % v.w * v.pixel;
 }
 
-// A register tile of a convolution. One past the end repeats its last pixel and stores it once, which
-// keeps the inner loop free of special cases.
+// A register tile of a convolution. A tile past the end repeats its last pixel and stores it once,
+// so that the inner loop needs no special cases.
 struct Tile {
   const float* x[kConvMr];
   float* y[kConvMr];

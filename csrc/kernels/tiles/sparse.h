@@ -1,12 +1,12 @@
 // 1x1 products that skip zeros.
 //
-// After a ReLU most of what a 1x1 convolution reads is exactly zero, and neighbouring pixels have
-// their zeros in the same channels. So a tile of kSparseMr adjacent pixels shares one list: the
-// channels in which any of them is not zero. The product walks the list, and for each channel reads
-// a row of the weights of kSparseBlocks blocks of outputs once, broadcasts each pixel's value and
-// multiplies. One pixel alone would have the shortest list, but then the processor waits for the
-// loads of the weights; few outputs at a time would leave it waiting for the list's next end, which
-// it cannot foresee.
+// After a ReLU most inputs of a 1x1 convolution are exactly zero, and neighboring pixels have zeros
+// in the same channels. So a tile of kSparseMr adjacent pixels shares one list of the channels in
+// which at least one of them is nonzero. For each listed channel the product loads a row of the
+// weights of kSparseBlocks blocks of outputs once, broadcasts each pixel's value and multiplies. A
+// single pixel would have the shortest list, but then the processor would wait for the loads of the
+// weights. With fewer outputs at a time there would be more walks, and the end of each one is a
+// mispredicted branch.
 #pragma once
 
 #include "kernels/tiles/places.h"
@@ -27,8 +27,8 @@ SQZ_INLINE SparseTile sparse_tile_at(const View& x, int64_t n, int64_t first) {
   return t;
 }
 
-// Writes the numbers of the channels that are not zero in every pixel and returns how many they
-// are. `list` needs room for a register beyond `channels`.
+// Writes the indices of the channels in which any pixel is nonzero to `list` and returns their
+// number. `list` needs room for `channels` + kLanes entries.
 SQZ_INLINE int list_channels(const SparseTile& t, int channels, int32_t* list) {
   int count = 0, c = 0;
   for (; c + kLanes <= channels; c += kLanes) {
@@ -46,10 +46,10 @@ SQZ_INLINE int list_channels(const SparseTile& t, int channels, int32_t* list) {
   return count;
 }
 
-// acc[pixel][v] += sum over the list of x[pixel][channel] * w[channel][v], for kBlocks adjacent blocks
-// of output channels, whose weights lie `next_block` floats apart; value(entry, channel, pixel) reads
-// x. Where the sums are few, several entries at a time keep enough of them in flight to hide the
-// multiplier's latency.
+// acc[pixel][v] += sum over the list of x[pixel][channel] * w[channel][v], for kBlocks adjacent
+// blocks of output channels, whose weights lie `next_block` floats apart. value(entry, channel,
+// pixel) reads x. If there are few sums, several entries are computed at a time, each with sums of
+// its own, which hides the multiplier's latency.
 template <int kBlocks, typename Value>
 SQZ_INLINE void multiply_list(const int32_t* list, int count, const Value& value, const float* w,
                               ptrdiff_t next_block, Vec (*acc)[kBlocks * kConvNv]) {

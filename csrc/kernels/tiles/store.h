@@ -1,4 +1,4 @@
-// How the products of a register tile begin and end: from the bias, by way of a ReLU, to memory.
+// The begin and the end of a register tile's products: load the bias; apply the ReLU and store.
 #pragma once
 
 #include "kernels/simd/vec.h"
@@ -33,7 +33,7 @@ SQZ_INLINE void rectify(bool relu, Vec* v) {
   for (int i = 0; i < kVectors; ++i) v[i] = max(v[i], zero());
 }
 
-// The first `left` floats of v: all of them where left is larger, none where it is not positive.
+// Stores the first `left` floats of v: all if `left` is larger, none if it is not positive.
 SQZ_INLINE void store_left(float* y, Vec v, int left) {
   if (left >= kLanes)
     store(y, v);

@@ -1,12 +1,12 @@
-// NEON with 32 registers of 4 floats, for cores that run instructions in their order, too.
+// NEON with 32 registers of 4 floats. The values also suit in-order cores.
 #pragma once
 
 namespace sqz {
 namespace SQZ_ISA {
 
-// 4 pixels x 4 registers: 16 accumulators, 4 registers with 4 channels of each pixel, of which the
-// multiplications pick a lane, and 8 with weights: the next 4 are loaded while the present ones are
-// multiplied.
+// 4 pixels x 4 registers: 16 accumulators, 4 registers that each hold 4 channels of one pixel, and
+// 8 registers of weights. The multiplications take one lane of a pixel's register. The next 4
+// weights are loaded while the current 4 are multiplied.
 inline constexpr int kConvMr = 4;
 inline constexpr int kConvNv = 4;
 // Tiles of 7 x 7: 65.5 million instructions for SqueezeNet 1.1 instead of 67.3 (docs/arm.md). The stem by

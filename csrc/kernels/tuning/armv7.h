@@ -4,7 +4,7 @@
 namespace sqz {
 namespace SQZ_ISA {
 
-// 4 pixels x 2 registers: 8 accumulators, 2 weights and 4 registers of pixels.
+// 4 pixels x 2 registers: 8 accumulators, 2 registers of weights and 4 of pixels.
 inline constexpr int kConvMr = 4;
 inline constexpr int kConvNv = 2;
 inline constexpr int kConvBlocks = 1;

@@ -4,13 +4,13 @@
 namespace sqz {
 namespace SQZ_ISA {
 
-// 6 pixels x 2 registers: 12 accumulators, 2 weights, 1 broadcast of the 16 registers, and 8
-// loads for 12 multiplications, which two load ports sustain beside two multipliers.
+// 6 pixels x 2 registers: 12 accumulators, 2 registers of weights and 1 broadcast use 15 of the 16
+// registers. A step has 8 loads and 12 multiplications; two load ports keep two multipliers busy.
 inline constexpr int kConvMr = 6;
 inline constexpr int kConvNv = 2;
 inline constexpr int kConvBlocks = 1;
-// 2 pixels x 4 registers: 8 sums, and 4 loads of weights for 8 multiplications. See avx512.h for other
-// shapes.
+// 2 pixels x 4 registers: 8 accumulators, and 4 loads of weights for 8 multiplications. See avx512.h
+// for other shapes.
 inline constexpr int kSparseMr = 2;
 inline constexpr int kSparseBlocks = 2;
 // Instructions are equal (counted under qemu) at a share of 0.53 for 16 outputs, 0.71 for 32, 0.69 for 48

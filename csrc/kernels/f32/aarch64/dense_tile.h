@@ -1,9 +1,9 @@
-// The register tile of AArch64's convolutions: 4 pixels by 16 output channels, from inputs packed as
-// [k][pixel].
+// The register tile of AArch64's convolutions: 4 pixels by 16 output channels, from inputs packed
+// as [k][pixel].
 //
-// In assembly, for compilers do not keep four-register loads, 16 sums and the weights of two steps in
-// 28 registers without moving them about. For cores that run instructions in their order, what a
-// step multiplies is loaded during the step before.
+// The code is assembly because compilers add register moves: they cannot hold four-register loads,
+// 16 accumulators and the weights of two steps in 28 registers without them. For in-order cores,
+// each step loads the operands of the next one.
 #pragma once
 
 #include "kernels/tiles/store.h"
@@ -16,8 +16,8 @@ static_assert(kConvMr == 4 && kConvNv == 4, "the tile that is written out below"
 
 #if defined(__GNUC__)
 
-// Sums of pixel m are v16 + 4m to v19 + 4m; w names the first of four registers of weights, x the
-// register with the four pixels' values.
+// The accumulators of pixel m are registers 16 + 4m to 19 + 4m. w0 to w3 are the registers of
+// weights, and x is the register with the values of the four pixels.
 #define SQZ_PIXEL(s0, s1, s2, s3, x, m, w0, w1, w2, w3) \
   "fmla v" #s0 ".4s, v" #w0 ".4s, v" #x ".s[" #m        \
   "]\n"                                                 \
