@@ -24,7 +24,7 @@ from sqznet.weights.checkpoint import Checkpoint
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
-Layer = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
+Layer = _kernels.Conv | _kernels.Stem | _kernels.PaddedConv | _kernels.Fire | _kernels.Classifier
 
 #: The largest allowed error, relative to the largest expected value.
 BOUND = 5e-5
@@ -38,6 +38,7 @@ BUNDLED_SHA256 = {
 # Input sizes of the whole network: a small rectangle and the normal size.
 _SIZES = ((64, 83), (224, 224))
 _THREADS = (1, 3)
+_TILES = (0, 4, 5, 6, 7)  # of Winograd's algorithm; 0: the layer's own choice
 
 
 @dataclass(frozen=True)
@@ -220,6 +221,18 @@ def _stems(table: _kernels.Float32Kernels) -> Pairs:
             yield _layer(stem, threads, x, expected.shape), expected
 
 
+def _padded_convs(table: _kernels.Float32Kernels) -> Pairs:
+    for threads in _THREADS:
+        for cin, cout, h, w, relu in ((9, 7, 4, 11, False), (16, 33, 9, 13, True)):
+            x = _rectified(cin, 1, cin, h, w)
+            weight, bias = _parameters(cout, cout, cin, 3)
+            expected = reference.conv2d(x, weight, bias, padding=1)
+            expected = reference.relu(expected) if relu else expected
+            for tile in _TILES:
+                conv = _kernels.PaddedConv(table, _tensor(weight), _tensor(bias), relu, tile)
+                yield _layer(conv, threads, x, expected.shape), expected
+
+
 def _fires(table: _kernels.Float32Kernels) -> Pairs:
     for threads in _THREADS:
         for cin, squeeze, e1, e3, h, w in (
@@ -236,7 +249,7 @@ def _fires(table: _kernels.Float32Kernels) -> Pairs:
             ]
             expected = reference.fire(x, *parts)
             packed = [(_tensor(weight), _tensor(bias)) for weight, bias in parts]
-            for tile in (0, 4, 5, 6, 7):  # 0: the kernel's own choice
+            for tile in _TILES:
                 fire = _kernels.Fire(table, *packed[0], *packed[1], *packed[2], tile)
                 yield _layer(fire, threads, x, expected.shape), expected
 
@@ -285,6 +298,7 @@ def _softmaxes(table: _kernels.Float32Kernels) -> Pairs:
 _CASES: Mapping[str, Callable[[_kernels.Float32Kernels], Pairs]] = {
     "convolutions": _convs,
     "the 7x7 stem": _stems,
+    "padded convolutions, every tile": _padded_convs,
     "fire modules, every tile": _fires,
     "the classifier with its average": _classifiers,
     "pools": _pools,

@@ -43,7 +43,7 @@ def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
     runnable = {name for name, families, runs, _ in sets if "f32" in families and runs}
     assert subjects == {"files"} | runnable
     errors = [line for line in lines if re.search(r"error \d\.\de[+-]\d\d, bound 5e-05$", line)]
-    assert len(errors) == 9 * len(runnable)
+    assert len(errors) == 10 * len(runnable)
 
 
 @pytest.mark.usefixtures("one_size")
@@ -100,6 +100,7 @@ def test_a_wrong_kernel_is_detected(
     [
         ("Conv", "convolutions"),
         ("Stem", "the 7x7 stem"),
+        ("PaddedConv", "padded convolutions, every tile"),
         ("Fire", "fire modules, every tile"),
         ("Classifier", "the classifier with its average"),
     ],
@@ -128,6 +129,7 @@ def test_a_wrong_layer_is_detected(
     [
         ("Conv", 1, 0, "convolutions"),
         ("Stem", 1, 0, "the 7x7 stem"),
+        ("PaddedConv", 1, 4, "padded convolutions, every tile"),  # the center
         ("Fire", 3, 0, "fire modules, every tile"),  # expand 1x1
         ("Fire", 5, 4, "fire modules, every tile"),  # expand 3x3, the center
         ("Classifier", 1, 0, "the classifier with its average"),
