@@ -1,5 +1,6 @@
-// Measures the transfer of a cache line between two cores: two threads, each on its own core, pass a
-// counter back and forth. Prints nanoseconds for one way, the median of nine runs.
+// Measures the transfer of a cache line between two cores. Two threads, each on its own core, pass
+// a counter back and forth. Prints the time of one transfer in nanoseconds, the median of nine
+// runs.
 #include <pthread.h>
 #include <sched.h>
 

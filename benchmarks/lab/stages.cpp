@@ -1,8 +1,8 @@
 // Times the stages of a fire module one by one; stages.py compiles and runs it.
 //
 // usage: stages MAP SIDE INPUTS SQUEEZE EXPAND TILE ROUNDS
-// MAP is a file of SIDE x SIDE x INPUTS float32, the input of the fire module; weights do not matter.
-// Prints the minimum milliseconds of each stage.
+// MAP is a file with the fire module's input, SIDE x SIDE x INPUTS float32. The weights are random.
+// Prints the minimum time of each stage, in milliseconds.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -31,8 +31,8 @@ struct Stage {
   }
 };
 
-View view_of(float* data, int h, int w, int c, ptrdiff_t pixel) {
-  return {data, 1, h, w, c, pixel, w * pixel, h * w * pixel};
+View view_of(float* data, int height, int width, int channels, ptrdiff_t pixel) {
+  return {data, 1, height, width, channels, pixel, width * pixel, height * width * pixel};
 }
 
 std::vector<float> values(std::size_t count) {
@@ -47,76 +47,78 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
   constexpr int kPoints = kSide * kSide;
   const std::vector<float> bias = values(static_cast<std::size_t>(std::max(squeeze, expand)));
   const auto packed = [&](int out, int in) {
-    const auto w = values(static_cast<std::size_t>(out) * in);
-    return pack_conv(w.data(), bias.data(), out, in, 1, 1, kConvNr);
+    const auto weights = values(static_cast<std::size_t>(out) * in);
+    return pack_conv(weights.data(), bias.data(), out, in, 1, 1, kConvNr);
   };
-  const Packed w0 = packed(squeeze, inputs), w1 = packed(expand, squeeze);
+  const Packed squeeze_weights = packed(squeeze, inputs), expand1_weights = packed(expand, squeeze);
   const auto filters = values(static_cast<std::size_t>(expand) * squeeze * 9);
-  const Packed w3 = pack_winograd(filters.data(), bias.data(), expand, squeeze, 3, kConvNr);
+  const Packed expand3_weights =
+      pack_winograd(filters.data(), bias.data(), expand, squeeze, 3, kConvNr);
 
   const int framed = side + 2;
   Array<float> squeezed(static_cast<std::size_t>(framed) * framed * squeeze);
-  Array<float> y(static_cast<std::size_t>(side) * side * 2 * expand);
+  Array<float> output(static_cast<std::size_t>(side) * side * 2 * expand);
   const View frame = view_of(squeezed.data(), framed, framed, squeeze, squeeze);
   View inner = frame;
   inner.data += frame.row + frame.pixel;
   inner.h = inner.w = side;
-  const ConvArgs a0{view_of(map, side, side, inputs, inputs),
-                    inner,
-                    w0.weight.data(),
-                    w0.bias.data(),
-                    1,
-                    1,
-                    1,
-                    true};
-  const ConvArgs a1{inner,
-                    view_of(y.data(), side, side, expand, 2 * expand),
-                    w1.weight.data(),
-                    w1.bias.data(),
-                    1,
-                    1,
-                    1,
-                    true};
-  WinogradArgs a3{frame,
-                  view_of(y.data() + expand, side, side, expand, 2 * expand),
-                  w3.weight.data(),
-                  w3.bias.data(),
-                  nullptr,
-                  3,
-                  kSide - 2,
-                  true};
-  const TileGrid grid = grid_of(a3);
+  const ConvArgs squeeze_args{view_of(map, side, side, inputs, inputs),
+                              inner,
+                              squeeze_weights.weight.data(),
+                              squeeze_weights.bias.data(),
+                              1,
+                              1,
+                              1,
+                              true};
+  const ConvArgs expand1_args{inner,
+                              view_of(output.data(), side, side, expand, 2 * expand),
+                              expand1_weights.weight.data(),
+                              expand1_weights.bias.data(),
+                              1,
+                              1,
+                              1,
+                              true};
+  WinogradArgs expand3_args{frame,
+                            view_of(output.data() + expand, side, side, expand, 2 * expand),
+                            expand3_weights.weight.data(),
+                            expand3_weights.bias.data(),
+                            nullptr,
+                            3,
+                            kSide - 2,
+                            true};
+  const TileGrid grid = grid_of(expand3_args);
   Array<float> points(static_cast<std::size_t>(grid.blocks) * kPoints *
                       point_stride(kConvMr, squeeze));
-  Array<float> u(static_cast<std::size_t>(kPoints) * point_stride(kConvNr, squeeze));
+  Array<float> transformed(static_cast<std::size_t>(kPoints) * point_stride(kConvNr, squeeze));
   Array<float> products(static_cast<std::size_t>(kConvMr) * kPoints * kConvNr);
-  a3.points = points.data();
+  expand3_args.points = points.data();
 
-  const auto tiles_in = [&](int64_t b) {
-    return static_cast<int>(grid.first_tile(b + 1) - grid.first_tile(b));
+  const auto tiles_in = [&](int64_t block) {
+    return static_cast<int>(grid.first_tile(block + 1) - grid.first_tile(block));
   };
   Stage stages[] = {{"squeeze"}, {"expand1x1"}, {"input"}, {"filters"}, {"products"}, {"output"}};
   for (int round = 0; round < rounds; ++round) {
-    stages[0].time([&] { squeeze_f32(a0, 0, squeeze_f32_items(a0)); });
-    stages[1].time([&] { conv_f32(a1, 0, conv_f32_items(a1)); });
-    stages[2].time([&] { winograd_input_f32(a3, 0, winograd_input_f32_items(a3)); });
+    stages[0].time([&] { squeeze_f32(squeeze_args, 0, squeeze_f32_items(squeeze_args)); });
+    stages[1].time([&] { conv_f32(expand1_args, 0, conv_f32_items(expand1_args)); });
+    stages[2].time(
+        [&] { winograd_input_f32(expand3_args, 0, winograd_input_f32_items(expand3_args)); });
     stages[3].time([&] {
-      for (int c = 0; c < expand; c += kConvNr)
-        transform_filters<kSide, 3>(a3.w + static_cast<ptrdiff_t>(c) * 9 * squeeze, squeeze,
-                                    point_stride(kConvNr, squeeze), u.data());
+      for (int channel = 0; channel < expand; channel += kConvNr)
+        transform_filters<kSide, 3>(expand3_args.w + static_cast<ptrdiff_t>(channel) * 9 * squeeze,
+                                    squeeze, point_stride(kConvNr, squeeze), transformed.data());
     });
     stages[4].time([&] {
-      for (int c = 0; c < expand; c += kConvNr)
-        for (int64_t b = 0; b < grid.blocks; ++b)
-          multiply_block<kPoints>(tiles_in(b), points_of(a3, b), u.data(), squeeze,
-                                  products.data());
+      for (int channel = 0; channel < expand; channel += kConvNr)
+        for (int64_t block = 0; block < grid.blocks; ++block)
+          multiply_block<kPoints>(tiles_in(block), points_of(expand3_args, block),
+                                  transformed.data(), squeeze, products.data());
     });
     stages[5].time([&] {
-      for (int c = 0; c < expand; c += kConvNr)
-        for (int64_t b = 0; b < grid.blocks; ++b)
-          for (int t = 0; t < tiles_in(b); ++t)
-            untransform_tile<kSide, 3>(a3, grid, grid.first_tile(b) + t,
-                                       products.data() + t * kPoints * kConvNr, c);
+      for (int channel = 0; channel < expand; channel += kConvNr)
+        for (int64_t block = 0; block < grid.blocks; ++block)
+          for (int tile = 0; tile < tiles_in(block); ++tile)
+            untransform_tile<kSide, 3>(expand3_args, grid, grid.first_tile(block) + tile,
+                                       products.data() + tile * kPoints * kConvNr, channel);
     });
   }
   for (const Stage& stage : stages) std::printf("%s %.5f\n", stage.name, stage.least);

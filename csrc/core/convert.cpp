@@ -9,7 +9,7 @@ namespace sqz {
 namespace {
 
 // Half to single: shift the exponent and mantissa into place and scale by 2^112, which rebiases
-// the exponent and normalises subnormals at once; infinities and NaNs get a full exponent. There is
+// the exponent and normalizes subnormals at once; infinities and NaNs get a full exponent. There is
 // no branch in it, so a loop of it is vectorised.
 float from_half(std::uint16_t h) {
   const std::uint32_t magnitude = static_cast<std::uint32_t>(h & 0x7fff) << 13;

@@ -230,14 +230,17 @@ void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, 
 
 // --- Classifier and the rest -------------------------------------------------------------------
 
-ClassifierArgs Classifier::args(const View& x, std::int32_t* lists, float* logits) const {
+ClassifierArgs Classifier::args(const View& x, const Memory& memory, float* logits) const {
   const int border = (x.h + 2 * padding_) * (x.w + 2 * padding_) - x.h * x.w;
-  return {x, logits, packed_.weight.data(), packed_.bias.data(), packed_.out, border, lists};
+  return {x,           logits, packed_.weight.data(), packed_.bias.data(),
+          packed_.out, border, memory.lists,          memory.values};
 }
 
-std::int32_t* Classifier::plan(Scratch& scratch, int n, int h, int w, int) const {
+Classifier::Memory Classifier::plan(Scratch& scratch, int n, int h, int w, int) const {
   const View x = contiguous_view(nullptr, n, h, w, packed_.in);
-  return scratch.take<std::int32_t>(table_.classifier_f32_lists(args(x, nullptr, nullptr)));
+  const ListSizes sizes = table_.classifier_f32_lists(args(x, {}, nullptr));
+  std::int32_t* lists = scratch.take<std::int32_t>(sizes.lists);
+  return {lists, scratch.take<float>(sizes.values)};
 }
 
 void Classifier::run(ThreadPool& pool, const View& x, Scratch scratch, float* logits) const {

@@ -130,13 +130,17 @@ class Classifier {
       : table_(table), packed_(std::move(packed)), padding_(padding) {}
 
   const Packed& packed() const { return packed_; }
-  // Gives the lists of channels that are not zero.
-  std::int32_t* plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  // The channels that are not zero, and their values.
+  struct Memory {
+    std::int32_t* lists;
+    float* values;
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
   // logits: x.n rows of packed().out floats.
   void run(ThreadPool& pool, const View& x, Scratch scratch, float* logits) const;
 
  private:
-  ClassifierArgs args(const View& x, std::int32_t* lists, float* logits) const;
+  ClassifierArgs args(const View& x, const Memory& memory, float* logits) const;
 
   const Float32Kernels& table_;
   Packed packed_;

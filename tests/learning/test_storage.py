@@ -155,7 +155,7 @@ def reshaped(name: str, shape: list[int]) -> Change:
             lambda header: header["codes"].update(dtype="U8"),
             "'codes' of type U8, expected",
         ),
-        (lambda header: header.pop("mirrored"), "8 bytes at the end belong to no tensor"),
+        (lambda header: header.pop("mirrored"), "8 bytes at the end do not belong to a tensor"),
     ],
 )
 def test_a_changed_header_is_refused(tmp_path: Path, change: Change, message: str) -> None:

@@ -40,7 +40,8 @@ struct WinogradArgs {
 
 // logits[n][o] = (sum over pixels of relu(x . w[o] + b[o]) + border * relu(b[o])) / (h*w + border)
 // `border` counts the all-zero pixels that a padded 1x1 convolution sees around the map. `lists`
-// is scratch for the channels that are not zero, classifier_f32_lists(args) of it.
+// and `values` are scratch for the channels that are not zero and for their values, as many of each as
+// classifier_f32_lists(args) says.
 struct ClassifierArgs {
   View x;
   float* logits;  // n rows of `classes`
@@ -49,6 +50,11 @@ struct ClassifierArgs {
   int classes;
   int border;
   int32_t* lists;
+  float* values;
+};
+
+struct ListSizes {
+  int64_t lists, values;
 };
 
 // 3x3 windows, stride 2, clipped at the lower and right edge (ceil mode decides y's size).

@@ -7,7 +7,7 @@
 
 namespace sqz {
 
-// RGB from YUV: what a level of luma adds to each colour, one of V to red, and so on.
+// RGB from YUV: what a level of luma adds to each color, one of V to red, and so on.
 struct YuvMatrix {
   float black, luma, v_red, u_green, v_green, u_blue;
 };
@@ -47,9 +47,9 @@ inline void yuv_to_rgbx(const uint8_t* luma, const uint8_t* u, const uint8_t* v,
     const float *r = red + odd, *g = green + odd, *b = blue + odd;
     uint32_t pixels[yuv::kBlock];
     for (int i = 0; i < end - begin; i++) {
-      float grey = m.luma * (static_cast<float>(y[i]) - m.black);
+      float gray = m.luma * (static_cast<float>(y[i]) - m.black);
       pixels[i] =
-          yuv::level(grey + r[i]) | yuv::level(grey + g[i]) << 8 | yuv::level(grey + b[i]) << 16;
+          yuv::level(gray + r[i]) | yuv::level(gray + g[i]) << 8 | yuv::level(gray + b[i]) << 16;
     }
     std::memcpy(dst, pixels, 4 * static_cast<size_t>(end - begin));
     dst += 4 * static_cast<ptrdiff_t>(end - begin);

@@ -1,34 +1,36 @@
-// 3x3 max pooling with stride 2, windows clipped at the lower and right edge. An item is one
-// output row; registers run over the channels, which are adjacent.
+// 3x3 max pooling with stride 2. Windows are clipped at the lower and right edges. An item is one
+// output row. A register holds adjacent channels.
 #include "kernels/f32/kernels.h"
+#include "kernels/simd/integers.h"
 #include "kernels/simd/vec.h"
 
 namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
-SQZ_INLINE Vec window_max(const MaxPoolArgs& a, const float* x, int rows, int columns, int left) {
+SQZ_INLINE Vec window_max(const MaxPoolArgs& args, const float* x, int rows, int columns,
+                          int left) {
   Vec best = left >= kLanes ? load(x) : load_n(x, left);
   for (int dy = 0; dy < rows; ++dy) {
     for (int dx = 0; dx < columns; ++dx) {
-      const float* p = x + dy * a.x.row + dx * a.x.pixel;
-      best = max(left >= kLanes ? load(p) : load_n(p, left), best);
+      const float* pixel = x + dy * args.x.row + dx * args.x.pixel;
+      best = max(left >= kLanes ? load(pixel) : load_n(pixel, left), best);
     }
   }
   return best;
 }
 
-// Channels that are taken along a row of windows at a time.
+// Registers of channels that are computed together for a row of windows.
 constexpr int kVectors = 4;
 
-// The windows of one output row that are not clipped, for kVectors registers of channels. The
-// column that a window shares with the next one is looked through once.
-void whole_windows(const MaxPoolArgs& a, const float* x, float* y, int windows) {
-  const auto column = [&a](const float* top, Vec* best) {
+// Computes the unclipped windows of one output row, for kVectors registers of channels. The maximum
+// of the column that two adjacent windows share is computed once.
+void whole_windows(const MaxPoolArgs& args, const float* x, float* y, int windows) {
+  const auto column = [&args](const float* top, Vec* best) {
     SQZ_UNROLL
     for (int v = 0; v < kVectors; ++v) best[v] = load(top + v * kLanes);
     for (int dy = 1; dy < 3; ++dy) {
-      top += a.x.row;
+      top += args.x.row;
       Vec below[kVectors];
       SQZ_UNROLL
       for (int v = 0; v < kVectors; ++v) below[v] = load(top + v * kLanes);
@@ -36,7 +38,7 @@ void whole_windows(const MaxPoolArgs& a, const float* x, float* y, int windows) 
       for (int v = 0; v < kVectors; ++v) best[v] = max(best[v], below[v]);
     }
   };
-  const ptrdiff_t step = a.x.pixel, next = a.y.pixel;
+  const ptrdiff_t step = args.x.pixel, next = args.y.pixel;
   Vec left[kVectors], middle[kVectors], right[kVectors];
   column(x, left);
   for (; windows > 0; --windows, y += next) {
@@ -50,30 +52,35 @@ void whole_windows(const MaxPoolArgs& a, const float* x, float* y, int windows) 
   }
 }
 
-int clipped(int start, int size) { return size - start < 3 ? size - start : 3; }
+int clipped(int start, int size) { return min(size - start, 3); }
 
 }  // namespace
 
-int64_t maxpool_f32_items(const MaxPoolArgs& a) { return static_cast<int64_t>(a.y.n) * a.y.h; }
+int64_t maxpool_f32_items(const MaxPoolArgs& args) {
+  return static_cast<int64_t>(args.y.n) * args.y.h;
+}
 
-void maxpool_f32(const MaxPoolArgs& a, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t n = i / a.y.h;
-    const int oy = static_cast<int>(i % a.y.h), rows = clipped(2 * oy, a.x.h);
-    const float* x_row = a.x.data + n * a.x.image + 2 * oy * a.x.row;
-    float* y_row = a.y.data + n * a.y.image + oy * a.y.row;
-    const int whole = rows == 3 ? (a.x.w - 1) / 2 : 0;  // windows
+void maxpool_f32(const MaxPoolArgs& args, int64_t begin, int64_t end) {
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t image = item / args.y.h;
+    const int out_y = static_cast<int>(item % args.y.h), rows = clipped(2 * out_y, args.x.h);
+    const float* x_row = args.x.data + image * args.x.image + 2 * out_y * args.x.row;
+    float* y_row = args.y.data + image * args.y.image + out_y * args.y.row;
+    const int whole = rows == 3 ? (args.x.w - 1) / 2 : 0;  // windows
     constexpr int kStep = kVectors * kLanes;
-    const int together = whole > 0 ? a.y.c / kStep * kStep : 0;
-    for (int c = 0; c < together; c += kStep) whole_windows(a, x_row + c, y_row + c, whole);
-    for (int ox = 0; ox < a.y.w; ++ox) {
-      const int columns = clipped(2 * ox, a.x.w);
-      const float* x = x_row + 2 * ox * a.x.pixel;
-      float* y = y_row + ox * a.y.pixel;
-      int c = ox < whole ? together : 0;
-      for (; c + kLanes <= a.y.c; c += kLanes)
-        store(y + c, window_max(a, x + c, rows, columns, kLanes));
-      if (c < a.y.c) store_n(y + c, window_max(a, x + c, rows, columns, a.y.c - c), a.y.c - c);
+    const int together = whole > 0 ? args.y.c / kStep * kStep : 0;
+    for (int channel = 0; channel < together; channel += kStep)
+      whole_windows(args, x_row + channel, y_row + channel, whole);
+    for (int out_x = 0; out_x < args.y.w; ++out_x) {
+      const int columns = clipped(2 * out_x, args.x.w);
+      const float* x = x_row + 2 * out_x * args.x.pixel;
+      float* y = y_row + out_x * args.y.pixel;
+      int channel = out_x < whole ? together : 0;
+      for (; channel + kLanes <= args.y.c; channel += kLanes)
+        store(y + channel, window_max(args, x + channel, rows, columns, kLanes));
+      if (channel < args.y.c)
+        store_n(y + channel, window_max(args, x + channel, rows, columns, args.y.c - channel),
+                args.y.c - channel);
     }
   }
 }

@@ -1,11 +1,12 @@
-// 1x1 convolution, stride 1, that skips the zeros of its input: the squeeze.
+// The squeeze: a 1x1 convolution with stride 1 that skips the zeros of its input.
 //
-// An item is a group of pixels, a whole number of the dense kernel's tiles; the groups of an image
-// are of nearly equal size, so that threads share it evenly. The group's channels are listed first,
-// which costs a few per cent of the product; where the lists are too long to pay, which the first
-// few show, the dense kernel takes the whole group.
+// An item is a group of pixels, a whole number of the dense kernel's tiles. The groups of an image
+// have nearly equal sizes, so that the work is divided evenly among the threads. The nonzero
+// channels of a group are listed first, which costs a few percent of the product. If the first
+// lists are too long to pay, the dense kernel computes the whole group.
 #include "kernels/f32/kernels.h"
 #include "kernels/tiles/sparse.h"
+#include "kernels/tiles/store.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -13,10 +14,10 @@ namespace SQZ_ISA {
 namespace {
 
 constexpr int kDenseTiles = 48 / kConvMr;  // of the largest group
-constexpr int kTiles = (kDenseTiles * kConvMr + kSparseMr - 1) / kSparseMr;
+constexpr int kTiles = ceil_div(kDenseTiles * kConvMr, kSparseMr);
 
-// Lists of more channels would not fit on the stack: such layers, which no SqueezeNet has, go
-// dense.
+// Lists of more channels would not fit on the stack. The dense kernel computes such layers, which
+// no SqueezeNet has.
 constexpr int kMaxChannels = 768;
 
 struct Lists {
@@ -28,45 +29,26 @@ struct Lists {
 
 template <int kBlocks>
 void some_blocks(const ConvArgs& a, const SparseTile& t, const int32_t* list, int count, int block,
-                 float* const* y) {
-  Vec acc[kBlocks][kSparseMr][kConvNv];
-  SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
-    SQZ_UNROLL
-    for (int m = 0; m < kSparseMr; ++m) {
-      SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v)
-        acc[b][m][v] = load(a.b + (block + b) * kConvNr + v * kLanes);
-    }
-  }
+                 float* const* at) {
+  Vec acc[kSparseMr][kBlocks * kConvNv];
+  start_tile_at<kSparseMr>(a.b + block * kConvNr, acc);
   const ptrdiff_t next_block = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
   const auto value = [&](int, ptrdiff_t channel, int pixel) { return t.x[pixel][channel]; };
   multiply_list<kBlocks>(list, count, value, a.w + block * next_block, next_block, acc);
+  float* y[kSparseMr];
   SQZ_UNROLL
-  for (int m = 0; m < kSparseMr; ++m) {
-    if (m >= t.pixels) break;
-    SQZ_UNROLL
-    for (int b = 0; b < kBlocks; ++b) {
-      SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) {
-        const int channel = (block + b) * kConvNr + v * kLanes, left = a.y.c - channel;
-        const Vec result = a.relu ? max(acc[b][m][v], zero()) : acc[b][m][v];
-        if (left >= kLanes)
-          store(y[m] + channel, result);
-        else if (left > 0)
-          store_n(y[m] + channel, result, left);
-      }
-    }
-  }
+  for (int m = 0; m < kSparseMr; ++m) y[m] = at[m] + block * kConvNr;
+  store_tile<kSparseMr>(acc, a.relu, t.pixels, a.y.c - block * kConvNr, y);
 }
 
-// Where the tiles of a group of `pixels` from `first` on are read and written. Counting rows and
-// columns up saves a division a pixel, which would take as long as a tenth of the products.
+// Computes the input and output addresses of the tiles in a group of `pixels` from `first` on.
+// Counting rows and columns saves one division per pixel, which would take a tenth of the products'
+// time.
 void place_tiles(const ConvArgs& a, int64_t first, int pixels, Lists* lists) {
   int row = static_cast<int>(first / a.y.w), column = static_cast<int>(first % a.y.w);
   for (int t = 0; pixels > 0; ++t) {
     SparseTile& tile = lists->tiles[t];
-    tile.pixels = pixels < kSparseMr ? pixels : kSparseMr;
+    tile.pixels = min(pixels, kSparseMr);
     for (int m = 0; m < kSparseMr; ++m) {
       tile.x[m] = a.x.data + row * a.x.row + column * a.x.pixel;
       lists->y[t][m] = a.y.data + row * a.y.row + column * a.y.pixel;
@@ -75,15 +57,15 @@ void place_tiles(const ConvArgs& a, int64_t first, int pixels, Lists* lists) {
   }
 }
 
-// Lists the channels of a group's tiles; false where they are too many for the lists to pay.
+// Lists the nonzero channels of a group's tiles. Returns false if the lists are too long to pay.
 bool list_group(const ConvArgs& a, int tiles, Lists* lists) {
-  // Making the lists costs the same for few outputs as for many, so few need shorter lists.
+  // Listing costs the same for few outputs as for many. So with few outputs only shorter lists pay.
   const float limit = kDenseFrom - kListCost / static_cast<float>(a.y.c);
   int entries = 0;
   for (int t = 0; t < tiles; ++t) {
     lists->count[t] = list_channels(lists->tiles[t], a.x.c, lists->channels[t]);
     entries += lists->count[t];
-    // The first tiles tell a dense group from another, and spare it most of the lists.
+    // The first tiles show whether a group is dense, so a dense group is spared most of the lists.
     if (t != tiles / 4 && t != tiles - 1) continue;
     const float all = static_cast<float>(t + 1) * static_cast<float>(a.x.c);
     if (static_cast<float>(entries) > limit * all) return false;
@@ -91,7 +73,7 @@ bool list_group(const ConvArgs& a, int tiles, Lists* lists) {
   return true;
 }
 
-static_assert(kSparseBlocks <= 4, "walk() knows up to 4 blocks");
+static_assert(kSparseBlocks <= 4, "walk() handles up to 4 blocks");
 
 void walk(const ConvArgs& a, const Lists& lists, int tile, int block, int blocks) {
   const auto run = [&](auto some) {
@@ -117,24 +99,22 @@ struct Groups {
 };
 
 Groups groups_of(const ConvArgs& a) {
-  const int64_t pixels = static_cast<int64_t>(a.y.h) * a.y.w;
-  const int64_t tiles = (pixels + kConvMr - 1) / kConvMr;
-  return {(tiles + kDenseTiles - 1) / kDenseTiles, tiles};
+  const int64_t tiles = ceil_div<int64_t>(pixels_per_image(a.y), kConvMr);
+  return {ceil_div<int64_t>(tiles, kDenseTiles), tiles};
 }
 
 // `a` holds one image.
 void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
   const Groups groups = groups_of(a);
   const int64_t begin = groups.first_tile(group), end = groups.first_tile(group + 1);
-  const int64_t first = begin * kConvMr, all = static_cast<int64_t>(a.y.h) * a.y.w;
-  const int pixels = static_cast<int>((end * kConvMr < all ? end * kConvMr : all) - first);
-  const int tiles = (pixels + kSparseMr - 1) / kSparseMr;
+  const int64_t first = begin * kConvMr, last = min(end * kConvMr, pixels_per_image(a.y));
+  const int pixels = static_cast<int>(last - first), tiles = ceil_div(pixels, kSparseMr);
   place_tiles(a, first, pixels, lists);
   if (a.x.c > kMaxChannels || !list_group(a, tiles, lists)) return conv_f32(a, begin, end);
-  const int blocks = (a.y.c + kConvNr - 1) / kConvNr;
-  // Pixels change fastest: the weights of a walk stay in the caches.
+  const int blocks = ceil_div(a.y.c, kConvNr);
+  // The inner loop is over the pixels, so that the weights stay in the caches.
   for (int b = 0; b < blocks; b += kSparseBlocks) {
-    const int some = blocks - b < kSparseBlocks ? blocks - b : kSparseBlocks;
+    const int some = min(blocks - b, kSparseBlocks);
     for (int t = 0; t < tiles; ++t) walk(a, *lists, t, b, some);
   }
 }

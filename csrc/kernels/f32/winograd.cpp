@@ -1,16 +1,18 @@
 // Stride-1 convolution, bias and ReLU by Winograd's F(m x m, r x r): the expand 3x3, and the 7x7
-// stem, whose stride of 2 is taken away beforehand.
+// stem, whose stride of 2 has been removed by rearranging its input.
 //
-// Two kernels. The first takes every tile of side x side input pixels (side = m + r - 1) to its
-// side^2 points, registers running over channels. The second takes one block of kConvNr output
-// channels at a time: it transforms the block's filters, multiplies, point by point, tiles x
-// input channels by input channels x kConvNr, and transforms the products of kConvMr tiles back
-// while they are in the first cache. The product map is never in memory, and neither are the
-// transformed filters: they are 49 / 9 times as large as the filters, and to fetch them takes
-// longer than to make them again.
+// There are two kernels. The first transforms each tile of side x side input pixels, with side = m
+// + r - 1, to its side^2 points; a register holds adjacent channels. The second computes one block
+// of kConvNr output channels at a time. It transforms the block's filters. Then for each point it
+// multiplies tiles x input channels by input channels x kConvNr, and transforms the products of
+// kConvMr tiles back while they are in the L1 cache. Neither all products nor all transformed
+// filters are ever in memory. The transformed filters are 49 / 9 times as large as the filters, and
+// loading them takes longer than computing them again.
 #include "kernels/f32/kernels.h"
 #include "kernels/f32/winograd_transform.h"
 #include "kernels/tiles/dense.h"
+#include "kernels/tiles/places.h"
+#include "kernels/tiles/store.h"
 
 #if defined(SQZ_AARCH64)
 #include "kernels/f32/aarch64/winograd_filters.h"
@@ -21,13 +23,13 @@ namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
-// Tiles are multiplied in blocks of at most kConvMr. Blocks are of nearly equal size: a last one
-// of one or two tiles would leave the multipliers waiting for each other's sums.
+// Tiles are multiplied in blocks of at most kConvMr. The blocks have nearly equal sizes: in a last
+// block of one or two tiles the latency of the few sums would not be hidden.
 struct TileGrid {
   int rows, columns;
   int64_t tiles, blocks;
 
-#if defined(SQZ_AARCH64)  // where tiles that are wanting are multiplied, too
+#if defined(SQZ_AARCH64)  // whose products also compute missing tiles
   int64_t first_tile(int64_t block) const { return block < blocks ? block * kConvMr : tiles; }
   int64_t block_of(int64_t tile) const { return tile / kConvMr; }
 #else
@@ -37,13 +39,13 @@ struct TileGrid {
 };
 
 TileGrid grid_of(const WinogradArgs& a) {
-  const int rows = (a.y.h + a.tile - 1) / a.tile, columns = (a.y.w + a.tile - 1) / a.tile;
+  const int rows = ceil_div(a.y.h, a.tile), columns = ceil_div(a.y.w, a.tile);
   const int64_t tiles = static_cast<int64_t>(a.y.n) * rows * columns;
-  return {rows, columns, tiles, (tiles + kConvMr - 1) / kConvMr};
+  return {rows, columns, tiles, ceil_div<int64_t>(tiles, kConvMr)};
 }
 
-// Points lie as [block of kConvMr tiles][point][tile][channel], or with the last two as
-// aarch64/winograd_tile.h packs them.
+// The layout of points is [block of kConvMr tiles][point][tile][channel]. On AArch64 the last two
+// are packed as described in aarch64/winograd_tile.h.
 SQZ_INLINE ptrdiff_t point_stride(int width, int channels) {
   return static_cast<ptrdiff_t>(width) * channels + kPointPadding;
 }
@@ -61,21 +63,20 @@ void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
   const int ty = static_cast<int>(tile / grid.columns % grid.rows) * kTile;
   const int tx = static_cast<int>(tile % grid.columns) * kTile;
   const float* x = a.x.data + n * a.x.image + ty * a.x.row + tx * a.x.pixel;
-  // A tile may hang over the lower and right edge: there it reads zeros.
-  const int rows = a.x.h - ty < kSide ? a.x.h - ty : kSide;
-  const int columns = a.x.w - tx < kSide ? a.x.w - tx : kSide;
+  // Beyond the lower and right edges a tile reads zeros.
+  const int rows = min(a.x.h - ty, kSide), columns = min(a.x.w - tx, kSide);
   const int64_t block = grid.block_of(tile);
   const int64_t place = tile - grid.first_tile(block);
   const typename T::InputFactors factors;
   const ptrdiff_t next_point = point_stride(kConvMr, a.x.c), next_row = a.x.row;
   for (int first = 0; first < a.x.c; first += kLanes) {
 #if defined(SQZ_AARCH64)
-    const int c = first, left = a.x.c - c < kLanes ? a.x.c - c : kLanes;
+    const int c = first, left = min(a.x.c - c, kLanes);
     float* out = points_of(a, block) + packed_place(place, c);
 #else
-    // The last register may overlap the one before it; only fewer channels than a register has
-    // need partial loads.
-    const int left = a.x.c < kLanes ? a.x.c : kLanes;
+    // The last register may overlap the one before it. Partial loads are needed only if there are
+    // fewer channels than floats in a register.
+    const int left = min(a.x.c, kLanes);
     const int c = first + left <= a.x.c ? first : a.x.c - left;
     float* out = points_of(a, block) + place * a.x.c + c;
 #endif
@@ -161,7 +162,7 @@ SQZ_INLINE void multiply(const float* points, const float* u, int channels, floa
   }
 }
 
-static_assert(kConvMr <= 8, "multiply_block() knows up to 8 tiles");
+static_assert(kConvMr <= 8, "multiply_block() handles up to 8 tiles");
 
 template <int kPoints>
 void multiply_block(int tiles, const float* points, const float* u, int channels, float* products) {
@@ -191,13 +192,12 @@ void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
   const int64_t n = tile / (static_cast<int64_t>(grid.rows) * grid.columns);
   const int ty = static_cast<int>(tile / grid.columns % grid.rows) * kTile;
   const int tx = static_cast<int>(tile % grid.columns) * kTile;
-  const int rows = a.y.h - ty < kTile ? a.y.h - ty : kTile;
-  const int columns = a.y.w - tx < kTile ? a.y.w - tx : kTile;
+  const int rows = min(a.y.h - ty, kTile), columns = min(a.y.w - tx, kTile);
   float* y = a.y.data + n * a.y.image + ty * a.y.row + tx * a.y.pixel + first_channel;
   const typename T::OutputFactors factors;
-  // Columns past the edge are written to the last one, whose own values come after.
+  // Columns past the edge are written to the place of the last column, which is written after them.
   ptrdiff_t places[kTile];
-  for (int j = 0; j < kTile; ++j) places[j] = (j < columns ? j : columns - 1) * a.y.pixel;
+  for (int j = 0; j < kTile; ++j) places[j] = min(j, columns - 1) * a.y.pixel;
   for (int v = 0; v < kConvNv; ++v) {
     const int left = a.y.c - first_channel - v * kLanes;
     if (left <= 0) break;
@@ -208,7 +208,7 @@ void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
       SQZ_UNROLL
       for (int i = 0; i < kSide; ++i)
         m[i] = load(products + (i * kSide + j) * kConvNr + v * kLanes);
-      // What is added to the point (1, 1) is added to every output.
+      // A value added to the point (1, 1) is added to each output.
       if (j == T::kOne) m[T::kOne] = add(m[T::kOne], bias);
       T::output(factors, m, half[j]);
     }
@@ -218,17 +218,9 @@ void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) m[j] = half[j][i];
       T::output(factors, m, out);
-      if (a.relu) {
-        SQZ_UNROLL
-        for (int j = 0; j < kTile; ++j) out[j] = max(out[j], zero());
-      }
+      rectify<kTile>(a.relu, out);
       SQZ_UNROLL
-      for (int j = kTile - 1; j >= 0; --j) {
-        if (left >= kLanes)
-          store(row + places[j], out[j]);
-        else
-          store_n(row + places[j], out[j], left);
-      }
+      for (int j = kTile - 1; j >= 0; --j) store_left(row + places[j], out[j], left);
     }
   }
 }
@@ -240,7 +232,7 @@ template <int kSide, int kTaps>
 void transform_filters(const float* w, int channels, ptrdiff_t next_point, float* u) {
   using T = Transform<kSide, kTaps>;
   for (int c = 0; c < channels; ++c, w += kTaps * kTaps * kConvNr, u += kConvNr) {
-    // The filters of one image's pass are read once: they come from afar.
+    // Each pass over an image reads the filters once, from memory or a distant cache.
     for (int line = 0; line < kTaps * kTaps * kConvNr; line += 16)
       prefetch(w + 8 * kTaps * kTaps * kConvNr + line);
     for (int v = 0; v < kConvNv; ++v) {
@@ -269,8 +261,8 @@ void transform_filters(const float* w, int channels, ptrdiff_t next_point, float
 #endif
 
 // An item is a chunk of tile blocks for one block of output channels, whose filters it transforms.
-// A chunk's points stay in the second cache while the channel blocks go by: from further away
-// they would take longer to fetch than the filters take to transform again.
+// A chunk's points stay in the L2 cache while the channel blocks are computed. Loading points from
+// farther away would take longer than transforming the filters again for each chunk.
 constexpr int64_t kChunkFloats = 56 * 1024;
 
 struct Chunks {
@@ -282,11 +274,10 @@ struct Chunks {
 Chunks chunks_of(const WinogradArgs& a, const TileGrid& grid) {
   const int side = a.tile + a.taps - 1;
   const int64_t floats = grid.blocks * side * side * point_stride(kConvMr, a.x.c);
-  const int64_t count = (floats + kChunkFloats - 1) / kChunkFloats;
-  return {count < grid.blocks ? count : grid.blocks, grid.blocks};
+  return {min(ceil_div(floats, kChunkFloats), grid.blocks), grid.blocks};
 }
 
-int channel_blocks(const WinogradArgs& a) { return (a.y.c + kConvNr - 1) / kConvNr; }
+int channel_blocks(const WinogradArgs& a) { return ceil_div(a.y.c, kConvNr); }
 
 template <int kSide, int kTaps>
 void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {

@@ -10,8 +10,8 @@
 namespace sqz {
 namespace SQZ_ISA {
 
-// acc[row][v] += sum over k < depth of x[row][k] * w[k][v], for kBlocks blocks of columns that lie
-// `next_block` floats apart in `w`; a block holds kConvNr floats for each k.
+// acc[row][v] += sum over k < depth of x[row][k] * w[k][v], for kBlocks blocks of columns. The
+// blocks lie `next_block` floats apart in `w` and hold kConvNr floats for each k.
 template <int kRows, int kBlocks = 1>
 SQZ_INLINE void multiply_tile(const float* const* x, ptrdiff_t depth, const float* w,
                               ptrdiff_t next_block, Vec (*acc)[kBlocks * kConvNv]) {

@@ -1,12 +1,12 @@
-// The dense register tile for NEON: four channels of a pixel are loaded at once, and the
-// multiplications pick a lane. On AArch64 f32/aarch64/dense_tile.h takes its place wherever a tile's
-// inputs can be packed.
+// The dense register tile for NEON. One load reads four channels of a pixel, and the
+// multiplications take one lane of them. On AArch64, f32/aarch64/dense_tile.h replaces it wherever
+// a tile's inputs can be packed.
 #pragma once
 
 namespace sqz {
 namespace SQZ_ISA {
 
-// The register at `*p`, which the load itself moves on.
+// Loads the register at `*p` and advances `*p`. Compilers combine both into one instruction.
 SQZ_INLINE Vec next(const float** p) {
   const Vec v = load(*p);
   *p = as_one_address(*p + kLanes);

@@ -1,16 +1,16 @@
 // 1x1 products that skip zeros.
 //
-// After a ReLU most of what a 1x1 convolution reads is exactly zero, and neighbouring pixels have
-// their zeros in the same channels. So a tile of kSparseMr adjacent pixels shares one list: the
-// channels in which any of them is not zero. The product walks the list, and for each channel reads
-// a row of the weights of kSparseBlocks blocks of outputs once, broadcasts each pixel's value and
-// multiplies. One pixel alone would have the shortest list, but then the processor waits for the
-// loads of the weights; few outputs at a time would leave it waiting for the list's next end, which
-// it cannot foresee.
+// After a ReLU most inputs of a 1x1 convolution are exactly zero, and neighboring pixels have zeros
+// in the same channels. So a tile of kSparseMr adjacent pixels shares one list of the channels in
+// which at least one of them is nonzero. For each listed channel the product loads a row of the
+// weights of kSparseBlocks blocks of outputs once, broadcasts each pixel's value and multiplies. A
+// single pixel would have the shortest list, but then the processor would wait for the loads of the
+// weights. With fewer outputs at a time there would be more walks, and the end of each one is a
+// mispredicted branch.
 #pragma once
 
+#include "kernels/tiles/places.h"
 #include "kernels/tuning/tuning.h"
-#include "sqz/views.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -21,18 +21,14 @@ struct SparseTile {
 };
 
 SQZ_INLINE SparseTile sparse_tile_at(const View& x, int64_t n, int64_t first) {
-  const int64_t left = static_cast<int64_t>(x.h) * x.w - first;
   SparseTile t;
-  t.pixels = static_cast<int>(left < kSparseMr ? left : kSparseMr);
-  for (int m = 0; m < kSparseMr; ++m) {
-    const int64_t p = first + (m < t.pixels ? m : t.pixels - 1);
-    t.x[m] = x.data + n * x.image + p / x.w * x.row + p % x.w * x.pixel;
-  }
+  t.pixels = static_cast<int>(min<int64_t>(pixels_per_image(x) - first, kSparseMr));
+  for (int m = 0; m < kSparseMr; ++m) t.x[m] = pixel_at(x, n, first + min(m, t.pixels - 1));
   return t;
 }
 
-// Writes the numbers of the channels that are not zero in every pixel and returns how many they
-// are. `list` needs room for a register beyond `channels`.
+// Writes the indices of the channels in which any pixel is nonzero to `list` and returns their
+// number. `list` needs room for `channels` + kLanes entries.
 SQZ_INLINE int list_channels(const SparseTile& t, int channels, int32_t* list) {
   int count = 0, c = 0;
   for (; c + kLanes <= channels; c += kLanes) {
@@ -50,41 +46,35 @@ SQZ_INLINE int list_channels(const SparseTile& t, int channels, int32_t* list) {
   return count;
 }
 
-// acc[block][pixel][v] += sum over the list of x[pixel][channel] * w[block][channel][v], for kBlocks
-// adjacent blocks of output channels, whose weights lie `next_block` floats apart; value(entry,
-// channel, pixel) reads x. Where the sums are few, several entries at a time keep enough of them in
-// flight to hide the multiplier's latency.
+// acc[pixel][v] += sum over the list of x[pixel][channel] * w[channel][v], for kBlocks adjacent
+// blocks of output channels, whose weights lie `next_block` floats apart. value(entry, channel,
+// pixel) reads x. If there are few sums, several entries are computed at a time, each with sums of
+// its own, which hides the multiplier's latency.
 template <int kBlocks, typename Value>
 SQZ_INLINE void multiply_list(const int32_t* list, int count, const Value& value, const float* w,
-                              ptrdiff_t next_block, Vec (*acc)[kSparseMr][kConvNv]) {
-  constexpr int kSums = kBlocks * kSparseMr * kConvNv;
+                              ptrdiff_t next_block, Vec (*acc)[kBlocks * kConvNv]) {
+  constexpr int kVectors = kBlocks * kConvNv, kSums = kSparseMr * kVectors;
   constexpr int kChains = kSums >= 6 ? 1 : kSums >= 4 ? 2 : 4;
-  Vec sum[kChains][kBlocks][kSparseMr][kConvNv];
+  Vec sum[kChains][kSparseMr][kVectors];
   SQZ_UNROLL
   for (int i = 0; i < kChains; ++i) {
     SQZ_UNROLL
-    for (int b = 0; b < kBlocks; ++b) {
+    for (int m = 0; m < kSparseMr; ++m) {
       SQZ_UNROLL
-      for (int m = 0; m < kSparseMr; ++m) {
-        SQZ_UNROLL
-        for (int v = 0; v < kConvNv; ++v) sum[i][b][m][v] = i == 0 ? acc[b][m][v] : zero();
-      }
+      for (int v = 0; v < kVectors; ++v) sum[i][m][v] = i == 0 ? acc[m][v] : zero();
     }
   }
-  const auto step = [&](int entry, Vec(*to)[kSparseMr][kConvNv]) {
+  const auto step = [&](int entry, Vec(*to)[kVectors]) {
     const ptrdiff_t c = list[entry];
     const float* row = as_one_address(w + c * kConvNr);
     Vec xv[kSparseMr];
     SQZ_UNROLL
     for (int m = 0; m < kSparseMr; ++m) xv[m] = broadcast(value(entry, c, m));
     SQZ_UNROLL
-    for (int b = 0; b < kBlocks; ++b) {
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec wv = loaded_once(load(row + v / kConvNv * next_block + v % kConvNv * kLanes));
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) {
-        const Vec wv = loaded_once(load(row + b * next_block + v * kLanes));
-        SQZ_UNROLL
-        for (int m = 0; m < kSparseMr; ++m) to[b][m][v] = fma(xv[m], wv, to[b][m][v]);
-      }
+      for (int m = 0; m < kSparseMr; ++m) to[m][v] = fma(xv[m], wv, to[m][v]);
     }
   };
   int e = 0;
@@ -95,15 +85,12 @@ SQZ_INLINE void multiply_list(const int32_t* list, int count, const Value& value
   }
   for (; e < count; ++e) step(e, sum[0]);
   SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
+  for (int m = 0; m < kSparseMr; ++m) {
     SQZ_UNROLL
-    for (int m = 0; m < kSparseMr; ++m) {
+    for (int v = 0; v < kVectors; ++v) {
+      acc[m][v] = sum[0][m][v];
       SQZ_UNROLL
-      for (int v = 0; v < kConvNv; ++v) {
-        acc[b][m][v] = sum[0][b][m][v];
-        SQZ_UNROLL
-        for (int i = 1; i < kChains; ++i) acc[b][m][v] = add(acc[b][m][v], sum[i][b][m][v]);
-      }
+      for (int i = 1; i < kChains; ++i) acc[m][v] = add(acc[m][v], sum[i][m][v]);
     }
   }
 }

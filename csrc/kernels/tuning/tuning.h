@@ -1,17 +1,29 @@
-// Block sizes and switch points of the float32 kernels: one file for each instruction set, for they
-// follow from its registers and from what was measured with it. Each gives
-//   kConvMr, kConvNv           pixels x registers of one convolution tile; kConvNr, as many channels,
-//                              is a block of output channels
-//   kMaxTile, kStemTile        the largest tiles of Winograd's algorithm that pay, with 3 taps and with
-//                              4: larger ones need fewer multiplications and more registers
-//   kTileStep                  tiles whose products take as long as those of one of them
-//   kFilterTiles               tiles whose products take as long as to transform the filters
-// and all but AArch64's, whose products are written for it alone,
-//   kConvBlocks                blocks that a dense convolution takes at once
-//   kSparseMr, kSparseBlocks   pixels that share a list of channels in the zero-skipping kernels, and
-//                              blocks of output channels that a walk of it takes at once
-//   kDenseFrom, kListCost      the share of channels on the lists from which the dense kernels are
-//                              the quicker ones, less kListCost / outputs for making the lists
+// Block sizes and thresholds of the float32 kernels. Each instruction set has a file of its own,
+// because the values follow from its registers and from measurements with it. Each file defines
+//   kConvMr, kConvNv          a convolution tile is kConvMr pixels x kConvNv registers; its kConvNr
+//                             channels are a block of output channels
+//   kMaxTile, kStemTile       the largest Winograd tile that pays, for 3 taps and for 4: a larger
+//                             tile needs fewer multiplications, but more registers
+//   kTileStep                 granularity of the products, in tiles: their time is that of the
+//                             number of tiles rounded up to a multiple of kTileStep
+//   kFilterTiles              the products of this many tiles take as long as the transform of
+//                             the filters
+// and each except aarch64.h, whose matrix products have sources of their own, also defines
+//   kConvBlocks               number of blocks that a dense convolution computes together
+//   kSparseMr, kSparseBlocks  in the zero-skipping kernels, kSparseMr pixels share one list of
+//                             channels, and one walk over it computes kSparseBlocks blocks of
+//                             output channels
+//   kDenseFrom, kListCost     the dense kernels are faster from this share of listed channels on:
+//                             kDenseFrom - kListCost / outputs, where the second term is the cost
+//                             of making the lists
+//
+// How to measure them: `python -m benchmarks.lab.stages` prints the time of each stage of a fire module.
+//   kMaxTile, kStemTile   with --tile: the sum of input, filters, products and output
+//   kFilterTiles          "filters" divided by "products" per tile
+//   kDenseFrom,           build once with kDenseFrom 0, which never walks a list, and once with 2,
+//   kListCost             which always does: the share of channels at which both take equally long
+// The times below, of Zen 3 and Zen 4, are milliseconds of SqueezeNet 1.1 or 1.0 with one thread; see
+// docs/performance.md.
 #pragma once
 
 #include "kernels/simd/vec.h"

@@ -1,13 +1,15 @@
-// The classifier: 1x1 convolution, bias, ReLU and the average over the map, for AArch64.
+// The classifier for AArch64: 1x1 convolution, bias, ReLU and global average pooling.
 //
-// The h*w*classes map between convolution and average is never written: an item is kWalkBlocks
-// blocks of classes of one image, whose sums stay in memory of the first cache while the pixels go
-// by. The input of the trained networks is 86-93 % zeros, so each pixel's channels that are not
-// zero are listed first, with their values, once for all classes. A map without zeros is walked
-// likewise: it takes a third more instructions than a dense tile would. The order of summation
-// depends neither on the number of threads nor on who works on what.
+// The h*w*classes map between convolution and pooling is never written. An item is kWalkBlocks
+// blocks of classes of one image. Their sums stay in the L1 cache while the pixels are read. With
+// the trained networks 86-93 % of the input is zero. So the nonzero channels of each pixel are
+// listed first, with their values, once for all classes. A map without zeros is computed the same
+// way, with a third more instructions than a dense tile would need. The order of summation does not
+// depend on the number of threads or on the assignment of items to threads.
 #include "kernels/f32/aarch64/sparse_list.h"
 #include "kernels/f32/kernels.h"
+#include "kernels/tiles/places.h"
+#include "kernels/tiles/store.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -15,28 +17,30 @@ namespace {
 
 constexpr int kClasses = kWalkBlocks * kConvNr;
 
-// Channels that are listed at a time.
+// Number of channels that one call of list_pixel() lists.
 constexpr int kSpan = 256;
 
-// A pixel's list: its length, the offsets of its channels' weights, and their values.
+// A pixel's list: its length, and for each listed channel the offset of its weights and its value.
 struct List {
   int32_t* count;
   int32_t* offsets;
   float* values;
 };
 
-int64_t list_size(const ClassifierArgs& a) { return 1 + 2 * static_cast<int64_t>(a.x.c); }
+int64_t list_size(const ClassifierArgs& args) { return 1 + static_cast<int64_t>(args.x.c); }
 
-List list_of(const ClassifierArgs& a, int64_t pixel) {
-  int32_t* start = a.lists + pixel * list_size(a);
-  return {start, start + 1, reinterpret_cast<float*>(start + 1 + a.x.c)};
+// One cache line more than the values need. Otherwise the values of all pixels would share a few sets
+// of the L1 cache where the number of channels is a power of two.
+int64_t values_size(const ClassifierArgs& args) { return static_cast<int64_t>(args.x.c) + 16; }
+
+List list_of(const ClassifierArgs& args, int64_t pixel) {
+  int32_t* start = args.lists + pixel * list_size(args);
+  return {start, start + 1, args.values + pixel * values_size(args)};
 }
-
-int64_t pixels_of(const ClassifierArgs& a) { return static_cast<int64_t>(a.x.h) * a.x.w; }
 
 template <int kLane, int kBlocks>
 SQZ_INLINE void add_entry(const int32_t* offsets, Vec values, const float* w, ptrdiff_t next_block,
-                          Vec (*acc)[kConvNv]) {
+                          Vec* acc) {
   add_channel<kBlocks, kLane>(values, w + offsets[kLane], next_block, acc);
 }
 
@@ -44,94 +48,89 @@ SQZ_INLINE void add_entry(const int32_t* offsets, Vec values, const float* w, pt
 template <int kBlocks>
 SQZ_NOINLINE void add_pixel(const List& list, const float* w, const float* bias,
                             ptrdiff_t next_block, float* sums) {
-  Vec acc[kBlocks][kConvNv];
-  SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
-    SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) acc[b][v] = load(bias + b * kConvNr + v * kLanes);
-  }
+  Vec acc[1][kBlocks * kConvNv];
+  start_tile_at<1>(bias, acc);
   const int32_t* offsets = list.offsets;
   const float* values = list.values;
   int left = *list.count;
   for (; left >= kLanes; left -= kLanes, offsets += kLanes, values += kLanes) {
     const Vec x = load(values);
-    add_entry<0, kBlocks>(offsets, x, w, next_block, acc);
-    add_entry<1, kBlocks>(offsets, x, w, next_block, acc);
-    add_entry<2, kBlocks>(offsets, x, w, next_block, acc);
-    add_entry<3, kBlocks>(offsets, x, w, next_block, acc);
+    add_entry<0, kBlocks>(offsets, x, w, next_block, acc[0]);
+    add_entry<1, kBlocks>(offsets, x, w, next_block, acc[0]);
+    add_entry<2, kBlocks>(offsets, x, w, next_block, acc[0]);
+    add_entry<3, kBlocks>(offsets, x, w, next_block, acc[0]);
   }
   for (; left > 0; --left, ++offsets, ++values)
-    add_entry<0, kBlocks>(offsets, vld1q_dup_f32(values), w, next_block, acc);
+    add_entry<0, kBlocks>(offsets, vld1q_dup_f32(values), w, next_block, acc[0]);
   SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
-    SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) {
-      float* sum = sums + b * kConvNr + v * kLanes;
-      store(sum, add(load(sum), max(acc[b][v], zero())));
-    }
+  for (int v = 0; v < kBlocks * kConvNv; ++v) {
+    float* sum = sums + v * kLanes;
+    store(sum, add(load(sum), max(acc[0][v], zero())));
   }
 }
 
-int blocks(const ClassifierArgs& a) { return (a.classes + kConvNr - 1) / kConvNr; }
-int64_t items_per_image(const ClassifierArgs& a) {
-  return (blocks(a) + kWalkBlocks - 1) / kWalkBlocks;
-}
+int blocks(const ClassifierArgs& args) { return ceil_div(args.classes, kConvNr); }
+int64_t items_per_image(const ClassifierArgs& args) { return ceil_div(blocks(args), kWalkBlocks); }
 
 }  // namespace
 
-int64_t classifier_f32_lists(const ClassifierArgs& a) {
-  return a.x.n * pixels_of(a) * list_size(a);
+ListSizes classifier_f32_lists(const ClassifierArgs& args) {
+  const int64_t pixels = args.x.n * pixels_per_image(args.x);
+  return {pixels * list_size(args), pixels * values_size(args)};
 }
 
-int64_t classifier_list_f32_items(const ClassifierArgs& a) { return a.x.n * pixels_of(a); }
+int64_t classifier_list_f32_items(const ClassifierArgs& args) {
+  return args.x.n * pixels_per_image(args.x);
+}
 
-void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t n = i / pixels_of(a), p = i % pixels_of(a);
-    const float* x = a.x.data + n * a.x.image + p / a.x.w * a.x.row + p % a.x.w * a.x.pixel;
-    const List list = list_of(a, i);
+void classifier_list_f32(const ClassifierArgs& args, int64_t begin, int64_t end) {
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t image = item / pixels_per_image(args.x), pixel = item % pixels_per_image(args.x);
+    const float* x = pixel_at(args.x, image, pixel);
+    const List list = list_of(args, item);
     uint16_t channels[kSpan + 8];
     int32_t count = 0;
-    for (int first = 0; first < a.x.c; first += kSpan) {
-      const int left = a.x.c - first;
-      const int found = list_pixel(x + first, left < kSpan ? left : kSpan, channels);
-      for (int e = 0; e < found; ++e, ++count) {
-        const int32_t c = first + channels[e];
-        list.offsets[count] = c * kConvNr;
-        list.values[count] = x[c];
+    for (int first = 0; first < args.x.c; first += kSpan) {
+      const int found = list_pixel(x + first, min(args.x.c - first, kSpan), channels);
+      for (int entry = 0; entry < found; ++entry, ++count) {
+        const int32_t channel = first + channels[entry];
+        list.offsets[count] = channel * kConvNr;
+        list.values[count] = x[channel];
       }
     }
     *list.count = count;
   }
 }
 
-int64_t classifier_f32_items(const ClassifierArgs& a) { return a.x.n * items_per_image(a); }
+int64_t classifier_f32_items(const ClassifierArgs& args) {
+  return args.x.n * items_per_image(args);
+}
 
-void classifier_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
-  const int64_t pixels = pixels_of(a);
-  const ptrdiff_t next_block = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t n = i / items_per_image(a);
-    const int block = static_cast<int>(i % items_per_image(a)) * kWalkBlocks;
-    const float *w = a.w + block * next_block, *bias = a.b + block * kConvNr;
-    const bool whole = blocks(a) - block >= kWalkBlocks;
+void classifier_f32(const ClassifierArgs& args, int64_t begin, int64_t end) {
+  const int64_t pixels = pixels_per_image(args.x);
+  const ptrdiff_t next_block = static_cast<ptrdiff_t>(args.x.c) * kConvNr;
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t image = item / items_per_image(args);
+    const int block = static_cast<int>(item % items_per_image(args)) * kWalkBlocks;
+    const float *w = args.w + block * next_block, *bias = args.b + block * kConvNr;
+    const bool whole = blocks(args) - block >= kWalkBlocks;
     float sums[kClasses];
     const int classes = whole ? kClasses : kConvNr;
-    for (int o = 0; o < classes; o += kLanes)
-      store(sums + o, mul(max(load(bias + o), zero()), broadcast(static_cast<float>(a.border))));
-    for (int64_t p = 0; p < pixels; ++p) {
-      const List list = list_of(a, n * pixels + p);
+    for (int at = 0; at < classes; at += kLanes)
+      store(sums + at,
+            mul(max(load(bias + at), zero()), broadcast(static_cast<float>(args.border))));
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      const List list = list_of(args, image * pixels + pixel);
       if (whole)
         add_pixel<kWalkBlocks>(list, w, bias, next_block, sums);
       else
         add_pixel<1>(list, w, bias, next_block, sums);
     }
-    const Vec divisor = broadcast(static_cast<float>(pixels + a.border));
-    for (int o = 0; o < classes; o += kLanes) {
-      const int left = a.classes - block * kConvNr - o;
-      if (left > 0)
-        store_n(a.logits + n * a.classes + block * kConvNr + o, div(load(sums + o), divisor),
-                left < kLanes ? left : kLanes);
+    const Vec divisor = broadcast(static_cast<float>(pixels + args.border));
+    for (int at = 0; at < classes; at += kLanes) {
+      const int first = block * kConvNr + at;
+      store_left(args.logits + image * args.classes + first, div(load(sums + at), divisor),
+                 args.classes - first);
     }
   }
 }

@@ -1,11 +1,12 @@
-// The register tile of AArch64's convolutions: 4 pixels by 16 output channels, from inputs packed as
-// [k][pixel].
+// The register tile of AArch64's convolutions: 4 pixels by 16 output channels, from inputs packed
+// as [k][pixel].
 //
-// In assembly, for compilers do not keep four-register loads, 16 sums and the weights of two steps in
-// 28 registers without moving them about. For cores that run instructions in their order, what a
-// step multiplies is loaded during the step before.
+// The code is assembly because compilers add register moves: they cannot hold four-register loads,
+// 16 accumulators and the weights of two steps in 28 registers without them. For in-order cores,
+// each step loads the operands of the next one.
 #pragma once
 
+#include "kernels/tiles/store.h"
 #include "kernels/tuning/tuning.h"
 
 namespace sqz {
@@ -15,8 +16,8 @@ static_assert(kConvMr == 4 && kConvNv == 4, "the tile that is written out below"
 
 #if defined(__GNUC__)
 
-// Sums of pixel m are v16 + 4m to v19 + 4m; w names the first of four registers of weights, x the
-// register with the four pixels' values.
+// The accumulators of pixel m are registers 16 + 4m to 19 + 4m. w0 to w3 are the registers of
+// weights, and x is the register with the values of the four pixels.
 #define SQZ_PIXEL(s0, s1, s2, s3, x, m, w0, w1, w2, w3) \
   "fmla v" #s0 ".4s, v" #w0 ".4s, v" #x ".s[" #m        \
   "]\n"                                                 \
@@ -105,8 +106,7 @@ SQZ_INLINE void multiply_packed(const float* packed, ptrdiff_t depth, const floa
 SQZ_INLINE void multiply_packed(const float* packed, ptrdiff_t depth, const float* w,
                                 const float* bias, bool relu, float* const* y) {
   Vec acc[4][4];
-  for (int m = 0; m < 4; ++m)
-    for (int v = 0; v < 4; ++v) acc[m][v] = load(bias + v * kLanes);
+  start_tile_at<4>(bias, acc);
   for (ptrdiff_t k = 0; k < depth; ++k, packed += 4, w += 16) {
     const Vec x = load(packed);
     for (int v = 0; v < 4; ++v) {
@@ -117,8 +117,7 @@ SQZ_INLINE void multiply_packed(const float* packed, ptrdiff_t depth, const floa
       acc[3][v] = fma_lane<3>(row, x, acc[3][v]);
     }
   }
-  for (int m = 0; m < 4; ++m)
-    for (int v = 0; v < 4; ++v) store(y[m] + v * kLanes, relu ? max(acc[m][v], zero()) : acc[m][v]);
+  store_tile<4>(acc, relu, 4, 16, y);
 }
 
 #endif

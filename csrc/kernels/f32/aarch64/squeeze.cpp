@@ -1,24 +1,26 @@
-// 1x1 convolution, stride 1, that skips the zeros of its input: the squeeze, for AArch64.
+// The squeeze for AArch64: a 1x1 convolution with stride 1 that skips the zeros of its input.
 //
-// An item is a group of pixels, a whole number of the dense kernel's tiles. The channels of the
-// first few are listed beforehand; where the lists are too long to pay, the dense kernel takes the
+// An item is a group of pixels, a whole number of the dense kernel's tiles. The nonzero channels of
+// the first pixels are listed. If these lists are too long to pay, the dense kernel computes the
 // whole group.
 #include "kernels/f32/aarch64/sparse_list.h"
 #include "kernels/f32/kernels.h"
+#include "kernels/tiles/places.h"
+#include "kernels/tiles/store.h"
 
 namespace sqz {
 namespace SQZ_ISA {
 
 namespace {
 
-// A group is large enough that a walk's weights come from the L1 cache for all pixels but the first. Its
-// first quarter shows whether it is dense: lists for all of a dense group made the squeezes 3 % slower
-// (docs/performance.md, on AVX2).
+// A group is large enough that the weights come from the L1 cache for all pixels except the first.
+// The first quarter of a group decides whether it is dense: with lists for all pixels of dense
+// groups the squeezes were 3 % slower (docs/performance.md, on AVX2).
 constexpr int kGroup = 48, kTiles = kGroup / kConvMr, kSample = kGroup / 4;
 static_assert(kTiles * kConvMr == kGroup, "a group is a whole number of dense tiles");
 
-// Lists of more channels would not fit on the stack: such layers, which no SqueezeNet has, go
-// dense.
+// Lists of more channels would not fit on the stack. The dense kernel computes such layers, which
+// no SqueezeNet has.
 constexpr int kMaxChannels = 768;
 
 struct Lists {
@@ -27,104 +29,79 @@ struct Lists {
 };
 
 template <int kBlocks>
-SQZ_NOINLINE void walk(const ConvArgs& a, const float* x, const uint16_t* list, int count,
+SQZ_NOINLINE void walk(const ConvArgs& args, const float* x, const uint16_t* list, int count,
                        int block, float* y) {
-  const ptrdiff_t next_block = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
-  const float* w = a.w + block * next_block;
-  Vec acc[kBlocks][kConvNv];
-  SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
-    SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) acc[b][v] = load(a.b + (block + b) * kConvNr + v * kLanes);
-  }
+  const ptrdiff_t next_block = static_cast<ptrdiff_t>(args.x.c) * kConvNr;
+  const float* w = args.w + block * next_block;
+  Vec acc[1][kBlocks * kConvNv];
+  start_tile_at<1>(args.b + block * kConvNr, acc);
   SQZ_UNROLL_TWICE
   for (const uint16_t* const end = list + count; list != end; ++list) {
-    const ptrdiff_t c = *list;
-    add_channel<kBlocks, 0>(vld1q_dup_f32(x + c), w + c * kConvNr, next_block, acc);
+    const ptrdiff_t channel = *list;
+    add_channel<kBlocks, 0>(vld1q_dup_f32(x + channel), w + channel * kConvNr, next_block, acc[0]);
   }
   y += block * kConvNr;
-  SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b) {
-    SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v) {
-      const int channel = b * kConvNr + v * kLanes, left = a.y.c - block * kConvNr - channel;
-      const Vec result = a.relu ? max(acc[b][v], zero()) : acc[b][v];
-      if (left >= kLanes)
-        store(y + channel, result);
-      else if (left > 0)
-        store_n(y + channel, result, left);
-    }
-  }
+  store_tile<1>(acc, args.relu, 1, args.y.c - block * kConvNr, &y);
 }
 
-// The share of channels on the lists from which the dense kernel runs fewer instructions, for `blocks`
-// blocks of outputs. Instructions counted in the compiled loops (docs/arm.md, "Cycles"):
-//   dense, per channel                 1.15 a product: the multiply-add and its part of the loads
-//   lists, per channel that is listed  1.25 a product, since weights are loaded for one pixel only, and
-//                                      4: the channel's number, its value and the weights' address
-//   lists, per channel                 2: compared and, maybe, listed
-float dense_from(int blocks) {
-  const float products = static_cast<float>(blocks * kConvNv);
-  return (1.15f * products - 2.0f) / (1.25f * products + 4.0f);
-}
-
-// `a` holds one image.
-void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
-  const int64_t all = static_cast<int64_t>(a.y.h) * a.y.w, first = group * kGroup;
-  const int pixels = static_cast<int>(all - first < kGroup ? all - first : kGroup);
-  const int blocks = (a.y.c + kConvNr - 1) / kConvNr;
+// `args` holds one image.
+void one_group(const ConvArgs& args, int64_t group, Lists* lists) {
+  const int64_t first = group * kGroup;
+  const int pixels = static_cast<int>(min<int64_t>(pixels_per_image(args.y) - first, kGroup));
+  const int blocks = ceil_div(args.y.c, kConvNr);
   const float* x[kGroup];
   float* y[kGroup];
-  int row = static_cast<int>(first / a.y.w), column = static_cast<int>(first % a.y.w);
-  for (int p = 0; p < pixels; ++p) {
-    x[p] = a.x.data + row * a.x.row + column * a.x.pixel;
-    y[p] = a.y.data + row * a.y.row + column * a.y.pixel;
-    if (++column == a.y.w) column = 0, ++row;
+  int row = static_cast<int>(first / args.y.w), column = static_cast<int>(first % args.y.w);
+  for (int pixel = 0; pixel < pixels; ++pixel) {
+    x[pixel] = args.x.data + row * args.x.row + column * args.x.pixel;
+    y[pixel] = args.y.data + row * args.y.row + column * args.y.pixel;
+    if (++column == args.y.w) column = 0, ++row;
   }
-  bool dense = a.x.c > kMaxChannels;
+  bool dense = args.x.c > kMaxChannels;
   int entries = 0;
-  for (int p = 0; p < pixels && !dense; ++p) {
-    lists->count[p] = list_pixel(x[p], a.x.c, lists->channels[p]);
-    entries += lists->count[p];
-    // Every fourth pixel of the whole group would tell more, but these are listed anyway.
-    if (p + 1 == kSample || p + 1 == pixels)
-      dense =
-          static_cast<float>(entries) > dense_from(blocks) * static_cast<float>((p + 1) * a.x.c);
+  for (int pixel = 0; pixel < pixels && !dense; ++pixel) {
+    lists->count[pixel] = list_pixel(x[pixel], args.x.c, lists->channels[pixel]);
+    entries += lists->count[pixel];
+    // Every fourth pixel of the group would be a better sample, but the walk needs these lists
+    // anyway.
+    if (pixel + 1 == kSample || pixel + 1 == pixels)
+      dense = static_cast<float>(entries) >
+              dense_from(blocks) * static_cast<float>((pixel + 1) * args.x.c);
   }
   if (dense) {
-    const int64_t last = (group + 1) * kTiles, end = conv_f32_items(a);
-    conv_f32(a, group * kTiles, last < end ? last : end);
+    conv_f32(args, group * kTiles, min((group + 1) * kTiles, tiles_of(args)));
     return;
   }
-  // Pixels change fastest: the weights of a walk stay in the first cache.
+  // The inner loop is over the pixels, so that the weights stay in the L1 cache.
   for (int block = 0; block < blocks; block += kWalkBlocks) {
-    for (int p = 0; p < pixels; ++p) {
+    for (int pixel = 0; pixel < pixels; ++pixel) {
       if (blocks - block >= kWalkBlocks)
-        walk<kWalkBlocks>(a, x[p], lists->channels[p], lists->count[p], block, y[p]);
+        walk<kWalkBlocks>(args, x[pixel], lists->channels[pixel], lists->count[pixel], block,
+                          y[pixel]);
       else
-        walk<1>(a, x[p], lists->channels[p], lists->count[p], block, y[p]);
+        walk<1>(args, x[pixel], lists->channels[pixel], lists->count[pixel], block, y[pixel]);
     }
   }
 }
 
-int64_t groups_per_image(const ConvArgs& a) {
-  return (static_cast<int64_t>(a.y.h) * a.y.w + kGroup - 1) / kGroup;
+int64_t groups_per_image(const ConvArgs& args) {
+  return ceil_div<int64_t>(pixels_per_image(args.y), kGroup);
 }
 
 }  // namespace
 
 // Groups end with their image, so that an image's numbers do not depend on its place in a batch.
-int64_t squeeze_f32_items(const ConvArgs& a) { return a.y.n * groups_per_image(a); }
+int64_t squeeze_f32_items(const ConvArgs& args) { return args.y.n * groups_per_image(args); }
 
-void squeeze_f32(const ConvArgs& a, int64_t begin, int64_t end) {
+void squeeze_f32(const ConvArgs& args, int64_t begin, int64_t end) {
   Lists lists;
-  ConvArgs one = a;
+  ConvArgs one = args;
   one.x.n = one.y.n = 1;
   for (int64_t item = begin; item < end; ++item) {
-    const int64_t n = item / groups_per_image(a);
-    one.x.data = a.x.data + n * a.x.image;
-    one.y.data = a.y.data + n * a.y.image;
-    one_group(one, item % groups_per_image(a), &lists);
+    const int64_t image = item / groups_per_image(args);
+    one.x.data = args.x.data + image * args.x.image;
+    one.y.data = args.y.data + image * args.y.image;
+    one_group(one, item % groups_per_image(args), &lists);
   }
 }
 

@@ -1,5 +1,5 @@
-// The transform of Winograd's filters for AArch64: a row of kConvNr outputs at a time, in groups of
-// four registers that are loaded and stored by one instruction.
+// The transform of Winograd's filters for AArch64. It handles a row of kConvNr outputs at a time:
+// four registers, which one instruction stores.
 #pragma once
 
 #include "kernels/f32/winograd_transform.h"
@@ -13,10 +13,10 @@ template <int kSide, int kTaps>
 struct FilterRows {
   using T = Transform<kSide, kTaps>;
 
-  // Stores four registers at `to` and goes on to the next point.
+  // Stores four registers at `*to` and advances `*to` to the next point.
   SQZ_INLINE void put(const Vec* row, ptrdiff_t next, float** to) {
 #if defined(__GNUC__)
-    // Compilers bring the four registers of an intrinsic together by way of memory.
+    // With the intrinsic, compilers move the values to four consecutive registers through memory.
     register Vec v28 __asm__("v28") = row[0];
     register Vec v29 __asm__("v29") = row[1];
     register Vec v30 __asm__("v30") = row[2];
@@ -33,13 +33,13 @@ struct FilterRows {
   }
 
   template <int kPair>
-  SQZ_INLINE void pair(const Vec (*g)[4], ptrdiff_t next, float** to) {
+  SQZ_INLINE void pair(const Vec (*rows)[4], ptrdiff_t next, float** to) {
     Vec even[4], odd[4], point[4];
     SQZ_UNROLL
     for (int v = 0; v < 4; ++v) {
       Vec taps[kTaps];
       SQZ_UNROLL
-      for (int i = 0; i < kTaps; ++i) taps[i] = g[i][v];
+      for (int i = 0; i < kTaps; ++i) taps[i] = rows[i][v];
       T::template filter_halves<kPair>(taps, even + v, odd + v);
     }
     SQZ_UNROLL
@@ -50,36 +50,39 @@ struct FilterRows {
     put(point, next, to);
   }
 
-  // Taps `step` floats apart to points `next` floats apart.
+  // Transforms taps that lie `step` floats apart to points that lie `next` floats apart.
   SQZ_INLINE void transform(const float* taps, ptrdiff_t step, float* to, ptrdiff_t next) {
-    Vec g[kTaps][4];
+    Vec rows[kTaps][4];
     SQZ_UNROLL
     for (int i = 0; i < kTaps; ++i) {
       SQZ_UNROLL
-      for (int v = 0; v < 4; ++v) g[i][v] = load(taps + i * step + v * kLanes);
+      for (int v = 0; v < 4; ++v) rows[i][v] = load(taps + i * step + v * kLanes);
     }
-    if constexpr (T::kZero) put(g[0], next, &to);
-    pair<0>(g, next, &to);
-    if constexpr (T::kPairs > 1) pair<1>(g, next, &to);
-    if constexpr (T::kPairs > 2) pair<2>(g, next, &to);
-    if constexpr (T::kPairs > 3) pair<3>(g, next, &to);
-    put(g[kTaps - 1], next, &to);
+    if constexpr (T::kZero) put(rows[0], next, &to);
+    pair<0>(rows, next, &to);
+    if constexpr (T::kPairs > 1) pair<1>(rows, next, &to);
+    if constexpr (T::kPairs > 2) pair<2>(rows, next, &to);
+    if constexpr (T::kPairs > 3) pair<3>(rows, next, &to);
+    put(rows[kTaps - 1], next, &to);
   }
 };
 
-// u[point][ci][kConvNr] of one block of output channels, from w[ci][ky][kx][kConvNr].
+// Computes transformed[point][ci][kConvNr] of one block of output channels from weights
+// w[ci][ky][kx][kConvNr].
 template <int kSide, int kTaps>
-SQZ_NOINLINE void transform_filters(const float* w, int channels, ptrdiff_t next_point, float* u) {
-  using R = FilterRows<kSide, kTaps>;
-  for (int c = 0; c < channels; ++c, w += kTaps * kTaps * kConvNr, u += kConvNr) {
-    // The filters of one image's pass are read once: they come from afar.
+SQZ_NOINLINE void transform_filters(const float* w, int channels, ptrdiff_t next_point,
+                                    float* transformed) {
+  using Rows = FilterRows<kSide, kTaps>;
+  for (int channel = 0; channel < channels;
+       ++channel, w += kTaps * kTaps * kConvNr, transformed += kConvNr) {
+    // Each pass over an image reads the filters once, from memory or a distant cache.
     for (int line = 0; line < kTaps * kTaps * kConvNr; line += 16)
       prefetch(w + 8 * kTaps * kTaps * kConvNr + line);
     float half[kSide][kTaps][kConvNr];
     for (int j = 0; j < kTaps; ++j)
-      R::transform(w + j * kConvNr, kTaps * kConvNr, half[0][j], kTaps * kConvNr);
+      Rows::transform(w + j * kConvNr, kTaps * kConvNr, half[0][j], kTaps * kConvNr);
     for (int i = 0; i < kSide; ++i)
-      R::transform(half[i][0], kConvNr, u + i * kSide * next_point, next_point);
+      Rows::transform(half[i][0], kConvNr, transformed + i * kSide * next_point, next_point);
   }
 }
 

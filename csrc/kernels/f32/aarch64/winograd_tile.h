@@ -1,8 +1,9 @@
-// The products of Winograd's algorithm for AArch64: four tiles by 16 output channels, point by point.
+// The products of Winograd's algorithm for AArch64: four tiles by 16 output channels, for one point
+// at a time.
 //
-// Points are packed as [channel / 4][tile][channel % 4], as the transform of the input has them in
-// registers: one instruction loads four channels of all four tiles. In assembly for the same reason
-// as dense_tile.h.
+// Points are packed as [channel / 4][tile][channel % 4], the order of the input transform's
+// registers. One instruction loads four channels of all four tiles. The code is assembly for the
+// same reason as that of dense_tile.h.
 #pragma once
 
 #include "kernels/tuning/tuning.h"
@@ -12,14 +13,14 @@ namespace SQZ_ISA {
 
 static_assert(kConvMr == 4 && kConvNv == 4, "the tile that is written out below");
 
-// Where a tile's channels from `channel` on, a multiple of kLanes, are in a packed point.
+// The position of a tile's channels in a packed point, from `channel`, a multiple of kLanes, on.
 SQZ_INLINE ptrdiff_t packed_place(ptrdiff_t tile, ptrdiff_t channel) {
   return channel * kConvMr + tile * kLanes;
 }
 
 #if defined(__GNUC__)
 
-// The register names v0 to v3 stand for the tiles' inputs, of which `k` is the lane.
+// Registers v0 to v3 hold the inputs of the four tiles; `k` is the lane of the current channel.
 #define SQZ_TILE(op, s0, s1, s2, s3, x, k, w0, w1, w2, w3)                                       \
   op " v" #s0 ".4s, v" #w0 ".4s, v" #x ".s[" #k "]\n" op " v" #s1 ".4s, v" #w1 ".4s, v" #x       \
      ".s[" #k "]\n" op " v" #s2 ".4s, v" #w2 ".4s, v" #x ".s[" #k "]\n" op " v" #s3 ".4s, v" #w3 \
@@ -38,8 +39,8 @@ SQZ_INLINE ptrdiff_t packed_place(ptrdiff_t tile, ptrdiff_t channel) {
   SQZ_EVEN_WEIGHTS SQZ_ODD_STEP("fmla", 1) SQZ_ODD_WEIGHTS SQZ_EVEN_STEP("fmla", 2) \
       SQZ_EVEN_WEIGHTS SQZ_ODD_STEP("fmla", 3)
 
-// y[tile * next + 0:16] = the sum over the channels of point[channel][tile] * w[channel][0:16]. Reads
-// a row of weights past the last one.
+// y[tile * next + 0:16] = the sum over the channels of point[channel][tile] * w[channel][0:16]. It
+// also reads one row of weights past the last one.
 SQZ_INLINE void multiply_point(const float* point, ptrdiff_t channels, const float* w, float* y,
                                ptrdiff_t next) {
   ptrdiff_t fours = channels / 4, rest = channels % 4;
@@ -96,9 +97,9 @@ SQZ_INLINE void multiply_point(const float* point, ptrdiff_t channels, const flo
   Vec acc[4][4];
   for (int m = 0; m < 4; ++m)
     for (int v = 0; v < 4; ++v) acc[m][v] = zero();
-  for (ptrdiff_t k = 0; k < channels; ++k, w += 16) {
+  for (ptrdiff_t channel = 0; channel < channels; ++channel, w += 16) {
     for (int m = 0; m < 4; ++m) {
-      const Vec x = broadcast(point[packed_place(m, k / 4 * 4) + k % 4]);
+      const Vec x = broadcast(point[packed_place(m, channel / 4 * 4) + channel % 4]);
       for (int v = 0; v < 4; ++v) acc[m][v] = fma(load(w + v * kLanes), x, acc[m][v]);
     }
   }
