@@ -163,7 +163,7 @@ def sanitized(session: nox.Session, names: str, runtimes: tuple[str, ...]) -> di
         f"{ROOT}[test]",
         f"--config-settings=cmake.define.SQZ_SANITIZE={names}",
         "--config-settings=install.strip=false",  # reports name functions
-        f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}",
+        objects(session),
         env={"CC": "gcc", "CXX": "g++"},
     )
     paths = [
@@ -174,6 +174,12 @@ def sanitized(session: nox.Session, names: str, runtimes: tuple[str, ...]) -> di
     marker = "__" + runtimes[0].removeprefix("lib").removesuffix(".so") + "_init"
     session.run("python", "-I", "-c", SANITIZED, marker, env=environment)
     return environment
+
+
+def objects(session: nox.Session) -> str:
+    """Has the session compile in a folder of its own, as deep as the default one: ccache knows the
+    files of other sessions by their relative paths."""
+    return f"--config-settings=build-dir=build/{session.name}"
 
 
 def tests_of(names: tuple[str, ...]) -> list[str]:
@@ -223,7 +229,7 @@ def clang(session: nox.Session) -> None:
     session.install(
         f"{ROOT}[test]",
         "--config-settings=cmake.define.SQZ_WERROR=ON",
-        f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}",
+        objects(session),
         env={"CC": "clang", "CXX": "clang++"},
     )
     session.run("pytest", *tests_of(KERNELS), env=shared_environment())
@@ -239,7 +245,7 @@ def avx512(session: nox.Session) -> None:
     session.install(
         f"{ROOT}[test]",
         f"--config-settings=cmake.define.SQZ_SIMDE={headers.strip()}",
-        f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}",
+        objects(session),
     )
     session.run("python", "-I", "-c", NO_AVX512)
     session.run("pytest", "-k", "avx512", "tests", env=shared_environment())
@@ -317,8 +323,7 @@ def benchmarks(session: nox.Session) -> None:
     """The benchmarks' own tests; each engine that is installed answers, but none is timed."""
     plugins = ("pytest", "pytest-benchmark", "matplotlib")
     chosen = [r for r in requirements("bench") if re.split("[>=]", r)[0] in plugins]
-    objects = f"--config-settings=build-dir={Path(session.create_tmp()) / 'build'}"
-    session.install(str(ROOT), *chosen, objects)
+    session.install(str(ROOT), *chosen, objects(session))
     session.run("pytest", "-rs", "--benchmark-disable", "benchmarks", env=shared_environment())
 
 
