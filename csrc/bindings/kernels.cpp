@@ -1,5 +1,5 @@
 // The Python module `sqznet._kernels`: tensors, the thread pool and the chooser; layers.cpp has more.
-// numpy is never needed: tensors speak the buffer protocol.
+// NumPy is not needed: tensors support the buffer protocol.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 

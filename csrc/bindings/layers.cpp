@@ -1,5 +1,5 @@
 // Packed layers and the steps that they are bound to.
-// Shapes are checked here, once, so that nothing below can be handed a view that is too small.
+// Shapes are checked here, once, so that no layer ever gets a view that is too small.
 #include "bindings/layers.h"
 
 #include <pybind11/stl.h>
@@ -18,8 +18,8 @@ namespace py = pybind11;
 namespace sqz {
 namespace {
 
-// Not for constructors: theirs would hold while pybind11 enters the new object into its list of all
-// objects, which only the lock keeps in order.
+// Not for constructors: the lock must be held while pybind11 adds the new object to its list of all
+// objects.
 using Released = py::call_guard<WithoutLock>;
 
 // A layer's parameters: `weight` is out x in x height x width in the tensor's four sizes.
@@ -62,7 +62,7 @@ std::size_t scratch_bytes(const Layer& layer, int n, int h, int w, int threads) 
   return counted.bytes();
 }
 
-// Memory that is large enough for the layer; its contents are of no interest.
+// Memory that is large enough for the layer; its contents do not matter.
 struct ScratchMemory {
   std::shared_ptr<void> owner;
   Scratch scratch;
@@ -121,7 +121,7 @@ Step bind_stem(const std::shared_ptr<Stem>& stem, const Pool& pool, const Tensor
   return {[=] { stem->run(*pool, in.view, memory.scratch, out.view); }};
 }
 
-// Of x, a band of a map, a row above and one below what is computed may be there.
+// x may be a band of a map with one more row above and one below what is computed.
 void require_rows(const View& x, const View& y, int above) {
   const int below = x.h - y.h - above;
   require((above == 0 || above == 1) && (below == 0 || below == 1),

@@ -16,9 +16,9 @@ inline bool python_is_ending() {
 #endif
 }
 
-// A kernel of a daemon thread may end when Python is about to: asking for the lock then ends the
-// thread by an exception through destructors, which ends the process. So such a thread stays here
-// for what is left.
+// A kernel of a daemon thread may end while Python shuts down. Taking the lock then ends the thread by
+// an exception that passes through destructors, which ends the process. So such a thread waits here
+// until the process ends.
 class WithoutLock {
  public:
   WithoutLock() : state_(PyEval_SaveThread()) {}

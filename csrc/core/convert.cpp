@@ -10,7 +10,7 @@ namespace {
 
 // Half to single: shift the exponent and mantissa into place and scale by 2^112, which rebiases
 // the exponent and normalizes subnormals at once; infinities and NaNs get a full exponent. There is
-// no branch in it, so a loop of it is vectorised.
+// no branch, so compilers vectorize a loop of it.
 float from_half(std::uint16_t h) {
   const std::uint32_t magnitude = static_cast<std::uint32_t>(h & 0x7fff) << 13;
   const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000) << 16;
@@ -63,7 +63,7 @@ void to_float32(const unsigned char* source, StoredFloat type, std::size_t count
 namespace {
 
 // 1 where the value is NaN or infinite, else 0. Compared as integers, without a branch, so that
-// compilers vectorise a loop of it.
+// compilers vectorize a loop of it.
 std::int32_t not_finite(const void* value) {
   std::int32_t bits;
   std::memcpy(&bits, value, sizeof bits);
@@ -80,8 +80,8 @@ bool all_finite(const float* values, std::size_t count) {
 
 namespace {
 
-// One row of pixels, channel by channel: `strides` are the source's, in bytes, of a channel and of
-// a pixel. Not 0 where a value is not finite.
+// Copies one row of pixels, channel by channel. `strides` are the source's, in bytes: from one channel
+// and from one pixel to the next. Returns 0 if all values are finite.
 std::int32_t import_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t pixel,
                         const View& y, float* to) {
   std::int32_t bad = 0;
@@ -93,7 +93,7 @@ std::int32_t import_row(const unsigned char* from, std::ptrdiff_t channel, std::
   return bad;
 }
 
-// The same for an image as it mostly comes: three planes with adjacent pixels.
+// The same for the usual image: three planes with adjacent pixels.
 std::int32_t import_rgb_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t w,
                             float* to) {
   const unsigned char *r = from, *g = from + channel, *b = from + 2 * channel;
@@ -102,7 +102,7 @@ std::int32_t import_rgb_row(const unsigned char* from, std::ptrdiff_t channel, s
   for (const unsigned char* plane : {r, g, b})
     for (std::ptrdiff_t i = 0; i < w; ++i) bad |= not_finite(plane + i * kSize);
   for (std::ptrdiff_t i = 0; i < w; ++i, to += 3) {
-    // All read before one is written, which lets the compiler vectorise.
+    // All values are read before one is written, so that the compiler can vectorize.
     const float red = read<float>(r + i * kSize), green = read<float>(g + i * kSize);
     const float blue = read<float>(b + i * kSize);
     to[0] = red, to[1] = green, to[2] = blue;

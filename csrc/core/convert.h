@@ -1,4 +1,4 @@
-// Between what files and callers hold and what the kernels read.
+// Converts what files and callers hold to what the kernels read, and back.
 #pragma once
 
 #include <cstddef>

@@ -53,7 +53,7 @@ std::uint64_t saved_state() {
 
 CpuFeatures probe() {
   const Registers one = cpuid(1, 0), seven = cpuid(7, 0), seven_one = cpuid(7, 1);
-  // Without OSXSAVE there is no instruction that asks for the state, and none is saved.
+  // Without OSXSAVE, the system saves no state, and the instruction that reads it does not exist.
   const std::uint64_t saved = bit(one.ecx, kOsxsave) ? saved_state() : 0;
   return x86_features({one.ecx, seven.ebx, seven.ecx, seven_one.eax, saved});
 }

@@ -15,7 +15,7 @@ struct CpuFeatures {
   bool neon = false;
 };
 
-// False for every set whose registers the operating system does not save.
+// A set is false if the operating system does not save its registers.
 const CpuFeatures& cpu_features();
 
 std::vector<std::pair<std::string, bool>> feature_list(const CpuFeatures& features);
@@ -27,7 +27,7 @@ struct X86Words {
   std::uint64_t saved;
 };
 
-// What may be used of an x86 processor that answers like this.
+// What a program may use on an x86 processor with these answers.
 CpuFeatures x86_features(const X86Words& words);
 
 }  // namespace sqz

@@ -1,10 +1,10 @@
-// Which kernels to use. The families of kernels are chosen each for itself: an instruction set need
-// not have them all, for a family may gain nothing by it (AVX-512 has no pixel kernels of its own).
+// Chooses the kernels. Each family of kernels is chosen separately: an instruction set need not have
+// all families, because a family may gain nothing from it (AVX-512 has no pixel kernels).
 //
-// The rule: instruction sets have one order, best first. A family takes the first set, from the one
-// asked for on, of which this build has its kernels and which runs on this processor; where none is
-// asked for, from the very first on. What is asked for must be known, compiled in and runnable: if it
-// isn't, that is an error, and never another set instead.
+// The rule: the instruction sets are ordered, best first. The search starts at the set that was asked
+// for, or else at the first one. A family takes the first set whose kernels this build has and that
+// runs on this processor. A set that was asked for must be known, compiled in and runnable. Otherwise
+// this is an error; another set is never used instead.
 #pragma once
 
 #include <stdexcept>

@@ -141,8 +141,8 @@ void clear(const View& v) {
         std::fill_n(v.data + n * v.image + y * v.row + x * v.pixel, v.c, 0.0f);
 }
 
-// The border of one pixel that a map of `rows` rows, from `first` on, leaves free in `v`: zeros.
-// Arenas are reused, so they are written each time.
+// Writes zeros to the border of one pixel around a map of `rows` rows from `first` on in `v`. Arenas
+// are reused, so this is done in every run.
 void clear_border(const View& v, int first, int rows) {
   const auto column = [&](int x) {
     View c = rows_of(v, first, rows);
@@ -176,7 +176,7 @@ PaddedConv::Memory PaddedConv::plan(Scratch& scratch, int n, int h, int w, int t
   return {bordered, winograd_.plan(scratch, n, h, w, threads)};
 }
 
-// Rows above and below what is computed lie in the border's rows, where the map goes on.
+// If the map goes on above or below the band, its rows take the place of the border's rows.
 View PaddedConv::prepare(const Memory& memory, int rows, int above) {
   clear_border(memory.bordered, 1 - above, rows);
   View x = inside(memory.bordered, 1);
@@ -203,7 +203,7 @@ Fire::Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed e
       expand1_(table, std::move(expand1), 1, true),
       expand3_(table, std::move(expand3), tile, true) {}
 
-// Bands of a map that threads share between them, at most: enough for an even share.
+// The largest number of bands that the threads share: enough for equal shares.
 constexpr std::int64_t kBands = 64;
 
 void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above) const {
@@ -216,9 +216,9 @@ void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, 
   const ConvArgs a1 = expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
   const WinogradArgs a3 = expand3_.args(memory, channel_slice(y, split, expand3_.packed().out));
   const Winograd& winograd = expand3_.winograd();
-  // The 1x1 expand and the 3x3 expand's input transform both read the squeezed map only: one loop,
-  // whose items are bands of the map, spares the pool a stop in between and has each thread write
-  // what it is likely to read next.
+  // The 1x1 expand and the input transform of the 3x3 expand read only the squeezed map. So one loop
+  // over bands of the map does both: the pool does not stop in between, and each thread writes what it
+  // is likely to read next.
   const std::int64_t n1 = table_.conv_f32_items(a1), n3 = winograd.input_items(a3);
   const std::int64_t bands = std::min(n1, kBands);
   pool.run(bands, [&](std::int64_t begin, std::int64_t end, int) {

@@ -1,6 +1,6 @@
 // The layers of a SqueezeNet: packed weights and how a pool runs them through a kernel table.
-// Shapes are checked where Python hands them in (bindings); here they are preconditions. The plan of
-// each takes from a Scratch the memory that a run over n maps of h x w on some threads needs.
+// The bindings check the shapes; here they are preconditions. plan() takes the memory for a run over
+// n maps of h x w from a Scratch.
 #pragma once
 
 #include "core/pack.h"
@@ -72,8 +72,8 @@ class Stem {
 // 3x3 convolution of stride 1, padded by one pixel of zeros, by Winograd's algorithm; `tile` is 0 for
 // the best one for each size.
 //
-// `x` may be a band of a map: then it has `above` rows, none or one, above the first of `y`, and none
-// or one below the last. Where it has none, the map ends there. plan() is told y's height.
+// `x` may be a band of a map. Then it has `above` rows (0 or 1) above the first row of `y`, and 0 or 1
+// row below the last one. Where it has none, the map ends. plan() gets y's height.
 class PaddedConv {
  public:
   // `packed` comes from pack_winograd.
@@ -89,8 +89,8 @@ class PaddedConv {
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
   void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above = 0) const;
 
-  // The same in parts, for a layer that writes x where it is read: prepare() gives that place, of as
-  // many rows as x has, and after x come the parts of winograd().
+  // The same in parts, for a layer that writes x to where it is read: prepare() returns that place,
+  // with as many rows as x has. Once x is written, the parts of winograd() follow.
   static View prepare(const Memory& memory, int rows, int above);
   WinogradArgs args(const Memory& memory, const View& y) const {
     return winograd_.args(memory.bordered, y, memory.winograd);
@@ -101,8 +101,8 @@ class PaddedConv {
   Winograd winograd_;
 };
 
-// Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output. `tile` is that
-// of the 3x3, and `x` may be a band of a map, as there.
+// Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output. `tile` and a
+// band in `x`: as for PaddedConv.
 class Fire {
  public:
   Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile);

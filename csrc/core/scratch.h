@@ -7,11 +7,11 @@
 
 namespace sqz {
 
-// A layer takes its arrays from a Scratch in one function, its plan: over no memory that counts the
-// bytes, and for a run it gives the arrays.
+// A layer takes its arrays from a Scratch in one function, plan(). Without memory, this counts the
+// bytes; with memory, it returns the arrays.
 class Scratch {
  public:
-  Scratch() = default;  // over no memory: it hands out null
+  Scratch() = default;  // without memory: take() returns null
   explicit Scratch(void* data) : data_(static_cast<std::byte*>(data)) {}
 
   // Each array starts on a cache line, where the memory does.

@@ -8,7 +8,7 @@
 
 namespace sqz {
 
-inline constexpr int kCoeffBits = 22;  // behind the point of ResampleTaps' coefficients
+inline constexpr int kCoeffBits = 22;  // fractional bits of ResampleTaps' coefficients
 
 class Taps {
  public:
@@ -18,7 +18,7 @@ class Taps {
   // The source samples that take part: [begin(), end()).
   int begin() const { return begin_; }
   int end() const { return end_; }
-  // Those of output sample i: [first(i), stop(i)), most() of them at most.
+  // The source samples of output sample i: [first(i), stop(i)), at most most().
   int first(int i) const { return first_[i]; }
   int stop(int i) const { return first_[i] + count_[i]; }
   int most() const { return most_; }

@@ -39,8 +39,8 @@ long process_id() {
 #endif
 }
 
-// Steps of one network follow each other within microseconds, so a thread that ran dry looks
-// for the next loop this many times (tens of microseconds) before it goes to sleep.
+// The steps of a network follow each other within microseconds. So a thread without work looks for the
+// next loop this many times (tens of microseconds) before it sleeps.
 constexpr int kSpins = 2000;
 
 // Pieces a thread takes of its share at a time: small enough to balance, large enough that a
@@ -65,7 +65,7 @@ struct ThreadPool::Crew {
     try {
       for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { worker(i); });
     } catch (const std::system_error&) {
-      // No more threads to be had: those that started take over the others' shares.
+      // The system gives no more threads: those that started take over the others' shares.
     }
   }
 

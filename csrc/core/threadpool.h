@@ -23,9 +23,10 @@ class ThreadPool {
   void set_crowded(bool crowded) { crowded_.store(crowded, std::memory_order_relaxed); }
 
   // Calls body(begin, end, thread) over pieces of [0, items), on several threads at once, and returns
-  // when all are done. A caller that finds the pool busy with another caller's loop does its
-  // own alone, so nobody waits; so does every caller while the pool is crowded, and the child of a
-  // fork until it has started threads of its own. `thread`, below threads(), is each running thread's own. `body` must not throw.
+  // when all are done. A caller runs its loop alone, so that nobody waits, if the pool is busy with
+  // another caller's loop, if the pool is crowded, and in the child of a fork until the child has
+  // started threads of its own. `thread` is below threads() and differs between threads that run at
+  // the same time. `body` must not throw.
   template <typename Body>
   void run(std::int64_t items, const Body& body) {
     run_erased(

@@ -7,9 +7,9 @@ std::int64_t tiles_of(int n, int h, int w, int tile) {
   return static_cast<std::int64_t>(n) * ((h + tile - 1) / tile) * ((w + tile - 1) / tile);
 }
 
-// Each thread has transformed filters of its own, and leaves as much memory free before the next
-// one's. They are written at a stride of pages, which processors recognize and follow far past the
-// end, where they would take from another core what it is just writing: on Zen 4 that core then
+// Each thread has its own transformed filters, and a gap of the same size follows them. Filters are
+// written at a stride of pages. Processors recognize the stride and prefetch far beyond the end, and
+// without the gap they would take cache lines that another core is writing: on Zen 4, that core then
 // needed 1.7 to 6 times as long.
 constexpr int kFilterGap = 2;
 

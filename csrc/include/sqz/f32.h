@@ -1,4 +1,4 @@
-// The float32 kernels: what they are told, and the table of one instruction set.
+// The float32 kernels: their arguments, and the table of one instruction set.
 #pragma once
 
 #include <stddef.h>
@@ -40,8 +40,8 @@ struct WinogradArgs {
 
 // logits[n][o] = (sum over pixels of relu(x . w[o] + b[o]) + border * relu(b[o])) / (h*w + border)
 // `border` counts the all-zero pixels that a padded 1x1 convolution sees around the map. `lists`
-// and `values` are scratch for the channels that are not zero and for their values, as many of each as
-// classifier_f32_lists(args) says.
+// and `values` are scratch for the channels that are not zero and for their values;
+// classifier_f32_lists(args) gives their sizes.
 struct ClassifierArgs {
   View x;
   float* logits;  // n rows of `classes`

@@ -1,5 +1,5 @@
-// The families of kernels. A family is what one part of a network needs of an instruction set: its
-// list of kernels (*.def), its arguments and its table. Families are chosen each for itself, see
+// The families of kernels. A family serves one part of a network: it has a list of kernels (*.def),
+// their arguments, and a table for each instruction set. Each family is chosen separately, see
 // core/dispatch.h.
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace sqz {
 
-// The tables that a network runs on, of each family one.
+// The tables that a network runs on: one of each family.
 struct Kernels {
   const char* isa;  // the set that was asked for, or the best that a family has
 #define SQZ_FAMILY(name, table) const table* name;

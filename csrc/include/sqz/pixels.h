@@ -1,4 +1,4 @@
-// The kernels that make a photo's pixels the network's input: what they are told, and the table of
+// The kernels that turn a photo's pixels into the network's input: their arguments, and the table of
 // one instruction set.
 #pragma once
 
@@ -7,8 +7,8 @@
 
 namespace sqz {
 
-// Bumped whenever a struct of this file changes: the table goes from one extension module to another,
-// which can tell thereby that they were built together.
+// Incremented whenever a struct of this file changes. The table goes from one extension module to
+// another, which checks by this number that both come from the same build.
 inline constexpr int kPixelKernelsVersion = 1;
 
 // One pass of a separable, antialiased resize in Pillow's fixed-point arithmetic: output sample
