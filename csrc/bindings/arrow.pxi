@@ -1,4 +1,4 @@
-# Pillow's memory without a copy.
+# Access to Pillow's memory without a copy.
 
 # The Arrow C data interface (arrow.apache.org/docs/format/CDataInterface.html): a stable ABI.
 cdef struct ArrowSchema:

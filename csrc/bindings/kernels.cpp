@@ -1,5 +1,6 @@
-// The Python module `sqznet._kernels`: tensors, the thread pool and the chooser; layers.cpp has more.
-// NumPy is not needed: tensors support the buffer protocol.
+// The Python module `sqznet._kernels`: tensors, the thread pool and the choice of kernels.
+// layers.cpp binds the layers. The module does not need NumPy, because tensors support the buffer
+// protocol.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -20,11 +21,11 @@ namespace {
 
 using Released = py::call_guard<WithoutLock>;
 
-// In the order of Dtype.
+// In the order of Dtype's values.
 constexpr struct {
   Dtype dtype;
   const char* name;
-  const char* format;  // of Python's buffers
+  const char* format;  // in the buffer protocol
 } kDtypes[] = {{Dtype::float32, "float32", "f"},
                {Dtype::int32, "int32", "i"},
                {Dtype::int8, "int8", "b"},
@@ -42,21 +43,21 @@ Tensor zeros(const Shape& shape, const std::string& dtype) {
   return Tensor::zeros(shape, dtype_named(dtype));
 }
 
-// A tensor over memory that Python owns: no copy, no conversion.
+// Returns a tensor that uses the buffer's memory, without a copy or conversion.
 Tensor over(const py::buffer& object, const Shape& shape, const std::string& dtype) {
   auto info = std::make_shared<py::buffer_info>(object.request(true));
-  const auto& d = described(dtype_named(dtype));
-  require(info->format == d.format, "the buffer must hold " + dtype);
+  const auto& type = described(dtype_named(dtype));
+  require(info->format == type.format, "the buffer must hold " + dtype);
   require(PyBuffer_IsContiguous(info->view(), 'C'), "the buffer must be contiguous");
-  require(bytes_of(shape, d.dtype) == static_cast<std::size_t>(info->size * info->itemsize),
+  require(bytes_of(shape, type.dtype) == static_cast<std::size_t>(info->size * info->itemsize),
           "the buffer's size is off");
-  require_aligned(info->ptr, d.dtype);
-  // The buffer may be released on any thread, but only under the GIL.
+  require_aligned(info->ptr, type.dtype);
+  // The buffer may be released on any thread, but only with the GIL.
   std::shared_ptr<void> owner(info.get(), [info](void*) mutable {
     py::gil_scoped_acquire gil;
     info.reset();
   });
-  return Tensor::contiguous(owner, info->ptr, shape, d.dtype);
+  return Tensor::contiguous(owner, info->ptr, shape, type.dtype);
 }
 
 StoredFloat stored_float_named(const std::string& name) {
@@ -67,7 +68,7 @@ StoredFloat stored_float_named(const std::string& name) {
   throw std::invalid_argument("unknown dtype '" + name + "'");
 }
 
-// float32 from a file's floats.
+// Converts a file's floats to a float32 tensor.
 Tensor from_bytes(const py::buffer& data, const std::string& dtype, const Shape& shape) {
   const py::buffer_info info = data.request();
   const StoredFloat stored = stored_float_named(dtype);
@@ -83,18 +84,18 @@ Tensor from_bytes(const py::buffer& data, const std::string& dtype, const Shape&
 
 bool import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
   const py::buffer_info info = x.request();
-  // NumPy calls float32 at an odd address "=f".
+  // NumPy's format of unaligned float32 is "=f".
   require((info.format == "f" || info.format == "=f") && info.ndim == 4,
           "x must be float32 with four dimensions");
-  const FloatMap to = y.floats();
-  const View& v = to.view;
-  require(
-      info.shape[0] == v.n && info.shape[1] == v.c && info.shape[2] == v.h && info.shape[3] == v.w,
-      "x does not have the tensor's shape");
+  const FloatMap target = y.floats();
+  const View& view = target.view;
+  require(info.shape[0] == view.n && info.shape[1] == view.c && info.shape[2] == view.h &&
+              info.shape[3] == view.w,
+          "x does not have the tensor's shape");
   const std::ptrdiff_t strides[4] = {info.strides[0], info.strides[1], info.strides[2],
                                      info.strides[3]};
   WithoutLock release;
-  return import_nchw(pool, static_cast<const unsigned char*>(info.ptr), strides, v);
+  return import_nchw(pool, static_cast<const unsigned char*>(info.ptr), strides, view);
 }
 
 void export_array(const Tensor& x, const Tensor& y) {
@@ -153,7 +154,7 @@ void bind_tensors(py::module_& m) {
   m.def("pooled_size", &pooled_size, py::arg("size"), py::arg("ceil_mode"));
 }
 
-// The families that have a table.
+// The names of the families that have a table.
 py::list families_of(const Kernels& kernels) {
   py::list families;
 #define SQZ_FAMILY(name, table) \

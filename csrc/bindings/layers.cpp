@@ -1,5 +1,5 @@
-// Packed layers and the steps that they are bound to.
-// Shapes are checked here, once, so that no layer ever gets a view that is too small.
+// Binds the packed layers, and the steps that run them on fixed tensors. Shapes are checked only
+// here, so that no layer or kernel receives a view that is too small.
 #include "bindings/layers.h"
 
 #include <pybind11/stl.h>
@@ -18,34 +18,34 @@ namespace py = pybind11;
 namespace sqz {
 namespace {
 
-// Not for constructors: the lock must be held while pybind11 adds the new object to its list of all
-// objects.
+// Do not use it for constructors: pybind11 would add the new object to its list of all objects
+// without the lock, and only the lock protects that list.
 using Released = py::call_guard<WithoutLock>;
 
-// A layer's parameters: `weight` is out x in x height x width in the tensor's four sizes.
+// A layer's parameters. The view's n, h, w, c are the weight's out, in, height, width.
 struct Parameters {
   View weight;
   const float* bias;
 };
 
-// `kernel`: the height and width that the weight must have, 0 for any.
+// `kernel` is the required height and width of the weight, or 0 for any.
 Parameters parameters(const Tensor& weight, const Tensor& bias, int kernel) {
-  const View w = weight.floats().view, b = bias.floats().view;
+  const View weights = weight.floats().view, biases = bias.floats().view;
   require(weight.is_contiguous() && bias.is_contiguous(), "weights must be contiguous");
-  require(b.n * b.image == w.n, "one bias per output channel");
-  require(kernel == 0 || (w.w == kernel && w.c == kernel),
+  require(biases.n * biases.image == weights.n, "one bias per output channel");
+  require(kernel == 0 || (weights.w == kernel && weights.c == kernel),
           "the kernel must be " + std::to_string(kernel) + " x " + std::to_string(kernel));
-  return {w, b.data};
+  return {weights, biases.data};
 }
 
 Packed pack(const Float32Kernels& table, const Tensor& weight, const Tensor& bias, int kernel = 0) {
-  const auto [w, b] = parameters(weight, bias, kernel);
-  return pack_conv(w.data, b, w.n, w.h, w.w, w.c, table.conv_nr);
+  const auto [weights, biases] = parameters(weight, bias, kernel);
+  return pack_conv(weights.data, biases, weights.n, weights.h, weights.w, weights.c, table.conv_nr);
 }
 
 Packed pack_winograd_3x3(const Float32Kernels& table, const Tensor& weight, const Tensor& bias) {
-  const auto [w, b] = parameters(weight, bias, 3);
-  return pack_winograd(w.data, b, w.n, w.h, 3, table.conv_nr);
+  const auto [weights, biases] = parameters(weight, bias, 3);
+  return pack_winograd(weights.data, biases, weights.n, weights.h, 3, table.conv_nr);
 }
 
 void require_tile(int tile) {
@@ -53,7 +53,7 @@ void require_tile(int tile) {
           "tile must be from 4 to 7, or 0");
 }
 
-// The bytes that the layer's plan takes for n maps of h x w.
+// The scratch memory that the layer needs for n maps of h x w, in bytes.
 template <typename Layer>
 std::size_t scratch_bytes(const Layer& layer, int n, int h, int w, int threads) {
   require(n > 0 && h > 0 && w > 0 && threads > 0, "sizes and threads must be positive");
@@ -62,7 +62,7 @@ std::size_t scratch_bytes(const Layer& layer, int n, int h, int w, int threads) 
   return counted.bytes();
 }
 
-// Memory that is large enough for the layer; its contents do not matter.
+// Scratch memory that is large enough for the layer. Its contents do not matter.
 struct ScratchMemory {
   std::shared_ptr<void> owner;
   Scratch scratch;
@@ -79,19 +79,19 @@ ScratchMemory scratch_for(const Layer& layer, const ThreadPool& pool, const View
   return {memory.owner, Scratch(memory.data)};
 }
 
-// A layer or an operation bound to what it reads and writes, checked once and run at will.
+// A layer or an operation bound to its tensors. They are checked once, and it can run many times.
 struct Step {
   std::function<void()> run;
 };
 
-// Steps one after the other, without Python in between.
+// Steps that run one after the other, without Python in between.
 struct Sequence {
   std::vector<Step> steps;
 };
 
 using Pool = std::shared_ptr<ThreadPool>;
 
-// What runs a step as soon as it is bound.
+// Returns a function that binds a step and runs it at once.
 template <typename... Args>
 auto at_once(Step (*bind)(Args...)) {
   return [bind](Args... args) { bind(args...).run(); };
@@ -100,28 +100,29 @@ auto at_once(Step (*bind)(Args...)) {
 Step bind_conv(const std::shared_ptr<Conv>& conv, const Pool& pool, const Tensor& x,
                const Tensor& scratch, const Tensor& y) {
   const FloatMap in = x.floats(), out = y.floats();
-  const View& v = in.view;
-  const Packed& p = conv->packed();
-  require_size(v, v.n, v.h, v.w, p.in, "x");
-  // A kernel row is read as one run of floats.
-  require(p.kw == 1 || v.pixel == v.c, "x's pixels must be adjacent");
-  require_size(out.view, v.n, conv->output_size(v.h, p.kh), conv->output_size(v.w, p.kw), p.out,
-               "y");
-  const ScratchMemory memory = scratch_for(*conv, *pool, v, scratch);
+  const View& input = in.view;
+  const Packed& packed = conv->packed();
+  require_size(input, input.n, input.h, input.w, packed.in, "x");
+  // The kernels read the inputs of a kernel row as adjacent floats.
+  require(packed.kw == 1 || input.pixel == input.c, "x's pixels must be adjacent");
+  require_size(out.view, input.n, conv->output_size(input.h, packed.kh),
+               conv->output_size(input.w, packed.kw), packed.out, "y");
+  const ScratchMemory memory = scratch_for(*conv, *pool, input, scratch);
   return {[=] { conv->run(*pool, in.view, memory.scratch, out.view); }};
 }
 
 Step bind_stem(const std::shared_ptr<Stem>& stem, const Pool& pool, const Tensor& x,
                const Tensor& scratch, const Tensor& y) {
   const FloatMap in = x.floats(), out = y.floats();
-  const View& v = in.view;
-  require_size(v, v.n, v.h, v.w, stem->inputs(), "x");
-  require_size(out.view, v.n, Stem::output_size(v.h), Stem::output_size(v.w), stem->outputs(), "y");
-  const ScratchMemory memory = scratch_for(*stem, *pool, v, scratch);
+  const View& input = in.view;
+  require_size(input, input.n, input.h, input.w, stem->inputs(), "x");
+  require_size(out.view, input.n, Stem::output_size(input.h), Stem::output_size(input.w),
+               stem->outputs(), "y");
+  const ScratchMemory memory = scratch_for(*stem, *pool, input, scratch);
   return {[=] { stem->run(*pool, in.view, memory.scratch, out.view); }};
 }
 
-// x may be a band of a map with one more row above and one below what is computed.
+// x may be a band of a map, with one row above and one row below the rows of y.
 void require_rows(const View& x, const View& y, int above) {
   const int below = x.h - y.h - above;
   require((above == 0 || above == 1) && (below == 0 || below == 1),
@@ -131,54 +132,56 @@ void require_rows(const View& x, const View& y, int above) {
 Step bind_padded_conv(const std::shared_ptr<PaddedConv>& conv, const Pool& pool, const Tensor& x,
                       const Tensor& scratch, const Tensor& y, int above) {
   const FloatMap in = x.floats(), out = y.floats();
-  const View &v = in.view, &w = out.view;
-  require_size(v, v.n, v.h, v.w, conv->packed().in, "x");
-  require_size(w, v.n, w.h, v.w, conv->packed().out, "y");
-  require_rows(v, w, above);
-  const ScratchMemory memory = scratch_for(*conv, *pool, w, scratch);
+  const View &input = in.view, &output = out.view;
+  require_size(input, input.n, input.h, input.w, conv->packed().in, "x");
+  require_size(output, input.n, output.h, input.w, conv->packed().out, "y");
+  require_rows(input, output, above);
+  const ScratchMemory memory = scratch_for(*conv, *pool, output, scratch);
   return {[=] { conv->run(*pool, in.view, memory.scratch, out.view, above); }};
 }
 
 Step bind_fire(const std::shared_ptr<Fire>& fire, const Pool& pool, const Tensor& x,
                const Tensor& scratch, const Tensor& y, int above) {
   const FloatMap in = x.floats(), out = y.floats();
-  const View &v = in.view, &w = out.view;
-  require_size(v, v.n, v.h, v.w, fire->squeeze().packed().in, "x");
-  require_size(w, v.n, w.h, v.w, fire->expand1().packed().out + fire->expand3().out, "y");
-  require_rows(v, w, above);
-  const ScratchMemory memory = scratch_for(*fire, *pool, w, scratch);
+  const View &input = in.view, &output = out.view;
+  require_size(input, input.n, input.h, input.w, fire->squeeze().packed().in, "x");
+  require_size(output, input.n, output.h, input.w,
+               fire->expand1().packed().out + fire->expand3().out, "y");
+  require_rows(input, output, above);
+  const ScratchMemory memory = scratch_for(*fire, *pool, output, scratch);
   return {[=] { fire->run(*pool, in.view, memory.scratch, out.view, above); }};
 }
 
 Step bind_classifier(const std::shared_ptr<Classifier>& classifier, const Pool& pool,
                      const Tensor& x, const Tensor& scratch, const Tensor& logits) {
   const FloatMap in = x.floats(), out = logits.floats();
-  const View& v = in.view;
-  require_size(v, v.n, v.h, v.w, classifier->packed().in, "x");
-  require_size(out.view, v.n, 1, 1, classifier->packed().out, "logits");
+  const View& input = in.view;
+  require_size(input, input.n, input.h, input.w, classifier->packed().in, "x");
+  require_size(out.view, input.n, 1, 1, classifier->packed().out, "logits");
   require(logits.is_contiguous(), "logits must be contiguous");
-  const ScratchMemory memory = scratch_for(*classifier, *pool, v, scratch);
+  const ScratchMemory memory = scratch_for(*classifier, *pool, input, scratch);
   return {[=] { classifier->run(*pool, in.view, memory.scratch, out.view.data); }};
 }
 
 Step bind_max_pool(const Float32Kernels& table, const Pool& pool, const Tensor& x, const Tensor& y,
                    bool ceil_mode) {
   const FloatMap in = x.floats(), out = y.floats();
-  const View& v = in.view;
-  require_size(out.view, v.n, pooled_size(v.h, ceil_mode), pooled_size(v.w, ceil_mode), v.c, "y");
+  const View& input = in.view;
+  require_size(out.view, input.n, pooled_size(input.h, ceil_mode), pooled_size(input.w, ceil_mode),
+               input.c, "y");
   return {[=, &table] { max_pool(table, *pool, in.view, out.view); }};
 }
 
 Step bind_add(const Float32Kernels& table, const Pool& pool, const Tensor& a, const Tensor& b,
               const Tensor& y) {
   const FloatMap first = a.floats(), second = b.floats(), sum = y.floats();
-  const View& v = first.view;
-  require_size(second.view, v.n, v.h, v.w, v.c, "b");
-  require_size(sum.view, v.n, v.h, v.w, v.c, "y");
+  const View& size = first.view;
+  require_size(second.view, size.n, size.h, size.w, size.c, "b");
+  require_size(sum.view, size.n, size.h, size.w, size.c, "y");
   return {[=, &table] { add(table, *pool, first.view, second.view, sum.view); }};
 }
 
-// y = x, of any type; they may overlap.
+// Copies x to y, of any type. They may overlap.
 Step bind_move(const Tensor& x, const Tensor& y) {
   require_shape(y.shape, x.shape, "y");
   require(x.dtype == y.dtype, "x and y must have the same dtype");
@@ -209,7 +212,7 @@ void bind_steps(py::module_& m) {
   m.def("bind_move", &bind_move, py::arg("x"), py::arg("y"));
 }
 
-// How every layer is called: with a pool and tensors, at once or as a step.
+// Defines the calls that all layers have: with a pool and tensors, at once or as a step.
 template <typename Layer, typename Bind, typename... Arguments>
 void def_calls(py::class_<Layer, std::shared_ptr<Layer>>& layer, Bind bind,
                const Arguments&... arguments) {
@@ -227,55 +230,61 @@ void def_calls(py::class_<Layer, std::shared_ptr<Layer>>& layer, Bind bind,
 void bind_layers(py::module_& m) {
   bind_steps(m);
   py::class_<Conv, std::shared_ptr<Conv>> conv(m, "Conv");
-  conv.def(py::init([](const Float32Kernels& t, const Tensor& w, const Tensor& b, int stride,
-                       bool relu) {
+  conv.def(py::init([](const Float32Kernels& table, const Tensor& weight, const Tensor& bias,
+                       int stride, bool relu) {
              const WithoutLock released;
              require(stride > 0, "stride must be positive");
-             return std::make_shared<Conv>(t, pack(t, w, b), stride, relu);
+             return std::make_shared<Conv>(table, pack(table, weight, bias), stride, relu);
            }),
            py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
            py::arg("relu") = true);
   def_calls(conv, &bind_conv, py::arg("y"));
   py::class_<Stem, std::shared_ptr<Stem>> stem(m, "Stem");
-  stem.def(py::init([](const Float32Kernels& t, const Tensor& w, const Tensor& b) {
+  stem.def(py::init([](const Float32Kernels& table, const Tensor& weight, const Tensor& bias) {
              const WithoutLock released;
-             const auto [weight, bias] = parameters(w, b, 7);
-             return std::make_shared<Stem>(t, weight.data, bias, weight.n, weight.h);
+             const auto [weights, biases] = parameters(weight, bias, 7);
+             return std::make_shared<Stem>(table, weights.data, biases, weights.n, weights.h);
            }),
            py::arg("kernels"), py::arg("weight"), py::arg("bias"));
   def_calls(stem, &bind_stem, py::arg("y"));
   py::class_<PaddedConv, std::shared_ptr<PaddedConv>> padded(m, "PaddedConv");
-  padded.def(
-      py::init([](const Float32Kernels& t, const Tensor& w, const Tensor& b, bool relu, int tile) {
-        const WithoutLock released;
-        require_tile(tile);
-        return std::make_shared<PaddedConv>(t, pack_winograd_3x3(t, w, b), tile, relu);
-      }),
-      py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("relu") = true,
-      py::arg("tile") = 0);
+  padded.def(py::init([](const Float32Kernels& table, const Tensor& weight, const Tensor& bias,
+                         bool relu, int tile) {
+               const WithoutLock released;
+               require_tile(tile);
+               return std::make_shared<PaddedConv>(table, pack_winograd_3x3(table, weight, bias),
+                                                   tile, relu);
+             }),
+             py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("relu") = true,
+             py::arg("tile") = 0);
   def_calls(padded, &bind_padded_conv, py::arg("y"), py::arg("above") = 0);
   py::class_<Fire, std::shared_ptr<Fire>> fire(m, "Fire");
-  fire.def(
-      py::init([](const Float32Kernels& t, const Tensor& ws, const Tensor& bs, const Tensor& w1,
-                  const Tensor& b1, const Tensor& w3, const Tensor& b3, int tile) {
-        const WithoutLock released;
-        require(w1.shape[1] == ws.shape[0] && w3.shape[1] == ws.shape[0],
-                "both expands read the squeeze's channels");
-        require_tile(tile);
-        return std::make_shared<Fire>(t, pack(t, ws, bs, 1), pack(t, w1, b1, 1),
-                                      pack_winograd_3x3(t, w3, b3), tile);
-      }),
-      py::arg("kernels"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
-      py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
-      py::arg("expand3x3_bias"), py::arg("tile") = 0);
+  fire.def(py::init([](const Float32Kernels& table, const Tensor& squeeze_weight,
+                       const Tensor& squeeze_bias, const Tensor& expand1_weight,
+                       const Tensor& expand1_bias, const Tensor& expand3_weight,
+                       const Tensor& expand3_bias, int tile) {
+             const WithoutLock released;
+             require(expand1_weight.shape[1] == squeeze_weight.shape[0] &&
+                         expand3_weight.shape[1] == squeeze_weight.shape[0],
+                     "both expands read the squeeze's channels");
+             require_tile(tile);
+             return std::make_shared<Fire>(table, pack(table, squeeze_weight, squeeze_bias, 1),
+                                           pack(table, expand1_weight, expand1_bias, 1),
+                                           pack_winograd_3x3(table, expand3_weight, expand3_bias),
+                                           tile);
+           }),
+           py::arg("kernels"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
+           py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
+           py::arg("expand3x3_bias"), py::arg("tile") = 0);
   def_calls(fire, &bind_fire, py::arg("y"), py::arg("above") = 0);
   py::class_<Classifier, std::shared_ptr<Classifier>> classifier(m, "Classifier");
   classifier.def(
-      py::init([](const Float32Kernels& t, const Tensor& w, const Tensor& b, int padding) {
-        const WithoutLock released;
-        require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
-        return std::make_shared<Classifier>(t, pack(t, w, b, 1), padding);
-      }),
+      py::init(
+          [](const Float32Kernels& table, const Tensor& weight, const Tensor& bias, int padding) {
+            const WithoutLock released;
+            require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
+            return std::make_shared<Classifier>(table, pack(table, weight, bias, 1), padding);
+          }),
       py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0);
   def_calls(classifier, &bind_classifier, py::arg("logits"));
 }

@@ -1,4 +1,4 @@
-// The part of the module `sqznet._kernels` that holds packed layers and steps.
+// The part of the module `sqznet._kernels` that binds the packed layers and the steps.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,4 +1,4 @@
-// What Python holds of a map, of weights or of scratch memory, and how it is checked.
+// The tensors that Python holds: maps, weights or scratch memory, and the checks of their shapes.
 #pragma once
 
 #include <array>
@@ -58,13 +58,14 @@ inline void require_aligned(const void* data, Dtype dtype) {
           "the memory is not aligned for its type");
 }
 
-// A view for kernels, and whatever keeps its memory alive.
+// A view for kernels, and the owner of its memory.
 struct FloatMap {
   std::shared_ptr<void> owner;
   View view;
 };
 
-// Values of one type, four sizes, channels last. Strides count values; channels are adjacent.
+// Values of one type with four dimensions, channels last. Strides are in values. Channels are
+// adjacent.
 struct Tensor {
   std::shared_ptr<void> owner;
   void* data;
@@ -88,14 +89,14 @@ struct Tensor {
     return pixel == shape[3] && row == pixel * shape[2] && image == row * shape[1];
   }
 
-  // Checked where a layer or an operation takes the tensor: nothing is converted.
+  // Layers and operations get their views here. The type is checked and never converted.
   FloatMap floats() const {
     require(dtype == Dtype::float32, "a tensor does not hold float32");
     return {owner,
             {static_cast<float*>(data), shape[0], shape[1], shape[2], shape[3], pixel, row, image}};
   }
 
-  // What begins `offset` bytes into this tensor's memory, which must be contiguous.
+  // A tensor that starts `offset` bytes into this tensor's memory. This tensor must be contiguous.
   Tensor part(std::size_t offset, const Shape& part, Dtype type) const {
     require(is_contiguous(), "part() needs a contiguous tensor");
     require(offset <= bytes() && bytes_of(part, type) <= bytes() - offset, "the part lies outside");
@@ -104,7 +105,7 @@ struct Tensor {
     return contiguous(owner, first, part, type);
   }
 
-  // Without a border of `border` pixels.
+  // This tensor without a border of `border` pixels.
   Tensor inside(int border) const {
     require(border >= 0 && border < (shape[1] + 1) / 2 && border < (shape[2] + 1) / 2,
             "nothing is left inside the border");

@@ -1,4 +1,4 @@
-// Lets other Python threads run while a kernel does.
+// Lets other Python threads run while a kernel runs.
 #pragma once
 
 #include <Python.h>
@@ -16,13 +16,13 @@ inline bool python_is_ending() {
 #endif
 }
 
-// A kernel of a daemon thread may end while Python shuts down. Taking the lock then ends the thread by
-// an exception that passes through destructors, which ends the process. So such a thread waits here
-// until the process ends.
+// A kernel on a daemon thread may finish while Python is shutting down. Acquiring the lock would
+// then end the thread by an exception that passes through destructors, which terminates the
+// process. So such a thread sleeps here until the process ends.
 class WithoutLock {
  public:
   WithoutLock() : state_(PyEval_SaveThread()) {}
-  // A thread that already waits for the lock ends by that exception here, and it must get through.
+  // The shutdown may begin while a thread waits for the lock here. The exception must then pass.
   ~WithoutLock() noexcept(false) {
     while (python_is_ending()) std::this_thread::sleep_for(std::chrono::seconds(1));
     PyEval_RestoreThread(state_);

@@ -1,4 +1,4 @@
-# YUV 4:2:0 frames: three planes, converted to RGB a few rows at a time, where they are resized.
+# YUV 4:2:0 frames of three planes. The resize converts them to RGB, a few rows at a time.
 
 
 cdef class Yuv420:
@@ -18,7 +18,7 @@ cdef class Yuv420:
     def __cinit__(self, luma, u, v, int height, int width, Py_ssize_t luma_row,
                   Py_ssize_t chroma_row, int chroma_step, matrix):
         cdef int rows = (height + 1) // 2, columns = (width + 1) // 2
-        cdef YuvMatrix m
+        cdef YuvMatrix gains
         if not (0 < height <= kMaxSide and 0 < width <= kMaxSide):
             raise ValueError(f"frames of {height} x {width} are not supported")
         if (chroma_step not in (1, 2) or not width <= luma_row < 1 << 31
@@ -42,8 +42,8 @@ cdef class Yuv420:
         self.photo.chroma.row, self.photo.chroma.step = chroma_row, chroma_step
         if len(matrix) != 6 or not all(0 <= gain <= 255 for gain in matrix):
             raise ValueError("the matrix is out of range")
-        m.black, m.luma, m.v_red, m.u_green, m.v_green, m.u_blue = matrix
-        self.photo.chroma.matrix = m
+        gains.black, gains.luma, gains.v_red, gains.u_green, gains.v_green, gains.u_blue = matrix
+        self.photo.chroma.matrix = gains
 
     def __dealloc__(self):
         if self.held > 0:

@@ -1,4 +1,4 @@
-// Zeroed memory on a cache-line boundary.
+// Zeroed memory, aligned to cache lines.
 #pragma once
 
 #include <cstddef>
@@ -8,9 +8,9 @@
 
 namespace sqz {
 
-inline constexpr std::size_t kLine = 64;  // bytes of a cache line
+inline constexpr std::size_t kLine = 64;  // bytes in a cache line
 
-// `bytes` rounded up to whole cache lines, so that what follows starts on one.
+// Rounds `bytes` up to whole cache lines, so that the next array starts on a cache line.
 inline std::size_t whole_lines(std::size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 
 class Buffer {
@@ -32,7 +32,7 @@ class Buffer {
   std::size_t bytes_ = 0;
 };
 
-// Zeroed values of one type.
+// A zeroed array of one type.
 template <typename T>
 class Array {
  public:

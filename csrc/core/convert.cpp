@@ -8,20 +8,20 @@
 namespace sqz {
 namespace {
 
-// Half to single: shift the exponent and mantissa into place and scale by 2^112, which rebiases
-// the exponent and normalizes subnormals at once; infinities and NaNs get a full exponent. There is
-// no branch, so compilers vectorize a loop of it.
-float from_half(std::uint16_t h) {
-  const std::uint32_t magnitude = static_cast<std::uint32_t>(h & 0x7fff) << 13;
-  const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000) << 16;
-  float f;
-  std::memcpy(&f, &magnitude, sizeof f);
-  f *= 0x1p112f;
+// Converts half to single precision. The exponent and mantissa are shifted into place and scaled by
+// 2^112. This rebiases the exponent and normalizes subnormals at once. Infinities and NaNs get an
+// exponent of all ones. There is no branch, so compilers can vectorize a loop over it.
+float from_half(std::uint16_t half) {
+  const std::uint32_t magnitude = static_cast<std::uint32_t>(half & 0x7fff) << 13;
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16;
+  float value;
+  std::memcpy(&value, &magnitude, sizeof value);
+  value *= 0x1p112f;
   std::uint32_t bits;
-  std::memcpy(&bits, &f, sizeof bits);
-  bits |= sign | ((h & 0x7c00) == 0x7c00 ? 0x7f800000u : 0u);
-  std::memcpy(&f, &bits, sizeof f);
-  return f;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits |= sign | ((half & 0x7c00) == 0x7c00 ? 0x7f800000u : 0u);
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
 }
 
 template <typename T>
@@ -62,8 +62,8 @@ void to_float32(const unsigned char* source, StoredFloat type, std::size_t count
 
 namespace {
 
-// 1 where the value is NaN or infinite, else 0. Compared as integers, without a branch, so that
-// compilers vectorize a loop of it.
+// Returns 1 if the value is NaN or infinite, else 0. It compares integers without a branch, so that
+// compilers can vectorize a loop over it.
 std::int32_t not_finite(const void* value) {
   std::int32_t bits;
   std::memcpy(&bits, value, sizeof bits);
@@ -80,8 +80,8 @@ bool all_finite(const float* values, std::size_t count) {
 
 namespace {
 
-// Copies one row of pixels, channel by channel. `strides` are the source's, in bytes: from one channel
-// and from one pixel to the next. Returns 0 if all values are finite.
+// Copies one row of pixels, channel by channel. `channel` and `pixel` are the source's strides in
+// bytes. The result is not 0 if a value is not finite.
 std::int32_t import_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t pixel,
                         const View& y, float* to) {
   std::int32_t bad = 0;
@@ -93,16 +93,16 @@ std::int32_t import_row(const unsigned char* from, std::ptrdiff_t channel, std::
   return bad;
 }
 
-// The same for the usual image: three planes with adjacent pixels.
-std::int32_t import_rgb_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t w,
+// The same for the most common layout: three planes with adjacent pixels.
+std::int32_t import_rgb_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t width,
                             float* to) {
   const unsigned char *r = from, *g = from + channel, *b = from + 2 * channel;
   constexpr std::ptrdiff_t kSize = sizeof(float);
   std::int32_t bad = 0;
   for (const unsigned char* plane : {r, g, b})
-    for (std::ptrdiff_t i = 0; i < w; ++i) bad |= not_finite(plane + i * kSize);
-  for (std::ptrdiff_t i = 0; i < w; ++i, to += 3) {
-    // All values are read before one is written, so that the compiler can vectorize.
+    for (std::ptrdiff_t i = 0; i < width; ++i) bad |= not_finite(plane + i * kSize);
+  for (std::ptrdiff_t i = 0; i < width; ++i, to += 3) {
+    // All three values are read before one is written, so that the compiler can vectorize the loop.
     const float red = read<float>(r + i * kSize), green = read<float>(g + i * kSize);
     const float blue = read<float>(b + i * kSize);
     to[0] = red, to[1] = green, to[2] = blue;

@@ -26,65 +26,68 @@ struct Registers {
   std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
-// Zeros for a leaf that the processor does not have.
+// Returns zeros if the processor does not have the leaf.
 Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
-  Registers r;
+  Registers registers;
 #if defined(_MSC_VER)
   int out[4];
   __cpuid(out, 0);
-  if (static_cast<std::uint32_t>(out[0]) < leaf) return r;
+  if (static_cast<std::uint32_t>(out[0]) < leaf) return registers;
   __cpuidex(out, static_cast<int>(leaf), static_cast<int>(subleaf));
-  r = {std::uint32_t(out[0]), std::uint32_t(out[1]), std::uint32_t(out[2]), std::uint32_t(out[3])};
+  registers = {std::uint32_t(out[0]), std::uint32_t(out[1]), std::uint32_t(out[2]),
+               std::uint32_t(out[3])};
 #else
-  if (!__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx)) return {};
+  if (!__get_cpuid_count(leaf, subleaf, &registers.eax, &registers.ebx, &registers.ecx,
+                         &registers.edx))
+    return {};
 #endif
-  return r;
+  return registers;
 }
 
 std::uint64_t saved_state() {
 #if defined(_MSC_VER)
   return _xgetbv(0);
 #else
-  std::uint32_t lo, hi;
-  __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-  return (std::uint64_t(hi) << 32) | lo;
+  std::uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (std::uint64_t(high) << 32) | low;
 #endif
 }
 
 CpuFeatures probe() {
   const Registers one = cpuid(1, 0), seven = cpuid(7, 0), seven_one = cpuid(7, 1);
-  // Without OSXSAVE, the system saves no state, and the instruction that reads it does not exist.
+  // Without OSXSAVE, xgetbv does not exist and the operating system saves no extended state.
   const std::uint64_t saved = bit(one.ecx, kOsxsave) ? saved_state() : 0;
   return x86_features({one.ecx, seven.ebx, seven.ecx, seven_one.eax, saved});
 }
 #else
 CpuFeatures probe() {
-  CpuFeatures f;
+  CpuFeatures features;
 #if defined(__aarch64__) || defined(_M_ARM64)
-  f.neon = true;
+  features.neon = true;
 #elif defined(__linux__) && defined(__arm__)
   const unsigned long caps = getauxval(AT_HWCAP);
-  f.neon = (caps & HWCAP_NEON) && (caps & HWCAP_VFPv4);
+  features.neon = (caps & HWCAP_NEON) && (caps & HWCAP_VFPv4);
 #endif
-  return f;
+  return features;
 }
 #endif
 
 }  // namespace
 
-CpuFeatures x86_features(const X86Words& w) {
-  CpuFeatures f;
-  if (!bit(w.leaf1_ecx, kOsxsave)) return f;
-  const bool ymm = (w.saved & 0x6) == 0x6, zmm = (w.saved & 0xe6) == 0xe6;
-  const bool avx = ymm && bit(w.leaf1_ecx, 28);
-  f.fma = avx && bit(w.leaf1_ecx, 12);
-  f.f16c = avx && bit(w.leaf1_ecx, 29);
-  f.avx2 = avx && bit(w.leaf7_ebx, 5);
-  f.avx512 = avx && zmm && bit(w.leaf7_ebx, 16) && bit(w.leaf7_ebx, 17) && bit(w.leaf7_ebx, 30) &&
-             bit(w.leaf7_ebx, 31);
-  f.avx512_vnni = f.avx512 && bit(w.leaf7_ecx, 11);
-  f.avx_vnni = f.avx2 && bit(w.leaf7_1_eax, 4);
-  return f;
+CpuFeatures x86_features(const X86Words& words) {
+  CpuFeatures features;
+  if (!bit(words.leaf1_ecx, kOsxsave)) return features;
+  const bool ymm = (words.saved & 0x6) == 0x6, zmm = (words.saved & 0xe6) == 0xe6;
+  const bool avx = ymm && bit(words.leaf1_ecx, 28);
+  features.fma = avx && bit(words.leaf1_ecx, 12);
+  features.f16c = avx && bit(words.leaf1_ecx, 29);
+  features.avx2 = avx && bit(words.leaf7_ebx, 5);
+  features.avx512 = avx && zmm && bit(words.leaf7_ebx, 16) && bit(words.leaf7_ebx, 17) &&
+                    bit(words.leaf7_ebx, 30) && bit(words.leaf7_ebx, 31);
+  features.avx512_vnni = features.avx512 && bit(words.leaf7_ecx, 11);
+  features.avx_vnni = features.avx2 && bit(words.leaf7_1_eax, 4);
+  return features;
 }
 
 const CpuFeatures& cpu_features() {
@@ -92,14 +95,14 @@ const CpuFeatures& cpu_features() {
   return features;
 }
 
-std::vector<std::pair<std::string, bool>> feature_list(const CpuFeatures& f) {
-  return {{"avx2", f.avx2},
-          {"fma", f.fma},
-          {"f16c", f.f16c},
-          {"avx512", f.avx512},
-          {"avx512_vnni", f.avx512_vnni},
-          {"avx_vnni", f.avx_vnni},
-          {"neon", f.neon}};
+std::vector<std::pair<std::string, bool>> feature_list(const CpuFeatures& features) {
+  return {{"avx2", features.avx2},
+          {"fma", features.fma},
+          {"f16c", features.f16c},
+          {"avx512", features.avx512},
+          {"avx512_vnni", features.avx512_vnni},
+          {"avx_vnni", features.avx_vnni},
+          {"neon", features.neon}};
 }
 
 }  // namespace sqz

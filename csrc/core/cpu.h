@@ -1,4 +1,5 @@
-// What this CPU and its operating system can run. Nothing else in the project probes.
+// Detects the instruction sets that this CPU and its operating system support. Only this module
+// queries the CPU.
 #pragma once
 
 #include <cstdint>
@@ -15,19 +16,19 @@ struct CpuFeatures {
   bool neon = false;
 };
 
-// A set is false if the operating system does not save its registers.
+// A feature is false if the operating system does not save the registers that it needs.
 const CpuFeatures& cpu_features();
 
 std::vector<std::pair<std::string, bool>> feature_list(const CpuFeatures& features);
 
-// What cpuid and xgetbv say: the leaves' words and XCR0, the register files that the operating
-// system saves on a context switch.
+// The results of cpuid and xgetbv: words of cpuid's leaves, and XCR0, which tells what register
+// state the operating system saves on a context switch.
 struct X86Words {
   std::uint32_t leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_1_eax;
-  std::uint64_t saved;
+  std::uint64_t saved;  // XCR0
 };
 
-// What a program may use on an x86 processor with these answers.
+// The features that can be used on an x86 processor with these results.
 CpuFeatures x86_features(const X86Words& words);
 
 }  // namespace sqz

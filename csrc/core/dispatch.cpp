@@ -6,8 +6,8 @@
 
 namespace sqz {
 
-// compiled_kernels.def comes from CMakeLists.txt: SQZ_COMPILED(family, isa) for all that is built. The
-// table is called as its family, in the namespace of its set.
+// CMakeLists.txt generates compiled_kernels.def: one SQZ_COMPILED(family, isa) for each table in
+// this build. A table has the name of its family and is in the namespace of its instruction set.
 #define SQZ_COMPILED(family, isa)                                       \
   namespace isa {                                                       \
   extern const std::remove_pointer_t<decltype(Kernels::family)> family; \
@@ -26,7 +26,7 @@ Kernels compiled_for(const std::string& isa) {
   return own;
 }
 
-// The rule of dispatch.h, from set number `first` on.
+// Applies the rule of dispatch.h, starting at the set with index `first`.
 Kernels choose(const std::vector<InstructionSet>& sets, std::size_t first) {
   Kernels chosen{};
   for (std::size_t i = first; i < sets.size(); ++i) {
@@ -44,18 +44,18 @@ Kernels choose(const std::vector<InstructionSet>& sets, std::size_t first) {
 }  // namespace
 
 std::vector<InstructionSet> instruction_sets() {
-  const CpuFeatures& f = cpu_features();
+  const CpuFeatures& features = cpu_features();
 #if defined(SQZ_SIMDE)
-  const bool avx512 = f.avx2 && f.fma;
+  const bool avx512 = features.avx2 && features.fma;
   const char* avx512_needs = "AVX2 and FMA, of which SIMDe makes AVX-512";
 #else
-  const bool avx512 = f.avx512 && f.avx2 && f.fma;
+  const bool avx512 = features.avx512 && features.avx2 && features.fma;
   const char* avx512_needs = "AVX-512 F, BW, DQ and VL";
 #endif
   std::vector<InstructionSet> sets = {
       {"avx512", avx512, avx512_needs, {}},
-      {"avx2", f.avx2 && f.fma, "AVX2 and FMA", {}},
-      {"neon", f.neon, "NEON, on ARMv7 with VFPv4", {}},
+      {"avx2", features.avx2 && features.fma, "AVX2 and FMA", {}},
+      {"neon", features.neon, "NEON, on ARMv7 with VFPv4", {}},
       {"scalar", true, "nothing", {}},
   };
   for (InstructionSet& set : sets) set.compiled = compiled_for(set.name);

@@ -1,10 +1,11 @@
-// Chooses the kernels. Each family of kernels is chosen separately: an instruction set need not have
-// all families, because a family may gain nothing from it (AVX-512 has no pixel kernels).
+// Chooses the kernels to use. Each family of kernels is chosen separately, because an instruction
+// set need not have all families: AVX-512 has no pixel kernels, which would gain nothing from it.
 //
-// The rule: the instruction sets are ordered, best first. The search starts at the set that was asked
-// for, or else at the first one. A family takes the first set whose kernels this build has and that
-// runs on this processor. A set that was asked for must be known, compiled in and runnable. Otherwise
-// this is an error; another set is never used instead.
+// The rule: the instruction sets are ordered, best first. For each family, the search starts at the
+// requested set, or at the first set if none is requested. The family uses the first set from there
+// on that runs on this processor and for which this build has the family's kernels. The requested
+// set must be known, compiled in and runnable. Otherwise there is an error; another set never
+// replaces it.
 #pragma once
 
 #include <stdexcept>
@@ -17,22 +18,23 @@ namespace sqz {
 
 struct InstructionSet {
   const char* name;
-  bool runnable;      // on this processor, were it compiled in
-  const char* needs;  // in words
-  Kernels
-      compiled;  // its own tables, null where this build has none; its isa is null where it has none at all
+  bool runnable;      // whether this processor supports it, compiled in or not
+  const char* needs;  // its requirements, as text
+  // The set's own tables. A table is null if this build does not have it, and isa is null if this
+  // build has no table of the set.
+  Kernels compiled;
 };
 
 struct UnsupportedIsa : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Best first; every set that the project knows, compiled in or not.
+// All sets that the project knows, compiled in or not, best first.
 std::vector<InstructionSet> instruction_sets();
 
 Kernels best_kernels();
 
-// Throws UnsupportedIsa where the set is unknown, not compiled in or not runnable here.
+// Throws UnsupportedIsa if the set is unknown, not compiled in or not runnable on this CPU.
 Kernels kernels_named(const std::string& isa);
 
 }  // namespace sqz

@@ -65,23 +65,24 @@ constexpr int kPhases = 4;  // the pixels of a 2 x 2 square
 
 int halved(int size) { return (size + 1) / 2; }
 
-// A 7x7 kernel of stride 2 is a 4x4 kernel of stride 1 over squares of 2 x 2 pixels, whose last
-// row and column of taps are zero for the lower and the right pixels.
-std::vector<float> strideless(const float* weight, int out, int in) {
-  std::vector<float> w(static_cast<std::size_t>(out) * kPhases * in * 16);
+// Rearranges a 7x7 kernel with stride 2 into the equivalent 4x4 kernel with stride 1, whose input
+// channels are the pixels of 2 x 2 squares (space-to-depth). The taps that fall outside the 7x7
+// kernel are zero: the last row of the lower pixels and the last column of the right pixels.
+std::vector<float> space_to_depth_weight(const float* weight, int out, int in) {
+  std::vector<float> rearranged(static_cast<std::size_t>(out) * kPhases * in * 16);
   for (int o = 0; o < out; ++o)
     for (int c = 0; c < in; ++c)
       for (int ky = 0; ky < 7; ++ky)
         for (int kx = 0; kx < 7; ++kx) {
           const std::size_t phase = ky % 2 * 2 + kx % 2, channel = phase * in + c;
-          w[((static_cast<std::size_t>(o) * kPhases * in + channel) * 4 + ky / 2) * 4 + kx / 2] =
-              weight[((static_cast<std::size_t>(o) * in + c) * 7 + ky) * 7 + kx];
+          rearranged[((static_cast<std::size_t>(o) * kPhases * in + channel) * 4 + ky / 2) * 4 +
+                     kx / 2] = weight[((static_cast<std::size_t>(o) * in + c) * 7 + ky) * 7 + kx];
         }
-  return w;
+  return rearranged;
 }
 
-// Row `y` of squares: pixels (2y, 2x), (2y, 2x + 1), (2y + 1, 2x), (2y + 1, 2x + 1) side by side;
-// zero past the edge.
+// Writes row `y` of squares. A square holds the pixels (2y, 2x), (2y, 2x + 1), (2y + 1, 2x) and
+// (2y + 1, 2x + 1), one after another. Pixels past the edge are zero.
 void gather_squares(const View& x, const View& squares, std::ptrdiff_t n, std::ptrdiff_t y) {
   const std::size_t half = 2 * x.c;  // floats of the upper or the lower two pixels
   const bool adjacent = x.pixel == x.c;
@@ -92,7 +93,7 @@ void gather_squares(const View& x, const View& squares, std::ptrdiff_t n, std::p
     for (int column = 0; column < 2 * squares.w; column += 2, to += 2 * half) {
       const int inside = row < x.h ? std::min(2, x.w - column) : 0;
       if (adjacent && inside == 2) {
-        if (half == 6)  // of an image: copied in place, without a call
+        if (half == 6)  // an RGB image: with a constant size, the copy is inlined
           std::memcpy(to, from + column * x.c, 6 * sizeof(float));
         else
           std::memcpy(to, from + column * x.c, half * sizeof(float));
@@ -109,8 +110,8 @@ void gather_squares(const View& x, const View& squares, std::ptrdiff_t n, std::p
 
 Stem::Stem(const Float32Kernels& table, const float* weight, const float* bias, int out, int in)
     : winograd_(table,
-                pack_winograd(strideless(weight, out, in).data(), bias, out, kPhases * in, 4,
-                              table.conv_nr),
+                pack_winograd(space_to_depth_weight(weight, out, in).data(), bias, out,
+                              kPhases * in, 4, table.conv_nr),
                 table.stem_tile, true) {}
 
 Stem::Memory Stem::plan(Scratch& scratch, int n, int h, int w, int threads) const {
@@ -141,8 +142,8 @@ void clear(const View& v) {
         std::fill_n(v.data + n * v.image + y * v.row + x * v.pixel, v.c, 0.0f);
 }
 
-// Writes zeros to the border of one pixel around a map of `rows` rows from `first` on in `v`. Arenas
-// are reused, so this is done in every run.
+// Fills the one-pixel border of `v` with zeros. The map occupies `rows` rows from row `first` on.
+// The memory is reused by other layers, so the border is cleared at each run.
 void clear_border(const View& v, int first, int rows) {
   const auto column = [&](int x) {
     View c = rows_of(v, first, rows);
@@ -156,7 +157,7 @@ void clear_border(const View& v, int first, int rows) {
   column(v.w - 1);
 }
 
-// Row `i` of the rows of all images, to a map of adjacent pixels.
+// Copies row `i`, counted over all images, to a map with adjacent pixels.
 void copy_row(const View& x, const View& y, std::int64_t i) {
   const std::ptrdiff_t n = i / x.h, row = i % x.h;
   const float* from = x.data + n * x.image + row * x.row;
@@ -176,7 +177,8 @@ PaddedConv::Memory PaddedConv::plan(Scratch& scratch, int n, int h, int w, int t
   return {bordered, winograd_.plan(scratch, n, h, w, threads)};
 }
 
-// If the map goes on above or below the band, its rows take the place of the border's rows.
+// If the map continues above or below the band, x has a row there, which takes the place of the
+// border row.
 View PaddedConv::prepare(const Memory& memory, int rows, int above) {
   clear_border(memory.bordered, 1 - above, rows);
   View x = inside(memory.bordered, 1);
@@ -203,29 +205,33 @@ Fire::Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed e
       expand1_(table, std::move(expand1), 1, true),
       expand3_(table, std::move(expand3), tile, true) {}
 
-// The largest number of bands that the threads share: enough for equal shares.
+// The largest number of bands that a map is divided into. It is enough to balance the threads.
 constexpr std::int64_t kBands = 64;
 
 void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above) const {
   const PaddedConv::Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
   const View squeezed = PaddedConv::prepare(memory, x.h, above);
-  const ConvArgs a0 = squeeze_.args(x, squeezed);
-  pool.run(table_.squeeze_f32_items(a0),
-           [&](std::int64_t begin, std::int64_t end, int) { table_.squeeze_f32(a0, begin, end); });
-  const int split = expand1_.packed().out;
-  const ConvArgs a1 = expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
-  const WinogradArgs a3 = expand3_.args(memory, channel_slice(y, split, expand3_.packed().out));
-  const Winograd& winograd = expand3_.winograd();
-  // The 1x1 expand and the input transform of the 3x3 expand read only the squeezed map. So one loop
-  // over bands of the map does both: the pool does not stop in between, and each thread writes what it
-  // is likely to read next.
-  const std::int64_t n1 = table_.conv_f32_items(a1), n3 = winograd.input_items(a3);
-  const std::int64_t bands = std::min(n1, kBands);
-  pool.run(bands, [&](std::int64_t begin, std::int64_t end, int) {
-    table_.conv_f32(a1, n1 * begin / bands, n1 * end / bands);
-    winograd.input(a3, n3 * begin / bands, n3 * end / bands);
+  const ConvArgs squeeze_args = squeeze_.args(x, squeezed);
+  pool.run(table_.squeeze_f32_items(squeeze_args), [&](std::int64_t begin, std::int64_t end, int) {
+    table_.squeeze_f32(squeeze_args, begin, end);
   });
-  winograd.output(pool, a3, memory.winograd);
+  const int split = expand1_.packed().out;
+  const ConvArgs expand1_args =
+      expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
+  const WinogradArgs expand3_args =
+      expand3_.args(memory, channel_slice(y, split, expand3_.packed().out));
+  const Winograd& winograd = expand3_.winograd();
+  // The 1x1 expand and the input transform of the 3x3 expand both read only the squeezed map. A
+  // single loop over bands of the map runs both. This saves a synchronization between them, and
+  // each thread writes what it is likely to read next.
+  const std::int64_t expand1_items = table_.conv_f32_items(expand1_args),
+                     input_items = winograd.input_items(expand3_args);
+  const std::int64_t bands = std::min(expand1_items, kBands);
+  pool.run(bands, [&](std::int64_t begin, std::int64_t end, int) {
+    table_.conv_f32(expand1_args, expand1_items * begin / bands, expand1_items * end / bands);
+    winograd.input(expand3_args, input_items * begin / bands, input_items * end / bands);
+  });
+  winograd.output(pool, expand3_args, memory.winograd);
 }
 
 // --- Classifier and the rest -------------------------------------------------------------------

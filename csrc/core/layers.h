@@ -1,6 +1,7 @@
-// The layers of a SqueezeNet: packed weights and how a pool runs them through a kernel table.
-// The bindings check the shapes; here they are preconditions. plan() takes the memory for a run over
-// n maps of h x w from a Scratch.
+// The layers of a SqueezeNet. A layer holds packed weights and runs the kernels of a table on a
+// thread pool. The bindings check the shapes that Python passes; here valid shapes are a
+// precondition. Each layer's plan() takes its memory from a Scratch: the memory of a run on n maps
+// of h x w.
 #pragma once
 
 #include "core/pack.h"
@@ -11,8 +12,8 @@
 
 namespace sqz {
 
-// Size of a 3-wide, stride-2 window's output. In ceil mode a last, clipped window counts where
-// it starts inside the map, as in Caffe and PyTorch. 0 where no window fits.
+// Output size of pooling with windows of size 3 and stride 2. In ceil mode, a clipped last window
+// counts if it starts inside the map, as in Caffe and PyTorch. The size is 0 if no window fits.
 int pooled_size(int size, bool ceil_mode);
 
 View contiguous_view(float* data, int n, int h, int w, int c);
@@ -26,7 +27,7 @@ View rows_of(const View& v, int first, int count);
 // The view without a border of `border` pixels.
 View inside(const View& v, int border);
 
-// Convolution without padding; a padded one reads a view that includes a zero border.
+// Convolution without padding. For a padded convolution, the input view includes a border of zeros.
 class Conv {
  public:
   Conv(const Float32Kernels& table, Packed packed, int stride, bool relu)
@@ -47,8 +48,9 @@ class Conv {
   bool relu_;
 };
 
-// The 7x7 stem of stride 2, with ReLU: 20 % of SqueezeNet 1.0's work as a dense convolution, and a
-// quarter of that by Winograd's algorithm, once the stride is turned into channels.
+// The 7x7 stem with stride 2 and ReLU. As a dense convolution, it is 20 % of SqueezeNet 1.0's work.
+// Space-to-depth turns the stride into channels, and then Winograd's algorithm needs a quarter of
+// that.
 class Stem {
  public:
   // `weight` is out x in x 7 x 7.
@@ -69,11 +71,12 @@ class Stem {
   Winograd winograd_;
 };
 
-// 3x3 convolution of stride 1, padded by one pixel of zeros, by Winograd's algorithm; `tile` is 0 for
-// the best one for each size.
+// 3x3 convolution with stride 1, padded by one pixel of zeros, by Winograd's algorithm. If `tile`
+// is 0, the best tile is chosen for each size.
 //
-// `x` may be a band of a map. Then it has `above` rows (0 or 1) above the first row of `y`, and 0 or 1
-// row below the last one. Where it has none, the map ends. plan() gets y's height.
+// `x` may be a band of a map. Then it has `above` rows (0 or 1) above the first row of `y`, and 0
+// or 1 rows below the last row of `y`. With 0 rows, the map ends there. plan() takes the height of
+// `y`.
 class PaddedConv {
  public:
   // `packed` comes from pack_winograd.
@@ -83,14 +86,15 @@ class PaddedConv {
   const Packed& packed() const { return winograd_.packed(); }
 
   struct Memory {
-    View bordered;  // what the algorithm reads: the map within its border
+    View bordered;  // the algorithm's input: the map with its border
     Winograd::Memory winograd;
   };
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
   void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above = 0) const;
 
-  // The same in parts, for a layer that writes x to where it is read: prepare() returns that place,
-  // with as many rows as x has. Once x is written, the parts of winograd() follow.
+  // The same in parts, for a layer that writes x directly into the bordered map. prepare() clears
+  // the border and returns the view for x, with `rows` rows. After x is written, run winograd()'s
+  // parts.
   static View prepare(const Memory& memory, int rows, int above);
   WinogradArgs args(const Memory& memory, const View& y) const {
     return winograd_.args(memory.bordered, y, memory.winograd);
@@ -101,8 +105,8 @@ class PaddedConv {
   Winograd winograd_;
 };
 
-// Squeeze 1x1, then expand 1x1 and expand 3x3, each writing its channels of the output. `tile` and a
-// band in `x`: as for PaddedConv.
+// A 1x1 squeeze, then a 1x1 expand and a 3x3 expand. Each expand writes its own channels of the
+// output. `tile` is for the 3x3 expand. `x` may be a band of a map, as in PaddedConv.
 class Fire {
  public:
   Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
@@ -111,7 +115,7 @@ class Fire {
   const Conv& expand1() const { return expand1_; }
   const Packed& expand3() const { return expand3_.packed(); }
 
-  // The squeezed map is written where the 3x3 expand reads it.
+  // The squeeze writes its output directly into the bordered input of the 3x3 expand.
   PaddedConv::Memory plan(Scratch& scratch, int n, int h, int w, int threads) const {
     return expand3_.plan(scratch, n, h, w, threads);
   }
@@ -123,14 +127,14 @@ class Fire {
   PaddedConv expand3_;
 };
 
-// 1x1 convolution, ReLU and global average; `padding` is the 1x1 convolution's own.
+// 1x1 convolution, ReLU and global average. `padding` is the padding of the 1x1 convolution.
 class Classifier {
  public:
   Classifier(const Float32Kernels& table, Packed packed, int padding)
       : table_(table), packed_(std::move(packed)), padding_(padding) {}
 
   const Packed& packed() const { return packed_; }
-  // The channels that are not zero, and their values.
+  // The channels whose values are not zero, and these values.
   struct Memory {
     std::int32_t* lists;
     float* values;

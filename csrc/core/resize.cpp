@@ -10,19 +10,19 @@
 namespace sqz {
 namespace {
 
-// Rows between the two passes, beyond those that one output row needs: 32 KB at 224 columns.
+// Intermediate rows held in addition to those that one output row needs: 32 KB at 224 columns.
 constexpr int kWindow = 48;
-// Output rows at a time where the columns go first.
+// Output rows that columns_first() computes at a time.
 constexpr int kBlock = 16;
 
 using Bytes = std::unique_ptr<std::uint8_t[]>;
 
-// Not zeroed: all of them are written before they are read.
+// Not zeroed: each byte is written before it is read.
 Bytes uninitialized(std::ptrdiff_t count) { return Bytes(new std::uint8_t[count]); }
 
 struct Rows {
   const std::uint8_t* data;
-  std::ptrdiff_t row, readable;  // bytes from one row to the next; from `data` on
+  std::ptrdiff_t row, readable;  // stride in bytes; readable bytes from `data` on
 };
 
 class Resizer {
@@ -49,10 +49,10 @@ class Resizer {
   void columns_first();
 
  private:
-  // Of one row between the passes: the rows kernel writes one byte more.
+  // Bytes of an intermediate row. The rows kernel writes one extra byte.
   std::ptrdiff_t middle_row() const { return 3 * static_cast<std::ptrdiff_t>(out_.width) + 1; }
   std::ptrdiff_t used_row() const { return static_cast<std::ptrdiff_t>(used_) * photo_.channels; }
-  // Room for `rows` source rows, where the photo's own can't be read as they are.
+  // Memory for `rows` packed source rows, or null if the photo's rows can be read without a copy.
   Bytes packing_room(int rows) const {
     return adjacent_ ? nullptr : uninitialized(rows * used_row());
   }
@@ -65,12 +65,12 @@ class Resizer {
   const NetworkInput& out_;
   bool reverse_, adjacent_;
   Taps across_, down_;
-  int used_;  // columns that take part
+  int used_;  // source columns that contribute to the output
   ResizeColumnsArgs columns_{};
 };
 
-// `rows` rows of the columns that take part, where they are or, where they must be, copied to
-// `packed`.
+// Returns `rows` source rows, restricted to the columns that contribute. They are copied to
+// `packed` only if they cannot be read in the photo's memory.
 Rows Resizer::source_rows(int row, int rows, std::uint8_t* packed) const {
   if (!adjacent_) {
     pack_rows(photo_, row, rows, across_.begin(), used_, packed);
@@ -88,12 +88,12 @@ void Resizer::run_rows(const Rows& source, int rows, std::uint8_t* dst) const {
   kernels_.resize_rows_u8(args, 0, rows);
 }
 
-// Both passes, a window of source rows at a time.
+// Runs both passes on a window of source rows at a time.
 void Resizer::rows_first() {
   const int window = down_.most() + kWindow;
   const std::ptrdiff_t row_bytes = middle_row();
   const Bytes middle = uninitialized(window * row_bytes), packed = packing_room(window);
-  int low = down_.begin(), high = down_.begin();  // the source rows that `middle` holds
+  int low = down_.begin(), high = down_.begin();  // `middle` holds the source rows [low, high)
   columns_.src = middle.get();
   columns_.src_row = row_bytes;
   columns_.taps = down_.from(0);
@@ -108,12 +108,12 @@ void Resizer::rows_first() {
       low = first;
     }
     const int room = window - (high - low);
-    int fresh = down_.end() - high;
-    if (fresh > room) fresh = room & ~3;  // rows are computed by fours
-    if (fresh > 0) {
-      run_rows(source_rows(high, fresh, packed.get()), fresh,
+    int new_rows = down_.end() - high;
+    if (new_rows > room) new_rows = room & ~3;  // the kernel computes four rows at a time
+    if (new_rows > 0) {
+      run_rows(source_rows(high, new_rows, packed.get()), new_rows,
                middle.get() + (high - low) * row_bytes);
-      high += fresh;
+      high += new_rows;
     }
     int stop = y;
     while (stop < out_.height && down_.stop(stop) <= high) ++stop;
@@ -123,23 +123,24 @@ void Resizer::rows_first() {
   }
 }
 
-// Columns, rows, then normalization, kBlock output rows at a time.
+// Resizes the columns, then the rows, then normalizes, kBlock output rows at a time.
 void Resizer::columns_first() {
   const int block = adjacent_ ? kBlock : 1;
-  const Bytes narrow = uninitialized(block * used_row());
+  const Bytes resized = uninitialized(block * used_row());
   const Bytes middle = uninitialized(block * middle_row()), packed = packing_room(down_.most());
 
   ResizeColumnsArgs shrink{};
   shrink.size = static_cast<int>(used_row());
-  shrink.bytes = narrow.get();
+  shrink.bytes = resized.get();
   shrink.bytes_row = used_row();
 
-  // Rows as they are: one tap each.
-  std::int32_t rising[kBlock], ones[kBlock], whole[kBlock];
-  for (int i = 0; i < kBlock; ++i) rising[i] = i, ones[i] = 1, whole[i] = 1 << kCoeffBits;
+  // The second columns kernel only normalizes: its filter is the identity, with one tap per row.
+  std::int32_t identity_first[kBlock], identity_count[kBlock], identity_coeff[kBlock];
+  for (int i = 0; i < kBlock; ++i)
+    identity_first[i] = i, identity_count[i] = 1, identity_coeff[i] = 1 << kCoeffBits;
   columns_.src = middle.get();
   columns_.src_row = middle_row();
-  columns_.taps = {rising, ones, whole, 1, 1};
+  columns_.taps = {identity_first, identity_count, identity_coeff, 1, 1};
 
   for (int y = 0; y < out_.height; y += block) {
     const int rows = std::min(block, out_.height - y), first = down_.first(y);
@@ -149,7 +150,7 @@ void Resizer::columns_first() {
     shrink.first_row = first;
     shrink.taps = down_.from(y);
     kernels_.resize_columns_f32(shrink, 0, rows);
-    run_rows({narrow.get(), used_row(), rows * used_row()}, rows, middle.get());
+    run_rows({resized.get(), used_row(), rows * used_row()}, rows, middle.get());
     columns_.dst = out_.data + y * out_.row;
     kernels_.resize_columns_f32(columns_, 0, rows);
   }
@@ -160,11 +161,11 @@ void Resizer::columns_first() {
 void resize_normalize(const PixelKernels& kernels, const Photo& photo, const Resize& resize,
                       const NetworkInput& out) {
   Resizer resizer(kernels, photo, resize, out);
-  // The order in which Pillow 13 takes the two passes; releases before it always begin with the
-  // rows. It matters to the rounding in between: at most one gray level.
-  const std::int64_t less_high = static_cast<std::int64_t>(photo.height) - resize.height;
-  const std::int64_t less_wide = static_cast<std::int64_t>(photo.width) - resize.width;
-  if (less_high > 0 && less_high > 2 * less_wide)
+  // The passes have the order of Pillow 13. Earlier releases always begin with the rows. The order
+  // affects the rounding between the passes, by at most one gray level.
+  const std::int64_t removed_rows = static_cast<std::int64_t>(photo.height) - resize.height;
+  const std::int64_t removed_columns = static_cast<std::int64_t>(photo.width) - resize.width;
+  if (removed_rows > 0 && removed_rows > 2 * removed_columns)
     resizer.columns_first();
   else
     resizer.rows_first();

@@ -1,4 +1,4 @@
-// A layer's scratch memory: bytes, handed out in order as arrays of any type.
+// A layer's scratch memory, which is divided into arrays of any type.
 #pragma once
 
 #include <cstddef>
@@ -7,14 +7,14 @@
 
 namespace sqz {
 
-// A layer takes its arrays from a Scratch in one function, plan(). Without memory, this counts the
-// bytes; with memory, it returns the arrays.
+// A layer takes all its arrays from a Scratch in one function, plan(). With an empty Scratch,
+// plan() only counts the bytes. With memory, it returns the arrays for a run.
 class Scratch {
  public:
-  Scratch() = default;  // without memory: take() returns null
+  Scratch() = default;  // empty: take() returns null
   explicit Scratch(void* data) : data_(static_cast<std::byte*>(data)) {}
 
-  // Each array starts on a cache line, where the memory does.
+  // Each array starts on a cache line, if the memory does.
   template <typename T>
   T* take(std::size_t count) {
     const std::size_t begin = whole_lines(bytes_);

@@ -6,10 +6,11 @@
 
 namespace sqz {
 
-// Pillow's `precompute_coeffs` (src/libImaging/Resample.c) for BILINEAR: an output sample sits at
-// (i + 1/2) * scale; its triangle is one source sample wide to each side, or `scale` when
-// shrinking; weights are taken at the centers of the source samples inside it, divided by their
-// sum, and rounded half away from zero to 22 bits. Same order of the same double operations, so the
+// Computes the same coefficients as Pillow's `precompute_coeffs` (src/libImaging/Resample.c) for
+// BILINEAR. Output sample i is at position (i + 1/2) * scale. Its triangle extends one source
+// sample to each side, or `scale` samples when shrinking. The weights are the triangle's values at
+// the centers of the source samples inside it. They are divided by their sum, and rounded half away
+// from zero to 22 bits. The double operations and their order are the same as Pillow's, so the
 // integers are equal.
 Taps::Taps(int in_size, int resized, int offset, int size) : first_(size), count_(size) {
   const double scale = static_cast<double>(in_size) / resized;

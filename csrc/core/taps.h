@@ -1,4 +1,4 @@
-// The resampling filter: which source samples make an output sample, and their weights.
+// The resampling filter: the source samples of each output sample, and their weights.
 #pragma once
 
 #include <cstdint>
@@ -8,25 +8,27 @@
 
 namespace sqz {
 
-inline constexpr int kCoeffBits = 22;  // fractional bits of ResampleTaps' coefficients
+inline constexpr int kCoeffBits = 22;  // fraction bits of ResampleTaps' coefficients
 
 class Taps {
  public:
-  // The triangle filter for the output samples [offset, offset + size) of in_size -> resized.
+  // The triangle filter that resizes in_size samples to `resized`, for the output samples
+  // [offset, offset + size).
   Taps(int in_size, int resized, int offset, int size);
 
-  // The source samples that take part: [begin(), end()).
+  // The source samples that contribute to any output sample are [begin(), end()).
   int begin() const { return begin_; }
   int end() const { return end_; }
-  // The source samples of output sample i: [first(i), stop(i)), at most most().
+  // The source samples of output sample i are [first(i), stop(i)). There are at most most() of
+  // them.
   int first(int i) const { return first_[i]; }
   int stop(int i) const { return first_[i] + count_[i]; }
   int most() const { return most_; }
 
-  // Counts the source samples of the output samples from begin() on.
+  // Makes first() and stop() relative to begin().
   void count_from_begin();
 
-  // What the kernels read, for the output samples from i on.
+  // The filter in the kernels' format, for the output samples from i on.
   ResampleTaps from(int i) const;
 
  private:

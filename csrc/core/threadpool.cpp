@@ -39,16 +39,16 @@ long process_id() {
 #endif
 }
 
-// The steps of a network follow each other within microseconds. So a thread without work looks for the
-// next loop this many times (tens of microseconds) before it sleeps.
+// The steps of a network follow each other within microseconds. So a thread without work checks for
+// the next loop this many times (tens of microseconds) before it sleeps.
 constexpr int kSpins = 2000;
 
-// Pieces a thread takes of its share at a time: small enough to balance, large enough that a
-// kernel keeps a block of weights in cache over several tiles.
+// Each share is divided into this many pieces. A piece is small enough to balance the load, and
+// large enough for a kernel to reuse a block of weights in the cache for several tiles.
 constexpr int kPieces = 8;
 
-// Each thread starts on a share of its own, so that the same rows of successive layers tend to
-// meet the same core's cache, and takes from the others' shares when its own is done.
+// Each thread starts with its own share, so that the same rows of successive layers tend to be in
+// the same core's cache. When its share is done, it takes pieces of the other shares.
 struct alignas(64) Share {
   std::atomic<std::int64_t> next{0};
   std::int64_t end = 0;
@@ -56,16 +56,16 @@ struct alignas(64) Share {
 
 }  // namespace
 
-// The threads beside the caller. `gate` is the whole protocol: bit 0 says that a loop is open,
-// the next bits count the threads inside it, the rest number the loops. A thread enters only an
-// open gate, and the caller shuts it once no work is left, so that a thread which never got a
-// core in the meantime is not waited for.
+// The threads other than the caller. `gate` holds the state of the protocol: bit 0 is set while a
+// loop is open, the next bits count the threads inside the loop, and the other bits are the loop's
+// number. A thread enters only if the gate is open. The caller closes the gate once no work is
+// left, so it never waits for a thread that got no core in the meantime.
 struct ThreadPool::Crew {
   explicit Crew(int threads) : shares(threads) {
     try {
       for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { worker(i); });
     } catch (const std::system_error&) {
-      // The system gives no more threads: those that started take over the others' shares.
+      // The system has no more threads. Those that started take over the remaining shares.
     }
   }
 
@@ -78,17 +78,18 @@ struct ThreadPool::Crew {
     for (std::thread& t : workers) t.join();
   }
 
-  void loop(std::int64_t items, Function f, const void* b) {
-    const int n = static_cast<int>(shares.size());
-    function = f;
-    body = b;
-    piece = std::max<std::int64_t>(1, items / (static_cast<std::int64_t>(n) * kPieces));
-    for (int i = 0; i < n; ++i) {
-      shares[i].next.store(items * i / n, std::memory_order_relaxed);
-      shares[i].end = items * (i + 1) / n;
+  void loop(std::int64_t items, Function loop_function, const void* loop_body) {
+    const int threads = static_cast<int>(shares.size());
+    function = loop_function;
+    body = loop_body;
+    piece = std::max<std::int64_t>(1, items / (static_cast<std::int64_t>(threads) * kPieces));
+    for (int i = 0; i < threads; ++i) {
+      shares[i].next.store(items * i / threads, std::memory_order_relaxed);
+      shares[i].end = items * (i + 1) / threads;
     }
     gate.store(((gate.load(std::memory_order_relaxed) / kLoop + 1) * kLoop) | kOpen);
-    // Either this sees the sleeper, or the sleeper sees the gate: both sides write, then read.
+    // Both sides write, then read. So either this thread sees the sleeper, or the sleeper sees the
+    // open gate.
     if (sleepers.load() > 0) {
       {
         std::lock_guard<std::mutex> lock(mutex);
@@ -106,9 +107,9 @@ struct ThreadPool::Crew {
   }
 
   void work(int self) {
-    const int n = static_cast<int>(shares.size());
-    for (int i = 0; i < n; ++i) {
-      Share& share = shares[(self + i) % n];
+    const int threads = static_cast<int>(shares.size());
+    for (int i = 0; i < threads; ++i) {
+      Share& share = shares[(self + i) % threads];
       while (share.next.load(std::memory_order_relaxed) < share.end) {
         const std::int64_t begin = share.next.fetch_add(piece, std::memory_order_relaxed);
         if (begin < share.end) function(body, begin, std::min(begin + piece, share.end), self);
@@ -117,8 +118,8 @@ struct ThreadPool::Crew {
   }
 
   bool open_after(std::uint64_t seen) const {
-    const std::uint64_t g = gate.load();
-    return (g & kOpen) && g / kLoop != seen;
+    const std::uint64_t state = gate.load();
+    return (state & kOpen) && state / kLoop != seen;
   }
 
   void worker(int self) {
@@ -132,9 +133,9 @@ struct ThreadPool::Crew {
         sleepers.fetch_sub(1);
         if (stopping) return;
       }
-      std::uint64_t g = gate.load();
-      if (!(g & kOpen) || !gate.compare_exchange_strong(g, g + kInside)) continue;
-      seen = g / kLoop;
+      std::uint64_t state = gate.load();
+      if (!(state & kOpen) || !gate.compare_exchange_strong(state, state + kInside)) continue;
+      seen = state / kLoop;
       work(self);
       gate.fetch_sub(kInside, std::memory_order_release);
     }
@@ -144,7 +145,7 @@ struct ThreadPool::Crew {
   std::vector<Share> shares;
   std::atomic<std::uint64_t> gate{0};
 
-  // The open loop: written by its caller before the gate opens.
+  // The open loop. Its caller writes these before it opens the gate.
   Function function = nullptr;
   const void* body = nullptr;
   std::int64_t piece = 1;
@@ -159,16 +160,16 @@ struct ThreadPool::Crew {
 ThreadPool::ThreadPool(int threads) : threads_(std::max(1, threads)), process_(process_id()) {}
 
 ThreadPool::~ThreadPool() {
-  // After a fork the threads exist in the parent only: there is nothing to join here.
+  // After a fork, the threads exist only in the parent, so the child has nothing to join.
   if (process_.load() != process_id()) (void)crew_.release();
 }
 
-// True where the caller may use the crew until it clears busy_.
+// Returns true if the caller may use the crew. The caller then has to clear busy_.
 bool ThreadPool::claim() {
   long owner = process_.load();
   const long self = process_id();
   if (owner != self) {
-    // The child of a fork: the parent's threads, and whoever held the pool, are not here.
+    // This is the child of a fork. The parent's threads and the owner of busy_ do not exist here.
     if (!process_.compare_exchange_strong(owner, self)) return false;
     (void)crew_.release();
     busy_.store(true);

@@ -9,7 +9,7 @@ namespace sqz {
 
 class ThreadPool {
  public:
-  // `threads` counts the caller: a pool of 1 starts no thread. Threads start at the first loop
+  // `threads` includes the caller, so a pool of 1 starts no thread. Threads start at the first loop
   // that has work for them.
   explicit ThreadPool(int threads);
   ~ThreadPool();
@@ -18,15 +18,15 @@ class ThreadPool {
 
   int threads() const { return threads_; }
 
-  // Whether callers fill all cores, so that another thread would take one from them.
+  // Whether the callers already use all cores. Another thread would take a core from them.
   bool crowded() const { return crowded_.load(std::memory_order_relaxed); }
   void set_crowded(bool crowded) { crowded_.store(crowded, std::memory_order_relaxed); }
 
-  // Calls body(begin, end, thread) over pieces of [0, items), on several threads at once, and returns
-  // when all are done. A caller runs its loop alone, so that nobody waits, if the pool is busy with
-  // another caller's loop, if the pool is crowded, and in the child of a fork until the child has
-  // started threads of its own. `thread` is below threads() and differs between threads that run at
-  // the same time. `body` must not throw.
+  // Calls body(begin, end, thread) for pieces of [0, items) on several threads and returns when all
+  // pieces are done. A caller runs its loop alone, without waiting, if the pool is busy with
+  // another caller's loop or crowded, or in the child of a fork that has not started its own
+  // threads yet. `thread` is less than threads() and differs between threads that run at the same
+  // time. `body` must not throw.
   template <typename Body>
   void run(std::int64_t items, const Body& body) {
     run_erased(
@@ -46,8 +46,8 @@ class ThreadPool {
 
   const int threads_;
   std::atomic<bool> busy_{false}, crowded_{false};
-  std::atomic<long> process_;   // whose threads crew_ holds
-  std::unique_ptr<Crew> crew_;  // touched by whoever set busy_
+  std::atomic<long> process_;   // the process whose threads crew_ holds
+  std::unique_ptr<Crew> crew_;  // used only by the thread that set busy_
 };
 
 }  // namespace sqz

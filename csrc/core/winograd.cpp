@@ -7,10 +7,10 @@ std::int64_t tiles_of(int n, int h, int w, int tile) {
   return static_cast<std::int64_t>(n) * ((h + tile - 1) / tile) * ((w + tile - 1) / tile);
 }
 
-// Each thread has its own transformed filters, and a gap of the same size follows them. Filters are
-// written at a stride of pages. Processors recognize the stride and prefetch far beyond the end, and
-// without the gap they would take cache lines that another core is writing: on Zen 4, that core then
-// needed 1.7 to 6 times as long.
+// Each thread has its own transformed filters, followed by unused memory of the same size. A thread
+// writes its filters with a stride of whole pages. The hardware prefetcher recognizes the stride
+// and continues far past the end. Without the gap, it would fetch cache lines that another core is
+// writing. On Zen 4, that core then took 1.7 to 6 times as long.
 constexpr int kFilterGap = 2;
 
 std::size_t points_of(int tile, int taps) {
@@ -22,15 +22,15 @@ std::size_t points_of(int tile, int taps) {
 
 int Winograd::tile(int h, int w) const {
   if (tile_ != 0) return tile_;
-  // Every tile costs its points, and so do the filters' transforms.
+  // The cost is proportional to the number of points, for the tiles and for the filter transform.
   int best = kMinTile;
-  std::int64_t least = 0;
+  std::int64_t least_cost = 0;
   for (int tile = kMinTile; tile <= table_.max_tile; ++tile) {
     const std::int64_t step = table_.tile_step;
     const std::int64_t multiplied = (tiles_of(1, h, w, tile) + step - 1) / step * step;
     const std::int64_t cost =
         static_cast<std::int64_t>(points_of(tile, 3)) * (multiplied + table_.filter_tiles);
-    if (least == 0 || cost < least) least = cost, best = tile;
+    if (least_cost == 0 || cost < least_cost) least_cost = cost, best = tile;
   }
   return best;
 }

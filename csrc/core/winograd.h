@@ -1,4 +1,4 @@
-// A stride-1 convolution by Winograd's algorithm: the tile for a size, and the scratch memory.
+// Convolution with stride 1 by Winograd's algorithm. This chooses the tile and plans the memory.
 #pragma once
 
 #include "core/pack.h"
@@ -12,28 +12,29 @@ class Winograd {
  public:
   static constexpr int kMinTile = 4, kMaxTile = 7;
 
-  // `packed` comes from pack_winograd. `tile` is the outputs' tile side, 0 to choose for each size.
+  // `packed` comes from pack_winograd. `tile` is the side of an output tile; with 0, it is chosen
+  // for each size.
   Winograd(const Float32Kernels& table, Packed packed, int tile, bool relu)
       : table_(table), packed_(std::move(packed)), tile_(tile), relu_(relu) {}
 
   const Packed& packed() const { return packed_; }
 
-  // The tile side for outputs of h x w. It does not depend on the batch, so that an image's
-  // numbers do not either.
+  // The tile side for outputs of h x w. It does not depend on the batch size, so an image's results
+  // do not depend on it either.
   int tile(int h, int w) const;
 
   struct Memory {
     float* points;
-    float* filters;  // transformed, for each thread
+    float* filters;  // transformed filters of each thread
   };
-  // For n outputs of h x w on this many threads.
+  // The memory for n outputs of h x w on `threads` threads.
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
 
-  // `x` includes the border of a padded convolution.
+  // For a padded convolution, `x` includes the border.
   WinogradArgs args(const View& x, const View& y, const Memory& memory) const;
   void run(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const;
 
-  // The same in parts: first all of input(), then output().
+  // run() in two parts: all items of input() come before output().
   std::int64_t input_items(const WinogradArgs& a) const {
     return table_.winograd_input_f32_items(a);
   }
@@ -44,7 +45,7 @@ class Winograd {
 
  private:
   std::size_t point_floats(int n, int h, int w) const;
-  std::size_t filter_floats(int tile) const;  // of each thread, in whole cache lines
+  std::size_t filter_floats(int tile) const;  // for one thread, in whole cache lines
 
   const Float32Kernels& table_;
   Packed packed_;

@@ -8,9 +8,9 @@
 
 namespace sqz {
 
-// y = relu?(conv(x, w) + b), without padding: a padded convolution is given a view that includes
-// the border. The taps of one kernel row are adjacent in memory, so a convolution is a sum over
-// `kh` runs of `kw * x.c` floats. Weights are packed as [block][ky][kx][ci][nr], see core/pack.h.
+// y = relu?(conv(x, w) + b), without padding. For a padded convolution, `x` includes the border.
+// The inputs of one kernel row are adjacent in memory, so a convolution is a sum over `kh` runs of
+// `kw * x.c` floats. Weights are packed as [block][ky][kx][ci][nr], see core/pack.h.
 struct ConvArgs {
   View x, y;
   const float* w;
@@ -19,16 +19,16 @@ struct ConvArgs {
   bool relu;
 };
 
-// Floats between the values of one point of Winograd's algorithm and of the next, in scratch memory:
-// the channels times the register tile make powers of two, which would put all points into the same
-// few cache sets.
+// Unused floats between the values of two consecutive points of Winograd's algorithm in scratch
+// memory. The product of channels and register tile is often a power of two. Without the padding,
+// all points would be in the same few cache sets.
 inline constexpr int kPointPadding = 16;
 
-// y = relu?(conv(x, w) + b), stride 1, without padding (a padded one is given a view that includes
-// the border), by Winograd's algorithm with tiles of tile x tile outputs. `taps` is the filter's
-// height and width: 3, with tiles from 4 to 7, or 4, with tiles of 5 or 6. With side = tile + taps - 1,
-// `points` is scratch for ceil(tiles / conv_mr) * side^2 * (conv_mr * x.c + kPointPadding) floats.
-// Weights are packed as [block][ci][ky][kx][nr].
+// y = relu?(conv(x, w) + b) with stride 1 and without padding, by Winograd's algorithm with tiles
+// of tile x tile outputs. For a padded convolution, `x` includes the border. `taps` is the filter's
+// height and width: 3 for tiles from 4 to 7, or 4 for tiles of 5 or 6. `points` is scratch memory
+// of ceil(tiles / conv_mr) * side^2 * (conv_mr * x.c + kPointPadding) floats, where
+// side = tile + taps - 1. Weights are packed as [block][ci][ky][kx][nr].
 struct WinogradArgs {
   View x, y;
   const float* w;
@@ -39,9 +39,9 @@ struct WinogradArgs {
 };
 
 // logits[n][o] = (sum over pixels of relu(x . w[o] + b[o]) + border * relu(b[o])) / (h*w + border)
-// `border` counts the all-zero pixels that a padded 1x1 convolution sees around the map. `lists`
-// and `values` are scratch for the channels that are not zero and for their values;
-// classifier_f32_lists(args) gives their sizes.
+// `border` is the number of zero pixels that the padding of the 1x1 convolution adds around the
+// map. `lists` and `values` are scratch memory for the channels that are not zero and for their
+// values. classifier_f32_lists(args) gives the size of each.
 struct ClassifierArgs {
   View x;
   float* logits;  // n rows of `classes`
@@ -57,7 +57,8 @@ struct ListSizes {
   int64_t lists, values;
 };
 
-// 3x3 windows, stride 2, clipped at the lower and right edge (ceil mode decides y's size).
+// 3x3 windows with stride 2, clipped at the lower and right edge. Ceil mode affects only the
+// size of y.
 struct MaxPoolArgs {
   View x, y;
 };

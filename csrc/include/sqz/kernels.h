@@ -1,21 +1,21 @@
-// The families of kernels. A family serves one part of a network: it has a list of kernels (*.def),
-// their arguments, and a table for each instruction set. Each family is chosen separately, see
-// core/dispatch.h.
+// The families of kernels. A family holds the kernels of an instruction set for one part of a
+// network: the list of kernels (*.def), their arguments and their table. Each family is chosen
+// separately, see core/dispatch.h.
 #pragma once
 
 #include "sqz/f32.h"
 #include "sqz/pixels.h"
 
-// FAMILY(name, table): the names are those of CMakeLists.txt and of the folders of kernels/.
+// FAMILY(name, table): CMakeLists.txt and the folders in kernels/ use the same names.
 #define SQZ_FAMILIES(FAMILY)  \
   FAMILY(f32, Float32Kernels) \
   FAMILY(pixels, PixelKernels)
 
 namespace sqz {
 
-// The tables that a network runs on: one of each family.
+// The tables that a network uses, one for each family.
 struct Kernels {
-  const char* isa;  // the set that was asked for, or the best that a family has
+  const char* isa;  // the requested set, or the best set with a table of any family
 #define SQZ_FAMILY(name, table) const table* name;
   SQZ_FAMILIES(SQZ_FAMILY)
 #undef SQZ_FAMILY

@@ -1,11 +1,11 @@
-// Activations as every kernel sees them: channel-last (NHWC).
+// The view of activations that all kernels use: channels last (NHWC).
 #pragma once
 
 #include <stddef.h>
 
 namespace sqz {
 
-// A batch of channel-last float32 images. Strides count floats; channels are always adjacent.
+// A batch of float32 images, channels last. Strides are in floats. Channels are always adjacent.
 struct View {
   float* data;
   int n, h, w, c;

@@ -1,5 +1,5 @@
-// What kernels ask of the compiler: inlining, unrolling, and the names that CMakeLists.txt chooses a
-// set by.
+// Compiler-specific macros for inlining and unrolling, and macros derived from the instruction set
+// that CMakeLists.txt selects.
 #pragma once
 
 #if defined(_MSC_VER)
@@ -18,25 +18,26 @@
 #define SQZ_UNROLL
 #endif
 
-// NEON with 32 registers, instructions that load four of them, and multiplication by a lane.
+// AArch64's NEON. It has 32 registers, loads of four registers, and multiplication by a lane.
 #if defined(SQZ_ISA_NEON) && (defined(__aarch64__) || defined(_M_ARM64))
 #define SQZ_AARCH64
 #endif
 
-// For loops whose values fit into 32 registers, but not into 16.
+// Unrolls loops whose values fit into 32 registers, but not into 16.
 #if defined(SQZ_AARCH64) || defined(SQZ_ISA_AVX512)
 #define SQZ_UNROLL_WIDE SQZ_UNROLL
 #else
 #define SQZ_UNROLL_WIDE
 #endif
 
-// For loops whose bookkeeping is a good part of them where instructions have few operands.
+// Unrolls loops whose overhead is a large part of their time on NEON, where instructions have few
+// operands.
 #if defined(SQZ_ISA_NEON) && defined(__GNUC__) && !defined(__clang__)
 #define SQZ_UNROLL_TWICE _Pragma("GCC unroll 2")
 #else
 #define SQZ_UNROLL_TWICE
 #endif
 
-// The value of a macro as a string.
+// Converts the value of a macro to a string literal.
 #define SQZ_TEXT_OF(x) #x
 #define SQZ_TEXT(x) SQZ_TEXT_OF(x)

@@ -1,6 +1,6 @@
-// AVX-512's instructions put together from AVX2's by SIMDe: slow, but they run, and can be tested,
-// where there is no AVX-512. Its masked loads and stores touch the lanes left out, too, which may
-// be another thread's or nobody's, so these are written here.
+// SIMDe emulates AVX-512 with AVX2. It is slow, but the AVX-512 kernels can be tested on CPUs
+// without AVX-512. SIMDe's masked loads and stores also access the memory of the masked-out lanes,
+// which may belong to another thread or be unmapped. So this file defines its own.
 #pragma once
 
 #define SIMDE_ENABLE_NATIVE_ALIASES
@@ -10,16 +10,16 @@ namespace sqz {
 namespace SQZ_ISA {
 
 SQZ_INLINE __m512 masked_load(__mmask16 lanes, const float* p) {
-  float x[16] = {};
+  float values[16] = {};
   for (int i = 0; i < 16; ++i)
-    if (lanes >> i & 1) x[i] = p[i];
-  return _mm512_loadu_ps(x);
+    if (lanes >> i & 1) values[i] = p[i];
+  return _mm512_loadu_ps(values);
 }
 SQZ_INLINE void masked_store(float* p, __mmask16 lanes, __m512 v) {
-  float x[16];
-  _mm512_storeu_ps(x, v);
+  float values[16];
+  _mm512_storeu_ps(values, v);
   for (int i = 0; i < 16; ++i)
-    if (lanes >> i & 1) p[i] = x[i];
+    if (lanes >> i & 1) p[i] = values[i];
 }
 
 }  // namespace SQZ_ISA

@@ -37,27 +37,28 @@ SQZ_INLINE Vec round_even(Vec a) {
 }
 // Valid for -126 <= n <= 127.
 SQZ_INLINE Vec pow2(Vec n) {
-  const VecI e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+  const VecI exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
 }
 
-// Row m lists the positions of the set bits of m, one a byte, lowest first.
+// row[mask] lists the positions of the set bits of the mask, one per byte, lowest first.
 struct SetBits {
   uint64_t row[256];
 };
 constexpr SetBits set_bits() {
   SetBits table = {};
-  for (int m = 0; m < 256; ++m) {
-    int n = 0;
+  for (int mask = 0; mask < 256; ++mask) {
+    int count = 0;
     for (int bit = 0; bit < 8; ++bit)
-      if (m >> bit & 1) table.row[m] |= static_cast<uint64_t>(bit) << (8 * n++);
+      if (mask >> bit & 1) table.row[mask] |= static_cast<uint64_t>(bit) << (8 * count++);
   }
   return table;
 }
 static constexpr SetBits kSetBits = set_bits();
 
 SQZ_INLINE Vec bit_or(Vec a, Vec b) { return _mm256_or_ps(a, b); }
-// base + lane for the non-zero lanes of x; returns their number, but writes a whole register.
+// Writes base + lane for the nonzero lanes of x and returns their number. It always writes a whole
+// register.
 SQZ_INLINE int list_nonzero(Vec x, int32_t base, int32_t* list) {
   const int mask = _mm256_movemask_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_NEQ_UQ));
   const __m256i lanes =
@@ -90,13 +91,13 @@ SQZ_INLINE void store_u8(uint8_t* p, VecI a) {
 }
 SQZ_INLINE Vec to_float(VecI a) { return _mm256_cvtepi32_ps(a); }
 SQZ_INLINE int32_t reduce_add_i(VecI a) {
-  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+  __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
 }
 
 inline constexpr int kPixelBytes = 16;
-// Words: coefficients of 22 bits cut into 11 and 11, so that products of pairs are exact.
+// Splits coefficients of 22 bits into words of 11 bits, so that the sums of two products are exact.
 SQZ_INLINE void split_8(int32_t* dst, const int32_t* coeff) {
   const VecI c = load_i(coeff);
   const VecI high = _mm256_srli_epi32(c, 11), low = _mm256_and_si256(c, _mm256_set1_epi32(2047));
@@ -119,12 +120,14 @@ SQZ_INLINE VecI join_halves(VecI high, VecI low) {
   return _mm256_add_epi32(_mm256_slli_epi32(high, 11), low);
 }
 template <int N>
-SQZ_INLINE void store_4_pixels(uint8_t* p, uint8_t* q, const VecI* s, bool reverse, bool spill) {
-  const VecI ab = _mm256_packs_epi32(_mm256_srai_epi32(s[0], N), _mm256_srai_epi32(s[1], N));
-  const VecI cd = _mm256_packs_epi32(_mm256_srai_epi32(s[2], N), _mm256_srai_epi32(s[3], N));
+SQZ_INLINE void store_4_pixels(uint8_t* p, uint8_t* q, const VecI* sums, bool reverse, bool spill) {
+  const VecI pixels01 =
+      _mm256_packs_epi32(_mm256_srai_epi32(sums[0], N), _mm256_srai_epi32(sums[1], N));
+  const VecI pixels23 =
+      _mm256_packs_epi32(_mm256_srai_epi32(sums[2], N), _mm256_srai_epi32(sums[3], N));
   const __m128i rgb = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
   const __m128i bgr = _mm_setr_epi8(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1);
-  const VecI bytes = _mm256_shuffle_epi8(_mm256_packus_epi16(ab, cd),
+  const VecI bytes = _mm256_shuffle_epi8(_mm256_packus_epi16(pixels01, pixels23),
                                          _mm256_broadcastsi128_si256(reverse ? bgr : rgb));
   const __m128i first = _mm256_castsi256_si128(bytes), second = _mm256_extracti128_si256(bytes, 1);
   if (spill) {

@@ -1,5 +1,5 @@
-// AVX-512 (F, BW, DQ, VL): 32 registers of 16 floats. Pixels are resized with the AVX2 kernels,
-// whose bytes gain nothing from wider registers, so there is no VecI here.
+// AVX-512 (F, BW, DQ, VL): 32 registers of 16 floats. There is no VecI, because the resize uses the
+// AVX2 kernels: it gains nothing from wider registers.
 #pragma once
 
 #if defined(SQZ_SIMDE)
@@ -37,13 +37,13 @@ SQZ_INLINE Vec round_even(Vec a) {
 }
 // Valid for -126 <= n <= 127.
 SQZ_INLINE Vec pow2(Vec n) {
-  const __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(e, 23));
+  const __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
 }
 
 SQZ_INLINE Vec bit_or(Vec a, Vec b) { return _mm512_or_ps(a, b); }
-// base + lane for the non-zero lanes of x; returns their number, but writes a whole register:
-// compressing straight to memory is slow on some processors.
+// Writes base + lane for the nonzero lanes of x and returns their number. It always writes a whole
+// register, because compressing directly to memory is slow on some processors.
 SQZ_INLINE int list_nonzero(Vec x, int32_t base, int32_t* list) {
   const __mmask16 mask = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_NEQ_UQ);
   const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);

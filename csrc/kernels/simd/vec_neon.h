@@ -1,5 +1,5 @@
-// NEON: AArch64's 32 registers of 4 floats, or the 16 of ARMv7 with VFPv4. ARMv7 flushes
-// denormals to zero.
+// NEON: 32 registers of 4 floats on AArch64, or 16 on ARMv7 with VFPv4. On ARMv7, NEON flushes
+// subnormals to zero.
 #pragma once
 
 #include <arm_neon.h>
@@ -43,8 +43,8 @@ SQZ_INLINE Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
 SQZ_INLINE Vec fnma(Vec a, Vec b, Vec c) { return vfmsq_f32(c, a, b); }
 // Valid for -126 <= n <= 127.
 SQZ_INLINE Vec pow2(Vec n) {
-  const int32x4_t e = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
-  return vreinterpretq_f32_s32(vshlq_n_s32(e, 23));
+  const int32x4_t exponent = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
+  return vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23));
 }
 SQZ_INLINE Vec bit_or(Vec a, Vec b) {
   return vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
@@ -53,7 +53,7 @@ SQZ_INLINE Vec bit_or(Vec a, Vec b) {
 #if defined(SQZ_AARCH64)
 SQZ_INLINE Vec div(Vec a, Vec b) { return vdivq_f32(a, b); }
 SQZ_INLINE Vec round_even(Vec a) { return vrndnq_f32(a); }
-// c + w * x[Lane], by an operand of the multiplication.
+// c + w * x[Lane]. The lane is an operand of the instruction.
 template <int Lane>
 SQZ_INLINE Vec fma_lane(Vec w, Vec x, Vec c) {
   return vfmaq_laneq_f32(c, w, x, Lane);
@@ -67,12 +67,12 @@ SQZ_INLINE Vec div(Vec a, Vec b) {
   for (int i = 0; i < kLanes; ++i) x[i] /= y[i];
   return load(x);
 }
-// Valid for |a| < 2^22: adding 1.5 * 2^23 leaves no bits for a fraction.
+// Valid for |a| < 2^22. After adding 1.5 * 2^23, no bits are left for a fraction.
 SQZ_INLINE Vec round_even(Vec a) {
   const Vec shift = vdupq_n_f32(12582912.0f);
   return vsubq_f32(vaddq_f32(a, shift), shift);
 }
-// Only the multiplication that rounds its product takes a lane here.
+// On ARMv7, only the multiply-add that rounds the product can take a lane.
 template <int Lane>
 SQZ_INLINE Vec fma_lane(Vec w, Vec x, Vec c) {
   return vmlaq_lane_f32(c, w, Lane < 2 ? vget_low_f32(x) : vget_high_f32(x), Lane % 2);
@@ -83,21 +83,23 @@ SQZ_INLINE uint32_t sum_lanes(uint32x4_t a) {
 }
 #endif
 
-// Row m lists the positions of the set bits of m, lowest first, and last their number.
+// row[mask] lists the positions of the set bits of the mask, lowest first. count[mask] is their
+// number.
 struct SetBits {
   int32_t row[16][kLanes];
   int32_t count[16];
 };
 constexpr SetBits set_bits() {
   SetBits table = {};
-  for (int m = 0; m < 16; ++m)
+  for (int mask = 0; mask < 16; ++mask)
     for (int bit = 0; bit < kLanes; ++bit)
-      if (m >> bit & 1) table.row[m][table.count[m]++] = bit;
+      if (mask >> bit & 1) table.row[mask][table.count[mask]++] = bit;
   return table;
 }
 static constexpr SetBits kSetBits = set_bits();
 
-// base + lane for the non-zero lanes of x; returns their number, but writes a whole register.
+// Writes base + lane for the nonzero lanes of x and returns their number. It always writes a whole
+// register.
 SQZ_INLINE int list_nonzero(Vec x, int32_t base, int32_t* list) {
   static const uint32_t kBit[kLanes] = {1, 2, 4, 8};
   const uint32x4_t is_zero = vceqq_f32(x, zero());
@@ -147,7 +149,7 @@ SQZ_INLINE VecI pixel_at(uint8x16_t bytes) {
                                       First + 2, 255, 255, 255, 255,       255, 255, 255};
   return vreinterpretq_s32_u8(vqtbl1q_u8(bytes, vld1q_u8(kPlaces)));
 }
-// Four pixels from kPixelBytes bytes: a register each, as int32 (r, g, b, 0).
+// Loads four pixels from kPixelBytes bytes. Each register holds one pixel, as int32 (r, g, b, 0).
 template <int Channels>
 SQZ_INLINE void load_4_pixels(const uint8_t* p, VecI* pixels) {
   const uint8x16_t bytes = vld1q_u8(p);
@@ -202,14 +204,14 @@ SQZ_INLINE void store_12(uint8_t* p, uint8x16_t bytes, const uint8_t* places) {
   memcpy(p + 8, &last, sizeof last);
 }
 #endif
-// Four sums >> N, clamped, as 12 bytes r, g, b, r, ... or b, g, r, ...
+// Shifts four sums right by N, clamps them, and stores 12 bytes r, g, b, r, ... or b, g, r, ...
 template <int N>
-SQZ_INLINE void store_4_pixels(uint8_t* p, const VecI* s, bool reverse) {
+SQZ_INLINE void store_4_pixels(uint8_t* p, const VecI* sums, bool reverse) {
   static const uint8_t kRgb[16] = {0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 255, 255, 255, 255};
   static const uint8_t kBgr[16] = {2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, 255, 255, 255, 255};
   uint16x4_t words[4];
   SQZ_UNROLL
-  for (int i = 0; i < 4; ++i) words[i] = vqmovun_s32(vshrq_n_s32(s[i], N));
+  for (int i = 0; i < 4; ++i) words[i] = vqmovun_s32(vshrq_n_s32(sums[i], N));
   const uint8x16_t bytes = vcombine_u8(vqmovn_u16(vcombine_u16(words[0], words[1])),
                                        vqmovn_u16(vcombine_u16(words[2], words[3])));
   store_12(p, bytes, reverse ? kBgr : kRgb);

@@ -1,4 +1,4 @@
-// One float at a time: runs anywhere, and is what the other sets are compared with.
+// One float at a time. It runs on every CPU and is the reference for the other sets.
 #pragma once
 
 #include <math.h>
@@ -30,7 +30,7 @@ SQZ_INLINE Vec fnma(Vec a, Vec b, Vec c) { return c - a * b; }
 SQZ_INLINE Vec round_even(Vec a) { return nearbyintf(a); }
 SQZ_INLINE Vec pow2(Vec n) { return ldexpf(1.0f, static_cast<int>(n)); }
 
-// Not zero where a or b is not zero, and where either is -0.
+// The result is nonzero exactly if a or b is nonzero. Zeros may have either sign.
 SQZ_INLINE Vec bit_or(Vec a, Vec b) { return a != 0.0f ? a : b; }
 SQZ_INLINE int list_nonzero(Vec x, int32_t base, int32_t* list) {
   *list = base;
