@@ -22,11 +22,12 @@ cdef struct ArrowArray:
 
 
 cdef class ArrowPixels:
-    """The bytes of an image exported through Arrow, flat and read-only, as a buffer.
+    """The bytes of an image exported through Arrow, as a flat, read-only buffer.
 
-    capsules: what `__arrow_c_array__()` gave, a schema and an array of `count` pixels, each of
-        `channels` uint8 (a plain uint8 array where that is 1). The memory lives as long as this.
-    Raises ValueError where the array is anything else.
+    capsules: the result of `__arrow_c_array__()`, a schema and an array of `count` pixels with
+        `channels` uint8 each (a plain uint8 array if `channels` is 1). This object keeps the
+        memory alive.
+    Raises ValueError if the array is anything else.
     """
     cdef object _capsules
     cdef const uint8_t* _data
@@ -44,7 +45,7 @@ cdef class ArrowPixels:
                 schema, array = schema.children[0], array.children[0]
                 fits = array.length == count * channels and array.offset == 0
         if not fits or strcmp(schema.format, "C") != 0 or array.n_buffers != 2:
-            raise ValueError("the image's Arrow layout is not one of adjacent bytes")
+            raise ValueError("the image's Arrow array does not hold adjacent bytes")
         self._capsules = capsules
         self._data = <const uint8_t*>array.buffers[1]
         self._size = count * channels

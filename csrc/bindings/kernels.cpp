@@ -50,7 +50,7 @@ Tensor over(const py::buffer& object, const Shape& shape, const std::string& dty
   require(info->format == type.format, "the buffer must hold " + dtype);
   require(PyBuffer_IsContiguous(info->view(), 'C'), "the buffer must be contiguous");
   require(bytes_of(shape, type.dtype) == static_cast<std::size_t>(info->size * info->itemsize),
-          "the buffer's size is off");
+          "the buffer's size does not match the shape");
   require_aligned(info->ptr, type.dtype);
   // The buffer may be released on any thread, but only with the GIL.
   std::shared_ptr<void> owner(info.get(), [info](void*) mutable {
@@ -75,7 +75,7 @@ Tensor from_bytes(const py::buffer& data, const std::string& dtype, const Shape&
   const std::size_t count = bytes_of(shape, Dtype::float32) / sizeof(float);
   require(PyBuffer_IsContiguous(info.view(), 'C'), "the data must be contiguous");
   require(static_cast<std::size_t>(info.size) * info.itemsize == count * item_size(stored),
-          "the data's size is not that of the shape");
+          "the data's size does not match the shape");
   Tensor t = Tensor::zeros(shape, Dtype::float32);
   WithoutLock release;
   to_float32(static_cast<const unsigned char*>(info.ptr), stored, count, t.floats().view.data);
@@ -101,7 +101,7 @@ bool import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
 void export_array(const Tensor& x, const Tensor& y) {
   const Shape expected = {x.shape[0], x.shape[3], x.shape[1], x.shape[2]};
   require(y.is_contiguous() && y.shape == expected,
-          "the output must be a contiguous tensor of x's size, channels first");
+          "the output must be a contiguous tensor with x's shape in the order n, c, h, w");
   export_nchw(x.floats().view, y.floats().view.data);
 }
 
@@ -120,7 +120,7 @@ py::buffer_info buffer_of(const Tensor& t) {
 
 void bind_tensors(py::module_& m) {
   py::class_<Tensor>(m, "Tensor", py::buffer_protocol(),
-                     "Activations, weights or scratch memory: four sizes, channels last")
+                     "Activations, weights or scratch memory with four dimensions, channels last")
       .def(py::init(&zeros), py::arg("shape"), py::arg("dtype") = "float32")
       .def_static("over", &over, py::arg("buffer").noconvert(), py::arg("shape"),
                   py::arg("dtype") = "float32")
@@ -142,7 +142,8 @@ void bind_tensors(py::module_& m) {
           "top_k",
           [](const Tensor& t, int image, int k) {
             const View v = t.floats().view;
-            require(image >= 0 && image < v.n && t.is_contiguous(), "no such row");
+            require(image >= 0 && image < v.n && t.is_contiguous(),
+                    "top_k needs a contiguous tensor and the index of one of its images");
             return top_k(v.data + image * v.image, static_cast<int>(v.image), k);
           },
           py::arg("image"), py::arg("k"))
@@ -172,12 +173,14 @@ py::class_<Table> bind_table(py::module_& m, const char* name, const char* doc) 
 }
 
 void bind_families(py::module_& m) {
-  auto f32 = bind_table<Float32Kernels>(m, "Float32Kernels", "What layers of float32 run on");
+  auto f32 =
+      bind_table<Float32Kernels>(m, "Float32Kernels", "The float32 kernels of an instruction set");
 #define SQZ_VALUE(name, constant) f32.def_readonly(#name, &Float32Kernels::name);
 #include "sqz/f32.def"
-  auto pixels = bind_table<PixelKernels>(m, "PixelKernels", "What makes photos the input");
+  auto pixels = bind_table<PixelKernels>(
+      m, "PixelKernels", "The kernels of an instruction set that resize and normalize photos");
   pixels.def("capsule", [](const PixelKernels& p) { return py::capsule(&p, "sqz.pixel_kernels"); });
-  py::class_<Kernels> kernels(m, "Kernels", "Of each family the kernels of one instruction set");
+  py::class_<Kernels> kernels(m, "Kernels", "The kernels of an instruction set, by family");
   kernels.def_property_readonly("isa", [](const Kernels& k) { return std::string(k.isa); });
 #define SQZ_FAMILY(name, table)  \
   kernels.def_property_readonly( \

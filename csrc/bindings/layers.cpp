@@ -32,7 +32,7 @@ struct Parameters {
 Parameters parameters(const Tensor& weight, const Tensor& bias, int kernel) {
   const View weights = weight.floats().view, biases = bias.floats().view;
   require(weight.is_contiguous() && bias.is_contiguous(), "weights must be contiguous");
-  require(biases.n * biases.image == weights.n, "one bias per output channel");
+  require(biases.n * biases.image == weights.n, "there must be one bias for each output channel");
   require(kernel == 0 || (weights.w == kernel && weights.c == kernel),
           "the kernel must be " + std::to_string(kernel) + " x " + std::to_string(kernel));
   return {weights, biases.data};
@@ -50,7 +50,7 @@ Packed pack_winograd_3x3(const Float32Kernels& table, const Tensor& weight, cons
 
 void require_tile(int tile) {
   require(tile == 0 || (tile >= Winograd::kMinTile && tile <= Winograd::kMaxTile),
-          "tile must be from 4 to 7, or 0");
+          "tile must be 0 or from 4 to 7");
 }
 
 // The scratch memory that the layer needs for n maps of h x w, in bytes.
@@ -72,7 +72,7 @@ template <typename Layer>
 ScratchMemory scratch_for(const Layer& layer, const ThreadPool& pool, const View& x,
                           const Tensor& memory) {
   require(memory.dtype == Dtype::uint8 && memory.is_contiguous(),
-          "scratch must be contiguous and of uint8");
+          "scratch must be a contiguous uint8 tensor");
   require(memory.bytes() >= scratch_bytes(layer, x.n, x.h, x.w, pool.threads()),
           "scratch is smaller than the layer's scratch(n, h, w, threads)");
   require_aligned(memory.data, Dtype::float32);
@@ -126,7 +126,7 @@ Step bind_stem(const std::shared_ptr<Stem>& stem, const Pool& pool, const Tensor
 void require_rows(const View& x, const View& y, int above) {
   const int below = x.h - y.h - above;
   require((above == 0 || above == 1) && (below == 0 || below == 1),
-          "of x, at most one row more than of y may be above and below");
+          "x may have at most one row above and one row below the rows of y");
 }
 
 Step bind_padded_conv(const std::shared_ptr<PaddedConv>& conv, const Pool& pool, const Tensor& x,
@@ -190,7 +190,7 @@ Step bind_move(const Tensor& x, const Tensor& y) {
 }
 
 void bind_steps(py::module_& m) {
-  py::class_<Step>(m, "Step", "A layer or an operation and the tensors that it works on")
+  py::class_<Step>(m, "Step", "A layer or an operation bound to its tensors")
       .def("__call__", [](const Step& step) { step.run(); }, Released());
   py::class_<Sequence>(m, "Sequence", "Steps that run one after the other")
       .def(py::init([](const std::vector<Step>& steps) { return Sequence{steps}; }),
@@ -266,7 +266,7 @@ void bind_layers(py::module_& m) {
              const WithoutLock released;
              require(expand1_weight.shape[1] == squeeze_weight.shape[0] &&
                          expand3_weight.shape[1] == squeeze_weight.shape[0],
-                     "both expands read the squeeze's channels");
+                     "both expands must have as many inputs as the squeeze has outputs");
              require_tile(tile);
              return std::make_shared<Fire>(table, pack(table, squeeze_weight, squeeze_bias, 1),
                                            pack(table, expand1_weight, expand1_bias, 1),

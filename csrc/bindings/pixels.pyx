@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: freethreading_compatible=True
-"""From a decoded photo to the network's input: takes buffers, checks them, and calls core/resize.
+"""Converts a decoded photo to the network's input: checks the buffers and calls core/resize.
 
-Nothing is copied or converted on the way in; the loops are C++ and run without the GIL.
+Input buffers are never copied or converted. The loops are in C++ and run without the GIL.
 """
 
 from cpython.buffer cimport (
@@ -78,15 +78,15 @@ cdef int fill_photo(Photo* photo, const Py_buffer* buffer, int height, int width
         raise ValueError("the pixels must be bytes")
     if buffer.ndim == 1:
         if buffer.len != height * photo.row or buffer.strides[0] != 1:
-            raise ValueError("the pixels are not those of height x width x channels")
+            raise ValueError("the pixels do not match height x width x channels")
         return 0
     if buffer.ndim != 3 and not (buffer.ndim == 2 and channels == 1):
         raise ValueError("the pixels must have the dimensions height, width, channels")
     for i in range(buffer.ndim):
         if buffer.shape[i] != shape[i]:
-            raise ValueError("the pixels are not those of height x width x channels")
+            raise ValueError("the pixels do not match height x width x channels")
     photo.row, photo.pixel = buffer.strides[0], buffer.strides[1]
-    # The stride of a dimension of size 1 may be anything.
+    # The stride of a dimension of size 1 can have any value.
     if channels > 1:
         photo.channel = buffer.strides[2]
     if width == 1:
@@ -98,7 +98,7 @@ cdef int fill_photo(Photo* photo, const Py_buffer* buffer, int height, int width
 
 cdef int fill_yuv(Photo* photo, Yuv420 frame, int height, int width, int channels) except -1:
     if (height, width, channels) != (frame.photo.height, frame.photo.width, 3):
-        raise ValueError("the frame is not one of height x width x channels")
+        raise ValueError("the frame does not match height x width x channels")
     photo[0] = frame.photo
     return 0
 
@@ -124,17 +124,18 @@ def resize_normalize(pixels, int height, int width, int channels, int resized_h,
                      int top, int left, out, mean, std, bint reverse, capsule):
     """Write the network's input for one photo into `out`.
 
-    pixels: a uint8 buffer of height x width x channels (any strides), or flat and contiguous, or
-        a Yuv420, which is converted to RGB on the way;
-        channels 1 is gray, 3 is RGB, 4 is RGB and a byte that is ignored; sides up to 65535.
-    resized_h, resized_w, top, left: the photo is resized to the first two (Pillow's BILINEAR,
-        the same gray levels), and the window of out's size at (top, left) is taken.
-    out: a writable float32 buffer (1, H, W, 3) with adjacent pixels; rows may be apart.
+    pixels: a uint8 buffer of height x width x channels with any strides, or a flat and contiguous
+        one, or a Yuv420, which is converted to RGB. 1 channel is gray, 3 are RGB, 4 are RGB and
+        a byte that is ignored. Sides can be up to 65535.
+    resized_h, resized_w, top, left: the photo is resized to resized_h x resized_w (with the same
+        gray levels as Pillow's BILINEAR) and cropped to the window of out's size at (top, left).
+    out: a writable float32 buffer (1, H, W, 3) with adjacent pixels. There may be gaps between
+        its rows.
     mean, std: three gray levels each, in out's channel order: (v - mean) / std.
-    reverse: out is BGR.
+    reverse: whether out is BGR.
     capsule: `PixelKernels.capsule()` of the instruction set to use.
 
-    The GIL is released. Raises ValueError where these do not fit together.
+    The GIL is released. Raises ValueError if the arguments do not match.
     """
     cdef const PixelKernels* kernels = unpacked(capsule)
     cdef Py_buffer source, target

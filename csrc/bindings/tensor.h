@@ -45,7 +45,7 @@ inline std::size_t item_size(Dtype dtype) {
 inline std::size_t bytes_of(const Shape& s, Dtype dtype) {
   std::size_t bytes = item_size(dtype);
   for (int d : s) {
-    require(d > 0, "a tensor's sizes must be positive");
+    require(d > 0, "a tensor's dimensions must be positive");
     require(bytes <= static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) / d,
             "the tensor is too large");
     bytes *= static_cast<std::size_t>(d);
@@ -91,7 +91,7 @@ struct Tensor {
 
   // Layers and operations get their views here. The type is checked and never converted.
   FloatMap floats() const {
-    require(dtype == Dtype::float32, "a tensor does not hold float32");
+    require(dtype == Dtype::float32, "the tensor must hold float32");
     return {owner,
             {static_cast<float*>(data), shape[0], shape[1], shape[2], shape[3], pixel, row, image}};
   }
@@ -99,7 +99,8 @@ struct Tensor {
   // A tensor that starts `offset` bytes into this tensor's memory. This tensor must be contiguous.
   Tensor part(std::size_t offset, const Shape& part, Dtype type) const {
     require(is_contiguous(), "part() needs a contiguous tensor");
-    require(offset <= bytes() && bytes_of(part, type) <= bytes() - offset, "the part lies outside");
+    require(offset <= bytes() && bytes_of(part, type) <= bytes() - offset,
+            "the part lies outside the tensor's memory");
     std::byte* first = static_cast<std::byte*>(data) + offset;
     require_aligned(first, type);
     return contiguous(owner, first, part, type);
@@ -108,7 +109,7 @@ struct Tensor {
   // This tensor without a border of `border` pixels.
   Tensor inside(int border) const {
     require(border >= 0 && border < (shape[1] + 1) / 2 && border < (shape[2] + 1) / 2,
-            "nothing is left inside the border");
+            "the border must not be negative, and must leave at least one pixel");
     Tensor in = *this;
     in.data = static_cast<std::byte*>(data) + border * (row + pixel) * item_size(dtype);
     in.shape[1] -= 2 * border;

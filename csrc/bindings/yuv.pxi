@@ -2,14 +2,17 @@
 
 
 cdef class Yuv420:
-    """A YUV 4:2:0 frame where it lies; `resize_normalize` takes it as `pixels` of 3 channels.
+    """A YUV 4:2:0 frame in its own memory. `resize_normalize` accepts it as 3-channel `pixels`.
 
-    luma: a contiguous uint8 buffer, `height` rows of `width` bytes, each `luma_row` bytes on.
-    u, v: the same for (height + 1) // 2 rows of (width + 1) // 2 samples, rows `chroma_row` bytes
-        and samples `chroma_step` bytes apart: 1 for planes of their own, 2 where they interleave.
-    matrix: the level of black, then what a level of luma adds to each color, one of V to red, one
-        of U and one of V take from green, one of U adds to blue; each from 0 to 255.
-    The buffers are held as long as this is. Raises ValueError where they are too short.
+    luma: a contiguous uint8 buffer with `height` rows of `width` bytes. The rows are `luma_row`
+        bytes apart.
+    u, v: contiguous uint8 buffers with (height + 1) // 2 rows of (width + 1) // 2 samples. The
+        rows are `chroma_row` bytes apart. The samples are `chroma_step` bytes apart: 1 for
+        separate planes, 2 if U and V are interleaved.
+    matrix: six values from 0 to 255. The first is the level of black. The others are changes per
+        level: luma adds to all colors, V adds to red, U subtracts from green, V subtracts from
+        green, U adds to blue.
+    This object keeps the buffers alive. Raises ValueError if they are too small.
     """
     cdef Py_buffer _luma, _u, _v
     cdef int held
@@ -23,7 +26,7 @@ cdef class Yuv420:
             raise ValueError(f"frames of {height} x {width} are not supported")
         if (chroma_step not in (1, 2) or not width <= luma_row < 1 << 31
                 or not (columns - 1) * chroma_step < chroma_row < 1 << 31):
-            raise ValueError("the rows overlap")
+            raise ValueError("the strides of the rows or samples are out of range")
         PyObject_GetBuffer(luma, &self._luma, PyBUF_SIMPLE)
         self.held = 1
         PyObject_GetBuffer(u, &self._u, PyBUF_SIMPLE)
@@ -33,7 +36,7 @@ cdef class Yuv420:
         needed = (rows - 1) * chroma_row + (columns - 1) * chroma_step + 1
         if (self._luma.len < (height - 1) * luma_row + width
                 or self._u.len < needed or self._v.len < needed):
-            raise ValueError("the planes are too short for the frame's size")
+            raise ValueError("the planes are too small for the frame's size")
         self.photo.data = <const uint8_t*>self._luma.buf
         self.photo.height, self.photo.width, self.photo.channels = height, width, 4
         self.photo.row, self.photo.pixel, self.photo.channel = luma_row, 1, 1
@@ -62,7 +65,7 @@ cdef class Yuv420:
         return self.photo.width
 
     def to_rgb(self, out):
-        """Write the whole frame as RGB into `out`, writable and of height * width * 3 bytes."""
+        """Write the whole frame as RGB to `out`, a writable buffer of height * width * 3 bytes."""
         cdef Py_buffer target
         PyObject_GetBuffer(out, &target, PyBUF_SIMPLE | PyBUF_WRITABLE)
         try:

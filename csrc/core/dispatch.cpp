@@ -47,7 +47,7 @@ std::vector<InstructionSet> instruction_sets() {
   const CpuFeatures& features = cpu_features();
 #if defined(SQZ_SIMDE)
   const bool avx512 = features.avx2 && features.fma;
-  const char* avx512_needs = "AVX2 and FMA, of which SIMDe makes AVX-512";
+  const char* avx512_needs = "AVX2 and FMA, with which SIMDe emulates AVX-512";
 #else
   const bool avx512 = features.avx512 && features.avx2 && features.fma;
   const char* avx512_needs = "AVX-512 F, BW, DQ and VL";

@@ -17,8 +17,8 @@
 //                              to_float, reduce_add_i; overflow wraps around
 // Sets with kLanes = 8 also use a VecI for one pixel of each of two rows, with 4 int32 channels:
 //   load_two_rows              loads kPixelBytes bytes from each of two addresses
-//   pixel_pair<channels, i>    from pixels of 3 or 4 bytes, selects pixels 2i and 2i + 1 of both rows,
-//                              as a pair of 16-bit words for each channel
+//   pixel_pair<channels, i>    from pixels of 3 or 4 bytes, selects pixels 2i and 2i + 1 of both
+//                              rows, as a pair of 16-bit words for each channel
 //   mul_pairs                  multiplies pairs of words and adds the two products
 //   split_8                    splits 8 coefficients into words: the upper parts of taps 0-3, the
 //                              lower parts of taps 0-3, then the same for taps 4-7
