@@ -132,20 +132,21 @@ def crosscheck(session: nox.Session) -> None:
 def sanitize(session: nox.Session) -> None:
     """The tests with a build with AddressSanitizer and UBSan (needs g++)."""
     # libstdc++ too, or AddressSanitizer cannot find the function that throws exceptions.
-    environment = {
-        **sanitized(session, "address,undefined", ("libasan.so", "libubsan.so", "libstdc++.so")),
-        "ASAN_OPTIONS": "detect_leaks=0",
+    options = {
+        "ASAN_OPTIONS": "detect_leaks=0",  # Python itself leaks at its end
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONMALLOC": "malloc",  # Python's own arenas would hide overruns
     }
+    runtimes = ("libasan.so", "libubsan.so", "libstdc++.so")
+    environment = sanitized(session, "address,undefined", runtimes, options)
     session.run("pytest", *(session.posargs or tests_of(COMPILED)), env=environment)
 
 
 @nox.session
 def tsan(session: nox.Session) -> None:
     """The tests of what runs on several threads, on a build with ThreadSanitizer (needs g++)."""
-    environment = sanitized(session, "thread", ("libtsan.so",))
-    environment["OPENBLAS_NUM_THREADS"] = "1"  # NumPy's threads synchronize unseen
+    options = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's threads synchronize unseen
+    environment = sanitized(session, "thread", ("libtsan.so",), options)
     # The runtime of GCC 12 finds no place for its own memory where addresses vary by more bits.
     bits = Path("/proc/sys/vm/mmap_rnd_bits")
     steady = ["setarch", "-R"] if bits.exists() and int(bits.read_text()) > 28 else []
@@ -154,7 +155,9 @@ def tsan(session: nox.Session) -> None:
     session.run(*steady, "pytest", "-s", "-rs", *chosen, external=True, env=environment)
 
 
-def sanitized(session: nox.Session, names: str, runtimes: tuple[str, ...]) -> dict[str, str]:
+def sanitized(
+    session: nox.Session, names: str, runtimes: tuple[str, ...], options: dict[str, str]
+) -> dict[str, str]:
     """Installs a build with these sanitizers; the environment in which to run it.
 
     Python itself is not built with them, so their runtimes must come first into the process.
@@ -170,7 +173,7 @@ def sanitized(session: nox.Session, names: str, runtimes: tuple[str, ...]) -> di
         subprocess.check_output(["g++", f"-print-file-name={name}"], text=True).strip()
         for name in runtimes
     ]
-    environment = {"LD_PRELOAD": ":".join(paths), **shared_environment()}
+    environment = {"LD_PRELOAD": ":".join(paths), **options, **shared_environment()}
     marker = "__" + runtimes[0].removeprefix("lib").removesuffix(".so") + "_init"
     session.run("python", "-I", "-c", SANITIZED, marker, env=environment)
     return environment
