@@ -206,7 +206,7 @@ def test_the_extension_checks_its_arguments() -> None:
     with pytest.raises(ValueError, match="height x width x 3"):
         frame.to_rgb(bytearray(47))
     out = np.empty((1, 2, 2, 3), np.float32)
-    with pytest.raises(ValueError, match="not one of"):
+    with pytest.raises(ValueError, match="does not match height x width x channels"):
         _pixels.resize_normalize(
             frame, 4, 5, 3, 2, 2, 0, 0, out, (0, 0, 0), (1, 1, 1), False,
             _kernels.kernels_named("scalar").pixels.capsule(),
