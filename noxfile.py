@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -146,12 +145,7 @@ def sanitize(session: nox.Session) -> None:
 @nox.session
 def tsan(session: nox.Session) -> None:
     """The tests of what runs on several threads, on a build with ThreadSanitizer (needs g++)."""
-    options = {
-        "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads synchronize unseen
-        # GCC 12 with -fsanitize=thread makes wrong lists of channels in the AVX-512 kernels, which
-        # are right in every other build. Kernels take no part in the synchronization.
-        "SQZNET_ISA": "scalar" if platform.machine() not in ("x86_64", "AMD64") else "avx2",
-    }
+    options = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's threads synchronize unseen
     environment = sanitized(session, "thread", ("libtsan.so",), options)
     # The runtime of GCC 12 finds no place for its own memory where addresses vary by more bits.
     bits = Path("/proc/sys/vm/mmap_rnd_bits")
@@ -223,7 +217,7 @@ THREADED = (
 
 # Tests whose names say that several threads meet, and whose time is not mostly Python's. After a
 # fork ThreadSanitizer lets the child start no threads.
-RACING = "(thread or callers or gate) and not (fork or scalar or avx512 or cli or learning)"
+RACING = "(thread or callers or gate) and not (fork or scalar or cli or learning)"
 
 SANITIZED = """
 import pathlib, sys, sqznet._kernels, sqznet._pixels
