@@ -30,7 +30,8 @@ def symbols(module: ModuleType, defined: bool) -> set[str]:
     """The names in the table that the loader reads, without versions."""
     rows = [line.split() for line in read(module, "--dyn-syms").splitlines()]
     named = [row for row in rows if len(row) > 7 and row[0].rstrip(":").isdigit()]
-    return {row[7].partition("@")[0] for row in named if (row[6] != "UND") == defined}
+    shown = [row for row in named if row[4] != "LOCAL"]  # local ones are invisible
+    return {row[7].partition("@")[0] for row in shown if (row[6] != "UND") == defined}
 
 
 def test_addresses_are_bound_at_once_and_read_only(module: ModuleType) -> None:
