@@ -37,6 +37,11 @@ Dtype dtype_named(const std::string& name) {
   throw std::invalid_argument("unknown dtype '" + name + "'");
 }
 
+// Where a long has 32 bits, as on 32-bit ARM and Windows, NumPy calls int32 "l".
+bool holds(const py::buffer_info& info, const std::string& format) {
+  return info.format == format || (format == "i" && info.format == "l" && info.itemsize == 4);
+}
+
 const auto& described(Dtype dtype) { return kDtypes[static_cast<int>(dtype)]; }
 
 Tensor zeros(const Shape& shape, const std::string& dtype) {
@@ -47,7 +52,7 @@ Tensor zeros(const Shape& shape, const std::string& dtype) {
 Tensor over(const py::buffer& object, const Shape& shape, const std::string& dtype) {
   auto info = std::make_shared<py::buffer_info>(object.request(true));
   const auto& type = described(dtype_named(dtype));
-  require(info->format == type.format, "the buffer must hold " + dtype);
+  require(holds(*info, type.format), "the buffer must hold " + dtype);
   require(PyBuffer_IsContiguous(info->view(), 'C'), "the buffer must be contiguous");
   require(bytes_of(shape, type.dtype) == static_cast<std::size_t>(info->size * info->itemsize),
           "the buffer's size does not match the shape");
