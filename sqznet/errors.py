@@ -1,5 +1,4 @@
-"""The family of errors that sqznet raises for bad input, and the functions that check a value or
-format it for a message."""
+"""Errors for bad input, checks of arguments, and values as messages show them."""
 
 from __future__ import annotations
 

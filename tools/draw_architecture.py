@@ -37,7 +37,7 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"batch": (290, 850)},
     {"engine": (262, 700)},
     {"weights": (290, 700)},
-    {"network": (290, 502), "images": (518, 734), "files": (750, 880)},
+    {"network": (290, 502), "images": (518, 724), "files": (772, 880)},
     {"_kernels": (262, 420), "_pixels": (440, 600)},
     {"core": (262, 510), "include": (538, 650), "kernels": (678, 880)},
 )
