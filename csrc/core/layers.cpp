@@ -12,41 +12,6 @@ int pooled_size(int size, bool ceil_mode) {
   return size < 3 ? 0 : (size - 3) / 2 + 1;
 }
 
-View contiguous_view(float* data, int n, int h, int w, int c) {
-  const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(w) * c;
-  return {data, n, h, w, c, c, row, row * h};
-}
-
-View channel_slice(const View& v, int first, int count) {
-  View slice = v;
-  slice.data += first;
-  slice.c = count;
-  return slice;
-}
-
-View rows_of(const View& v, int first, int count) {
-  View rows = v;
-  rows.data += first * v.row;
-  rows.h = count;
-  return rows;
-}
-
-View inside(const View& v, int border) {
-  View in = rows_of(v, border, v.h - 2 * border);
-  in.data += border * v.pixel;
-  in.w -= 2 * border;
-  return in;
-}
-
-namespace {
-
-View take_map(Scratch& scratch, int n, int h, int w, int c) {
-  const std::size_t floats = static_cast<std::size_t>(n) * h * w * c;
-  return contiguous_view(scratch.take<float>(floats), n, h, w, c);
-}
-
-}  // namespace
-
 ConvArgs Conv::args(const View& x, const View& y) const {
   return {x, y, packed_.weight.data(), packed_.bias.data(), packed_.kh, packed_.kw, stride_, relu_};
 }
@@ -115,7 +80,7 @@ Stem::Stem(const Float32Kernels& table, const float* weight, const float* bias, 
                 table.stem_tile, true) {}
 
 Stem::Memory Stem::plan(Scratch& scratch, int n, int h, int w, int threads) const {
-  const View squares = take_map(scratch, n, halved(h), halved(w), winograd_.packed().in);
+  const View squares = take_map<float>(scratch, n, halved(h), halved(w), winograd_.packed().in);
   return {squares, winograd_.plan(scratch, n, output_size(h), output_size(w), threads)};
 }
 
@@ -135,28 +100,6 @@ void Stem::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y) 
 
 namespace {
 
-void clear(const View& v) {
-  for (int n = 0; n < v.n; ++n)
-    for (int y = 0; y < v.h; ++y)
-      for (int x = 0; x < v.w; ++x)
-        std::fill_n(v.data + n * v.image + y * v.row + x * v.pixel, v.c, 0.0f);
-}
-
-// Fills the one-pixel border of `v` with zeros. The map occupies `rows` rows from row `first` on.
-// The memory is reused by other layers, so the border is cleared at each run.
-void clear_border(const View& v, int first, int rows) {
-  const auto column = [&](int x) {
-    View c = rows_of(v, first, rows);
-    c.data += x * v.pixel;
-    c.w = 1;
-    clear(c);
-  };
-  clear(rows_of(v, 0, first));
-  clear(rows_of(v, first + rows, v.h - first - rows));
-  column(0);
-  column(v.w - 1);
-}
-
 // Copies row `i`, counted over all images, to a map with adjacent pixels.
 void copy_row(const View& x, const View& y, std::int64_t i) {
   const std::ptrdiff_t n = i / x.h, row = i % x.h;
@@ -173,18 +116,12 @@ void copy_row(const View& x, const View& y, std::int64_t i) {
 }  // namespace
 
 PaddedConv::Memory PaddedConv::plan(Scratch& scratch, int n, int h, int w, int threads) const {
-  const View bordered = take_map(scratch, n, h + 2, w + 2, packed().in);
+  const View bordered = take_map<float>(scratch, n, h + 2, w + 2, packed().in);
   return {bordered, winograd_.plan(scratch, n, h, w, threads)};
 }
 
-// If the map continues above or below the band, x has a row there, which takes the place of the
-// border row.
 View PaddedConv::prepare(const Memory& memory, int rows, int above) {
-  clear_border(memory.bordered, 1 - above, rows);
-  View x = inside(memory.bordered, 1);
-  x.data -= above * x.row;
-  x.h = rows;
-  return x;
+  return prepare_border(memory.bordered, rows, above);
 }
 
 void PaddedConv::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y,
@@ -243,7 +180,7 @@ ClassifierArgs Classifier::args(const View& x, const Memory& memory, float* logi
 }
 
 Classifier::Memory Classifier::plan(Scratch& scratch, int n, int h, int w, int) const {
-  const View x = contiguous_view(nullptr, n, h, w, packed_.in);
+  const View x = contiguous_view<float>(nullptr, n, h, w, packed_.in);
   const ListSizes sizes = table_.classifier_f32_lists(args(x, {}, nullptr));
   std::int32_t* lists = scratch.take<std::int32_t>(sizes.lists);
   return {lists, scratch.take<float>(sizes.values)};

@@ -4,6 +4,7 @@
 // of h x w.
 #pragma once
 
+#include "core/maps.h"
 #include "core/pack.h"
 #include "core/scratch.h"
 #include "core/threadpool.h"
@@ -11,21 +12,6 @@
 #include "sqz/f32.h"
 
 namespace sqz {
-
-// Output size of pooling with windows of size 3 and stride 2. In ceil mode, a clipped last window
-// counts if it starts inside the map, as in Caffe and PyTorch. The size is 0 if no window fits.
-int pooled_size(int size, bool ceil_mode);
-
-View contiguous_view(float* data, int n, int h, int w, int c);
-
-// The channels [first, first + count) of a view.
-View channel_slice(const View& v, int first, int count);
-
-// The rows [first, first + count) of every image of a view.
-View rows_of(const View& v, int first, int count);
-
-// The view without a border of `border` pixels.
-View inside(const View& v, int border);
 
 // Convolution without padding. For a padded convolution, the input view includes a border of zeros.
 class Conv {

@@ -4,11 +4,13 @@
 #pragma once
 
 #include "sqz/f32.h"
+#include "sqz/int8.h"
 #include "sqz/pixels.h"
 
 // FAMILY(name, table): CMakeLists.txt and the folders in kernels/ use the same names.
 #define SQZ_FAMILIES(FAMILY)  \
   FAMILY(f32, Float32Kernels) \
+  FAMILY(int8, Int8Kernels)   \
   FAMILY(pixels, PixelKernels)
 
 namespace sqz {

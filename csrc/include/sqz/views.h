@@ -2,14 +2,19 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 namespace sqz {
 
-// A batch of float32 images, channels last. Strides are in floats. Channels are always adjacent.
-struct View {
-  float* data;
+// A batch of images, channels last. Strides are in values. Channels are always adjacent.
+template <typename T>
+struct MapView {
+  T* data;
   int n, h, w, c;
   ptrdiff_t pixel, row, image;
 };
+
+using View = MapView<float>;
+using ByteView = MapView<uint8_t>;
 
 }  // namespace sqz

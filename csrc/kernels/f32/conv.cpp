@@ -15,6 +15,8 @@ namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
+using Tile = PixelTile<float, kConvMr>;
+
 // Computes one tile by kBlocks blocks of output channels, from `block` on.
 template <int kBlocks>
 void multiply(const ConvArgs& a, const Tile& t, int block) {
@@ -42,14 +44,14 @@ constexpr int64_t kGroup = 8;
 
 }  // namespace
 
-int64_t conv_f32_items(const ConvArgs& a) { return tiles_of(a); }
+int64_t conv_f32_items(const ConvArgs& a) { return tiles_of<kConvMr>(a); }
 
 void conv_f32(const ConvArgs& a, int64_t begin, int64_t end) {
   const int blocks = ceil_div(a.y.c, kConvNr);
   for (; begin < end; begin += kGroup) {
     const int group = static_cast<int>(min(end - begin, kGroup));
     Tile tiles[kGroup];
-    for (int g = 0; g < group; ++g) tiles[g] = tile_at(a, begin + g);
+    for (int g = 0; g < group; ++g) tiles[g] = tile_from<float, kConvMr>(a, (begin + g) * kConvMr);
     int o = 0;
     for (; o + kConvBlocks <= blocks; o += kConvBlocks)
       for (int g = 0; g < group; ++g) multiply<kConvBlocks>(a, tiles[g], o);

@@ -33,6 +33,8 @@ SQZ_INLINE float* pack_run(const float* const* x, ptrdiff_t count, float* to) {
   return to;
 }
 
+using Tile = PixelTile<float, kConvMr>;
+
 void pack(const ConvArgs& args, const Tile& tile, float* to) {
   const ptrdiff_t run = static_cast<ptrdiff_t>(args.kw) * args.x.c;
   const float* x[kConvMr] = {tile.x[0], tile.x[1], tile.x[2], tile.x[3]};
@@ -76,7 +78,7 @@ void multiply(const ConvArgs& args, const Tile& tile, const float* packed, ptrdi
 
 }  // namespace
 
-int64_t conv_f32_items(const ConvArgs& args) { return tiles_of(args); }
+int64_t conv_f32_items(const ConvArgs& args) { return tiles_of<kConvMr>(args); }
 
 void conv_f32(const ConvArgs& args, int64_t begin, int64_t end) {
   const int blocks = ceil_div(args.y.c, kConvNr);
@@ -89,7 +91,7 @@ void conv_f32(const ConvArgs& args, int64_t begin, int64_t end) {
     Tile at[kGroup];
     const float* inputs[kGroup] = {};
     for (int tile = 0; tile < tiles; ++tile) {
-      at[tile] = tile_at(args, begin + tile);
+      at[tile] = tile_from<float, kConvMr>(args, (begin + tile) * kConvMr);
       if (most == 0) continue;
       pack(args, at[tile], packed + tile * depth * kConvMr);
       inputs[tile] = packed + tile * depth * kConvMr;

@@ -69,7 +69,7 @@ void one_group(const ConvArgs& args, int64_t group, Lists* lists) {
               dense_from(blocks) * static_cast<float>((pixel + 1) * args.x.c);
   }
   if (dense) {
-    conv_f32(args, group * kTiles, min((group + 1) * kTiles, tiles_of(args)));
+    conv_f32(args, group * kTiles, min((group + 1) * kTiles, tiles_of<kConvMr>(args)));
     return;
   }
   // The inner loop is over the pixels, so that the weights stay in the L1 cache.

@@ -1,0 +1,103 @@
+#include "core/int8_layers.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace sqz {
+
+ByteConvArgs ByteConv::args(const ByteView& x, const ByteView& y) const {
+  return {x,          y,          packed_.weight.data(), packed_.bias.data(), packed_.scale.data(),
+          packed_.kh, packed_.kw, stride_};
+}
+
+ByteConv::Memory ByteConv::plan(Scratch& scratch, int, int, int, int threads) const {
+  const ByteView x = contiguous_view<std::uint8_t>(nullptr, 1, 1, 1, packed_.in);
+  const std::size_t each = whole_lines(table_.conv_i8_scratch(args(x, x)));
+  return {scratch.take<std::byte>(each * threads), each};
+}
+
+void ByteConv::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y) const {
+  const Memory memory = plan(scratch, x.n, x.h, x.w, pool.threads());
+  const ByteConvArgs a = args(x, y);
+  pool.run(table_.conv_i8_items(a), [&](std::int64_t begin, std::int64_t end, int thread) {
+    compute(a, begin, end, memory, thread);
+  });
+}
+
+ByteFire::ByteFire(const Int8Kernels& table, PackedBytes squeeze, PackedBytes expand1,
+                   PackedBytes expand3)
+    : table_(table),
+      squeeze_(table, std::move(squeeze), 1),
+      expand1_(table, std::move(expand1), 1),
+      expand3_(table, std::move(expand3), 1) {}
+
+ByteFire::Memory ByteFire::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  const ByteView bordered =
+      take_map<std::uint8_t>(scratch, n, h + 2, w + 2, squeeze_.packed().out);
+  return {bordered, squeeze_.plan(scratch, n, h, w, threads),
+          expand1_.plan(scratch, n, h, w, threads), expand3_.plan(scratch, n, h, w, threads)};
+}
+
+void ByteFire::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y,
+                   int above) const {
+  const Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
+  const ByteView squeezed = prepare_border(memory.bordered, x.h, above);
+  const ByteConvArgs squeeze = squeeze_.args(x, squeezed);
+  pool.run(table_.conv_i8_items(squeeze), [&](std::int64_t begin, std::int64_t end, int thread) {
+    squeeze_.compute(squeeze, begin, end, memory.squeeze, thread);
+  });
+  // Both expands read the same pixels, so one loop runs both.
+  const int split = expand1_.packed().out;
+  const ByteConvArgs ones =
+      expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
+  const ByteConvArgs threes =
+      expand3_.args(memory.bordered, channel_slice(y, split, expand3_.packed().out));
+  pool.run(table_.conv_i8_items(ones), [&](std::int64_t begin, std::int64_t end, int thread) {
+    expand1_.compute(ones, begin, end, memory.expand1, thread);
+    expand3_.compute(threes, begin, end, memory.expand3, thread);
+  });
+}
+
+ByteClassifierArgs ByteClassifier::args(const ByteView& x, const Memory& memory,
+                                        float* logits) const {
+  const int border = (x.h + 2 * padding_) * (x.w + 2 * padding_) - x.h * x.w;
+  const std::int64_t largest = std::max<std::int64_t>(1, packed_.largest_sum);
+  return {x,
+          logits,
+          packed_.weight.data(),
+          packed_.bias.data(),
+          packed_.scale.data(),
+          packed_.out,
+          border,
+          std::numeric_limits<std::int32_t>::max() / largest,
+          relu_,
+          memory.lists,
+          memory.words};
+}
+
+ByteClassifier::Memory ByteClassifier::plan(Scratch& scratch, int n, int h, int w, int) const {
+  const ByteView x = contiguous_view<std::uint8_t>(nullptr, n, h, w, packed_.in);
+  const std::int64_t words = table_.classifier_i8_words(args(x, {}, nullptr));
+  std::int32_t* lists = scratch.take<std::int32_t>(words);
+  return {lists, scratch.take<std::uint32_t>(words)};
+}
+
+void ByteClassifier::run(ThreadPool& pool, const ByteView& x, Scratch scratch,
+                         float* logits) const {
+  const ByteClassifierArgs a = args(x, plan(scratch, x.n, x.h, x.w, pool.threads()), logits);
+  pool.run(table_.classifier_list_i8_items(a), [&](std::int64_t begin, std::int64_t end, int) {
+    table_.classifier_list_i8(a, begin, end);
+  });
+  pool.run(table_.classifier_i8_items(a), [&](std::int64_t begin, std::int64_t end, int) {
+    table_.classifier_i8(a, begin, end);
+  });
+}
+
+void max_pool(const Int8Kernels& table, ThreadPool& pool, const ByteView& x, const ByteView& y) {
+  const BytePoolArgs a{x, y};
+  pool.run(table.maxpool_u8_items(a),
+           [&](std::int64_t begin, std::int64_t end, int) { table.maxpool_u8(a, begin, end); });
+}
+
+}  // namespace sqz

@@ -1,0 +1,91 @@
+// The layers of a SqueezeNet on bytes; see layers.h for the rules, and sqz/int8.h for the arithmetic.
+#pragma once
+
+#include "core/maps.h"
+#include "core/pack_int8.h"
+#include "core/scratch.h"
+#include "core/threadpool.h"
+
+namespace sqz {
+
+// Convolution without padding. For a padded convolution, the input includes a border.
+class ByteConv {
+ public:
+  ByteConv(const Int8Kernels& table, PackedBytes packed, int stride)
+      : table_(table), packed_(std::move(packed)), stride_(stride) {}
+
+  const PackedBytes& packed() const { return packed_; }
+  int output_size(int size, int kernel) const {
+    return size < kernel ? 0 : (size - kernel) / stride_ + 1;
+  }
+  ByteConvArgs args(const ByteView& x, const ByteView& y) const;
+
+  // The scratch memory of all threads.
+  struct Memory {
+    std::byte* scratch;
+    std::size_t each;  // bytes
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  void run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y) const;
+  // Items of one run, on one thread.
+  void compute(const ByteConvArgs& a, std::int64_t begin, std::int64_t end, const Memory& memory,
+               int thread) const {
+    table_.conv_i8(a, begin, end, memory.scratch + thread * memory.each);
+  }
+
+ private:
+  const Int8Kernels& table_;
+  PackedBytes packed_;
+  int stride_;
+};
+
+// A 1x1 squeeze, then a 1x1 expand and a 3x3 expand. Each expand writes its own channels of the
+// output. `x` may be a band of a map, see PaddedConv.
+class ByteFire {
+ public:
+  ByteFire(const Int8Kernels& table, PackedBytes squeeze, PackedBytes expand1, PackedBytes expand3);
+
+  const ByteConv& squeeze() const { return squeeze_; }
+  const ByteConv& expand1() const { return expand1_; }
+  const ByteConv& expand3() const { return expand3_; }
+
+  struct Memory {
+    ByteView bordered;  // the squeezed map with its border
+    ByteConv::Memory squeeze, expand1, expand3;
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  void run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y,
+           int above = 0) const;
+
+ private:
+  const Int8Kernels& table_;
+  ByteConv squeeze_, expand1_, expand3_;
+};
+
+// 1x1 convolution, ReLU and global average. `padding` is the padding of the 1x1 convolution.
+class ByteClassifier {
+ public:
+  ByteClassifier(const Int8Kernels& table, PackedBytes packed, int padding, bool relu)
+      : table_(table), packed_(std::move(packed)), padding_(padding), relu_(relu) {}
+
+  const PackedBytes& packed() const { return packed_; }
+  struct Memory {
+    std::int32_t* lists;
+    std::uint32_t* words;
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  // logits: x.n rows of packed().out floats.
+  void run(ThreadPool& pool, const ByteView& x, Scratch scratch, float* logits) const;
+
+ private:
+  ByteClassifierArgs args(const ByteView& x, const Memory& memory, float* logits) const;
+
+  const Int8Kernels& table_;
+  PackedBytes packed_;
+  int padding_;
+  bool relu_;
+};
+
+void max_pool(const Int8Kernels& table, ThreadPool& pool, const ByteView& x, const ByteView& y);
+
+}  // namespace sqz

@@ -1,0 +1,104 @@
+#include "core/pack_int8.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+namespace sqz {
+namespace {
+
+constexpr int kNone = -1;
+
+// The weights of each input word, as indices into an output channel's [ky][kx][ci], or kNone.
+std::vector<int> word_taps(int rows, int run, int group) {
+  std::vector<int> taps;
+  for (int row = 0; row < rows; ++row) {
+    for (int k = 0; k + group <= run; k += group)
+      for (int i = 0; i < group; ++i) taps.push_back(row * run + k + i);
+    const int rest = run % group;
+    if (!rest) continue;
+    // Bytes: the last word has the last bytes of the run, some of which other words have.
+    // Words of 16 bits: the runs of a pixel are one, padded with zeros.
+    const bool overlapping = group == 4 && run >= group;
+    for (int i = 0; i < group; ++i) {
+      const bool used = overlapping ? i >= group - rest : i < rest;
+      taps.push_back(!used ? kNone : row * run + run - rest + (overlapping ? i - group + rest : i));
+    }
+  }
+  return taps;
+}
+
+std::int64_t largest_sum(const IntegerWeights& w, std::size_t depth) {
+  std::int64_t largest = 0;
+  for (int o = 0; o < w.out; ++o) {
+    std::int64_t positive = 0, negative = 0;
+    for (std::size_t k = 0; k < depth; ++k) {
+      const int weight = w.weight[o * depth + k];
+      (weight > 0 ? positive : negative) += 255 * std::abs(weight);
+    }
+    const std::int64_t bias = w.bias[o];
+    largest = std::max({largest, positive + std::abs(bias), negative + std::abs(bias)});
+  }
+  return largest;
+}
+
+template <typename T>
+void pack_weights(const IntegerWeights& w, const std::vector<int>& taps, int sums, int registers,
+                  T* packed) {
+  const int depth = w.in * w.kh * w.kw, group = static_cast<int>(4 / sizeof(T));
+  const int all = (w.out + sums - 1) / sums;
+  for (int block = 0; block < all; block += registers) {
+    const int channels = std::min(registers, all - block) * sums;
+    for (std::size_t word = 0; word < taps.size(); word += group)
+      for (int c = 0; c < channels; ++c)
+        for (int i = 0; i < group; ++i) {
+          const int o = block * sums + c, tap = taps[word + i];
+          // From [ky][kx][ci] to the file's order, [ci][ky][kx].
+          const int ci = tap % w.in, position = tap / w.in;
+          *packed++ = o < w.out && tap != kNone
+                          ? w.weight[static_cast<std::size_t>(o) * depth + ci * w.kh * w.kw + position]
+                          : T{0};
+        }
+  }
+}
+
+}  // namespace
+
+PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w) {
+  const int sums = table.sums, all = (w.out + sums - 1) / sums * sums;
+  const bool bytes = table.group == 4;
+  const std::vector<int> taps = bytes ? word_taps(w.kh, w.kw * w.in, 4)
+                                      : word_taps(1, w.kh * w.kw * w.in, 2);
+  PackedBytes packed;
+  packed.out = w.out, packed.in = w.in, packed.kh = w.kh, packed.kw = w.kw;
+  packed.largest_sum = largest_sum(w, static_cast<std::size_t>(w.in) * w.kh * w.kw);
+  if (packed.largest_sum > std::numeric_limits<std::int32_t>::max())
+    throw std::invalid_argument("the sums of this layer may need more than 32 bits");
+  packed.weight = Buffer(taps.size() * all * (bytes ? 1 : 2));
+  packed.bias = Array<std::int32_t>(all);
+  packed.scale = Array<float>(all);
+  std::copy_n(w.bias, w.out, packed.bias.data());
+  std::copy_n(w.scale, w.out, packed.scale.data());
+  if (bytes)
+    pack_weights(w, taps, sums, table.registers, static_cast<std::int8_t*>(packed.weight.data()));
+  else
+    pack_weights(w, taps, sums, table.registers, static_cast<std::int16_t*>(packed.weight.data()));
+  return packed;
+}
+
+void quantize_weights(const float* weight, const float* input_scale, const float* weight_scale,
+                      int out, int in, int taps, std::int8_t* quantized) {
+  for (int o = 0; o < out; ++o)
+    for (int i = 0; i < in; ++i)
+      for (int t = 0; t < taps; ++t, ++weight) {
+        const float scaled = *weight * input_scale[i] / weight_scale[o];
+        const float clipped = std::min(std::max(scaled, -127.0f), 127.0f);
+        // Adding 1.5 * 2^23 rounds to the nearest integer, to the even one if two are equally near.
+        const float shifted = clipped + 12582912.0f;
+        *quantized++ = static_cast<std::int8_t>(shifted - 12582912.0f);
+      }
+}
+
+}  // namespace sqz

@@ -1,0 +1,58 @@
+// The int8 kernels: their arguments, and the table of one instruction set.
+//
+// Activations are bytes 0..255 with zero point 0: a byte times its map's scale is the value.
+// Weights are -127..127 with a scale for each output channel. Sums are exact in 32 bits. So every
+// instruction set computes the same bits.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sqz/views.h"
+
+namespace sqz {
+
+// y = min(max(round(float(conv(x, w) + b) * scale), 0), 255), without padding. The product is one
+// float32 multiplication, rounded to the nearest integer, to the even one if two are equally near.
+// The lower limit is the ReLU. For a padded convolution, `x` includes a border of zeros.
+struct ByteConvArgs {
+  ByteView x, y;
+  const void* w;  // packed, see core/pack_int8.h
+  const int32_t* b;
+  const float* scale;
+  int kh, kw, stride;
+};
+
+// logits[n][o] = scale[o] * (sum over pixels of relu?(x . w[o] + b[o]) + border * relu?(b[o])) /
+//                (h*w + border)
+// The sums are exact; the rest is computed in float64 and then rounded to float32. `border` is the
+// number of zero pixels that the padding of the 1x1 convolution adds around the map. `lists` and
+// `words` are scratch memory for the input words that are not zero, see classifier_i8_words. The
+// sum over `flush` pixels fits into 32 bits.
+struct ByteClassifierArgs {
+  ByteView x;
+  float* logits;  // n rows of `classes`
+  const void* w;
+  const int32_t* b;
+  const float* scale;
+  int classes;
+  int border;
+  int64_t flush;
+  bool relu;
+  int32_t* lists;
+  uint32_t* words;
+};
+
+// 3x3 windows with stride 2, clipped at the lower and right edge.
+struct BytePoolArgs {
+  ByteView x, y;
+};
+
+struct Int8Kernels {
+  const char* isa;
+#define SQZ_VALUE(name, constant) int name;
+#define SQZ_KERNEL(result, name, parameters) result(*name) parameters;
+#include "sqz/int8.def"
+};
+
+}  // namespace sqz

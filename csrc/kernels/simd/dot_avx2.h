@@ -1,0 +1,54 @@
+// AVX2: 16 registers of 8 sums. With AVX-VNNI, one instruction multiplies four bytes by four weights.
+// Without, the instruction for bytes saturates, so bytes and weights are widened to 16 bits.
+#pragma once
+
+#include <immintrin.h>
+
+namespace sqz {
+namespace SQZ_ISA {
+
+inline constexpr int kSums = 8, kRegisters = 2;
+// 6 pixels x 2 registers: 12 accumulators, and 2 registers of weights.
+inline constexpr int kTall = 6, kWide = 6;
+
+using Sums = __m256i;
+using Word = __m256i;
+using Weights = __m256i;
+
+#if defined(SQZ_ISA_AVX_VNNI)
+inline constexpr int kGroup = 4;
+using Weight = int8_t;
+SQZ_INLINE Sums dot(Sums sums, Word x, Weights w) { return _mm256_dpbusd_avx_epi32(sums, x, w); }
+#else
+inline constexpr int kGroup = 2;
+using Weight = int16_t;
+SQZ_INLINE Sums dot(Sums sums, Word x, Weights w) {
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(x, w));
+}
+#endif
+
+SQZ_INLINE Sums load_sums(const int32_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+SQZ_INLINE void store_sums(int32_t* p, Sums v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+}
+SQZ_INLINE Sums zero_sums() { return _mm256_setzero_si256(); }
+SQZ_INLINE Sums add_sums(Sums a, Sums b) { return _mm256_add_epi32(a, b); }
+SQZ_INLINE Sums positive(Sums a) { return _mm256_max_epi32(a, zero_sums()); }
+SQZ_INLINE Word broadcast_word(uint32_t word) { return _mm256_set1_epi32(static_cast<int>(word)); }
+SQZ_INLINE Weights load_weights(const Weight* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+
+SQZ_INLINE void store_bytes(uint8_t* y, Sums sums, const float* scale) {
+  __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scale));
+  v = _mm256_min_ps(_mm256_max_ps(v, _mm256_setzero_ps()), _mm256_set1_ps(255.0f));
+  const __m256i levels = _mm256_cvtps_epi32(v);
+  const __m128i words =
+      _mm_packus_epi32(_mm256_castsi256_si128(levels), _mm256_extracti128_si256(levels, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(y), _mm_packus_epi16(words, words));
+}
+
+}  // namespace SQZ_ISA
+}  // namespace sqz

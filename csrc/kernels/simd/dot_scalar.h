@@ -1,0 +1,67 @@
+// Plain C++, for any processor.
+#pragma once
+
+namespace sqz {
+namespace SQZ_ISA {
+
+inline constexpr int kSums = 4, kGroup = 4, kRegisters = 1;
+inline constexpr int kTall = 2, kWide = 2;
+
+using Weight = int8_t;
+struct Sums {
+  int32_t lane[kSums];
+};
+struct Word {
+  int32_t byte[kGroup];
+};
+struct Weights {
+  int32_t weight[kSums][kGroup];
+};
+
+SQZ_INLINE Sums load_sums(const int32_t* p) {
+  Sums v;
+  memcpy(v.lane, p, sizeof(v.lane));
+  return v;
+}
+SQZ_INLINE void store_sums(int32_t* p, Sums v) { memcpy(p, v.lane, sizeof(v.lane)); }
+SQZ_INLINE Sums zero_sums() { return {}; }
+SQZ_INLINE Sums add_sums(Sums a, Sums b) {
+  for (int i = 0; i < kSums; ++i) a.lane[i] += b.lane[i];
+  return a;
+}
+SQZ_INLINE Sums positive(Sums a) {
+  for (int i = 0; i < kSums; ++i) a.lane[i] = a.lane[i] > 0 ? a.lane[i] : 0;
+  return a;
+}
+SQZ_INLINE Word broadcast_word(uint32_t word) {
+  Word x;
+  for (int i = 0; i < kGroup; ++i) x.byte[i] = static_cast<int32_t>(word >> (8 * i) & 255);
+  return x;
+}
+SQZ_INLINE Weights load_weights(const Weight* p) {
+  Weights w;
+  for (int i = 0; i < kSums; ++i)
+    for (int k = 0; k < kGroup; ++k) w.weight[i][k] = p[i * kGroup + k];
+  return w;
+}
+SQZ_INLINE Sums dot(Sums sums, Word x, Weights w) {
+  for (int i = 0; i < kSums; ++i)
+    for (int k = 0; k < kGroup; ++k) sums.lane[i] += x.byte[k] * w.weight[i][k];
+  return sums;
+}
+
+SQZ_INLINE void store_bytes(uint8_t* y, Sums sums, const float* scale) {
+  for (int i = 0; i < kSums; ++i) {
+    float v = static_cast<float>(sums.lane[i]) * scale[i];
+    v = v > 0.0f ? v : 0.0f;
+    v = v < 255.0f ? v : 255.0f;
+    // Adding 1.5 * 2^23 rounds to the nearest integer, to the even one if two are equally near.
+    v += 12582912.0f;
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    y[i] = static_cast<uint8_t>(bits);
+  }
+}
+
+}  // namespace SQZ_ISA
+}  // namespace sqz
