@@ -10,6 +10,7 @@
 #include "bindings/parts.h"
 #include "bindings/tensor.h"
 #include "core/cpu.h"
+#include "core/threadpool.h"
 
 namespace py = pybind11;
 
