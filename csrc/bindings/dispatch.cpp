@@ -39,6 +39,9 @@ void bind_families(py::module_& m) {
       bind_table<Float32Kernels>(m, "Float32Kernels", "The float32 kernels of an instruction set");
 #define SQZ_VALUE(name, constant) f32.def_readonly(#name, &Float32Kernels::name);
 #include "sqz/f32.def"
+  auto int8 = bind_table<Int8Kernels>(m, "Int8Kernels", "The int8 kernels of an instruction set");
+#define SQZ_VALUE(name, constant) int8.def_readonly(#name, &Int8Kernels::name);
+#include "sqz/int8.def"
   auto pixels = bind_table<PixelKernels>(
       m, "PixelKernels", "The kernels of an instruction set that resize and normalize photos");
   pixels.def("capsule", [](const PixelKernels& p) { return py::capsule(&p, "sqz.pixel_kernels"); });

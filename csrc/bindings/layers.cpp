@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bindings/parts.h"
+#include "bindings/steps.h"
 #include "bindings/tensor.h"
 #include "bindings/without_lock.h"
 
@@ -16,10 +17,6 @@ namespace py = pybind11;
 
 namespace sqz {
 namespace {
-
-// Do not use it for constructors: pybind11 would add the new object to its list of all objects
-// without the lock, and only the lock protects that list.
-using Released = py::call_guard<WithoutLock>;
 
 // A layer's parameters. The view's n, h, w, c are the weight's out, in, height, width.
 struct Parameters {
@@ -52,49 +49,10 @@ void require_tile(int tile) {
           "tile must be 0 or from 4 to 7");
 }
 
-// The scratch memory that the layer needs for n maps of h x w, in bytes.
-template <typename Layer>
-std::size_t scratch_bytes(const Layer& layer, int n, int h, int w, int threads) {
-  require(n > 0 && h > 0 && w > 0 && threads > 0, "sizes and threads must be positive");
-  Scratch counted;
-  layer.plan(counted, n, h, w, threads);
-  return counted.bytes();
-}
-
-// Scratch memory that is large enough for the layer. Its contents do not matter.
-struct ScratchMemory {
-  std::shared_ptr<void> owner;
-  Scratch scratch;
-};
-
-template <typename Layer>
-ScratchMemory scratch_for(const Layer& layer, const ThreadPool& pool, const View& x,
-                          const Tensor& memory) {
-  require(memory.dtype == Dtype::uint8 && memory.is_contiguous(),
-          "scratch must be a contiguous uint8 tensor");
-  require(memory.bytes() >= scratch_bytes(layer, x.n, x.h, x.w, pool.threads()),
-          "scratch is smaller than the layer's scratch(n, h, w, threads)");
-  require_aligned(memory.data, Dtype::float32);
-  return {memory.owner, Scratch(memory.data)};
-}
-
-// A layer or an operation bound to its tensors. They are checked once, and it can run many times.
-struct Step {
-  std::function<void()> run;
-};
-
 // Steps that run one after the other, without Python in between.
 struct Sequence {
   std::vector<Step> steps;
 };
-
-using Pool = std::shared_ptr<ThreadPool>;
-
-// Returns a function that binds a step and runs it at once.
-template <typename... Args>
-auto at_once(Step (*bind)(Args...)) {
-  return [bind](Args... args) { bind(args...).run(); };
-}
 
 Step bind_conv(const std::shared_ptr<Conv>& conv, const Pool& pool, const Tensor& x,
                const Tensor& scratch, const Tensor& y) {
@@ -119,13 +77,6 @@ Step bind_stem(const std::shared_ptr<Stem>& stem, const Pool& pool, const Tensor
                stem->outputs(), "y");
   const ScratchMemory memory = scratch_for(*stem, *pool, input, scratch);
   return {[=] { stem->run(*pool, in.view, memory.scratch, out.view); }};
-}
-
-// x may be a band of a map, with one row above and one row below the rows of y.
-void require_rows(const View& x, const View& y, int above) {
-  const int below = x.h - y.h - above;
-  require((above == 0 || above == 1) && (below == 0 || below == 1),
-          "x may have at most one row above and one row below the rows of y");
 }
 
 Step bind_padded_conv(const std::shared_ptr<PaddedConv>& conv, const Pool& pool, const Tensor& x,
@@ -209,19 +160,6 @@ void bind_steps(py::module_& m) {
   bind_and_call("add", &bind_add, py::arg("kernels"), py::arg("pool").none(false), py::arg("a"),
                 py::arg("b"), py::arg("y"));
   m.def("bind_move", &bind_move, py::arg("x"), py::arg("y"));
-}
-
-// Defines the calls that all layers have: with a pool and tensors, at once or as a step.
-template <typename Layer, typename Bind, typename... Arguments>
-void def_calls(py::class_<Layer, std::shared_ptr<Layer>>& layer, Bind bind,
-               const Arguments&... arguments) {
-  layer
-      .def("scratch", &scratch_bytes<Layer>, py::arg("n"), py::arg("h"), py::arg("w"),
-           py::arg("threads"))
-      .def("bind", bind, py::arg("pool").none(false), py::arg("x"), py::arg("scratch"),
-           arguments...)
-      .def("__call__", at_once(bind), py::arg("pool").none(false), py::arg("x"), py::arg("scratch"),
-           arguments..., Released());
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ inline void require_shape(const Shape& found, const Shape& expected, const char*
           std::string(name) + " has shape " + text(found) + ", expected " + text(expected));
 }
 
-inline void require_size(const View& v, int n, int h, int w, int c, const char* name) {
+template <typename T>
+void require_size(const MapView<T>& v, int n, int h, int w, int c, const char* name) {
   const Shape expected = {n, h, w, c};
   require_shape({v.n, v.h, v.w, v.c}, expected, name);
 }
@@ -59,10 +60,13 @@ inline void require_aligned(const void* data, Dtype dtype) {
 }
 
 // A view for kernels, and the owner of its memory.
-struct FloatMap {
+template <typename T>
+struct Map {
   std::shared_ptr<void> owner;
-  View view;
+  MapView<T> view;
 };
+using FloatMap = Map<float>;
+using ByteMap = Map<std::uint8_t>;
 
 // Values of one type with four dimensions, channels last. Strides are in values. Channels are
 // adjacent.
@@ -90,11 +94,8 @@ struct Tensor {
   }
 
   // Layers and operations get their views here. The type is checked and never converted.
-  FloatMap floats() const {
-    require(dtype == Dtype::float32, "the tensor must hold float32");
-    return {owner,
-            {static_cast<float*>(data), shape[0], shape[1], shape[2], shape[3], pixel, row, image}};
-  }
+  FloatMap floats() const { return map<float>(Dtype::float32, "float32"); }
+  ByteMap levels() const { return map<std::uint8_t>(Dtype::uint8, "uint8"); }
 
   // A tensor that starts `offset` bytes into this tensor's memory. This tensor must be contiguous.
   Tensor part(std::size_t offset, const Shape& part, Dtype type) const {
@@ -115,6 +116,14 @@ struct Tensor {
     in.shape[1] -= 2 * border;
     in.shape[2] -= 2 * border;
     return in;
+  }
+
+ private:
+  template <typename T>
+  Map<T> map(Dtype expected, const char* name) const {
+    require(dtype == expected, std::string("the tensor must hold ") + name);
+    return {owner,
+            {static_cast<T*>(data), shape[0], shape[1], shape[2], shape[3], pixel, row, image}};
   }
 };
 

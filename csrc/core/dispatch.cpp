@@ -48,12 +48,18 @@ std::vector<InstructionSet> instruction_sets() {
 #if defined(SQZ_SIMDE)
   const bool avx512 = features.avx2 && features.fma;
   const char* avx512_needs = "AVX2 and FMA, with which SIMDe emulates AVX-512";
+  const bool avx512_vnni = avx512;
+  const char* avx512_vnni_needs = avx512_needs;
 #else
+  const bool avx512_vnni = features.avx512_vnni && features.avx2 && features.fma;
+  const char* avx512_vnni_needs = "AVX-512 F, BW, DQ, VL and VNNI";
   const bool avx512 = features.avx512 && features.avx2 && features.fma;
   const char* avx512_needs = "AVX-512 F, BW, DQ and VL";
 #endif
   std::vector<InstructionSet> sets = {
+      {"avx512_vnni", avx512_vnni, avx512_vnni_needs, {}},
       {"avx512", avx512, avx512_needs, {}},
+      {"avx_vnni", features.avx_vnni, "AVX2 and AVX-VNNI", {}},
       {"avx2", features.avx2 && features.fma, "AVX2 and FMA", {}},
       {"neon", features.neon, "NEON, on ARMv7 with VFPv4", {}},
       {"scalar", true, "nothing", {}},

@@ -12,16 +12,15 @@ namespace {
 constexpr int kNone = -1;
 
 // The weights of each input word, as indices into an output channel's [ky][kx][ci], or kNone.
-std::vector<int> word_taps(int rows, int run, int group) {
+std::vector<int> word_taps(int rows, int run, int group, bool overlapping) {
   std::vector<int> taps;
   for (int row = 0; row < rows; ++row) {
     for (int k = 0; k + group <= run; k += group)
       for (int i = 0; i < group; ++i) taps.push_back(row * run + k + i);
     const int rest = run % group;
     if (!rest) continue;
-    // Bytes: the last word has the last bytes of the run, some of which other words have.
-    // Words of 16 bits: the runs of a pixel are one, padded with zeros.
-    const bool overlapping = group == 4 && run >= group;
+    // In place, the last word has the last bytes of the run, some of which other words have. Joined
+    // runs are padded with zeros.
     for (int i = 0; i < group; ++i) {
       const bool used = overlapping ? i >= group - rest : i < rest;
       taps.push_back(!used ? kNone : row * run + run - rest + (overlapping ? i - group + rest : i));
@@ -66,11 +65,13 @@ void pack_weights(const IntegerWeights& w, const std::vector<int>& taps, int sum
 
 }  // namespace
 
-PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w) {
+PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, bool joined) {
   const int sums = table.sums, all = (w.out + sums - 1) / sums * sums;
   const bool bytes = table.group == 4;
-  const std::vector<int> taps = bytes ? word_taps(w.kh, w.kw * w.in, 4)
-                                      : word_taps(1, w.kh * w.kw * w.in, 2);
+  const int run = w.kw * w.in;
+  const std::vector<int> taps = joined || joins_runs(table.group, run)
+                                    ? word_taps(1, w.kh * run, table.group, false)
+                                    : word_taps(w.kh, run, table.group, true);
   PackedBytes packed;
   packed.out = w.out, packed.in = w.in, packed.kh = w.kh, packed.kw = w.kw;
   packed.largest_sum = largest_sum(w, static_cast<std::size_t>(w.in) * w.kh * w.kw);

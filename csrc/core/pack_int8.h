@@ -27,8 +27,9 @@ struct PackedBytes {
   std::int64_t largest_sum = 0;  // of any output channel, for any input, as an absolute value
 };
 
-// Throws std::invalid_argument if a sum may need more than 32 bits.
-PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& weights);
+// `joined`: whether the kernel pads the last input word with zeros, as the classifier does, for any
+// number of channels. Throws std::invalid_argument if a sum may need more than 32 bits.
+PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& weights, bool joined = false);
 
 // q = round(w * input_scale[i] / weight_scale[o]), clipped to -127..127: the integers of float32
 // weights, with one scale for each input and for each output channel.

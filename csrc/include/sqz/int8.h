@@ -12,6 +12,12 @@
 
 namespace sqz {
 
+// An input pixel of a convolution is `kh` runs of kw * channels adjacent bytes. Kernels that multiply
+// bytes read them in place, 4 at a time. Others first copy them to scratch memory and widen them to
+// 16 bits, 2 in a word of input; there, all runs of a pixel are one. So are runs that are shorter than
+// a word. `static`, because each instruction set must have a copy of its own.
+static constexpr bool joins_runs(int group, int run) { return group == 2 || run < group; }
+
 // y = min(max(round(float(conv(x, w) + b) * scale), 0), 255), without padding. The product is one
 // float32 multiplication, rounded to the nearest integer, to the even one if two are equally near.
 // The lower limit is the ReLU. For a padded convolution, `x` includes a border of zeros.

@@ -4,8 +4,8 @@
 // sum over kh runs of kw*c bytes, and each input word is a part of a run. An item is kTall output
 // pixels. They are computed in register tiles: fewer pixels if a block has many output channels.
 //
-// Without an instruction that multiplies bytes, the inputs of a few items are first widened to 16
-// bits, into scratch memory. There, all runs of a pixel are one.
+// Where runs are joined (see sqz/int8.h), the inputs of a few items are first copied to scratch
+// memory.
 #include "kernels/int8/kernels.h"
 #include "kernels/simd/dot.h"
 #include "kernels/tiles/places.h"
@@ -16,12 +16,11 @@ namespace {
 
 using Tile = PixelTile<uint8_t, kTall>;
 
-constexpr bool kWidened = kGroup == 2;
-
 // Number of items per pass over the blocks. Their inputs share the cache with one block of weights.
-constexpr int kItems = kWidened ? 4 : 8;
+constexpr int kItems = kGroup == 2 ? 4 : 8;
 
 constexpr int kWordBytes = 4;
+
 
 // The input words of a pixel: `rows` runs, `stride` bytes apart, of `words` whole words each. If the
 // bytes of a run are not whole words, a last word has the last four bytes of the run, and weights of
@@ -35,7 +34,7 @@ struct Runs {
 
 SQZ_INLINE Runs runs_of(const ByteConvArgs& a) {
   const int run = a.kw * a.x.c;
-  if (kWidened) return {1, 0, ceil_div(a.kh * run, kGroup), -1};
+  if (joins_runs(kGroup, run)) return {1, 0, ceil_div(a.kh * run, kGroup), -1};
   return {a.kh, a.x.row, run / kWordBytes, run % kWordBytes ? run - kWordBytes : -1};
 }
 
@@ -129,18 +128,19 @@ void compute_registers(const ByteConvArgs& a, const Tile& tile, const uint8_t* c
   }
 }
 
-// Writes the runs of a pixel as words of 16 bits, one after another.
-SQZ_INLINE void widen(const ByteConvArgs& a, const uint8_t* x, uint16_t* to) {
+// Copies the runs of a pixel, one after another, as unsigned values of the weights' size.
+SQZ_INLINE void join_runs(const ByteConvArgs& a, const uint8_t* x, Input* to) {
   const int run = a.kw * a.x.c;
   for (int ky = 0; ky < a.kh; ++ky, x += a.x.row, to += run)
     for (int i = 0; i < run; ++i) to[i] = x[i];
-  if (a.kh * run % kGroup) *to = 0;
+  for (int i = a.kh * run; i % kGroup; ++i) *to++ = 0;
 }
 
 }  // namespace
 
 int64_t conv_i8_scratch(const ByteConvArgs& a) {
-  return kWidened ? static_cast<int64_t>(kItems * kTall * kWordBytes) * words_of(runs_of(a)) : 0;
+  if (!joins_runs(kGroup, a.kw * a.x.c)) return 0;
+  return static_cast<int64_t>(kItems * kTall * kWordBytes) * words_of(runs_of(a));
 }
 
 int64_t conv_i8_items(const ByteConvArgs& a) { return tiles_of<kTall>(a); }
@@ -148,6 +148,7 @@ int64_t conv_i8_items(const ByteConvArgs& a) { return tiles_of<kTall>(a); }
 void conv_i8(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch) {
   const Runs runs = runs_of(a);
   const ptrdiff_t pixel_words = words_of(runs);
+  const bool joined = joins_runs(kGroup, a.kw * a.x.c);
   for (; begin < end; begin += kItems) {
     const int items = static_cast<int>(min<int64_t>(end - begin, kItems));
     Tile tiles[kItems];
@@ -156,9 +157,9 @@ void conv_i8(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch) {
       tiles[i] = tile_from<uint8_t, kTall>(a, (begin + i) * kTall);
       for (int m = 0; m < kTall; ++m) {
         inputs[i][m] = tiles[i].x[m];
-        if (!kWidened) continue;
+        if (!joined) continue;
         uint8_t* to = static_cast<uint8_t*>(scratch) + (i * kTall + m) * pixel_words * kWordBytes;
-        widen(a, tiles[i].x[m], reinterpret_cast<uint16_t*>(to));
+        join_runs(a, tiles[i].x[m], reinterpret_cast<Input*>(to));
         inputs[i][m] = to;
       }
     }

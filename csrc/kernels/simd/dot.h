@@ -10,7 +10,7 @@
 //   kRegisters                 registers in a block of output channels: what one call computes
 //   kTall, kWide               pixels in a register tile with 1 or 2 registers of a block, and with
 //                              3 or 4
-//   Weight                     int8_t where kGroup is 4, int16_t where it is 2
+//   Weight, Input              int8_t and uint8_t where kGroup is 4, int16_t and uint16_t where it is 2
 //   Sums, Word, Weights        the registers: load_sums, store_sums, add_sums, max_sums (with 0),
 //                              broadcast_word, load_weights, dot
 //   store_bytes                sums times scale, rounded and clipped to 0..255, as kSums bytes

@@ -18,10 +18,12 @@ using Weights = __m256i;
 #if defined(SQZ_ISA_AVX_VNNI)
 inline constexpr int kGroup = 4;
 using Weight = int8_t;
+using Input = uint8_t;
 SQZ_INLINE Sums dot(Sums sums, Word x, Weights w) { return _mm256_dpbusd_avx_epi32(sums, x, w); }
 #else
 inline constexpr int kGroup = 2;
 using Weight = int16_t;
+using Input = uint16_t;
 SQZ_INLINE Sums dot(Sums sums, Word x, Weights w) {
   return _mm256_add_epi32(sums, _mm256_madd_epi16(x, w));
 }

@@ -1,7 +1,11 @@
 // AVX-512 with VNNI: 32 registers of 16 sums. One instruction multiplies four bytes by four weights.
 #pragma once
 
+#if defined(SQZ_SIMDE)
+#include "kernels/simd/simde_avx512.h"
+#else
 #include <immintrin.h>
+#endif
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -10,6 +14,7 @@ inline constexpr int kSums = 16, kGroup = 4, kRegisters = 4;
 inline constexpr int kTall = 8, kWide = 4;
 
 using Weight = int8_t;
+using Input = uint8_t;
 using Sums = __m512i;
 using Word = __m512i;
 using Weights = __m512i;

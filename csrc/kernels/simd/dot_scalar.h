@@ -8,6 +8,7 @@ inline constexpr int kSums = 4, kGroup = 4, kRegisters = 1;
 inline constexpr int kTall = 2, kWide = 2;
 
 using Weight = int8_t;
+using Input = uint8_t;
 struct Sums {
   int32_t lane[kSums];
 };

@@ -1,0 +1,156 @@
+// Binds the layers on bytes. As in layers.cpp, shapes are checked only here.
+#include <memory>
+#include <string>
+
+#include "bindings/parts.h"
+#include "bindings/steps.h"
+#include "bindings/tensor.h"
+#include "core/int8_layers.h"
+
+namespace sqz {
+namespace {
+
+const std::int8_t* int8s(const Tensor& t) {
+  require(t.dtype == Dtype::int8 && t.is_contiguous(), "weights must be contiguous int8");
+  return static_cast<const std::int8_t*>(t.data);
+}
+
+// The values of a one-dimensional tensor, stored as (count, 1, 1, 1).
+template <typename T>
+const T* values(const Tensor& t, Dtype dtype, int count, const char* name) {
+  require(t.dtype == dtype && t.is_contiguous(), std::string(name) + " has the wrong dtype");
+  require_shape(t.shape, {count, 1, 1, 1}, name);
+  return static_cast<const T*>(t.data);
+}
+
+// `kernel` is the required height and width of the weight, or 0 for any.
+PackedBytes pack(const Int8Kernels& table, const Tensor& weight, const Tensor& bias,
+                 const Tensor& scale, int kernel = 0, bool joined = false) {
+  const auto [out, in, kh, kw] = weight.shape;
+  require(kernel == 0 || (kh == kernel && kw == kernel),
+          "the kernel must be " + std::to_string(kernel) + " x " + std::to_string(kernel));
+  const IntegerWeights weights{int8s(weight),
+                               values<std::int32_t>(bias, Dtype::int32, out, "bias"),
+                               values<float>(scale, Dtype::float32, out, "scale"),
+                               out,
+                               in,
+                               kh,
+                               kw};
+  return pack_int8(table, weights, joined);
+}
+
+Step bind_conv(const std::shared_ptr<ByteConv>& conv, const Pool& pool, const Tensor& x,
+               const Tensor& scratch, const Tensor& y) {
+  const ByteMap in = x.levels(), out = y.levels();
+  const ByteView& input = in.view;
+  const PackedBytes& packed = conv->packed();
+  require_size(input, input.n, input.h, input.w, packed.in, "x");
+  // The kernels read the inputs of a kernel row as adjacent bytes.
+  require(packed.kw == 1 || input.pixel == input.c, "x's pixels must be adjacent");
+  require_size(out.view, input.n, conv->output_size(input.h, packed.kh),
+               conv->output_size(input.w, packed.kw), packed.out, "y");
+  const ScratchMemory memory = scratch_for(*conv, *pool, input, scratch);
+  return {[=] { conv->run(*pool, in.view, memory.scratch, out.view); }};
+}
+
+Step bind_fire(const std::shared_ptr<ByteFire>& fire, const Pool& pool, const Tensor& x,
+               const Tensor& scratch, const Tensor& y, int above) {
+  const ByteMap in = x.levels(), out = y.levels();
+  const ByteView &input = in.view, &output = out.view;
+  require_size(input, input.n, input.h, input.w, fire->squeeze().packed().in, "x");
+  require_size(output, input.n, output.h, input.w,
+               fire->expand1().packed().out + fire->expand3().packed().out, "y");
+  require_rows(input, output, above);
+  const ScratchMemory memory = scratch_for(*fire, *pool, output, scratch);
+  return {[=] { fire->run(*pool, in.view, memory.scratch, out.view, above); }};
+}
+
+Step bind_classifier(const std::shared_ptr<ByteClassifier>& classifier, const Pool& pool,
+                     const Tensor& x, const Tensor& scratch, const Tensor& logits) {
+  const ByteMap in = x.levels();
+  const FloatMap out = logits.floats();
+  const ByteView& input = in.view;
+  require_size(input, input.n, input.h, input.w, classifier->packed().in, "x");
+  require_size(out.view, input.n, 1, 1, classifier->packed().out, "logits");
+  require(logits.is_contiguous(), "logits must be contiguous");
+  const ScratchMemory memory = scratch_for(*classifier, *pool, input, scratch);
+  return {[=] { classifier->run(*pool, in.view, memory.scratch, out.view.data); }};
+}
+
+Step bind_max_pool(const Int8Kernels& table, const Pool& pool, const Tensor& x, const Tensor& y,
+                   bool ceil_mode) {
+  const ByteMap in = x.levels(), out = y.levels();
+  const ByteView& input = in.view;
+  require_size(out.view, input.n, pooled_size(input.h, ceil_mode), pooled_size(input.w, ceil_mode),
+               input.c, "y");
+  return {[=, &table] { max_pool(table, *pool, in.view, out.view); }};
+}
+
+// The integers of float32 weights; see core/pack_int8.h.
+Tensor quantize(const Tensor& weight, const Tensor& input_scale, const Tensor& weight_scale) {
+  const FloatMap weights = weight.floats();
+  require(weight.is_contiguous(), "weights must be contiguous");
+  const auto [out, in, kh, kw] = weight.shape;
+  const float* inputs = values<float>(input_scale, Dtype::float32, in, "input_scale");
+  const float* outputs = values<float>(weight_scale, Dtype::float32, out, "weight_scale");
+  Tensor quantized = Tensor::zeros(weight.shape, Dtype::int8);
+  const WithoutLock released;
+  quantize_weights(weights.view.data, inputs, outputs, out, in, kh * kw,
+                   static_cast<std::int8_t*>(quantized.data));
+  return quantized;
+}
+
+}  // namespace
+
+void bind_int8(py::module_& m) {
+  m.def("quantize_weights", &quantize, py::arg("weight"), py::arg("input_scale"),
+        py::arg("weight_scale"));
+  m.def("max_pool_u8", at_once(&bind_max_pool), py::arg("kernels"), py::arg("pool").none(false),
+        py::arg("x"), py::arg("y"), py::arg("ceil_mode"), Released());
+  m.def("bind_max_pool_u8", &bind_max_pool, py::arg("kernels"), py::arg("pool").none(false),
+        py::arg("x"), py::arg("y"), py::arg("ceil_mode"));
+  py::class_<ByteConv, std::shared_ptr<ByteConv>> conv(m, "ByteConv");
+  conv.def(py::init([](const Int8Kernels& table, const Tensor& weight, const Tensor& bias,
+                       const Tensor& scale, int stride) {
+             const WithoutLock released;
+             require(stride > 0, "stride must be positive");
+             return std::make_shared<ByteConv>(table, pack(table, weight, bias, scale), stride);
+           }),
+           py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("scale"),
+           py::arg("stride") = 1);
+  def_calls(conv, &bind_conv, py::arg("y"));
+  py::class_<ByteFire, std::shared_ptr<ByteFire>> fire(m, "ByteFire");
+  fire.def(
+      py::init([](const Int8Kernels& table, const Tensor& squeeze_weight,
+                  const Tensor& squeeze_bias, const Tensor& squeeze_scale,
+                  const Tensor& expand1_weight, const Tensor& expand1_bias,
+                  const Tensor& expand1_scale, const Tensor& expand3_weight,
+                  const Tensor& expand3_bias, const Tensor& expand3_scale) {
+        const WithoutLock released;
+        require(expand1_weight.shape[1] == squeeze_weight.shape[0] &&
+                    expand3_weight.shape[1] == squeeze_weight.shape[0],
+                "both expands must have as many inputs as the squeeze has outputs");
+        return std::make_shared<ByteFire>(
+            table, pack(table, squeeze_weight, squeeze_bias, squeeze_scale, 1),
+            pack(table, expand1_weight, expand1_bias, expand1_scale, 1),
+            pack(table, expand3_weight, expand3_bias, expand3_scale, 3));
+      }),
+      py::arg("kernels"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
+      py::arg("squeeze_scale"), py::arg("expand1x1_weight"), py::arg("expand1x1_bias"),
+      py::arg("expand1x1_scale"), py::arg("expand3x3_weight"), py::arg("expand3x3_bias"),
+      py::arg("expand3x3_scale"));
+  def_calls(fire, &bind_fire, py::arg("y"), py::arg("above") = 0);
+  py::class_<ByteClassifier, std::shared_ptr<ByteClassifier>> classifier(m, "ByteClassifier");
+  classifier.def(py::init([](const Int8Kernels& table, const Tensor& weight, const Tensor& bias,
+                             const Tensor& scale, int padding, bool relu) {
+                   const WithoutLock released;
+                   require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
+                   return std::make_shared<ByteClassifier>(
+                       table, pack(table, weight, bias, scale, 1, true), padding, relu);
+                 }),
+                 py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("scale"),
+                 py::arg("padding") = 0, py::arg("relu") = true);
+  def_calls(classifier, &bind_classifier, py::arg("logits"));
+}
+
+}  // namespace sqz
