@@ -25,7 +25,7 @@ const T* values(const Tensor& t, Dtype dtype, int count, const char* name) {
 
 // `kernel` is the required height and width of the weight, or 0 for any.
 PackedBytes pack(const Int8Kernels& table, const Tensor& weight, const Tensor& bias,
-                 const Tensor& scale, int kernel = 0, bool joined = false) {
+                 const Tensor& scale, int kernel = 0, Reader reader = Reader::conv) {
   const auto [out, in, kh, kw] = weight.shape;
   require(kernel == 0 || (kh == kernel && kw == kernel),
           "the kernel must be " + std::to_string(kernel) + " x " + std::to_string(kernel));
@@ -36,7 +36,7 @@ PackedBytes pack(const Int8Kernels& table, const Tensor& weight, const Tensor& b
                                in,
                                kh,
                                kw};
-  return pack_int8(table, weights, joined);
+  return pack_int8(table, weights, reader);
 }
 
 Step bind_conv(const std::shared_ptr<ByteConv>& conv, const Pool& pool, const Tensor& x,
@@ -146,7 +146,7 @@ void bind_int8(py::module_& m) {
                    const WithoutLock released;
                    require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
                    return std::make_shared<ByteClassifier>(
-                       table, pack(table, weight, bias, scale, 1, true), padding, relu);
+                       table, pack(table, weight, bias, scale, 1, Reader::classifier), padding, relu);
                  }),
                  py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("scale"),
                  py::arg("padding") = 0, py::arg("relu") = true);

@@ -11,21 +11,24 @@ namespace {
 
 constexpr int kNone = -1;
 
-// The weights of each input word, as indices into an output channel's [ky][kx][ci], or kNone.
-std::vector<int> word_taps(int rows, int run, int group, bool overlapping) {
+// The weights of each input word of a run, as indices into the run or kNone. The last word is filled
+// with zeros; or, if `in_place`, it has the last weights of the run, some of them as zeros because
+// the word before has them too.
+std::vector<int> word_taps(int run, int group, bool in_place) {
   std::vector<int> taps;
-  for (int row = 0; row < rows; ++row) {
-    for (int k = 0; k + group <= run; k += group)
-      for (int i = 0; i < group; ++i) taps.push_back(row * run + k + i);
-    const int rest = run % group;
-    if (!rest) continue;
-    // In place, the last word has the last bytes of the run, some of which other words have. Joined
-    // runs are padded with zeros.
-    for (int i = 0; i < group; ++i) {
-      const bool used = overlapping ? i >= group - rest : i < rest;
-      taps.push_back(!used ? kNone : row * run + run - rest + (overlapping ? i - group + rest : i));
-    }
+  for (int first = 0; first < run; first += group) {
+    const int start = in_place ? std::min(first, run - group) : first;
+    for (int k = start; k < start + group; ++k) taps.push_back(k < first || k >= run ? kNone : k);
   }
+  return taps;
+}
+
+std::vector<int> word_taps(const IntegerWeights& w, int group, bool joined) {
+  const int run = w.kw * w.in;
+  if (joined || joins_runs(group, run)) return word_taps(w.kh * run, group, false);
+  std::vector<int> taps;
+  for (int ky = 0; ky < w.kh; ++ky)
+    for (int tap : word_taps(run, group, true)) taps.push_back(tap == kNone ? kNone : ky * run + tap);
   return taps;
 }
 
@@ -65,13 +68,11 @@ void pack_weights(const IntegerWeights& w, const std::vector<int>& taps, int sum
 
 }  // namespace
 
-PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, bool joined) {
+PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, Reader reader) {
+  const int registers = reader == Reader::classifier ? table.list_registers : table.registers;
   const int sums = table.sums, all = (w.out + sums - 1) / sums * sums;
   const bool bytes = table.group == 4;
-  const int run = w.kw * w.in;
-  const std::vector<int> taps = joined || joins_runs(table.group, run)
-                                    ? word_taps(1, w.kh * run, table.group, false)
-                                    : word_taps(w.kh, run, table.group, true);
+  const std::vector<int> taps = word_taps(w, table.group, reader == Reader::classifier);
   PackedBytes packed;
   packed.out = w.out, packed.in = w.in, packed.kh = w.kh, packed.kw = w.kw;
   packed.largest_sum = largest_sum(w, static_cast<std::size_t>(w.in) * w.kh * w.kw);
@@ -83,9 +84,9 @@ PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, bool jo
   std::copy_n(w.bias, w.out, packed.bias.data());
   std::copy_n(w.scale, w.out, packed.scale.data());
   if (bytes)
-    pack_weights(w, taps, sums, table.registers, static_cast<std::int8_t*>(packed.weight.data()));
+    pack_weights(w, taps, sums, registers, static_cast<std::int8_t*>(packed.weight.data()));
   else
-    pack_weights(w, taps, sums, table.registers, static_cast<std::int16_t*>(packed.weight.data()));
+    pack_weights(w, taps, sums, registers, static_cast<std::int16_t*>(packed.weight.data()));
   return packed;
 }
 

@@ -27,9 +27,12 @@ struct PackedBytes {
   std::int64_t largest_sum = 0;  // of any output channel, for any input, as an absolute value
 };
 
-// `joined`: whether the kernel pads the last input word with zeros, as the classifier does, for any
-// number of channels. Throws std::invalid_argument if a sum may need more than 32 bits.
-PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& weights, bool joined = false);
+// The kernel that reads the weights: conv_i8, or classifier_i8, which has blocks of its own and fills
+// the last input word of a pixel with zeros.
+enum class Reader { conv, classifier };
+
+// Throws std::invalid_argument if a sum may need more than 32 bits.
+PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& weights, Reader reader);
 
 // q = round(w * input_scale[i] / weight_scale[o]), clipped to -127..127: the integers of float32
 // weights, with one scale for each input and for each output channel.

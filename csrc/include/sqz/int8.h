@@ -13,9 +13,11 @@
 namespace sqz {
 
 // An input pixel of a convolution is `kh` runs of kw * channels adjacent bytes. Kernels that multiply
-// bytes read them in place, 4 at a time. Others first copy them to scratch memory and widen them to
-// 16 bits, 2 in a word of input; there, all runs of a pixel are one. So are runs that are shorter than
-// a word. `static`, because each instruction set must have a copy of its own.
+// bytes read them in place, 4 at a time: if a run is not whole words, its last word has the last four
+// bytes, and weights of zero for those that the word before has too. Kernels that multiply words of
+// 16 bits first copy all runs of a pixel to scratch memory, one after another, and pad them with
+// zeros to a whole word. So do all kernels if a run is shorter than a word. `static`, because each
+// instruction set must have a copy of its own.
 static constexpr bool joins_runs(int group, int run) { return group == 2 || run < group; }
 
 // y = min(max(round(float(conv(x, w) + b) * scale), 0), 255), without padding. The product is one

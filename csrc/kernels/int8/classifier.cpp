@@ -11,7 +11,7 @@ namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
-constexpr int kBlock = kRegisters * kSums;  // output channels
+constexpr int kBlock = kListRegisters * kSums;  // output channels
 
 SQZ_INLINE int words_per_pixel(const ByteClassifierArgs& a) { return ceil_div(a.x.c, kGroup); }
 
@@ -73,11 +73,11 @@ SQZ_NOINLINE void add_pixels(const ByteClassifierArgs& a, int64_t begin, int64_t
 
 void add_registers(const ByteClassifierArgs& a, int64_t begin, int64_t end, int first,
                    int64_t* totals) {
-  switch (min(kRegisters, ceil_div(a.classes - first, kSums))) {
+  switch (min(kListRegisters, ceil_div(a.classes - first, kSums))) {
     case 1: return add_pixels<1>(a, begin, end, first, totals);
-    case 2: return add_pixels<min(2, kRegisters)>(a, begin, end, first, totals);
-    case 3: return add_pixels<min(3, kRegisters)>(a, begin, end, first, totals);
-    default: return add_pixels<kRegisters>(a, begin, end, first, totals);
+    case 2: return add_pixels<min(2, kListRegisters)>(a, begin, end, first, totals);
+    case 3: return add_pixels<min(3, kListRegisters)>(a, begin, end, first, totals);
+    default: return add_pixels<kListRegisters>(a, begin, end, first, totals);
   }
 }
 

@@ -22,20 +22,19 @@ constexpr int kItems = kGroup == 2 ? 4 : 8;
 constexpr int kWordBytes = 4;
 
 
-// The input words of a pixel: `rows` runs, `stride` bytes apart, of `words` whole words each. If the
-// bytes of a run are not whole words, a last word has the last four bytes of the run, and weights of
-// zero for those that other words have.
+// The input words of a pixel: `rows` runs, `stride` bytes apart, of `words` words and, if a run is not
+// whole words, a last one at offset `rest`.
 struct Runs {
   int rows;
   ptrdiff_t stride;
   int words;
-  int rest;  // offset of the last word, or -1
+  int rest;  // -1 if there is none
 };
 
 SQZ_INLINE Runs runs_of(const ByteConvArgs& a) {
   const int run = a.kw * a.x.c;
   if (joins_runs(kGroup, run)) return {1, 0, ceil_div(a.kh * run, kGroup), -1};
-  return {a.kh, a.x.row, run / kWordBytes, run % kWordBytes ? run - kWordBytes : -1};
+  return {a.kh, a.x.row, run / kGroup, run % kGroup ? run - kGroup : -1};
 }
 
 SQZ_INLINE ptrdiff_t words_of(const Runs& runs) {
@@ -63,11 +62,12 @@ SQZ_INLINE void multiply_word(const uint8_t* const* x, ptrdiff_t offset, const W
   }
 }
 
-// Stores the first `left` bytes, at most kSums.
-SQZ_INLINE void store_left(uint8_t* y, Sums sums, const float* scale, int left) {
-  if (left >= kSums) return store_bytes(y, sums, scale);
-  uint8_t bytes[kSums];
-  store_bytes(bytes, sums, scale);
+// Stores the bytes of kCount registers, or the first `left` of them.
+template <int kCount>
+SQZ_INLINE void store_left(uint8_t* y, const Sums* sums, const float* scale, int left) {
+  if (left >= kCount * kSums) return store_bytes<kCount>(y, sums, scale);
+  uint8_t bytes[kCount * kSums];
+  store_bytes<kCount>(bytes, sums, scale);
   for (int i = 0; i < left; ++i) y[i] = bytes[i];
 }
 
@@ -101,9 +101,7 @@ SQZ_INLINE void compute(const uint8_t* const* inputs, const Runs& runs, const We
   SQZ_UNROLL
   for (int m = 0; m < kPixels; ++m) {
     if (m >= pixels) break;
-    SQZ_UNROLL
-    for (int v = 0; v < kCount; ++v)
-      store_left(y[m] + first + v * kSums, sums[m][v], scale + v * kSums, channels - v * kSums);
+    store_left<kCount>(y[m] + first, sums[m], scale, channels);
   }
 }
 
@@ -128,19 +126,41 @@ void compute_registers(const ByteConvArgs& a, const Tile& tile, const uint8_t* c
   }
 }
 
-// Copies the runs of a pixel, one after another, as unsigned values of the weights' size.
-SQZ_INLINE void join_runs(const ByteConvArgs& a, const uint8_t* x, Input* to) {
+// Values that are copied together. The copy of a run may write up to kChunk - 1 values after it.
+constexpr int kChunk = 16;
+
+// Copies `count` of the `readable` values from `x` on.
+SQZ_INLINE void copy_run(const uint8_t* x, int count, ptrdiff_t readable, Input* to) {
+  int i = 0;
+  for (; i < count && i + kChunk <= readable; i += kChunk) {
+    // Local arrays, which no pointer can refer to, so that compilers use whole registers.
+    uint8_t from[kChunk];
+    Input values[kChunk];
+    memcpy(from, x + i, sizeof(from));
+    for (int k = 0; k < kChunk; ++k) values[k] = from[k];
+    memcpy(to + i, values, sizeof(values));
+  }
+  for (; i < count; ++i) to[i] = x[i];
+}
+
+// Copies the runs of a pixel, one after another, as unsigned values of the weights' size. `end` is
+// the end of the whole input.
+SQZ_INLINE void join_runs(const ByteConvArgs& a, const uint8_t* x, const uint8_t* end, Input* to) {
   const int run = a.kw * a.x.c;
-  for (int ky = 0; ky < a.kh; ++ky, x += a.x.row, to += run)
-    for (int i = 0; i < run; ++i) to[i] = x[i];
+  for (int ky = 0; ky < a.kh; ++ky, x += a.x.row, to += run) copy_run(x, run, end - x, to);
   for (int i = a.kh * run; i % kGroup; ++i) *to++ = 0;
+}
+
+SQZ_INLINE const uint8_t* end_of(const ByteView& v) {
+  return v.data + (v.n - 1) * v.image + (v.h - 1) * v.row + (v.w - 1) * v.pixel + v.c;
 }
 
 }  // namespace
 
 int64_t conv_i8_scratch(const ByteConvArgs& a) {
   if (!joins_runs(kGroup, a.kw * a.x.c)) return 0;
-  return static_cast<int64_t>(kItems * kTall * kWordBytes) * words_of(runs_of(a));
+  const int64_t words = static_cast<int64_t>(kItems * kTall) * words_of(runs_of(a));
+  return words * kWordBytes + kChunk * static_cast<int64_t>(sizeof(Input));
 }
 
 int64_t conv_i8_items(const ByteConvArgs& a) { return tiles_of<kTall>(a); }
@@ -149,6 +169,7 @@ void conv_i8(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch) {
   const Runs runs = runs_of(a);
   const ptrdiff_t pixel_words = words_of(runs);
   const bool joined = joins_runs(kGroup, a.kw * a.x.c);
+  const uint8_t* const input_end = end_of(a.x);
   for (; begin < end; begin += kItems) {
     const int items = static_cast<int>(min<int64_t>(end - begin, kItems));
     Tile tiles[kItems];
@@ -159,7 +180,7 @@ void conv_i8(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch) {
         inputs[i][m] = tiles[i].x[m];
         if (!joined) continue;
         uint8_t* to = static_cast<uint8_t*>(scratch) + (i * kTall + m) * pixel_words * kWordBytes;
-        join_runs(a, tiles[i].x[m], reinterpret_cast<Input*>(to));
+        join_runs(a, tiles[i].x[m], input_end, reinterpret_cast<Input*>(to));
         inputs[i][m] = to;
       }
     }

@@ -13,7 +13,9 @@
 //   Weight, Input              int8_t and uint8_t where kGroup is 4, int16_t and uint16_t where it is 2
 //   Sums, Word, Weights        the registers: load_sums, store_sums, add_sums, max_sums (with 0),
 //                              broadcast_word, load_weights, dot
-//   store_bytes                sums times scale, rounded and clipped to 0..255, as kSums bytes
+//   kListRegisters             registers in a block of the classifier, whose weights are read at
+//                              random and must fit into the first cache
+//   store_bytes<n>             n registers of sums times scale, rounded and clipped to 0..255
 #pragma once
 
 #include <stddef.h>

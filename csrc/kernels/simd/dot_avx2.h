@@ -9,7 +9,7 @@ namespace SQZ_ISA {
 
 inline constexpr int kSums = 8, kRegisters = 2;
 // 6 pixels x 2 registers: 12 accumulators, and 2 registers of weights.
-inline constexpr int kTall = 6, kWide = 6;
+inline constexpr int kTall = 6, kWide = 6, kListRegisters = 4;
 
 using Sums = __m256i;
 using Word = __m256i;
@@ -43,13 +43,25 @@ SQZ_INLINE Weights load_weights(const Weight* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 
-SQZ_INLINE void store_bytes(uint8_t* y, Sums sums, const float* scale) {
-  __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scale));
-  v = _mm256_min_ps(_mm256_max_ps(v, _mm256_setzero_ps()), _mm256_set1_ps(255.0f));
-  const __m256i levels = _mm256_cvtps_epi32(v);
-  const __m128i words =
-      _mm_packus_epi32(_mm256_castsi256_si128(levels), _mm256_extracti128_si256(levels, 1));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(y), _mm_packus_epi16(words, words));
+// Rounds. Values above 2^31 would become negative, so they are limited first.
+SQZ_INLINE __m256i to_levels(Sums sums, const float* scale) {
+  const __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scale));
+  return _mm256_cvtps_epi32(_mm256_min_ps(v, _mm256_set1_ps(255.0f)));
+}
+
+template <int kCount>
+SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
+  static_assert(kCount <= 2, "a block has at most two registers");
+  const __m256i a = to_levels(sums[0], scale);
+  const __m256i b = kCount == 2 ? to_levels(sums[kCount - 1], scale + 8) : a;
+  // The packs clip to 0..255. They interleave the 128-bit halves of the registers.
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+  const __m128i bytes =
+      _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  if (kCount == 2)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(y), bytes);
+  else
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(y), bytes);
 }
 
 }  // namespace SQZ_ISA

@@ -5,7 +5,7 @@ namespace sqz {
 namespace SQZ_ISA {
 
 inline constexpr int kSums = 4, kGroup = 4, kRegisters = 1;
-inline constexpr int kTall = 2, kWide = 2;
+inline constexpr int kTall = 2, kWide = 2, kListRegisters = 1;
 
 using Weight = int8_t;
 using Input = uint8_t;
@@ -51,9 +51,11 @@ SQZ_INLINE Sums dot(Sums sums, Word x, Weights w) {
   return sums;
 }
 
-SQZ_INLINE void store_bytes(uint8_t* y, Sums sums, const float* scale) {
+template <int kCount>
+SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
+  static_assert(kCount == 1, "a block has one register");
   for (int i = 0; i < kSums; ++i) {
-    float v = static_cast<float>(sums.lane[i]) * scale[i];
+    float v = static_cast<float>(sums->lane[i]) * scale[i];
     v = v > 0.0f ? v : 0.0f;
     v = v < 255.0f ? v : 255.0f;
     // Adding 1.5 * 2^23 rounds to the nearest integer, to the even one if two are equally near.
