@@ -55,6 +55,7 @@ class Pipeline:
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, kernels, pool)
+        self._largest_input = self.preprocessing.largest
         checkpoint.require_unchanged()
 
     def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
@@ -114,7 +115,8 @@ class Pipeline:
         self, decoded: Sequence[decoding.Pixels], keep: tuple[str, ...] = ()
     ) -> Iterator[Workspace]:
         """A workspace that has run these photos; see ``Executor.acquire``."""
-        with self.executor.workspace(len(decoded), *self.preprocessing.size, keep) as workspace:
+        size = self.preprocessing.size
+        with self.executor.workspace(len(decoded), *size, keep, self._largest_input) as workspace:
             for i, pixels in enumerate(decoded):
                 self.feed(pixels, workspace.image(i))
             workspace.run()
