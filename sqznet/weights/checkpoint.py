@@ -10,6 +10,7 @@ from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
+from sqznet.quantization.description import Integers
 from sqznet.weights.mapped import MappedFile
 
 #: Bytes per element of the element types that weights may have.
@@ -133,6 +134,8 @@ class Checkpoint(NamedTuple):
         "input", the name of a convolution (after its ReLU), "features.N" (pool N),
         "features.N.concat" and "features.N.add" (fire N after joining its parts, and after adding
         its bypass), "average" (the logits). Nothing is rounded elsewhere; most files do not round.
+    integers: how weights and activations become 8-bit integers, if the file says it: then the
+        network may also run in integers. None for most files.
     """
 
     path: str
@@ -146,6 +149,7 @@ class Checkpoint(NamedTuple):
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
+    integers: Integers | None = None
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.
