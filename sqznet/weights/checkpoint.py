@@ -10,6 +10,7 @@ from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
+from sqznet.quantization.description import Integers
 from sqznet.weights.mapped import MappedFile
 
 #: Bytes per element of the element types that weights may have.
@@ -131,6 +132,8 @@ class Checkpoint(NamedTuple):
         "features.N.concat" and "features.N.add" (fire N after joining its parts, and after adding
         its bypass), "average" (the logits). Nothing is rounded elsewhere; most files do not round.
     own_names: the names that tensors have in the file, where they are others, for messages.
+    integers: how weights and activations become 8-bit integers, if the file says it: then the
+        network may also run in integers. None for most files.
     """
 
     path: str
@@ -145,6 +148,7 @@ class Checkpoint(NamedTuple):
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
     own_names: Mapping[str, str] = MappingProxyType({})
+    integers: Integers | None = None
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.

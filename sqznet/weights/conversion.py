@@ -66,7 +66,13 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     labels = checkpoint.labels
     if labels is not None:
         labels = for_network(None, labels, network.num_classes, checkpoint.path)
-    stated = metadata.dump(network.variant, checkpoint.preprocessing, labels, checkpoint.wiring)
+    stated = metadata.dump(
+        network.variant,
+        checkpoint.preprocessing,
+        labels,
+        checkpoint.wiring,
+        checkpoint.integers,
+    )
     others = {
         key: text
         for key, text in checkpoint.metadata.items()

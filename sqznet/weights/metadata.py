@@ -1,9 +1,10 @@
 """A weights file's metadata in the entries that sqznet defines, one JSON text per entry.
 
 "variant": the network's name, plain text; "preprocessing": the fields of `Preprocessing`;
-"labels": a list of one name per class; "wiring": the fields of `Wiring`. Each may be omitted. A
-safetensors file has them in its "__metadata__"; the other formats that `sqznet.convert` writes have
-the same entries in a place of their own.
+"labels": a list of one name per class; "wiring": the fields of `Wiring`; "integers": see
+`sqznet.quantization.description`. Each may be omitted. A safetensors file has them in its
+"__metadata__"; the other formats that `sqznet.convert` writes have the same entries in a place of
+their own.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Any, NamedTuple
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.network.variants import ACTIVATIONS, MAX_PADDING, Wiring
+from sqznet.quantization import description as quantization
+from sqznet.quantization.description import Integers
 from sqznet.weights.checkpoint import Checkpoint
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.statedict import State
 
 #: The entries that sqznet defines; a file may have others.
-KEYS = ("variant", "preprocessing", "labels", "wiring")
+KEYS = ("variant", "preprocessing", "labels", "wiring", "integers")
 
 #: The prefix of these keys in a format whose metadata are shared by all tools: ONNX.
 PREFIX = "sqznet."
@@ -38,6 +41,7 @@ class Description(NamedTuple):
     preprocessing: Preprocessing
     labels: tuple[str, ...] | None
     wiring: Wiring
+    integers: Integers | None
     reasons: Mapping[str, str]
 
 
@@ -54,6 +58,7 @@ def parse(metadata: Mapping[str, str], format_name: str) -> Description:
         preprocessing=_preprocessing(metadata),
         labels=_labels(metadata),
         wiring=_wiring(wiring),
+        integers=_integers(metadata),
         reasons={"preprocessing": default}
         | {name: _STATED if name in wiring else default for name in Wiring._fields}
         | stated,
@@ -88,6 +93,7 @@ def checkpoint(
         preprocessing=description.preprocessing,
         labels=description.labels,
         wiring=wiring,
+        integers=description.integers,
         reasons=reasons,
         warnings=state.notes,
         own_names=state.own,
@@ -95,7 +101,11 @@ def checkpoint(
 
 
 def dump(
-    variant: str, preprocessing: Preprocessing, labels: tuple[str, ...] | None, wiring: Wiring
+    variant: str,
+    preprocessing: Preprocessing,
+    labels: tuple[str, ...] | None,
+    wiring: Wiring,
+    integers: Integers | None = None,
 ) -> dict[str, str]:
     """The entries that `parse` turns back into these values; ASCII, with a unique spelling."""
     entries = {
@@ -103,7 +113,11 @@ def dump(
         "preprocessing": compact(preprocessing.to_dict()),
         "wiring": compact(wiring._asdict()),
     }
-    return entries if labels is None else {**entries, "labels": compact(labels)}
+    if labels is not None:
+        entries["labels"] = compact(labels)
+    if integers is not None:
+        entries["integers"] = compact(quantization.to_json(integers))
+    return entries
 
 
 def compact(value: object) -> str:
@@ -163,6 +177,15 @@ def _labels(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
         raise WeightsError('"labels" in the metadata is not a JSON list of strings')
     return tuple(value)
+
+
+def _integers(metadata: Mapping[str, str]) -> Integers | None:
+    if "integers" not in metadata:
+        return None
+    try:
+        return quantization.from_json(_object(metadata, "integers"))
+    except WeightsError as error:
+        raise WeightsError(f'"integers" in the metadata: {error}') from None
 
 
 def _object(metadata: Mapping[str, str], key: str) -> dict[str, Any]:

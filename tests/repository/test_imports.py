@@ -29,6 +29,7 @@ LAYERS = (
     "sqznet.batch",
     "sqznet.engine",
     "sqznet.weights",
+    "sqznet.quantization",
     "sqznet.network",
     "sqznet.images",
     "sqznet.files",
@@ -125,6 +126,8 @@ def test_heavy_modules_are_imported_where_they_are_used(tool: Any) -> None:
     # No module imports these but their own kind, only functions do.
     numeric = {
         "sqznet.network.reference",
+        "sqznet.quantization.integers",
+        "sqznet.quantization.reference",
         "sqznet.insight.heatmap",
         "sqznet.diagnostics.verification",
     }

@@ -89,6 +89,7 @@ def read(file: WeightsFile) -> Checkpoint:
         reasons=reasons,
         warnings=warnings,
         activations=activations,
+        integers=described.integers,
     )
 
 
