@@ -45,6 +45,7 @@ def load(
     *,
     threads: int | None = None,
     isa: str | None = None,
+    precision: str | None = None,
     variant: str | None = None,
     preprocessing: str | Preprocessing | Mapping[str, Any] | None = None,
     labels: Labels | None = None,
@@ -66,6 +67,9 @@ def load(
     ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
     ``threads``: at least 1; default: SQZNET_THREADS, else the usable cores, at most 4.
     ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best available one.
+    ``precision``: ``"float32"``; ``"int8"``, integers of 8 bits, for files that say how their
+    weights become integers (``sqznet quantize`` writes them); or ``"auto"``, int8 if the file
+    allows it and it is much faster on this processor; default: SQZNET_PRECISION, else float32.
     ``variant``: the kind of SqueezeNet, if the file cannot tell: only needed for simple bypass.
     ``preprocessing``: a preset name, a ``Preprocessing`` or its dict; default: that of the file,
     else that of a known file with the same hash, else that of its format.
@@ -99,6 +103,7 @@ def load(
         path,
         threads=threads,
         isa=isa,
+        precision=precision,
         variant=variant,
         preprocessing=preprocessing,
         labels=labels,

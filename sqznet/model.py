@@ -24,13 +24,13 @@ class Model(Classification):
     class; ``activation``, what makes scores of the outputs, "softmax", "sigmoid" or "none";
     ``variant``, such as ``"squeezenet1_1"``; ``wiring``, its padding and pooling;
     ``preprocessing``, how photos become its input; ``threads``; ``isa``, the instruction set of its
-    kernels.
+    kernels; ``precision``, "float32" or "int8".
     """
 
     def __repr__(self) -> str:
         return (
             f"<sqznet.Model {self.variant}, {self.num_classes} classes, "
-            f"{self.isa}, {self.threads} thread{'s' if self.threads > 1 else ''}>"
+            f"{self.precision}, {self.isa}, {self.threads} thread{'s' if self.threads > 1 else ''}>"
         )
 
     def classify_files(

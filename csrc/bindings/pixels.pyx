@@ -41,12 +41,12 @@ cdef extern from "core/resize.h" namespace "sqz" nogil:
         float mean[3]
         float scale[3]
     struct NetworkInput:
-        float* data
+        float* floats
+        uint8_t* bytes
         int height, width
         ptrdiff_t row
-    void resize_normalize_photo "sqz::resize_normalize" (
-        const PixelKernels& kernels, const Photo& photo, const Resize& resize,
-        const NetworkInput& out) except +
+    void resize_photo(const PixelKernels& kernels, const Photo& photo, const Resize& resize,
+                      const NetworkInput& out) except +
 
 
 include "yuv.pxi"
@@ -104,18 +104,24 @@ cdef int fill_yuv(Photo* photo, Yuv420 frame, int height, int width, int channel
 
 
 cdef int fill_output(NetworkInput* out, const Py_buffer* buffer) except -1:
-    """Checks that the buffer is float32, 1 x H x W x 3, with adjacent pixels."""
+    """Checks that the buffer is float32 or uint8, 1 x H x W x 3, with adjacent pixels."""
+    cdef Py_ssize_t size = buffer.itemsize
     if buffer.ndim != 4 or buffer.shape[0] != 1 or buffer.shape[3] != 3:
         raise ValueError("the output must have the shape (1, height, width, 3)")
-    if buffer.itemsize != 4 or buffer.format == NULL or strcmp(buffer.format, "f") != 0:
-        raise ValueError("the output must be float32")
+    if buffer.format == NULL or strcmp(buffer.format, b"f" if size == 4 else b"B") != 0:
+        raise ValueError("the output must be float32 or uint8")
     if not (0 < buffer.shape[1] <= kMaxSide and 0 < buffer.shape[2] <= kMaxSide):
         raise ValueError("the output's size is not supported")
-    if (buffer.strides[3] != 4 or buffer.strides[2] != 12 or buffer.strides[1] % 4
-            or buffer.strides[1] < 12 * buffer.shape[2]):
+    if (buffer.strides[3] != size or buffer.strides[2] != 3 * size or buffer.strides[1] % size
+            or buffer.strides[1] < 3 * size * buffer.shape[2]):
         raise ValueError("the output's pixels must be adjacent")
-    out.data = <float*>buffer.buf
-    out.row = buffer.strides[1] // 4
+    out.floats = NULL
+    out.bytes = NULL
+    if size == 4:
+        out.floats = <float*>buffer.buf
+    else:
+        out.bytes = <uint8_t*>buffer.buf
+    out.row = buffer.strides[1] // size
     out.height, out.width = <int>buffer.shape[1], <int>buffer.shape[2]
     return 0
 
@@ -129,8 +135,8 @@ def resize_normalize(pixels, int height, int width, int channels, int resized_h,
         a byte that is ignored. Sides can be up to 65535.
     resized_h, resized_w, top, left: the photo is resized to resized_h x resized_w (with the same
         gray levels as Pillow's BILINEAR) and cropped to the window of out's size at (top, left).
-    out: a writable float32 buffer (1, H, W, 3) with adjacent pixels. There may be gaps between
-        its rows.
+    out: a writable buffer (1, H, W, 3) of float32, which gets normalized values, or of uint8, which
+        gets gray levels. Its pixels are adjacent; there may be gaps between its rows.
     mean, std: three gray levels each, in out's channel order: (v - mean) / std.
     reverse: whether out is BGR.
     capsule: `PixelKernels.capsule()` of the instruction set to use.
@@ -163,7 +169,7 @@ def resize_normalize(pixels, int height, int width, int channels, int resized_h,
                     and 0 <= left <= resized_w - network_input.width):
                 raise ValueError("the window lies outside the resized photo")
             with nogil:
-                resize_normalize_photo(kernels[0], photo, resize, network_input)
+                resize_photo(kernels[0], photo, resize, network_input)
         finally:
             PyBuffer_Release(&target)
     finally:

@@ -100,6 +100,23 @@ bool import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
   return import_nchw(pool, static_cast<const unsigned char*>(info.ptr), strides, view);
 }
 
+bool import_levels(ThreadPool& pool, const py::buffer& x, const Tensor& y,
+                   const std::array<float, 3>& mean, const std::array<float, 3>& std) {
+  const py::buffer_info info = x.request();
+  require((info.format == "f" || info.format == "=f") && info.ndim == 4,
+          "x must be float32 with four dimensions");
+  const ByteMap target = y.levels();
+  const ByteView& view = target.view;
+  require(view.c == 3 && info.shape[0] == view.n && info.shape[1] == view.c &&
+              info.shape[2] == view.h && info.shape[3] == view.w,
+          "x does not have the tensor's shape");
+  const std::ptrdiff_t strides[4] = {info.strides[0], info.strides[1], info.strides[2],
+                                     info.strides[3]};
+  WithoutLock release;
+  return import_nchw_levels(pool, static_cast<const unsigned char*>(info.ptr), strides, view,
+                            mean.data(), std.data());
+}
+
 void export_array(const Tensor& x, const Tensor& y) {
   const Shape expected = {x.shape[0], x.shape[3], x.shape[1], x.shape[2]};
   require(y.is_contiguous() && y.shape == expected,
@@ -137,6 +154,17 @@ void bind_tensors(py::module_& m) {
           },
           py::arg("offset"), py::arg("shape"), py::arg("dtype") = "float32")
       .def("inside", &Tensor::inside, py::arg("border"))
+      .def(
+          "fill",
+          [](const Tensor& t, const py::bytes& pixel) {
+            const ByteView v = t.levels().view;
+            const std::string values = pixel;
+            require(t.is_contiguous() && values.size() == static_cast<std::size_t>(v.c),
+                    "fill needs a contiguous tensor and a byte for each channel");
+            for (std::size_t i = 0; i < t.bytes(); i += values.size())
+              std::copy(values.begin(), values.end(), v.data + i);
+          },
+          py::arg("pixel"))
       .def("is_finite",
            [](const Tensor& t) {
              require(t.is_contiguous(), "is_finite needs a contiguous tensor");
@@ -161,6 +189,8 @@ void bind_tensors(py::module_& m) {
       .def_property_readonly("dtype", [](const Tensor& t) { return described(t.dtype).name; })
       .def_property_readonly("shape", [](const Tensor& t) { return std::tuple_cat(t.shape); });
   m.def("import_nchw", &import_array, py::arg("pool"), py::arg("x").noconvert(), py::arg("y"));
+  m.def("import_nchw_levels", &import_levels, py::arg("pool"), py::arg("x").noconvert(),
+        py::arg("y"), py::arg("mean"), py::arg("std"));
   m.def("export_nchw", &export_array, py::arg("x"), py::arg("y"));
   m.def("softmax", &run_softmax, py::arg("kernels"), py::arg("x"), py::arg("y"), Released());
   m.def("pooled_size", &pooled_size, py::arg("size"), py::arg("ceil_mode"));

@@ -149,6 +149,30 @@ bool import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdi
   return finite;
 }
 
+bool import_nchw_levels(ThreadPool& pool, const unsigned char* source,
+                        const std::ptrdiff_t strides[4], const ByteView& y, const float mean[3],
+                        const float std[3]) {
+  std::atomic<bool> finite{true};
+  pool.run(static_cast<std::int64_t>(y.n) * y.h, [&](std::int64_t begin, std::int64_t end, int) {
+    std::int32_t bad = 0;
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t n = i / y.h, h = i % y.h;
+      const unsigned char* row = source + n * strides[0] + h * strides[2];
+      std::uint8_t* to = y.data + n * y.image + h * y.row;
+      for (std::ptrdiff_t w = 0; w < y.w; ++w, to += y.pixel)
+        for (std::ptrdiff_t c = 0; c < 3; ++c) {
+          const unsigned char* from = row + c * strides[1] + w * strides[3];
+          bad |= not_finite(from);
+          const float level = read<float>(from) * std[c] + mean[c];
+          to[c] = static_cast<std::uint8_t>(
+              std::nearbyint(std::min(std::max(level, 0.0f), 255.0f)));
+        }
+    }
+    if (bad) finite = false;
+  });
+  return finite;
+}
+
 void export_nchw(const View& x, float* out) {
   for (std::ptrdiff_t n = 0; n < x.n; ++n)
     for (std::ptrdiff_t c = 0; c < x.c; ++c)

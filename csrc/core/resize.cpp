@@ -41,8 +41,10 @@ class Resizer {
     std::copy_n(resize.mean, 3, columns_.mean);
     std::copy_n(resize.scale, 3, columns_.scale);
     columns_.size = 3 * out.width;
-    columns_.dst = out.data;
+    columns_.dst = out.floats;
     columns_.dst_row = out.row;
+    columns_.bytes = out.bytes;
+    columns_.bytes_row = out.row;
   }
 
   void rows_first();
@@ -151,15 +153,18 @@ void Resizer::columns_first() {
     shrink.taps = down_.from(y);
     kernels_.resize_columns_f32(shrink, 0, rows);
     run_rows({resized.get(), used_row(), rows * used_row()}, rows, middle.get());
-    columns_.dst = out_.data + y * out_.row;
+    if (out_.floats)
+      columns_.dst = out_.floats + y * out_.row;
+    else
+      columns_.bytes = out_.bytes + y * out_.row;
     kernels_.resize_columns_f32(columns_, 0, rows);
   }
 }
 
 }  // namespace
 
-void resize_normalize(const PixelKernels& kernels, const Photo& photo, const Resize& resize,
-                      const NetworkInput& out) {
+void resize_photo(const PixelKernels& kernels, const Photo& photo, const Resize& resize,
+                  const NetworkInput& out) {
   Resizer resizer(kernels, photo, resize, out);
   // The passes have the order of Pillow 13. Earlier releases always begin with the rows. The order
   // affects the rounding between the passes, by at most one gray level.

@@ -9,16 +9,14 @@ twice, and the memory grows only with a map's width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import NamedTuple
 
 from sqznet import _kernels
-from sqznet.engine.program import Operand, Program, Value
+from sqznet.engine.float_layers import PackedLayers
+from sqznet.engine.program import ITEM_BYTES, Program, Value
 from sqznet.network.layers import Layer, MapShape, MaxPool
-
-# Appends the steps of one layer; see `PackedLayers.add`.
-AddLayer = Callable[[Program, Layer, Operand, Operand, int], None]
 
 # Bytes of a map from which bands are faster: much of it has left the caches when it is read.
 LARGE = 8 << 20
@@ -54,24 +52,28 @@ def groups(layers: Sequence[Layer], part: range) -> Iterator[range]:
         yield range(start, part.stop)
 
 
-def rows_of_a_band(group: range, shapes: Sequence[MapShape]) -> int:
+def rows_of_a_band(
+    packed: PackedLayers, layers: Sequence[Layer], group: range, shapes: Sequence[MapShape]
+) -> int:
     """The rows of a band after a group's last layer; 0 if bands would not be faster.
 
     ``shapes``: the output shape (H, W, C) of each layer of the network.
     """
-    height, width, channels = max((shapes[i] for i in group), key=prod)
+    index = max(group, key=lambda i: prod(shapes[i]))
+    height, width, channels = shapes[index]
+    pixel = channels * ITEM_BYTES[packed.dtype_of(layers[index])]
     pooled = shapes[group[-1]][0]
-    if 4 * height * width * channels < LARGE or pooled == height:
+    if height * width * pixel < LARGE or pooled == height:
         return 0
     rows_each = -(-height // pooled)  # rows of the largest map for each row after the pool
-    steps = BAND // (4 * width * channels * rows_each * STEP)
+    steps = BAND // (width * pixel * rows_each * STEP)
     rows = max(1, steps) * STEP
     return rows if rows < pooled else 0
 
 
 def add(
     program: Program,
-    add_layer: AddLayer,
+    packed: PackedLayers,
     layers: Sequence[Layer],
     shapes: Sequence[MapShape],
     group: range,
@@ -85,7 +87,8 @@ def add(
     plan = plan_of(own, heights, rows)
     most = [max(turn.read - turn.needed for turn in turns) for turns in zip(*plan, strict=True)]
     between = [
-        program.value(1, rows, *shapes[i][1:]) for rows, i in zip(most[1:], group[:-1], strict=True)
+        program.value(1, rows, *shapes[i][1:], dtype=packed.dtype_of(layers[i]))
+        for rows, i in zip(most[1:], group[:-1], strict=True)
     ]
     for image in range(x.shape[0]):
         held = [0] * len(between)  # for each map, the row at the start of its value
@@ -105,7 +108,7 @@ def add(
                     source = between[i - 1].rows(0, turn.needed - start, turn.read - start)
                 else:
                     source = x.rows(image, turn.needed, turn.read)
-                add_layer(program, own[i], source, target, max(0, turn.first - turn.needed))
+                packed.add(program, own[i], source, target, max(0, turn.first - turn.needed))
 
 
 def _move(program: Program, value: Value, reader: Turn, held: int) -> None:

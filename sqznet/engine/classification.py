@@ -35,6 +35,7 @@ class Classification(Pipeline):
         preprocessing: Preprocessing | None = None,
         labels: Labels | None = None,
         wiring: Wiring | None = None,
+        precision: str | None = None,
     ) -> None:
         super().__init__(
             checkpoint,
@@ -43,6 +44,7 @@ class Classification(Pipeline):
             variant=variant,
             preprocessing=preprocessing,
             wiring=wiring,
+            precision=precision,
         )
         self.num_classes = self.executor.network.num_classes
         self.activation = self.executor.network.activation
@@ -100,14 +102,23 @@ class Classification(Pipeline):
         for start in range(0, n, self.threads):
             group = x[start : start + self.threads]
             largest = max(float(group.max()), -float(group.min()))
+            if self.precision == "int8":
+                largest = 0.0  # the gray levels are limited
             with self.executor.workspace(
                 len(group), height, width, largest_input=largest
             ) as workspace:
-                if not _kernels.import_nchw(self.executor.pool, group, workspace.input):
+                if not self._import(group, workspace.input):
                     raise SqznetError("logits() needs finite values: x holds NaN or infinity")
                 workspace.run()
                 y[start : start + self.threads] = np.asarray(workspace.outputs["logits"])[:, 0, 0]
         return y
+
+    def _import(self, x: npt.NDArray[np.float32], y: _kernels.Tensor) -> bool:
+        """Copies a preprocessed input; bytes get its gray levels. False if it is not finite."""
+        if y.dtype == "float32":
+            return _kernels.import_nchw(self.executor.pool, x, y)
+        pre = self.preprocessing
+        return _kernels.import_nchw_levels(self.executor.pool, x, y, pre.mean, pre.std)
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False

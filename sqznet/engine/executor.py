@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from math import isfinite
 from threading import Lock
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from sqznet import _kernels
@@ -19,6 +20,10 @@ from sqznet.engine.program import Program, Workspace
 from sqznet.errors import WeightsError
 from sqznet.network.layers import INPUT, Network
 from sqznet.weights.checkpoint import RawTensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 # Limits for the workspaces that are kept for reuse, of all sizes together: enough for several
 # callers of one model, but a rare size or a burst of callers must not hold memory forever.
@@ -119,6 +124,10 @@ class Executor:
                     return self._idle.pop(i)
         return self._plan(n, height, width, outputs)
 
+    def floats(self, name: str, values: _kernels.Tensor) -> npt.NDArray[np.float32]:
+        """A copy of an output of the layer with this name, as floats."""
+        return self._layers.floats(name, values)
+
     def release(self, workspace: Workspace) -> None:
         with self._lock:
             self._idle.append(workspace)
@@ -132,7 +141,10 @@ class Executor:
         program, network = Program(), self.network
         layers, shapes = network.layers, network.shapes(height, width)
         border = network.padding
-        entry = program.value(n, height + 2 * border, width + 2 * border, 3)
+        packed = self._layers
+        entry = program.value(
+            n, height + 2 * border, width + 2 * border, 3, dtype=packed.dtype_of(layers[0])
+        )
         maps = {INPUT: entry}
         read_whole = {*outputs, *(branch.input for branch in network.branches)}
         start = 0
@@ -140,19 +152,21 @@ class Executor:
             x = maps[branch.input]
             part = range(start, start + len(branch.layers))
             for group in bands.groups(layers, part):
-                may_band = self._layers.in_bands and read_whole.isdisjoint(
+                may_band = packed.in_bands and read_whole.isdisjoint(
                     layers[index].name for index in group[:-1]
                 )
-                rows = bands.rows_of_a_band(group, shapes) if may_band else 0
+                rows = bands.rows_of_a_band(packed, layers, group, shapes) if may_band else 0
                 if rows:
-                    y = program.value(n, *shapes[group[-1]])
-                    bands.add(program, self._layers.add, layers, shapes, group, rows, x, y)
+                    y = program.value(
+                        n, *shapes[group[-1]], dtype=packed.dtype_of(layers[group[-1]])
+                    )
+                    bands.add(program, packed, layers, shapes, group, rows, x, y)
                     x = maps[layers[group[-1]].name] = y
                     continue
                 for index in group:
                     program.layer, layer = index, layers[index]
-                    y = program.value(n, *shapes[index])
-                    self._layers.add(program, layer, x, y)
+                    y = program.value(n, *shapes[index], dtype=packed.dtype_of(layer))
+                    packed.add(program, layer, x, y)
                     x = maps[layer.name] = y
             maps[branch.output] = x
             start = part.stop
@@ -160,9 +174,9 @@ class Executor:
         for value in wanted.values():
             value.last = len(program.steps)
         if border:
-            # Zeroed once, when the arena is allocated, so no other value may use this memory.
+            # Filled once, when the arena is allocated, so no other value may use this memory.
             entry.last = len(program.steps)
-        return Workspace(program, entry, wanted, border)
+        return Workspace(program, entry, wanted, border, packed.border)
 
 
 # At a fork, another thread may hold a lock that it cannot release in the child.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqznet import _kernels
-from sqznet.engine.program import Operand, Program, Rows, Value
+from sqznet.engine.program import Dtype, Operand, Program, Rows, Value
 from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 # Gives the weight and bias of a convolution by its name.
 Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
@@ -20,6 +24,15 @@ class PackedLayers(Protocol):
 
     #: Whether `add` accepts bands of rows.
     in_bands: bool
+
+    @property
+    def border(self) -> bytes | None:
+        """What the border of the input holds, a byte for each channel; None: zeros."""
+        ...
+
+    def dtype_of(self, layer: Layer) -> Dtype:
+        """The type of a layer's output; that of the first layer's input is the same."""
+        ...
 
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
         """Appends the steps of a layer, from ``x`` to ``y``.
@@ -33,8 +46,26 @@ class PackedLayers(Protocol):
         """The same packed weights with another thread pool."""
         ...
 
+    def floats(self, name: str, values: _kernels.Tensor) -> npt.NDArray[np.float32]:
+        """A copy of an output of the layer with this name, as floats."""
+        ...
 
-class FloatLayers:
+
+class FloatMaps:
+    """The part of ``PackedLayers`` that layers with float32 maps share."""
+
+    border: bytes | None = None
+
+    def dtype_of(self, layer: Layer) -> Dtype:
+        return "float32"
+
+    def floats(self, name: str, values: _kernels.Tensor) -> npt.NDArray[np.float32]:
+        import numpy as np
+
+        return np.array(values)
+
+
+class FloatLayers(FloatMaps):
     """See ``PackedLayers``. A layer that is shared by branches is packed once."""
 
     in_bands = True

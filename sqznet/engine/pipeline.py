@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqznet import _kernels, _pixels, weights
 from sqznet.engine import cpu
+from sqznet.engine import precision as precisions
 from sqznet.engine.executor import Executor
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 class Pipeline:
     """A network with its weights, and a photo's path through it, for any heads.
 
-    Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
-    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights.
+    Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads``, ``isa`` and ``precision``,
+    see ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its
+    weights.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Pipeline:
         variant: str | None = None,
         preprocessing: Preprocessing | None = None,
         wiring: Wiring | None = None,
+        precision: str | None = None,
     ) -> None:
         kernels = cpu.kernels(isa)
         pool = _kernels.ThreadPool(cpu.thread_count(threads))
@@ -51,11 +54,15 @@ class Pipeline:
         network.shapes(*self.preprocessing.size)
         self.variant = network.variant
         self.threads = pool.threads
-        self.isa = kernels.isa
+        self.precision, _ = precisions.chosen(precision, checkpoint, self.preprocessing, kernels)
+        integers = self.precision == "int8"
+        self.isa = kernels.int8.isa if integers else kernels.f32.isa
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
-        self.executor = _executor(checkpoint, network, kernels, pool)
-        self._largest_input = self.preprocessing.largest
+        self.executor = _executor(checkpoint, network, kernels, pool, integers)
+        self._largest_input = (
+            0.0 if integers else self.preprocessing.largest
+        )  # integers do not overflow
         checkpoint.require_unchanged()
 
     def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
@@ -66,7 +73,7 @@ class Pipeline:
         import numpy as np
 
         height, width = self.preprocessing.size
-        pixels = _kernels.Tensor((1, height, width, 3))
+        pixels = _kernels.Tensor((1, height, width, 3))  # float32
         self.feed(self.decode(source, fast_decode), pixels)
         x = np.empty((1, 3, height, width), np.float32)
         _kernels.export_nchw(pixels, _kernels.Tensor.over(x, x.shape))
@@ -93,7 +100,10 @@ class Pipeline:
             group = images[start : start + self.threads]
             decoded = [self.decode(image, fast_decode) for image in group]
             with self.passed(decoded, keep) as workspace:
-                maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
+                maps = {
+                    name: self.executor.floats(known[name], workspace.outputs[known[name]])
+                    for name in layers
+                }
                 if network.num_classes:
                     maps["logits"] = np.array(workspace.outputs["logits"])[:, 0, 0]
                 else:
@@ -130,7 +140,7 @@ class Pipeline:
         return geometry(self.preprocessing, height, width)[:2]
 
     def feed(self, pixels: decoding.Pixels, x: _kernels.Tensor) -> None:
-        """Resizes and normalizes a photo into ``x`` (1, H, W, 3), the network's input."""
+        """Resizes a photo into ``x`` (1, H, W, 3), the network's input. Floats are normalized."""
         pre = self.preprocessing
         resized_h, resized_w, top, left = geometry(pre, pixels.height, pixels.width)
         _pixels.resize_normalize(
@@ -155,8 +165,15 @@ def _executor(
     network: Network,
     kernels: _kernels.Kernels,
     pool: _kernels.ThreadPool,
+    integers: bool,
 ) -> Executor:
     prepare = partial(Executor, network, checkpoint.tensors, kernels, pool, checkpoint.path)
+    if integers:
+        from sqznet.engine.int8_layers import Int8Layers
+        from sqznet.quantization.plan import plan
+
+        assert checkpoint.integers is not None
+        return prepare(partial(Int8Layers, plan(network, checkpoint.integers)))
     if not checkpoint.activations:
         return prepare()
     from sqznet.engine.rounded_layers import RoundedLayers

@@ -123,13 +123,18 @@ class Workspace:
     ``outputs``: maps (N, H, W, C) that stay valid after the run, by name: those of the heads, such
     as "logits" (N, 1, 1, classes), and of requested layers.
 
-    ``border``: pixels around each image that belong to the input and stay zero. ``steps`` and
-    ``operands`` (the tensors of each step) are for inspecting single steps. ``check``: called after
-    each run, if the owner sets it.
+    ``border``: pixels around each image that belong to the input. They hold ``border_bytes``, a
+    byte for each channel, or zeros. ``steps`` and ``operands`` (the tensors of each step) are for
+    inspecting single steps. ``check``: called after each run, if the owner sets it.
     """
 
     def __init__(
-        self, program: Program, entry: Value, outputs: Mapping[str, Value], border: int
+        self,
+        program: Program,
+        entry: Value,
+        outputs: Mapping[str, Value],
+        border: int,
+        border_bytes: bytes | None = None,
     ) -> None:
         self.nbytes = program.allocate()
         arena = _kernels.Tensor((1, 1, self.nbytes // LINE, LINE), "uint8")
@@ -145,6 +150,8 @@ class Workspace:
         self._layers = program.layers
         self._entry = tensor(entry)
         self._border = border
+        if border and border_bytes:
+            self._entry.fill(border_bytes)
         self.input = self._entry.inside(border)
         self.outputs = {name: tensor(value) for name, value in outputs.items()}
         self.check: Callable[[Workspace], None] | None = None

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from sqznet import _kernels
-from sqznet.engine.float_layers import Parameters
+from sqznet.engine.float_layers import FloatMaps, Parameters
 from sqznet.engine.program import Operand, Program
 from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
 from sqznet.weights.checkpoint import Quantization
 
 
-class RoundedLayers:
+class RoundedLayers(FloatMaps):
     """Runs one convolution at a time and rounds each result; see ``Checkpoint.activations``."""
 
     in_bands = False

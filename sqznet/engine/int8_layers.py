@@ -1,0 +1,128 @@
+"""The layers of a network with packed int8 weights, on maps of bytes.
+
+The arithmetic is defined in the docstring of `sqznet.quantization`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqznet import _kernels
+from sqznet.engine.float_layers import Parameters
+from sqznet.engine.program import Dtype, Operand, Program
+from sqznet.errors import SqznetError
+from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
+from sqznet.quantization.plan import Plan
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+# The tensors of an int8 convolution: weight, bias, scale.
+Integers = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor, _kernels.Tensor]]
+Kernel = _kernels.ByteConv | _kernels.ByteFire | _kernels.ByteClassifier
+
+
+class Int8Layers:
+    """See ``PackedLayers``."""
+
+    in_bands = True
+
+    def __init__(
+        self,
+        plan: Plan,
+        network: Network,
+        parameters: Parameters,
+        kernels: _kernels.Kernels,
+        pool: _kernels.ThreadPool,
+    ) -> None:
+        self._maps = plan.maps
+        self.border = plan.maps[INPUT].zero
+        self._kernels = kernels.int8
+        self._pool = pool
+        self._packed: dict[str, Kernel] = {}
+        integers = partial(_integers, plan, parameters)
+        for layer in network.layers:
+            if layer.name not in self._packed and layer.tensors(1):
+                self._packed[layer.name] = _PACK[type(layer)](layer, integers, kernels.int8)
+
+    def dtype_of(self, layer: Layer) -> Dtype:
+        return "float32" if isinstance(layer, Classifier) else "uint8"
+
+    def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
+        if isinstance(layer, MaxPool):
+            pool = partial(_kernels.bind_max_pool_u8, self._kernels, self._pool)
+            program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
+            return
+        kernel = self._packed[layer.name]
+        bind: Callable[..., _kernels.Step] = partial(kernel.bind, self._pool)
+        n, h, w, _ = x.shape
+        if isinstance(layer, Fire):
+            bind = partial(bind, above=above)
+            h = y.shape[1]
+        scratch = program.scratch(kernel.scratch(n, h, w, self._pool.threads))
+        program.step(bind, x, scratch, y)
+
+    def floats(self, name: str, values: _kernels.Tensor) -> npt.NDArray[np.float32]:
+        import numpy as np
+
+        found = np.array(values)
+        if found.dtype != np.uint8:  # logits
+            return found
+        grid = self._maps[name]
+        return np.asarray(
+            (found - np.frombuffer(grid.zero, np.uint8).astype(np.float32))
+            * np.array(grid.scales, np.float32)
+        )
+
+    def on(self, pool: _kernels.ThreadPool) -> Int8Layers:
+        from copy import copy  # costs time that a first answer does not need
+
+        other = copy(self)
+        other._pool = pool
+        return other
+
+
+def _integers(
+    plan: Plan, parameters: Parameters, name: str
+) -> tuple[_kernels.Tensor, _kernels.Tensor, _kernels.Tensor]:
+    conv = plan.convs[name]
+    weight, _ = parameters(name)
+    quantized = _kernels.quantize_weights(
+        weight, _vector(conv.input_scales), _vector(conv.weight_scales)
+    )
+    return quantized, _vector(conv.bias, "int32"), _vector(conv.scale)
+
+
+def _vector(values: array[float] | array[int], dtype: Dtype = "float32") -> _kernels.Tensor:
+    return _kernels.Tensor.over(values, (len(values), 1, 1, 1), dtype)
+
+
+def _pack_conv(layer: Conv, integers: Integers, kernels: _kernels.Int8Kernels) -> _kernels.ByteConv:
+    return _kernels.ByteConv(kernels, *integers(layer.name), stride=layer.stride)
+
+
+def _pack_fire(layer: Fire, integers: Integers, kernels: _kernels.Int8Kernels) -> _kernels.ByteFire:
+    if layer.bypass is not None:
+        raise SqznetError("networks with a bypass cannot run in int8 yet: use precision='float32'")
+    parts = ("squeeze", "expand1x1", "expand3x3")
+    squeeze, ones, threes = (integers(f"{layer.name}.{part}") for part in parts)
+    return _kernels.ByteFire(kernels, *squeeze, *ones, *threes)
+
+
+def _pack_classifier(
+    layer: Classifier, integers: Integers, kernels: _kernels.Int8Kernels
+) -> _kernels.ByteClassifier:
+    return _kernels.ByteClassifier(
+        kernels, *integers(layer.name), padding=layer.padding, relu=layer.relu
+    )
+
+
+_PACK: Mapping[type, Callable[..., Kernel]] = {
+    Conv: _pack_conv,
+    Fire: _pack_fire,
+    Classifier: _pack_classifier,
+}
