@@ -85,11 +85,12 @@ def classify(small: Path) -> Callable[..., int]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`table`: the float32 kernels of each instruction set that runs here, one after another."""
-    if "table" in metafunc.fixturenames:
-        from sqznet import _kernels
+    """`table`, `int8_table`: a family's kernels of each instruction set that runs here, in turn."""
+    for fixture, family in (("table", "f32"), ("int8_table", "int8")):
+        if fixture in metafunc.fixturenames:
+            from sqznet import _kernels
 
-        sets = _kernels.instruction_sets()
-        names = [name for name, families, runs, _ in sets if "f32" in families and runs]
-        tables = [_kernels.kernels_named(name).f32 for name in names]
-        metafunc.parametrize("table", tables, ids=names)
+            sets = _kernels.instruction_sets()
+            names = [name for name, families, runs, _ in sets if family in families and runs]
+            tables = [getattr(_kernels.kernels_named(name), family) for name in names]
+            metafunc.parametrize(fixture, tables, ids=names)

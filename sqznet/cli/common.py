@@ -108,18 +108,24 @@ def add_model_options(parser: Parser, recognizer: bool = False) -> None:
 
 
 def add_engine_options(parser: Parser) -> None:
-    """Adds the options of the engine: threads and instruction set."""
+    """Adds the options of the engine: threads, instruction set and precision."""
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads to use (default: see 'sqznet info')"
     )
     parser.add_argument(
         "--isa", metavar="NAME", help="instruction set to use (default: see 'sqznet info')"
     )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "int8", "auto"),
+        help="type of numbers to compute with; auto: int8 if the weights allow it and it is much "
+        "faster here (default: SQZNET_PRECISION, else float32)",
+    )
 
 
 def load_model(args: argparse.Namespace) -> Model | int:
     """The model of the options, or the exit code after reporting why there is none."""
-    names = ("labels", "preprocessing", "activation", "prefix", "backbone")
+    names = ("precision", "labels", "preprocessing", "activation", "prefix", "backbone")
     options = {name: getattr(args, name, None) for name in names}
     if (relu := getattr(args, "conv10_relu", None)) is not None:
         options["conv10_relu"] = relu == "yes"

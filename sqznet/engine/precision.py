@@ -59,8 +59,8 @@ def _obstacle(checkpoint: Checkpoint, preprocessing: Preprocessing) -> str | Non
             "the file does not say how its weights become integers, so it cannot run in int8: "
             "'sqznet quantize' writes a file that does"
         )
-    stated = checkpoint.preprocessing
-    fields = ("mean", "std", "channel_order")
-    if any(getattr(preprocessing, field) != getattr(stated, field) for field in fields):
+    order = checkpoint.preprocessing.channel_order
+    expected = (tuple(integers.mean), tuple(integers.std), order)
+    if (preprocessing.mean, preprocessing.std, preprocessing.channel_order) != expected:
         return "the file's integers are for another preprocessing: quantize it with this one"
     return None

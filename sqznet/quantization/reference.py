@@ -50,7 +50,8 @@ def padded(x: Bytes, border: Bytes, width: int) -> Bytes:
 
 def requantized(values: Sums, scale: npt.NDArray[np.float32]) -> Bytes:
     """The bytes of sums (..., O): one float32 product, rounded to nearest even and clipped."""
-    product = values.astype(np.float32) * scale
+    with np.errstate(over="ignore"):  # an infinite product is clipped, too
+        product = values.astype(np.float32) * scale
     return np.asarray(np.clip(np.rint(product), 0, 255), np.uint8)
 
 

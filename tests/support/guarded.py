@@ -30,26 +30,27 @@ def _protect(address: int, size: int) -> None:
 
 
 class Guarded:
-    """`count` float32 between two guard pages; `array` is a flat view of them."""
+    """`count` values between two guard pages; `array` is a flat view of them."""
 
-    def __init__(self, count: int, at_end: bool = True) -> None:
+    def __init__(self, count: int, at_end: bool = True, dtype: Any = np.float32) -> None:
         if sys.platform != "linux":
             pytest.skip("guard pages need Linux's mmap and mprotect")
         page = mmap.PAGESIZE
-        inner = -(-max(4 * count, 1) // page) * page
+        size = count * np.dtype(dtype).itemsize
+        inner = -(-max(size, 1) // page) * page
         private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         memory = mmap.mmap(-1, inner + 2 * page, flags=private)
         start = np.frombuffer(memory, np.uint8).ctypes.data
         _protect(start, page)
         _protect(start + page + inner, page)
-        slack = (inner - 4 * count) // 4
-        lead = slack if at_end else 0
+        lead = inner - size if at_end else 0
         # Every array keeps the mapping alive; it is freed with the last of them.
-        whole = np.frombuffer(memory, np.uint32, inner // 4, page)
-        whole[:] = CANARY_BITS
-        self.array = whole[lead : lead + count].view(np.float32)
-        self._slack = whole[:slack] if at_end else whole[count:]
+        whole = np.frombuffer(memory, np.uint8, inner, page)
+        whole.view(np.uint32)[:] = CANARY_BITS
+        self.array = whole[lead : lead + size].view(dtype)
+        self._slack = whole[:lead] if at_end else whole[size:]
+        self._canaries = self._slack.copy()
 
     def check(self) -> None:
         """Asserts that nothing beside the data was written."""
-        assert (self._slack == CANARY_BITS).all(), "memory beside the buffer was written"
+        assert (self._slack == self._canaries).all(), "memory beside the buffer was written"
