@@ -19,7 +19,8 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from sqznet.errors import ImageError
-from sqznet.images.decoding import MAX_PIXELS, Pixels, decode, describe
+from sqznet.images.decoding import decode, describe
+from sqznet.images.pixels import MAX_PIXELS, Pixels
 
 Array = npt.NDArray[Any]
 
@@ -262,7 +263,11 @@ def test_files_without_an_image(tmp_path: Path) -> None:
     for name, data, reason in [
         ("empty.jpg", b"", "an empty file"),
         ("text.jpg", b"this is no picture at all", "it begins with 'this is '"),
-        ("svg.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no image format"),
+        (
+            "svg.png",
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+            "an SVG drawing, expected pixels",
+        ),
         ("drawing.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "vector format"),
         ("head.jpg", b"\xff\xd8\xff", "cannot be decoded"),
         ("head.png", b"\x89PNG\r\n\x1a\n", "cannot be decoded"),
