@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Generator
 from typing import NamedTuple
 
 from sqznet.errors import ImageError, SqznetError, printable, reason_of
 from sqznet.images.decoding import decode
-from sqznet.images.finding import has_photo_suffix
+from sqznet.images.finding import has_photo_suffix, natural
 from sqznet.images.frame import Frame
 from sqznet.watching.shot import Notice, Shot, now
 
@@ -61,7 +62,7 @@ class FolderSource:
                 if version.size and growing.get(name) == version
             ]
             growing = fresh
-            for version, name in sorted(complete):
+            for version, name in sorted(complete, key=lambda one: (one[0], natural(one[1]))):
                 self._done[name] = version
                 shot = self._shot(name, began)
                 if shot is not None:
@@ -77,6 +78,8 @@ class FolderSource:
                     try:
                         status = entry.stat()
                     except OSError:  # deleted after the listing
+                        continue
+                    if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait
                         continue
                     found[entry.name] = _Version(status.st_mtime_ns, status.st_size)
         except OSError as error:
