@@ -45,7 +45,15 @@ class Classifier(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
 
-    def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any: ...
+    def classify(
+        self,
+        images: Any,
+        top: int = 5,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> Any: ...
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Any, overload
 
@@ -21,23 +21,40 @@ _default_lock = Lock()
 
 
 @overload
-def classify(
-    images: list[Any] | tuple[Any, ...], top: int = 5, fast_decode: bool = False
-) -> list[list[Prediction]]: ...
+def classify(  # type: ignore[overload-overlap]
+    images: decoding.ImageLike,
+    top: int = 5,
+    fast_decode: bool = False,
+    *,
+    channels: str = "rgb",
+    allow_urls: bool = False,
+) -> list[Prediction]: ...
 
 
 @overload
 def classify(
-    images: decoding.ImageLike, top: int = 5, fast_decode: bool = False
-) -> list[Prediction]: ...
+    images: Iterable[Any],
+    top: int = 5,
+    fast_decode: bool = False,
+    *,
+    channels: str = "rgb",
+    allow_urls: bool = False,
+) -> list[list[Prediction]]: ...
 
 
-def classify(images: Any, top: int = 5, fast_decode: bool = False) -> Any:
+def classify(
+    images: Any,
+    top: int = 5,
+    fast_decode: bool = False,
+    *,
+    channels: str = "rgb",
+    allow_urls: bool = False,
+) -> Any:
     """Classifies photos with the bundled SqueezeNet 1.1; see ``Model.classify``."""
     global _default
     with _default_lock:
         _default = model = _default or load()
-    return model.classify(images, top, fast_decode)
+    return model.classify(images, top, fast_decode, channels=channels, allow_urls=allow_urls)
 
 
 def load(

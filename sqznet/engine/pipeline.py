@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from sqznet.engine import cpu
 from sqznet.engine.executor import Executor
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
-from sqznet.images import decoding
+from sqznet.images.callers import PLAIN, Reading, grouped, reading
+from sqznet.images.pixels import Pixels
 from sqznet.images.preprocessing import Preprocessing, geometry
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring
@@ -57,29 +58,42 @@ class Pipeline:
         self.executor = _executor(checkpoint, network, kernels, pool)
         checkpoint.require_unchanged()
 
-    def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
+    def preprocess(
+        self,
+        source: Any,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> npt.NDArray[np.float32]:
         """The network's input for one image: float32 (1, 3, H, W), channels in the network's order.
 
-        ``fast_decode``: as for ``classify``.
+        ``fast_decode``, ``channels``, ``allow_urls``: as for ``classify``.
         """
         import numpy as np
 
         height, width = self.preprocessing.size
         pixels = _kernels.Tensor((1, height, width, 3))
-        self.feed(self.decode(source, fast_decode), pixels)
+        self.feed(self.decode(source, reading(fast_decode, channels, allow_urls)), pixels)
         x = np.empty((1, 3, height, width), np.float32)
         _kernels.export_nchw(pixels, _kernels.Tensor.over(x, x.shape))
         return x
 
     def feature_maps(
-        self, images: Sequence[Any], layers: Sequence[str] = ("fire9",), fast_decode: bool = False
+        self,
+        images: Iterable[Any],
+        layers: Sequence[str] = ("fire9",),
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
     ) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
         """Yields the maps of these layers for each image: float32 (H, W, C), after ReLU and bypass.
 
-        ``images``: several images, as for ``classify``. ``layers``: any of "conv1" and "fire2" to
-        "fire9". Yields one dictionary per image, in order, which the caller owns; besides the
-        layers, it has "logits", float32 (num_classes,). Raises ImageError, and SqznetError for an
-        unknown layer.
+        ``images`` and the options: several images, as for ``classify``. ``layers``: any of "conv1"
+        and "fire2" to "fire9". Yields one dictionary per image, in order, which the caller owns;
+        besides the layers, it has "logits", float32 (num_classes,). Raises ImageError, and
+        SqznetError for an unknown layer.
         """
         import numpy as np
 
@@ -88,9 +102,9 @@ class Pipeline:
         if missing := [name for name in layers if name not in known]:
             raise SqznetError(f"no layer {missing[0]!r}, expected one of {', '.join(known)}")
         keep = tuple(known[name] for name in layers)
-        for start in range(0, len(images), self.threads):
-            group = images[start : start + self.threads]
-            decoded = [self.decode(image, fast_decode) for image in group]
+        how = reading(fast_decode, channels, allow_urls)
+        for group in grouped(images, self.threads):
+            decoded = [self.decode(image, how) for image in group]
             with self.passed(decoded, keep) as workspace:
                 maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
                 if network.num_classes:
@@ -110,9 +124,7 @@ class Pipeline:
         return other
 
     @contextmanager
-    def passed(
-        self, decoded: Sequence[decoding.Pixels], keep: tuple[str, ...] = ()
-    ) -> Iterator[Workspace]:
+    def passed(self, decoded: Sequence[Pixels], keep: tuple[str, ...] = ()) -> Iterator[Workspace]:
         """A workspace that has run these photos; see ``Executor.acquire``."""
         with self.executor.workspace(len(decoded), *self.preprocessing.size, keep) as workspace:
             for i, pixels in enumerate(decoded):
@@ -120,14 +132,14 @@ class Pipeline:
             workspace.run()
             yield workspace
 
-    def decode(self, image: Any, fast: bool) -> decoding.Pixels:
-        return decoding.decode(image, self.resized if fast else None)
+    def decode(self, image: Any, how: Reading = PLAIN) -> Pixels:
+        return how.decode(image, self.resized)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The size that a photo of this height and width is resized to, before any crop."""
         return geometry(self.preprocessing, height, width)[:2]
 
-    def feed(self, pixels: decoding.Pixels, x: _kernels.Tensor) -> None:
+    def feed(self, pixels: Pixels, x: _kernels.Tensor) -> None:
         """Resizes and normalizes a photo into ``x`` (1, H, W, 3), the network's input."""
         pre = self.preprocessing
         resized_h, resized_w, top, left = geometry(pre, pixels.height, pixels.width)

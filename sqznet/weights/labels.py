@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError, printable, reason_of
+from sqznet.files.paths import expanded
 
 #: The number of ImageNet's classes. TensorFlow adds a class "background" before them.
 IMAGENET_CLASSES = 1000
@@ -66,9 +67,10 @@ def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """
     name = printable(os.fsdecode(path))
     try:
-        if not os.path.isfile(path):
+        place = expanded(path)
+        if not os.path.isfile(place):
             raise WeightsError("expected a file of class names, found no such file")
-        with open(path, "rb") as file:
+        with open(place, "rb") as file:
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise WeightsError(f"expected class names, at most {_MAX_BYTES} bytes of them")

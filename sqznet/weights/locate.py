@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from sqznet import weights
+from sqznet.files.paths import expanded
 
+_PATHS = (str, os.PathLike)
 BUNDLED = "squeezenet1_1"
 
 WeightsLike = str | os.PathLike[str] | None
@@ -24,4 +26,4 @@ def locate(given: WeightsLike) -> str | os.PathLike[str]:
 
         if hub.is_remote(given):
             return hub.fetch(given)
-    return given
+    return expanded(given) if isinstance(given, _PATHS) else given
