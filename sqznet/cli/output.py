@@ -53,12 +53,10 @@ def chosen_format(wanted: str | None, path: str | None) -> str:
 def format_predictions(predictions: Sequence[Prediction]) -> Iterable[str]:
     """One aligned line per prediction: rank, label, score in percent."""
     rank_width = len(str(len(predictions)))
-    label_width = max((len(p.label) for p in predictions), default=0)
-    for rank, prediction in enumerate(predictions, start=1):
-        yield (
-            f"  {rank:>{rank_width}}  {prediction.label:<{label_width}}"
-            f"  {100 * prediction.score:6.2f} %"
-        )
+    labels = [printable(prediction.label) for prediction in predictions]
+    label_width = max(map(len, labels), default=0)
+    for rank, (label, prediction) in enumerate(zip(labels, predictions, strict=True), start=1):
+        yield (f"  {rank:>{rank_width}}  {label:<{label_width}}  {100 * prediction.score:6.2f} %")
     if not predictions:
         yield "  no class has this score"
 
@@ -116,13 +114,16 @@ class ColorTable:
 
 
 class Stream:
-    """Data on stdout."""
+    """Data on stdout. ``for_eyes``: makes names and labels `printable`, else they stay exact."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    def __init__(self, writer: Writer, for_eyes: bool) -> None:
+        self._writer, self._for_eyes = writer, for_eyes
         writer.begin()
 
     def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+        if self._for_eyes:
+            path = printable(path)
+            predictions = [p._replace(label=printable(p.label)) for p in predictions]
         with undisturbed():
             self._writer.write(path, predictions)
 
@@ -132,8 +133,9 @@ class Stream:
 
 def on_stdout(format_name: str) -> Output:
     """The output if no file was given."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     if format_name == "table":
-        if sys.stdout is not None and sys.stdout.isatty():
+        if is_terminal:
             try:
                 return ColorTable()
             except ImportError:
@@ -142,7 +144,8 @@ def on_stdout(format_name: str) -> Output:
     from sqznet.cli.records import WRITERS
 
     sys.stdout.flush()
-    return Stream(WRITERS[format_name](sys.stdout.buffer))
+    # JSON escapes by itself what is not printable.
+    return Stream(WRITERS[format_name](sys.stdout.buffer), is_terminal and format_name == "csv")
 
 
 class ResultFile:
