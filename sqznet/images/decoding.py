@@ -21,10 +21,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqznet._pixels import ArrowPixels
 from sqznet.errors import ImageError, path_for_messages
-from sqznet.files.paths import expanded
 from sqznet.images.pillow import guarded, plug_in, reason
 from sqznet.images.pixels import Pixels, check_size
-from sqznet.images.streams import MAX_STREAM_BYTES, PIECE, read_all
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -145,12 +143,13 @@ def describe(image: Any) -> str:
 def _from_path(path: str | os.PathLike[str] | os.PathLike[bytes], needed: Needed | None) -> Pixels:
     name = describe(path)
     try:
-        with open(expanded(path), "rb", buffering=0) as file:
+        with open(_expanded(os.fsdecode(path)), "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_size > _AT_ONCE:
+            is_file = stat.S_ISREG(status.st_mode)
+            if is_file and status.st_size > _AT_ONCE:
                 with BufferedReader(file) as buffered:
                     return _from_stream(buffered, status.st_size, needed, name)
-            data = read_all(file, max(status.st_size + 1, 1 << 16), name)
+            data = file.read() if is_file else _read_pieces(file, name)
     except ImageError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the name
@@ -168,8 +167,22 @@ def _from_web(address: str, needed: Needed | None) -> Pixels:
 
 def _from_file_object(file: Any, needed: Needed | None) -> Pixels:
     name = describe(file)
-    data = guarded(read_all, file, PIECE, name)
+    data = guarded(_read_pieces, file, name)
     return _from_stream(BytesIO(data), len(data), needed, name)
+
+
+def _read_pieces(file: Any, name: str) -> bytes:
+    from sqznet.images.streams import read_all
+
+    return read_all(file, name)
+
+
+def _expanded(path: str) -> str:
+    if not path.startswith("~"):
+        return path
+    from sqznet.files.paths import expanded
+
+    return expanded(path)
 
 
 def _no_file(path: str, error: OSError | ValueError) -> str:
@@ -225,6 +238,7 @@ def _decode_content(file: BinaryIO, size: int, needed: Needed | None, name: str)
 def _without_metadata(file: BinaryIO) -> BinaryIO | None:
     """A PNG file without what its pixels do not need; None for anything else."""
     from sqznet.images import png
+    from sqznet.images.streams import MAX_STREAM_BYTES
 
     file.seek(0)
     data = file.read(len(png.MAGIC))

@@ -8,8 +8,8 @@ from sqznet.errors import ImageError, printable, reason_of
 
 #: The maximum to read from a stream.
 MAX_STREAM_BYTES = 1 << 28
-#: How much of it is read at once.
-PIECE = 1 << 20
+# How much of it is read at once.
+_PIECE = 1 << 20
 
 
 class Pieces:
@@ -43,10 +43,10 @@ class Pieces:
         return bool(piece)
 
 
-def read_all(file: Any, piece: int, name: str) -> bytes:
-    """The rest of a binary file object, read in pieces of this many bytes."""
+def read_all(file: Any, name: str) -> bytes:
+    """The rest of a binary file object. Raises ImageError, beginning with ``name``."""
     pieces = Pieces(name)
-    while pieces.take(file.read(piece)):
+    while pieces.take(file.read(_PIECE)):
         pass
     return bytes(pieces.data)
 
@@ -55,7 +55,7 @@ async def await_all(file: Any, name: str) -> bytes:
     """The same of an object whose read() is asynchronous; its exceptions become ImageError."""
     pieces = Pieces(name)
     try:
-        while pieces.take(await file.read(PIECE)):
+        while pieces.take(await file.read(_PIECE)):
             pass
     except ImageError:
         raise

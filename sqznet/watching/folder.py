@@ -29,8 +29,9 @@ class FolderSource:
     """The images written to a folder from now on, in the order of their modification times.
 
     Existing files are ignored unless they are written again. Files that are not images, and files
-    that vanish before they are read, are ignored too. A damaged image causes one notice. Only files
-    that still exist are remembered. Raises SqznetError if the folder cannot be read.
+    that vanish before they are read, are ignored too. A damaged image causes one notice, and so does
+    a FIFO, a socket or a device with the name of an image. Only files that still exist are
+    remembered. Raises SqznetError if the folder cannot be read.
     """
 
     live = False
@@ -39,6 +40,7 @@ class FolderSource:
     def __init__(self, path: str, notice: Notice) -> None:
         self.name = printable(path)
         self._path, self._notice = path, notice
+        self._special: set[str] = set()
         self._done = self._look()
 
     def shots(self) -> Generator[Shot, None, None]:
@@ -69,7 +71,7 @@ class FolderSource:
                     yield shot
 
     def _look(self) -> dict[str, _Version]:
-        found = {}
+        found, special = {}, set()
         try:
             with os.scandir(self._path) as entries:
                 for entry in entries:
@@ -79,11 +81,15 @@ class FolderSource:
                         status = entry.stat()
                     except OSError:  # deleted after the listing
                         continue
-                    if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait
+                    if not stat.S_ISREG(status.st_mode):
+                        special.add(entry.name)  # not opened: a FIFO would be waited for
                         continue
                     found[entry.name] = _Version(status.st_mtime_ns, status.st_size)
         except OSError as error:
             raise SqznetError(f"{self.name}: {reason_of(error)}") from None
+        for name in sorted(special - self._special):
+            self._notice(f"{self.name}: {printable(name)} is not a regular file, so it is skipped")
+        self._special = special
         return found
 
     def _shot(self, name: str, began: float) -> Shot | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
-from sqznet.errors import SqznetError, WeightsError, reason_of
+from sqznet.errors import SqznetError, WeightsError, printable, reason_of
 from sqznet.weights import safetensors
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile, open_file
@@ -64,7 +64,7 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         raise WeightsError(f"{name}: {error}") from None
     except Exception as error:  # no parser is certain to catch all hostile bytes
         raise WeightsError(
-            f"{name}: damaged, or not a weights file ({type(error).__name__} while reading it)"
+            f"{name}: damaged, or not a weights file: {printable(reason_of(error), 200)}"
         ) from error
 
 

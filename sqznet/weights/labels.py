@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError, printable, reason_of
-from sqznet.files.paths import expanded
 
 #: The number of ImageNet's classes. TensorFlow adds a class "background" before them.
 IMAGENET_CLASSES = 1000
@@ -67,6 +66,8 @@ def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """
     name = printable(os.fsdecode(path))
     try:
+        from sqznet.files.paths import expanded
+
         place = expanded(path)
         if not os.path.isfile(place):
             raise WeightsError("expected a file of class names, found no such file")

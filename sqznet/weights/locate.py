@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from sqznet import weights
-from sqznet.files.paths import expanded
 
 _PATHS = (str, os.PathLike)
 BUNDLED = "squeezenet1_1"
@@ -26,4 +25,8 @@ def locate(given: WeightsLike) -> str | os.PathLike[str]:
 
         if hub.is_remote(given):
             return hub.fetch(given)
-    return expanded(given) if isinstance(given, _PATHS) else given
+    if isinstance(given, _PATHS):
+        from sqznet.files.paths import expanded
+
+        return expanded(given)
+    return given

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import socket
 from pathlib import Path
 
 import pytest
 
-from sqznet.images.finding import Found, expand, natural, read_list
+from sqznet.images.finding import ENDINGS, Found, expand, natural, read_list
+
+from ..support.places import ROOT
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -148,7 +151,7 @@ def test_the_output_is_not_counted(tmp_path: Path) -> None:
 
 
 def test_photos_of_less_common_formats_are_photos(tmp_path: Path) -> None:
-    kinds = "apng avif hif ico j2k jpx jxl mpo psd qoi".split()
+    kinds = ["apng", "avif", "hif", "ico", "j2k", "jpx", "jxl", "mpo", "psd", "qoi"]
     touch(tmp_path, *(f"{kind}.{kind}" for kind in kinds))
     names, lines = said([tmp_path])
     assert names == [f"{kind}.{kind}" for kind in kinds]
@@ -172,6 +175,14 @@ def test_fifos_sockets_and_devices_are_skipped(
                 f"{named}: 3 special files passed over (a.jpg, a FIFO; b.jpg, a socket; "
                 "c.png, a device)"
             )
+
+
+def test_the_docs_name_every_suffix() -> None:
+    page = ROOT / "docs" / "images.md"
+    if not page.is_file():
+        pytest.skip("the docs are not beside the tests")
+    listed = page.read_text(encoding="utf-8").rpartition("by their suffix:")[2]
+    assert tuple(re.findall(r"`(\.\w+)`", listed)) == ENDINGS
 
 
 def test_links_to_folders_are_said(tmp_path: Path) -> None:

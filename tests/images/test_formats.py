@@ -56,7 +56,7 @@ def test_without_the_plug_in_its_package_is_named(
 def test_an_avif_without_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_avif", None)
     monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "AVIF"])
-    with pytest.raises(ImageError, match="an AVIF image.*pip install pillow-avif-plugin"):
+    with pytest.raises(ImageError, match=r"an AVIF image.*pip install pillow-avif-plugin"):
         decode(AVIF)
 
 

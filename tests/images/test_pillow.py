@@ -53,7 +53,7 @@ def palette_image() -> Image.Image:
 
 
 def test_pillow_warns_about_these() -> None:
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="Transparency"):
         palette_image().convert("RGB")
     with pytest.warns(UserWarning, match="Metadata Warning"):
         Image.open(io.BytesIO(NOISY)).load()

@@ -210,6 +210,36 @@ def test_photos_of_every_suffix_are_seen(tmp_path: Path, started: Callable[..., 
     assert watcher.notices == []
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_fifo_is_never_waited_for(tmp_path: Path, started: Callable[..., Watcher]) -> None:
+    os.mkfifo(tmp_path / "old.jpg")
+    watcher = started(tmp_path)
+    os.mkfifo(tmp_path / "a.jpg")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    save(tmp_path / "good.png", 5)
+    wait_for(lambda: watcher.seen == [("good.png", 5)])
+    expected = ["old.jpg", "a.jpg", "zero.jpg"]
+    assert sorted(watcher.notices) == sorted(
+        f"{tmp_path}: {name} is not a regular file, so it is skipped" for name in expected
+    )
+
+
+def test_images_of_one_time_come_in_the_order_of_their_numbers(
+    tmp_path: Path, started: Callable[..., Watcher]
+) -> None:
+    (tmp_path / "in").mkdir()
+    watcher = started(tmp_path / "in")
+    names = ("s10.png", "s9.png", "s2.png")
+    for name in names:
+        save(tmp_path / name, 1)
+        os.utime(tmp_path / name, (1000, 1000))
+    for name in names:
+        (tmp_path / name).rename(tmp_path / "in" / name)
+    wait_for(lambda: len(watcher.seen) == 3)
+    assert watcher.names() == ["s2.png", "s9.png", "s10.png"]
+
+
 def test_damaged_and_deleted_images_do_not_end_it(
     tmp_path: Path, started: Callable[..., Watcher]
 ) -> None:
