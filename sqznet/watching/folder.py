@@ -29,8 +29,8 @@ class FolderSource:
     """The images written to a folder from now on, in the order of their modification times.
 
     Existing files are ignored unless they are written again. Files that are not images, and files
-    that vanish before they are read, are ignored too. A damaged image causes one notice, and so does
-    a FIFO, a socket or a device with the name of an image. Only files that still exist are
+    that vanish before they are read, are ignored too. A damaged image causes one notice, and so
+    does a FIFO, a socket or a device with the name of an image. Only files that still exist are
     remembered. Raises SqznetError if the folder cannot be read.
     """
 
