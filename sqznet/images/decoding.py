@@ -296,7 +296,7 @@ def _from_pil(image: Image, name: str) -> Pixels:
             'and call image.convert("L")'
         )
     tiles: Any = getattr(image, "tile", None)  # what is to be read of a file
-    is_deep = bool(tiles) and ";16" in str(tiles[0])
+    is_deep = bool(tiles) and ";16" in str(tiles[0]) and image.mode.startswith("RGB")
     if tiles and hasattr(image, "tag_v2"):
         from sqznet.images import tiff
 

@@ -86,6 +86,7 @@ _OTHERS = (
     (b"v/1\x01", f"an OpenEXR image of floating-point pixels{_FLOATS}"),
     (b"#?RADIANCE", f"a Radiance image of floating-point pixels{_FLOATS}"),
     (b"#?RGBE", f"a Radiance image of floating-point pixels{_FLOATS}"),
+    (b"PF\n", f"a PFM image of floating-point pixels{_FLOATS}"),
     (b"II\xbc\x01", "a JPEG XR image, which Pillow does not read: convert it to JPEG or PNG"),
     (b"BPG\xfb", "a BPG image, which Pillow does not read: convert it to JPEG or PNG"),
     (b"FLIF", "a FLIF image, which Pillow does not read: convert it to JPEG or PNG"),

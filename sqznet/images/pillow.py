@@ -67,7 +67,8 @@ def _silence() -> None:
     global _modules_seen
     if len(sys.modules) == _modules_seen:
         return
-    _modules_seen = len(sys.modules)
-    for name, module in tuple(sys.modules.items()):
+    modules = sys.modules.copy()
+    for name, module in modules.items():
         if name.startswith("PIL.") and getattr(module, "warnings", None) is warnings:
             module.warnings = _WARNINGS  # type: ignore[attr-defined]
+    _modules_seen = len(modules)

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Generator, Iterable
+from io import IOBase
 from typing import Any
 
 from sqznet.errors import SqznetError, path_for_messages, printable, reason_of
@@ -52,6 +53,9 @@ def open_source(source: Any, format: str, live: bool | None, notice: Notice) -> 
     if is_picamera(source):
         return PicameraSource(source)
     frames = several(source)
+    # A camera may have a read() besides being iterable.
+    if frames is None and hasattr(source, "read") and isinstance(source, Iterable):
+        frames = None if isinstance(source, IOBase) else source
     if frames is not None:
         return FramesSource(frames, format, bool(live))
     raise SqznetError(

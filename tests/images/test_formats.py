@@ -129,6 +129,7 @@ def test_a_video_says_how_to_watch_it(data: bytes, what: str) -> None:
         (b"<?xml version='1.0'?>\n<svg xmlns='...'>", "an SVG drawing"),
         (b"\xef\xbb\xbf <!DOCTYPE HTML>\n<html>", "a web page .*download that failed"),
         (b"v/1\x01\x02\0\0\0", "OpenEXR .*floating-point"),
+        (b"PF\n4 4\n-1.0\n", "PFM .*floating-point"),
         (b"#?RADIANCE\n", "Radiance .*floating-point"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a camera's raw photo"),
         (b"FUJIFILMCCD-RAW 0201", "a camera's raw photo"),

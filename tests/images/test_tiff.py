@@ -106,6 +106,18 @@ def test_levels_of_fewer_bits_that_nothing_states_are_refused(bits: int) -> None
             decode(source)
 
 
+def test_black_ink_alone_is_no_dark_image() -> None:
+    ink = np.concatenate([np.zeros_like(DEEP), DEEP[..., :1]], axis=2)
+    data = tiff(ink, tags={PHOTOMETRIC: (5,)})
+    np.testing.assert_allclose(shown(decode(data))[..., 0], 255 - UPPER[..., 0], atol=1)
+
+
+def test_a_netpbm_file_states_its_highest_level() -> None:
+    levels = (DEEP[..., 0] >> 4).astype(">u2")
+    data = b"P5 14 9 4095\n" + levels.tobytes()
+    np.testing.assert_allclose(shown(decode(data)), UPPER[..., 0], atol=1)
+
+
 def test_black_is_black() -> None:
     black = Image.new("I;16", (5, 4))
     for source in (black, encoded(black)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import shutil
@@ -39,6 +40,18 @@ def test_every_image_of_a_list_is_classified() -> None:
     assert levels(pictures, every=2) == [1, 3]
     assert levels(np.stack([flat(5), flat(6)])) == [5, 6]
     assert levels([]) == []
+
+
+def test_any_iterable_is_a_source() -> None:
+    class Camera:
+        def read(self) -> Any:
+            raise AssertionError
+
+        def __iter__(self) -> Iterator[Any]:
+            return iter([flat(8), flat(9)])
+
+    for frames in (Camera(), iter([flat(8), flat(9)]), {0: flat(8), 1: flat(9)}.values()):
+        assert levels(frames) == [8, 9]
 
 
 def test_arrays_in_the_channel_order_of_opencv() -> None:
@@ -90,6 +103,8 @@ def test_exceptions_of_the_callers_iterable_pass_through() -> None:
         (None, {}, "cannot watch <NoneType>"),
         (True, {}, "cannot watch <bool>"),
         (b"photo", {}, "cannot watch <bytes>"),
+        (io.BytesIO(b"photo"), {}, "cannot watch <BytesIO>"),
+        ({"a": 1}, {}, "cannot watch <dict>"),
         (flat(1), {}, "cannot watch <ndarray>"),
         ("no such\nfile.mp4", {}, r"no such\\nfile.mp4: No such file"),
     ],
