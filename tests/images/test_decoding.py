@@ -7,8 +7,6 @@ import os
 import struct
 import subprocess
 import sys
-import threading
-import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -326,26 +324,6 @@ def test_decompression_bombs_are_refused_by_their_header(width: int, height: int
 def test_pixels_that_the_file_size_does_not_justify() -> None:
     assert MAX_PIXELS > 13_000 * 13_000
     assert "bomb" in refusal(png_header(13_000, 13_000))
-
-
-def test_a_large_blank_image_is_read_without_warning() -> None:
-    side = 9_600  # above the limit of Pillow's warning
-    data = encoded(Image.new("1", (side, side)))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert decode(data).width == side
-    assert not caught
-
-
-def test_warning_filters_survive_overlapping_threads() -> None:
-    data = encoded(photo("P"), transparency=bytes(range(256)))
-    before = list(warnings.filters)
-    threads = [threading.Thread(target=lambda: [decode(data) for _ in range(50)]) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert list(warnings.filters) == before
 
 
 @pytest.mark.parametrize(

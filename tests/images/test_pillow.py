@@ -52,6 +52,12 @@ def palette_image() -> Image.Image:
     return image
 
 
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
 def test_pillow_warns_about_these() -> None:
     with pytest.warns(UserWarning, match="Transparency"):
         palette_image().convert("RGB")
@@ -113,3 +119,23 @@ def test_the_first_image_of_a_process_is_silent_too() -> None:
         """,
         NOISY.hex(),
     )
+
+
+def test_a_large_blank_image_is_read_without_warning() -> None:
+    side = 9_600  # above the limit of Pillow's warning
+    data = png(Image.new("1", (side, side)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert decode(data).width == side
+    assert not caught
+
+
+def test_warning_filters_survive_overlapping_threads() -> None:
+    data = png(palette_image())
+    before = list(warnings.filters)
+    threads = [threading.Thread(target=lambda: [decode(data) for _ in range(50)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(warnings.filters) == before
