@@ -51,6 +51,8 @@ def load(
     conv1_padding: int | None = None,
     conv10_padding: int | None = None,
     ceil_mode: bool | None = None,
+    conv10_relu: bool | None = None,
+    activation: str | None = None,
     backbone: WeightsLike = None,
 ) -> Model | Any:  # or a Recognizer; callers know which one they load
     """Loads a model.
@@ -68,8 +70,13 @@ def load(
     else that of a known file with the same hash, else that of its format.
     ``labels``: a name for each class, or the path of a text or JSON file with names, see
     ``sqznet.weights.labels``; default: those of the file, or ImageNet's for 1000 or 1001 classes.
-    ``conv1_padding``, ``conv10_padding`` (pixels), ``ceil_mode`` (of the pools): the wiring of the
-    network; default: that of the file, else that of its format's framework.
+    ``conv1_padding``, ``conv10_padding`` (pixels), ``ceil_mode`` (of the pools), ``conv10_relu``
+    (False if no ReLU follows the last convolution): the wiring of the network; default: that of the
+    file, else that of its format's framework.
+    ``activation``: what makes scores of the network's outputs: ``"softmax"``, shares that add up to
+    1; ``"sigmoid"``, a probability for each class by itself, for labels of which several may be
+    true; or ``"none"``, the outputs themselves, as in a regression; default: that of the file, else
+    softmax, and none for a network with one output.
 
     A file of `Recognizer.save` gives a Recognizer; ``backbone``: the network that it was trained
     on, if not the bundled SqueezeNet 1.1.
@@ -80,7 +87,8 @@ def load(
     if weights.is_recognizer(path):
         from sqznet.learning.recognizer import load_recognizer
 
-        stated = (variant, preprocessing, labels, conv1_padding, conv10_padding, ceil_mode)
+        wiring = (conv1_padding, conv10_padding, ceil_mode, conv10_relu, activation)
+        stated = (variant, preprocessing, labels, *wiring)
         return load_recognizer(path, backbone, threads, isa, stated)
     if backbone is not None:
         raise SqznetError(f"{decoding.describe(path)} is not a recognizer, so it has no backbone")
@@ -94,4 +102,6 @@ def load(
         conv1_padding=conv1_padding,
         conv10_padding=conv10_padding,
         ceil_mode=ceil_mode,
+        conv10_relu=conv10_relu,
+        activation=activation,
     )

@@ -58,8 +58,15 @@ class Backbone:
         self.check_weights(model.checkpoint)
         for name in ("variant", "preprocessing", "wiring"):
             found, wanted = getattr(model, name), getattr(self, name)
-            if found != wanted:
+            if _without_head(found) != _without_head(wanted):
                 raise SqznetError(f"was trained with {name} {wanted}, the model has {found}")
+
+
+def _without_head(setting: object) -> object:
+    # What follows conv10 does not change the features that a recognizer learns from.
+    if isinstance(setting, Wiring):
+        return setting._replace(conv10_relu=True, activation=None)
+    return setting
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqznet.errors import MAX_SHOWN, WeightsError, printable
+from sqznet.errors import MAX_SHOWN, WeightsError, printable, shown
 from sqznet.network.layers import Branch, Classifier, Conv, Fire, Layer, MaxPool, Network, Shape
 
 
@@ -24,12 +24,17 @@ class Wiring(NamedTuple):
     ceil_mode: whether a pool's last, clipped window counts.
     softmax: whether the file's own network ends in a softmax; nothing here depends on it, since
         logits are the input of a softmax.
+    conv10_relu: whether a ReLU follows the last convolution, as in all published networks.
+    activation: what makes scores of logits, one of `ACTIVATIONS`; None if it is not known: then
+        "softmax" for several classes, and "none" for a single output, which a softmax makes 1.
     """
 
     conv1_padding: int = 0
     conv10_padding: int = 0
     ceil_mode: bool = True
     softmax: bool = False
+    conv10_relu: bool = True
+    activation: str | None = None
 
 
 class Topology(NamedTuple):
@@ -50,6 +55,10 @@ SIMPLE_BYPASS = (1, 3, 5, 7)
 BYPASSES = {"": None, "_simple_bypass": "simple", "_complex_bypass": "complex"}
 VARIANTS = tuple(base + suffix for base in TOPOLOGIES for suffix in BYPASSES)
 _DEFAULT_WIRING = Wiring()
+
+#: What makes scores of logits: shares of one decision; a probability for each class by itself, so
+#: that several may be true; or nothing, where the output is the answer, as in a regression.
+ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 # Half of the largest kernel, 7x7: more padding would only add rows without a pixel of the photo.
 MAX_PADDING = 3
@@ -110,8 +119,24 @@ def _check_wiring(wiring: Wiring, origin: str) -> None:
         padding = getattr(wiring, name)
         if type(padding) is not int or not 0 <= padding <= MAX_PADDING:
             raise WeightsError(f"{origin}: {name} is {padding!r}, expected 0 to {MAX_PADDING}")
-    if not isinstance(wiring.ceil_mode, bool):
-        raise WeightsError(f"{origin}: ceil_mode is {wiring.ceil_mode!r}, expected True or False")
+    for name in ("ceil_mode", "conv10_relu"):
+        value = getattr(wiring, name)
+        if not isinstance(value, bool):
+            raise WeightsError(f"{origin}: {name} is {value!r}, expected True or False")
+    if wiring.activation is not None and wiring.activation not in ACTIVATIONS:
+        raise WeightsError(
+            f"{origin}: activation is {shown(wiring.activation)}, "
+            f"expected one of {', '.join(ACTIVATIONS)}"
+        )
+
+
+def _activation(wiring: Wiring, classes: int, origin: str) -> str:
+    if classes == 1 and wiring.activation == "softmax":
+        raise WeightsError(
+            f"{origin}: has one output, whose softmax is always 1; "
+            "expected the activation sigmoid or none"
+        )
+    return wiring.activation or ("none" if classes == 1 else "softmax")
 
 
 def _network(
@@ -153,12 +178,13 @@ def _network(
         )
         trunk.append(Fire(name, squeeze, e1, e3, kind))
     heads: dict[str, tuple[Branch, ...]] = {}
+    classes = 0
     # Weights may be saved without the classifier, for extracting features.
     if any(name.startswith("classifier.") for name in shapes):
         classes = out_channels("classifier.1")
-        layer = Classifier("classifier.1", classes, wiring.conv10_padding)
+        layer = Classifier("classifier.1", classes, wiring.conv10_padding, wiring.conv10_relu)
         heads["classifier"] = (Branch(trunk[-1].name, (layer,), "logits"),)
-    return Network(variant, tuple(trunk), heads)
+    return Network(variant, tuple(trunk), heads, _activation(wiring, classes, origin))
 
 
 def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:

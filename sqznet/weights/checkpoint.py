@@ -123,10 +123,11 @@ class Checkpoint(NamedTuple):
     variant: "squeezenet1_1" and the like if the file states it, else None.
     preprocessing: how a photo becomes the network's input.
     labels: one name per class if the file has them, else None.
-    wiring: padding, pooling and softmax, from the file if stated, else its format's default.
-    reasons: for each of "variant", "conv1_padding", "conv10_padding", "ceil_mode", "softmax",
-        "preprocessing", "labels" and "precision" (if the tensors differ from those in the file): a
-        phrase such as "the file's layer conv10" or "the default for torch files".
+    wiring: padding, pooling and what follows conv10 (ReLU, and softmax or sigmoid), from the file
+        if stated, else its format's default.
+    reasons: for each of "variant", the fields of `wiring`, "preprocessing", "labels" and
+        "precision" (if the tensors differ from those in the file): a phrase such as "the file's
+        layer conv10" or "the default for torch files".
     warnings: what users should know, such as that the content is not what the name says.
     activations: the grids to which the file's network rounds its activations, in order, by place:
         "input", the name of a convolution (after its ReLU), "features.N" (pool N),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
-from sqznet.network.variants import MAX_PADDING, Wiring
+from sqznet.network.variants import ACTIVATIONS, MAX_PADDING, Wiring
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, plain_names
 from sqznet.weights.mapped import WeightsFile
 
@@ -128,7 +128,13 @@ def _wiring(values: Mapping[str, Any]) -> Wiring:
                 f'"wiring" in the metadata: unknown field {shown(name)}, '
                 f"expected {', '.join(known)}"
             )
-        if type(value) is not type(known[name]):
+        if name == "activation":
+            if value is not None and value not in ACTIVATIONS:
+                raise WeightsError(
+                    f'"wiring" in the metadata: activation is {shown(value)}, '
+                    f"expected one of {', '.join(ACTIVATIONS)}, or null"
+                )
+        elif type(value) is not type(known[name]):
             expected = "true or false" if isinstance(known[name], bool) else "an integer"
             raise WeightsError(
                 f'"wiring" in the metadata: {name} is {shown(value)}, expected {expected}'
