@@ -9,6 +9,7 @@ from typing import Any, overload
 from sqznet import weights
 from sqznet.answers import Prediction
 from sqznet.errors import SqznetError
+from sqznet.forks import renewed
 from sqznet.images import decoding
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.loading import load_model
@@ -16,8 +17,25 @@ from sqznet.model import Model
 from sqznet.weights.labels import Labels
 from sqznet.weights.locate import WeightsLike, locate
 
-_default: Model | None = None
-_default_lock = Lock()
+
+class _Bundled:
+    """The model of the bundled weights, loaded when it is first needed."""
+
+    def __init__(self) -> None:
+        self._model: Model | None = None
+        renewed(self)
+
+    def renew(self) -> None:
+        self._lock = Lock()
+
+    def __call__(self) -> Model:
+        with self._lock:
+            if self._model is None:
+                self._model = load()
+            return self._model
+
+
+_bundled = _Bundled()
 
 
 @overload
@@ -34,10 +52,7 @@ def classify(
 
 def classify(images: Any, top: int = 5, fast_decode: bool = False) -> Any:
     """Classifies photos with the bundled SqueezeNet 1.1; see ``Model.classify``."""
-    global _default
-    with _default_lock:
-        _default = model = _default or load()
-    return model.classify(images, top, fast_decode)
+    return _bundled().classify(images, top, fast_decode)
 
 
 def load(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqznet import _kernels, _pixels, weights
 from sqznet.engine import cpu
-from sqznet.engine.executor import Executor
+from sqznet.engine.executor import Executor, Result
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
 from sqznet.images import decoding
@@ -89,15 +88,19 @@ class Pipeline:
         if missing := [name for name in layers if name not in known]:
             raise SqznetError(f"no layer {missing[0]!r}, expected one of {', '.join(known)}")
         keep = tuple(known[name] for name in layers)
+
+        def copied(workspace: Workspace) -> dict[str, npt.NDArray[np.float32]]:
+            maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
+            if network.num_classes:
+                maps["logits"] = np.array(workspace.outputs["logits"])[:, 0, 0]
+            return maps
+
         for start in range(0, len(images), self.threads):
             group = images[start : start + self.threads]
             decoded = [self.decode(image, fast_decode) for image in group]
-            with self.passed(decoded, keep) as workspace:
-                maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
-                if network.num_classes:
-                    maps["logits"] = np.array(workspace.outputs["logits"])[:, 0, 0]
-                else:
-                    maps["logits"] = np.empty((len(decoded), 0), np.float32)
+            maps = self.passed(decoded, copied, keep)
+            if not network.num_classes:
+                maps["logits"] = np.empty((len(decoded), 0), np.float32)
             for i in range(len(decoded)):
                 yield {name: found[i] for name, found in maps.items()}
 
@@ -108,16 +111,21 @@ class Pipeline:
         other.threads = 1
         return other
 
-    @contextmanager
     def passed(
-        self, decoded: Sequence[decoding.Pixels], keep: tuple[str, ...] = ()
-    ) -> Iterator[Workspace]:
-        """A workspace that has run these photos; see ``Executor.acquire``."""
-        with self.executor.workspace(len(decoded), *self.preprocessing.size, keep) as workspace:
+        self,
+        decoded: Sequence[decoding.Pixels],
+        read: Callable[[Workspace], Result],
+        keep: tuple[str, ...] = (),
+    ) -> Result:
+        """What ``read`` finds in a workspace that has run these photos; see ``Executor.acquire``."""
+
+        def work(workspace: Workspace) -> Result:
             for i, pixels in enumerate(decoded):
                 self.feed(pixels, workspace.image(i))
             workspace.run()
-            yield workspace
+            return read(workspace)
+
+        return self.executor.run(len(decoded), *self.preprocessing.size, work, keep)
 
     def decode(self, image: Any, fast: bool) -> decoding.Pixels:
         return decoding.decode(image, self.resized if fast else None)

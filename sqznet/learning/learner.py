@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from threading import Lock
 
+from sqznet.forks import renewed
 from sqznet.learning.examples import Examples, Floats
 from sqznet.learning.features import LENGTH
 from sqznet.learning.gaussian_process import GaussianProcess
@@ -36,6 +37,9 @@ class Learner:
         )
         self._process = GaussianProcess.of(self._examples.codes)
         self._scorer: Scorer | None = None
+        renewed(self)
+
+    def renew(self) -> None:
         self._lock = Lock()
 
     @property
