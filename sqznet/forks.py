@@ -1,8 +1,8 @@
 """What a forked child must set right: every lock of the package, and what the lock guards.
 
 At a fork, another thread may hold a lock, or be halfway through a change that the lock guards. The
-child has only the thread that forked, so nobody there releases the lock. Each object that has a lock
-therefore makes it in its method ``renew`` and is passed to `renewed`; no lock is made elsewhere.
+child has only the thread that forked, so nobody there releases the lock. So each object that has a
+lock makes it in its method ``renew`` and is passed to `renewed`; no lock is made elsewhere.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class Pipeline:
         read: Callable[[Workspace], Result],
         keep: tuple[str, ...] = (),
     ) -> Result:
-        """What ``read`` finds in a workspace that has run these photos; see ``Executor.acquire``."""
+        """What ``read`` finds in a workspace that has run these photos; see ``Executor.run``."""
 
         def work(workspace: Workspace) -> Result:
             for i, pixels in enumerate(decoded):
