@@ -32,6 +32,15 @@ class Model(Classification):
             f"{self.isa}, {self.threads} thread{'s' if self.threads > 1 else ''}>"
         )
 
+    @property
+    def fingerprint(self) -> str:
+        """The variant, and a hash of all that decides the answers: weights, preprocessing, wiring
+        and labels. It is the same in every process and on every machine."""
+        from sqznet.weights.fingerprint import of_model
+
+        parts = (self.preprocessing, self.wiring, self.labels)
+        return f"{self.variant}-{of_model(self.checkpoint, parts)}"
+
     def classify_files(
         self,
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -118,6 +119,11 @@ class Recognizer:
     def threads(self) -> int:
         return self.model.threads
 
+    @property
+    def fingerprint(self) -> str:
+        """See ``Classifier``; the hash covers the examples and the network."""
+        return f"recognizer-{sha256(self._encoded()).hexdigest()[:16]}"
+
     def __repr__(self) -> str:
         return f"<sqznet.Recognizer of {self.num_classes} classes, {self.num_images} images>"
 
@@ -208,14 +214,16 @@ class Recognizer:
         """
         if self.num_classes == 0:
             raise SqznetError("nothing to save: the recognizer has no examples yet")
-        content = storage.encode(
-            self._learner.examples, self._learner.mirror, Backbone.of(self.model)
-        )
+        content = self._encoded()
         try:
             write_file(path, content)
         except (OSError, ValueError) as error:
             name = printable(os.fsdecode(path))
             raise WeightsError(f"{name}: cannot be written: {reason_of(error)}") from None
+
+    def _encoded(self) -> bytes:
+        learner = self._learner
+        return storage.encode(learner.examples, learner.mirror, Backbone.of(self.model))
 
     @classmethod
     def load(
