@@ -36,10 +36,14 @@ class Model(Classification):
     def fingerprint(self) -> str:
         """The variant, and a hash of all that decides the answers: weights, preprocessing, wiring
         and labels. It is the same in every process and on every machine."""
-        from sqznet.weights.fingerprint import of_model
+        from hashlib import sha256
 
-        parts = (self.preprocessing, self.wiring, self.labels)
-        return f"{self.variant}-{of_model(self.checkpoint, parts)}"
+        from sqznet.weights.fingerprint import fingerprint
+        from sqznet.weights.metadata import compact, dump
+
+        settings = dump(self.variant, self.preprocessing, self.labels, self.wiring)
+        text = compact([fingerprint(self.checkpoint), settings])
+        return f"{self.variant}-{sha256(text.encode()).hexdigest()[:16]}"
 
     def classify_files(
         self,

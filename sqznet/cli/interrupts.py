@@ -39,7 +39,7 @@ def undisturbed() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before: dict[signal.Signals, Any] = {}
+    before: dict[int, Any] = {}
     try:
         for number in _SIGNALS:
             handler = signal.getsignal(number)
@@ -50,8 +50,8 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    for number in came[:1]:
-        signal.raise_signal(number)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def _is_main_thread() -> bool:

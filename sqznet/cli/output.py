@@ -162,9 +162,9 @@ class ResultFile:
         # Unbuffered: written data survives even if the process is killed.
         raw = self._part.file
         self._file: Any = raw if self._survives else BufferedRandom(raw)
-        self._writer = _writer(format_name, self._file, model)
         earlier = ""
         try:
+            self._writer = _writer(format_name, self._file, model)
             whole = whole_size(raw, format_name) if resume else 0
             earlier = self._part.path if whole else self._part.target
             if whole or (resume and os.path.isfile(earlier)):

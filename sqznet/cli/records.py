@@ -1,9 +1,9 @@
 """The machine-readable formats of `sqznet classify`.
 
 csv and parquet: a row per prediction, with the columns path, rank, label, score, index and model; a
-photo without a prediction of sufficient score has one row with only path and model. jsonl: an object
-per photo, {"path": ..., "model": ..., "predictions": [{"label": ..., "score": ..., "index": ...},
-...]}, on a line each; json: a list of these. "model" says which model made them, see
+photo without a prediction of sufficient score has one row with only path and model. jsonl: for each
+photo an object on a line, {"path": ..., "model": ..., "predictions": [{"label": ..., "score": ...,
+"index": ...}, ...]}; json: a list of these. "model" says which model made them, see
 ``Classifier.fingerprint``. All text is UTF-8.
 
 Each photo is written in one piece, so a truncated file ends after a complete photo, and every

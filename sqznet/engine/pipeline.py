@@ -55,7 +55,6 @@ class Pipeline:
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, kernels, pool)
-        checkpoint.require_unchanged()
 
     def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
         """The network's input for one image: float32 (1, 3, H, W), channels in the network's order.

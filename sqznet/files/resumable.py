@@ -41,9 +41,10 @@ class ResumableFile:
 
     def discard(self) -> None:
         """Removes FILE.part. Ignores errors, because it cleans up after another one."""
-        for remove in (lambda: os.unlink(self.path), self.file.close):
-            with suppress(OSError):
-                remove()
+        with suppress(OSError):
+            os.unlink(self.path)
+        with suppress(OSError):
+            self.file.close()
 
 
 def _opened_alone(path: str) -> FileIO:

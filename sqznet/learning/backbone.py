@@ -67,4 +67,3 @@ def _without_head(setting: object) -> object:
     if isinstance(setting, Wiring):
         return setting._replace(conv10_relu=True, activation=None)
     return setting
-

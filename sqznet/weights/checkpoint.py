@@ -10,7 +10,6 @@ from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
-from sqznet.weights.mapped import MappedFile
 
 #: Bytes per element of the element types that weights may have.
 FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
@@ -35,7 +34,7 @@ class RawTensor(_RawTensor):
     dtype: "float16", "bfloat16", "float32" or "float64"; or "int8" with scales.
     shape: non-negative integers; () is a scalar.
     data: flat bytes (format "B", contiguous), little-endian, C order; its length is the product of
-        the shape times the element's size. It may be a view of a mapped file.
+        the shape times the element's size. It may be a view of the file's bytes.
     scales: for int8, one float32 for each output channel (the first dimension): the weights are
         the integers times their channel's scale. None for floats. Bytes as in ``data``.
 
@@ -78,6 +77,11 @@ class RawTensor(_RawTensor):
         data = self.data[index * size : (index + 1) * size]
         scale = self.scales and self.scales[4 * index : 4 * (index + 1)]
         return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale)
+
+    def copy(self) -> RawTensor:
+        """The same tensor in memory of its own."""
+        scales = self.scales and memoryview(bytes(self.scales))
+        return RawTensor(self.dtype, self.shape, memoryview(bytes(self.data)), scales)
 
     def floats(self) -> RawTensor:
         """The same weights as floats: int8 becomes float32, floats are unchanged."""
@@ -155,20 +159,6 @@ class Checkpoint(NamedTuple):
         return network_for(
             shapes, variant or self.variant, self.path, wiring or self.wiring, self.own_names
         )
-
-    def require_unchanged(self) -> None:
-        """Raises WeightsError if a mapped file with tensors was written to since it was mapped.
-
-        Before reading the tensors, this checks that they still exist; afterwards, that the data
-        read are those of the file.
-        """
-        files = {id(tensor.data.obj): tensor.data.obj for tensor in self.tensors.values()}
-        for file in files.values():
-            if isinstance(file, MappedFile) and file.was_written():
-                raise WeightsError(
-                    f"{self.path}: was written to while it was in use: load it again, and replace "
-                    "such a file rather than writing into it"
-                )
 
 
 def element_count(shape: tuple[int, ...]) -> int:

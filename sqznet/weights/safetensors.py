@@ -40,6 +40,9 @@ _MAX_HEADER = 4 << 20
 RECOGNIZER = "sqznet recognizer"
 _RECOGNIZER_START = f'{{"__metadata__":{{"_kind":"{RECOGNIZER}"'.encode()
 
+#: How many bytes tell whether a file is a recognizer.
+START = _LENGTH_BYTES + len(_RECOGNIZER_START)
+
 _Header = Mapping[str, Any]
 
 
