@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +104,8 @@ class Pipeline:
 
     def alone(self: Same) -> Same:
         """The same model and packed weights; each caller runs it on its own thread only."""
+        from copy import copy  # costs time that a first answer does not need
+
         other = copy(self)
         other.executor = self.executor.alone()
         other.threads = 1
