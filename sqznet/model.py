@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqznet.answers import Prediction, checked_top
 from sqznet.engine.classification import Classification
+from sqznet.errors import WeightsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +45,21 @@ class Model(Classification):
         settings = dump(self.variant, self.preprocessing, self.labels, self.wiring)
         text = compact([fingerprint(self.checkpoint), settings])
         return f"{self.variant}-{sha256(text.encode()).hexdigest()[:16]}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process, a model is loaded there again: from the bundled weights or a
+        name to download if it came from there, from the absolute path of its file, or, if the file
+        is gone or was changed, from the weights themselves."""
+        from sqznet.weights.portable import portable
+
+        settings = {
+            **self.asked,
+            "variant": self.variant,
+            "preprocessing": self.preprocessing,
+            "labels": self.labels or None,
+            "wiring": self.wiring,
+        }
+        return _restored, (type(self), portable(self.checkpoint), settings, self.fingerprint)
 
     def classify_files(
         self,
@@ -110,3 +126,16 @@ class Model(Classification):
         from sqznet.insight.heatmap import boxes
 
         return boxes(self, image, checked_top(top, self.num_classes))
+
+
+def _restored(
+    made: type[Model], carried: Any, settings: Mapping[str, Any], fingerprint: str
+) -> Model:
+    from sqznet.weights.portable import restored
+
+    model = made(restored(carried), **settings)
+    if model.fingerprint != fingerprint:
+        raise WeightsError(
+            f"{model.checkpoint.path}: holds other weights here than where the model was pickled"
+        )
+    return model

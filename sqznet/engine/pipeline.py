@@ -29,7 +29,8 @@ class Pipeline:
     """A network with its weights, and a photo's path through it, for any heads.
 
     Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
-    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights.
+    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights;
+    ``asked``, the arguments ``threads`` and ``isa`` as they were given.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Pipeline:
         self.variant = network.variant
         self.threads = pool.threads
         self.isa = kernels.isa
+        self.asked = {"threads": threads, "isa": isa}
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, kernels, pool)
@@ -104,12 +106,19 @@ class Pipeline:
 
     def alone(self: Same) -> Same:
         """The same model and packed weights; each caller runs it on its own thread only."""
-        from copy import copy  # costs time that a first answer does not need
-
-        other = copy(self)
+        other = self.__copy__()
         other.executor = self.executor.alone()
         other.threads = 1
         return other
+
+    def __copy__(self: Same) -> Same:
+        """Shares the packed weights, which nothing changes."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __deepcopy__(self: Same, memo: Any) -> Same:
+        return self.__copy__()
 
     def passed(
         self,

@@ -187,9 +187,18 @@ class Recognizer:
 
     def alone(self) -> Recognizer:
         """The same recognizer for use from several threads: each call runs on its own thread."""
-        other = copy(self)
-        other.model = self.model.alone()
-        return other
+        return _made(type(self), self.model.alone(), self._learner, self._report)
+
+    def __copy__(self) -> Recognizer:
+        """Learns by itself from then on; the network is shared."""
+        return _made(type(self), self.model, copy(self._learner), self._report)
+
+    def __deepcopy__(self, memo: Any) -> Recognizer:
+        return copy(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """See ``Model``; the examples are sent too. In the other process it reports by warnings."""
+        return _made, (type(self), self.model, self._learner)
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False
@@ -261,9 +270,7 @@ class Recognizer:
                 )
         except WeightsError as error:
             raise WeightsError(f"{file.name}: {error}") from None
-        recognizer = cls(model, mirror=mirror, report=report)
-        recognizer._learner = Learner(mirror, examples)
-        return recognizer
+        return _made(cls, model, Learner(mirror, examples), report)
 
     def _teach(self, classes: Mapping[str, Any], skip: Callable[[ImageError], None] | None) -> None:
         """Adds images of several classes. ``skip`` is called for images that cannot be read;
@@ -316,6 +323,14 @@ class Recognizer:
                 skip(found)
         views = np.concatenate([np.empty((0, 1 + both, LENGTH), np.float32), *rows])
         return views[:, 0], views[:, 1] if both else None
+
+
+def _made(
+    kind: type[Recognizer], model: Model, learner: Learner, report: Report = _warn
+) -> Recognizer:
+    recognizer = object.__new__(kind)
+    recognizer.model, recognizer._learner, recognizer._report = model, learner, report
+    return recognizer
 
 
 def _described(model: Model, both: bool, image: Any) -> Floats | ImageError:

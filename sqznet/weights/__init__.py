@@ -7,7 +7,7 @@ from importlib import import_module
 
 from sqznet.errors import SqznetError, WeightsError, reason_of
 from sqznet.weights import safetensors
-from sqznet.weights.checkpoint import Checkpoint, RawTensor
+from sqznet.weights.checkpoint import Checkpoint, RawTensor, Source
 from sqznet.weights.mapped import WeightsFile, open_file, read_file
 
 __all__ = [
@@ -55,12 +55,14 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     file = open_file(path)
     name = file.name
     try:
+        source = Source.of(path)
         checkpoint = _read_file(file)
         if checkpoint.format != "safetensors":  # no such file is known by its hash
             from sqznet.weights import known
 
             checkpoint = known.with_preset(checkpoint, file.view)
-        return _without_rest(checkpoint, file.view)
+        checkpoint = _without_rest(checkpoint, file.view)
+        return checkpoint if file.prefix else checkpoint._replace(source=source)
     except SqznetError as error:
         raise WeightsError(f"{name}: {error}") from None
     except Exception as error:  # no parser is certain to catch all hostile bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -78,10 +79,13 @@ class RawTensor(_RawTensor):
         scale = self.scales and self.scales[4 * index : 4 * (index + 1)]
         return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        scales = self.scales and bytes(self.scales)
+        return _tensor, (self.dtype, self.shape, bytes(self.data), scales)
+
     def copy(self) -> RawTensor:
         """The same tensor in memory of its own."""
-        scales = self.scales and memoryview(bytes(self.scales))
-        return RawTensor(self.dtype, self.shape, memoryview(bytes(self.data)), scales)
+        return _tensor(self.dtype, self.shape, bytes(self.data), self.scales and bytes(self.scales))
 
     def floats(self) -> RawTensor:
         """The same weights as floats: int8 becomes float32, floats are unchanged."""
@@ -101,6 +105,10 @@ class RawTensor(_RawTensor):
         return cls(*iterable)  # so that _replace checks too
 
 
+def _tensor(dtype: str, shape: tuple[int, ...], data: bytes, scales: bytes | None) -> RawTensor:
+    return RawTensor(dtype, shape, memoryview(data), scales and memoryview(scales))
+
+
 class Quantization(NamedTuple):
     """A grid of numbers to which a file rounds its activations.
 
@@ -112,6 +120,26 @@ class Quantization(NamedTuple):
     zero_point: int
     low: int
     high: int
+
+
+class Source(NamedTuple):
+    """The file that weights were read from: its absolute path, and its state then."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Source:
+        """Raises OSError if there is no such file."""
+        status = os.stat(path)
+        return cls(os.path.abspath(os.fsdecode(path)), status.st_size, status.st_mtime_ns)
+
+    def is_unchanged(self) -> bool:
+        try:
+            return Source.of(self.path) == self
+        except OSError:
+            return False
 
 
 class Checkpoint(NamedTuple):
@@ -135,6 +163,7 @@ class Checkpoint(NamedTuple):
         "features.N.concat" and "features.N.add" (fire N after joining its parts, and after adding
         its bypass), "average" (the logits). Nothing is rounded elsewhere; most files do not round.
     own_names: the names that tensors have in the file, where they are others, for messages.
+    source: the file, if reading it again gives the same; None if it was read with a choice.
     """
 
     path: str
@@ -149,6 +178,12 @@ class Checkpoint(NamedTuple):
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
     own_names: Mapping[str, str] = MappingProxyType({})
+    source: Source | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Read-only views of dictionaries cannot be pickled.
+        fields = [dict(value) if isinstance(value, Mapping) else value for value in self]
+        return Checkpoint, tuple(fields)
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.

@@ -105,6 +105,15 @@ def fetch(name: str) -> str:
     return path
 
 
+def name_of(path: str) -> str | None:
+    """The name whose downloaded file this is. Raises WeightsError as `cache_folder` does."""
+    folder = cache_folder()
+    for name, remote in FILES.items():
+        if path == os.path.join(folder, name.partition("/")[0], remote.file_name):
+            return name
+    return None
+
+
 def cache_folder() -> str:
     """The folder for downloads: SQZNET_CACHE, or the platform's cache folder of the user.
 
