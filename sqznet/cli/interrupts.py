@@ -48,8 +48,8 @@ def undisturbed() -> Iterator[None]:
                 signal.signal(number, lambda number, _frame: came.append(number))
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for taken, handler in before.items():
+            signal.signal(taken, handler)
     if came:
         signal.raise_signal(came[0])
 

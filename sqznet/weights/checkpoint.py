@@ -80,12 +80,13 @@ class RawTensor(_RawTensor):
         return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        scales = self.scales and bytes(self.scales)
+        scales = None if self.scales is None else bytes(self.scales)
         return _tensor, (self.dtype, self.shape, bytes(self.data), scales)
 
     def copy(self) -> RawTensor:
         """The same tensor in memory of its own."""
-        return _tensor(self.dtype, self.shape, bytes(self.data), self.scales and bytes(self.scales))
+        scales = None if self.scales is None else bytes(self.scales)
+        return _tensor(self.dtype, self.shape, bytes(self.data), scales)
 
     def floats(self) -> RawTensor:
         """The same weights as floats: int8 becomes float32, floats are unchanged."""
@@ -106,7 +107,7 @@ class RawTensor(_RawTensor):
 
 
 def _tensor(dtype: str, shape: tuple[int, ...], data: bytes, scales: bytes | None) -> RawTensor:
-    return RawTensor(dtype, shape, memoryview(data), scales and memoryview(scales))
+    return RawTensor(dtype, shape, memoryview(data), None if scales is None else memoryview(scales))
 
 
 class Quantization(NamedTuple):

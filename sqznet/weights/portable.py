@@ -1,4 +1,4 @@
-"""Weights on their way to another process: by the place that they were read from, else by content."""
+"""Weights on their way to another process: by the place they were read from, else by content."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`sqznet classify -o FILE` that is stopped, killed in the middle of a record, run twice at the same
-time, or continued with another model."""
+"""`sqznet classify -o FILE` that is stopped, killed in the middle of a record, run twice at a time,
+or continued with another model."""
 
 from __future__ import annotations
 
