@@ -45,6 +45,12 @@ class Classifier(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
 
+    @property
+    def fingerprint(self) -> str:
+        """Its kind, and a hash of all that decides its answers: weights, preprocessing, wiring and
+        labels, but not the instruction set and the threads."""
+        ...
+
     def classify(
         self,
         images: Any,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqznet.answers import Prediction, checked_top
 from sqznet.engine.classification import Classification
+from sqznet.errors import WeightsError
 from sqznet.images.callers import reading
 
 if TYPE_CHECKING:
@@ -32,6 +33,34 @@ class Model(Classification):
             f"<sqznet.Model {self.variant}, {self.num_classes} classes, "
             f"{self.isa}, {self.threads} thread{'s' if self.threads > 1 else ''}>"
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """The variant, and a hash of all that decides the answers: weights, preprocessing, wiring
+        and labels. It is the same in every process and on every machine."""
+        from hashlib import sha256
+
+        from sqznet.weights.fingerprint import fingerprint
+        from sqznet.weights.metadata import compact, dump
+
+        settings = dump(self.variant, self.preprocessing, self.labels, self.wiring)
+        text = compact([fingerprint(self.checkpoint), settings])
+        return f"{self.variant}-{sha256(text.encode()).hexdigest()[:16]}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process, a model is loaded there again: from the bundled weights or a
+        name to download if it came from there, from the absolute path of its file, or, if the file
+        is gone or was changed, from the weights themselves."""
+        from sqznet.weights.portable import portable
+
+        settings = {
+            **self.asked,
+            "variant": self.variant,
+            "preprocessing": self.preprocessing,
+            "labels": self.labels or None,
+            "wiring": self.wiring,
+        }
+        return _restored, (type(self), portable(self.checkpoint), settings, self.fingerprint)
 
     def classify_files(
         self,
@@ -125,3 +154,16 @@ class Model(Classification):
 
         how = reading(False, channels, allow_urls)
         return boxes(self, image, checked_top(top, self.num_classes), how)
+
+
+def _restored(
+    made: type[Model], carried: Any, settings: Mapping[str, Any], fingerprint: str
+) -> Model:
+    from sqznet.weights.portable import restored
+
+    model = made(restored(carried), **settings)
+    if model.fingerprint != fingerprint:
+        raise WeightsError(
+            f"{model.checkpoint.path}: holds other weights here than where the model was pickled"
+        )
+    return model

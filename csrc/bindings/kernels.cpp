@@ -10,6 +10,7 @@ PYBIND11_MODULE(_kernels, m, pybind11::mod_gil_not_used()) {
   bind_tensors(m);
   bind_layers(m);
   bind_dispatch(m);
+  bind_gate(m);
 }
 
 }  // namespace sqz

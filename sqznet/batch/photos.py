@@ -94,6 +94,14 @@ def in_order(
 
     queue: SimpleQueue[_Job[Item, Answer] | None] = SimpleQueue()
     stopped = Event()
+    process = os.getpid()
+
+    def require_same_process() -> None:  # a forked child has no threads to wait for
+        if os.getpid() != process:
+            raise SqznetError(
+                "these photos are classified by the process that this one was forked from: "
+                "call classify_files() in each process"
+            )
 
     def serve() -> None:
         while (job := queue.get()) is not None:
@@ -111,10 +119,12 @@ def in_order(
             queue.put(under_way[-1])
             if len(under_way) > _AHEAD * threads:
                 together = _TOGETHER * threads
+                require_same_process()
                 under_way[together - 1].wait()
                 for _ in range(together):
                     yield under_way.popleft().answer()
         while under_way:
+            require_same_process()
             yield under_way.popleft().answer()
     finally:
         stopped.set()

@@ -113,31 +113,33 @@ def run(args: argparse.Namespace) -> int:
     if not any(photo.error is None for photo in found):
         return nothing_found(found)  # and the output stays unchanged
     try:
+        made_by = "" if format_name == "table" else model.fingerprint
         if args.output is None:
-            return _classify(model, found, on_stdout(format_name), args)
-        return _to_file(model, found, format_name, args)
+            return _classify(model, found, on_stdout(format_name, made_by), args)
+        return _to_file(model, found, format_name, made_by, args)
     except SqznetError as error:  # a missing library, or a file that cannot be continued
         complain(error)
         return EXIT_UNREADABLE
 
 
-def _to_file(model: Model, found: list[Found], format_name: str, args: argparse.Namespace) -> int:
+def _to_file(
+    model: Model, found: list[Found], format_name: str, made_by: str, args: argparse.Namespace
+) -> int:
     file: ResultFile | None = None
+    continues = "" if format_name == "table" else "; --resume continues"
     try:
-        file = ResultFile(args.output, format_name, args.resume)
+        file = ResultFile(args.output, format_name, args.resume, made_by)
         if file.done:
             found = _not_done(found, file)
         return _classify(model, found, file, args)
     except KeyboardInterrupt:
-        if file is None:
-            raise
-        file.finish()
-        complain("interrupted: it holds the photos done so far; --resume continues", args.output)
+        if file is not None and (kept := file.suspend()):
+            complain(f"interrupted: {kept} holds the photos done so far{continues}", args.output)
         raise
     except OSError as error:
         reason = f"cannot be written: {reason_of(error)}"
         if file is not None and (kept := file.kept()):
-            reason += f"; {kept} holds the photos done so far, and --resume continues"
+            reason += f"; {kept} holds the photos done so far{continues}"
         complain(reason, args.output)
         return EXIT_UNREADABLE
 

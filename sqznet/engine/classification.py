@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import _kernels, weights
@@ -124,12 +125,19 @@ class Classification(Pipeline):
         y = np.empty((n, self.num_classes), np.float32)
         for start in range(0, n, self.threads):
             group = x[start : start + self.threads]
-            with self.executor.workspace(len(group), height, width) as workspace:
-                if not _kernels.import_nchw(self.executor.pool, group, workspace.input):
-                    raise SqznetError("logits() needs finite values: x holds NaN or infinity")
-                workspace.run()
-                y[start : start + self.threads] = np.asarray(workspace.outputs["logits"])[:, 0, 0]
+            work = partial(self._logits_of, group)
+            y[start : start + self.threads] = self.executor.run(len(group), height, width, work)
         return y
+
+    def _logits_of(
+        self, x: npt.NDArray[np.float32], workspace: Workspace
+    ) -> npt.NDArray[np.float32]:
+        import numpy as np
+
+        if not _kernels.import_nchw(self.executor.pool, x, workspace.input):
+            raise SqznetError("logits() needs finite values: x holds NaN or infinity")
+        workspace.run()
+        return np.array(workspace.outputs["logits"])[:, 0, 0]
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False
@@ -155,9 +163,11 @@ class Classification(Pipeline):
             self.executor.release(workspace)
 
     def _classify_group(self, decoded: Sequence[Pixels], top: int) -> list[list[Prediction]]:
-        with self.passed(decoded) as workspace:
+        def read(workspace: Workspace) -> list[list[Prediction]]:
             self._softmax(workspace)
             return [self._predictions(workspace, i, top) for i in range(len(decoded))]
+
+        return self.passed(decoded, read)
 
     def _softmax(self, workspace: Workspace) -> None:
         logits = workspace.outputs["logits"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqznet import _kernels, _pixels, weights
 from sqznet.engine import cpu
-from sqznet.engine.executor import Executor
+from sqznet.engine.executor import Executor, Result
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
 from sqznet.images.callers import PLAIN, Reading, grouped, reading
@@ -31,7 +30,8 @@ class Pipeline:
     """A network with its weights, and a photo's path through it, for any heads.
 
     Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
-    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights.
+    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights;
+    ``asked``, the arguments ``threads`` and ``isa`` as they were given.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class Pipeline:
         self.variant = network.variant
         self.threads = pool.threads
         self.isa = kernels.isa
+        self.asked = {"threads": threads, "isa": isa}
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, kernels, pool)
-        checkpoint.require_unchanged()
 
     def preprocess(
         self,
@@ -103,34 +103,52 @@ class Pipeline:
             raise SqznetError(f"no layer {missing[0]!r}, expected one of {', '.join(known)}")
         keep = tuple(known[name] for name in layers)
         how = reading(fast_decode, channels, allow_urls)
+
+        def copied(workspace: Workspace) -> dict[str, npt.NDArray[np.float32]]:
+            maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
+            if network.num_classes:
+                maps["logits"] = np.array(workspace.outputs["logits"])[:, 0, 0]
+            return maps
+
         for group in grouped(images, self.threads):
             decoded = [self.decode(image, how) for image in group]
-            with self.passed(decoded, keep) as workspace:
-                maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
-                if network.num_classes:
-                    maps["logits"] = np.array(workspace.outputs["logits"])[:, 0, 0]
-                else:
-                    maps["logits"] = np.empty((len(decoded), 0), np.float32)
+            maps = self.passed(decoded, copied, keep)
+            if not network.num_classes:
+                maps["logits"] = np.empty((len(decoded), 0), np.float32)
             for i in range(len(decoded)):
                 yield {name: found[i] for name, found in maps.items()}
 
     def alone(self: Same) -> Same:
         """The same model and packed weights; each caller runs it on its own thread only."""
-        from copy import copy  # costs time that a first answer does not need
-
-        other = copy(self)
+        other = self.__copy__()
         other.executor = self.executor.alone()
         other.threads = 1
         return other
 
-    @contextmanager
-    def passed(self, decoded: Sequence[Pixels], keep: tuple[str, ...] = ()) -> Iterator[Workspace]:
-        """A workspace that has run these photos; see ``Executor.acquire``."""
-        with self.executor.workspace(len(decoded), *self.preprocessing.size, keep) as workspace:
+    def __copy__(self: Same) -> Same:
+        """Shares the packed weights, which nothing changes."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __deepcopy__(self: Same, memo: Any) -> Same:
+        return self.__copy__()
+
+    def passed(
+        self,
+        decoded: Sequence[Pixels],
+        read: Callable[[Workspace], Result],
+        keep: tuple[str, ...] = (),
+    ) -> Result:
+        """What ``read`` finds in a workspace that has run these photos; see ``Executor.run``."""
+
+        def work(workspace: Workspace) -> Result:
             for i, pixels in enumerate(decoded):
                 self.feed(pixels, workspace.image(i))
             workspace.run()
-            yield workspace
+            return read(workspace)
+
+        return self.executor.run(len(decoded), *self.preprocessing.size, work, keep)
 
     def decode(self, image: Any, how: Reading = PLAIN) -> Pixels:
         return how.decode(image, self.resized)

@@ -39,7 +39,7 @@ class RoundedLayers:
             for tensor in layer.tensors(1):
                 name, _, kind = tensor.rpartition(".")
                 if kind == "weight":
-                    relu, (weight, bias) = not name.endswith(".bypass"), parameters(name)
+                    relu, (weight, bias) = _is_rectified(layer, name), parameters(name)
                     stride = layer.window.stride
                     self._convs[name] = _kernels.Conv(
                         kernels.f32, weight, bias, stride=stride, relu=relu
@@ -107,6 +107,12 @@ _ADD: Mapping[type, Callable[..., None]] = {
     Fire: RoundedLayers._fire,
     Classifier: RoundedLayers._classifier,
 }
+
+
+def _is_rectified(layer: Layer, convolution: str) -> bool:
+    if isinstance(layer, Classifier):
+        return layer.relu
+    return not convolution.endswith(".bypass")
 
 
 def _padded(program: Program, x: Operand, border: int) -> Operand:

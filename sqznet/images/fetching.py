@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from http.client import HTTPException
-from time import monotonic
-from typing import IO, Any
+from http.client import HTTPException, HTTPResponse
 
+from sqznet.connections import Deadline, opened
 from sqznet.errors import ImageError, printable, reason_of
 
-# Seconds without a byte, and for the whole transfer.
-_SILENCE, _DEADLINE = 20.0, 60.0
+# Seconds for the whole transfer.
+_LONGEST = 60.0
 _MAX_BYTES = 64 << 20
 _BLOCK = 64 << 10
 
@@ -23,60 +22,36 @@ def fetch(address: str, name: str) -> bytes:
     """
     if os.environ.get("SQZNET_OFFLINE", "") not in ("", "0"):
         raise ImageError(f"{name}: SQZNET_OFFLINE forbids downloading it")
-    from urllib.error import HTTPError
-    from urllib.request import Request
-
     headers = {"User-Agent": "sqznet", "Accept-Encoding": "identity"}
+    deadline = Deadline(_LONGEST)
     try:
-        request = Request(address, headers=headers)
-        with opener().open(request, timeout=_SILENCE) as response:
-            return _received(response, monotonic() + _DEADLINE)
-    except HTTPError as error:
-        error.close()
-        answer = f"the server answered {error.code} {printable(str(error.reason), 100)}"
-        raise ImageError(f"{name}: cannot be downloaded: {answer}") from None
+        with deadline.enforced(), opened(address, headers, deadline) as response:
+            data = _received(response)
+        if not deadline.has_passed():  # a connection that was cut may look like the end of the file
+            return data
+        why = ""
     except (OSError, HTTPException, ValueError) as error:
-        why = printable(reason_of(getattr(error, "reason", error)), 200)
-        raise ImageError(f"{name}: cannot be downloaded: {why}") from None
+        why = _reason(error)
+    if deadline.has_passed():
+        why = f"not complete after {_LONGEST:.0f} seconds"
+    raise ImageError(f"{name}: cannot be downloaded: {why}")
 
 
-def _received(response: IO[bytes], deadline: float) -> bytes:
+def _received(response: HTTPResponse) -> bytes:
     data = bytearray()
-    while block := response.read1(_BLOCK):  # type: ignore[attr-defined]
+    while block := response.read1(_BLOCK):
         data += block
         if len(data) > _MAX_BYTES:
             raise OSError(f"more than {_MAX_BYTES >> 20} MiB, too much for an image")
-        if monotonic() > deadline:
-            raise OSError(f"not complete after {_DEADLINE:.0f} s")
-    stated = getattr(response, "length", None)  # what is missing of the stated length
-    if stated:
-        raise OSError(f"the connection broke off {stated} bytes before the end")
+    if response.length:  # what is missing of the stated length
+        raise OSError(f"the connection broke off {response.length} bytes before the end")
     return bytes(data)
 
 
-def opener() -> Any:
-    """Opens addresses; a redirection never leads from https to another scheme."""
-    from urllib.parse import urlsplit
-    from urllib.request import HTTPRedirectHandler, Request, build_opener
+def _reason(error: OSError | HTTPException | ValueError) -> str:
+    from urllib.error import HTTPError
 
-    class Redirections(HTTPRedirectHandler):
-        def redirect_request(
-            self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-        ) -> Request | None:
-            allowed = ("https",) if req.type == "https" else ("http", "https")
-            if urlsplit(newurl).scheme.lower() not in allowed:
-                raise OSError(f"the server redirects from {req.type} to another scheme")
-            return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-        def http_error_302(
-            self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any
-        ) -> Any:
-            try:
-                return super().http_error_302(req, fp, code, msg, headers)
-            except BaseException:
-                fp.close()
-                raise
-
-        http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-    return build_opener(Redirections)
+    if isinstance(error, HTTPError):
+        error.close()
+        return f"the server answered {error.code} {printable(str(error.reason), 100)}"
+    return printable(reason_of(getattr(error, "reason", error)), 200)

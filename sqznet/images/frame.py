@@ -115,6 +115,12 @@ class Frame(Pixels):
         order = pixels.bgr or bgr
         return cls(pixels.data, pixels.height, pixels.width, pixels.channels, order)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        data = self.data
+        if not isinstance(data, Yuv420 | bytes):
+            data = memoryview(data).tobytes()
+        return type(self), (data, self.height, self.width, self.channels, self.bgr)
+
     def to_rgb(self) -> npt.NDArray[np.uint8]:
         """A copy as a uint8 array (H, W, 3) in RGB order."""
         import numpy as np

@@ -142,10 +142,8 @@ class Evidence:
         Its average is the logit of the class. If conv10 pads its input with zero pixels, the
         average in the network also counts those; this map does not contain them.
         """
-        # Reads the weights file: the packed layer computes only the average.
-        checkpoint = self._model.checkpoint
-        checkpoint.require_unchanged()
-        tensors = checkpoint.tensors
+        # From the weights as they were read: the packed layer computes only the average.
+        tensors = self._model.checkpoint.tensors
         weight, bias = (_row(tensors[f"classifier.1.{part}"], index) for part in ("weight", "bias"))
         cells: Floats = np.einsum("ijc,c->ij", self._features, weight) + bias
         return np.maximum(cells, 0, out=cells)

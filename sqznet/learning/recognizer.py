@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -121,6 +122,11 @@ class Recognizer:
     def threads(self) -> int:
         return self.model.threads
 
+    @property
+    def fingerprint(self) -> str:
+        """See ``Classifier``; the hash covers the examples and the network."""
+        return f"recognizer-{sha256(self._encoded()).hexdigest()[:16]}"
+
     def __repr__(self) -> str:
         return f"<sqznet.Recognizer of {self.num_classes} classes, {self.num_images} images>"
 
@@ -207,9 +213,18 @@ class Recognizer:
 
     def alone(self) -> Recognizer:
         """The same recognizer for use from several threads: each call runs on its own thread."""
-        other = copy(self)
-        other.model = self.model.alone()
-        return other
+        return _made(type(self), self.model.alone(), self._learner, self._report)
+
+    def __copy__(self) -> Recognizer:
+        """Learns by itself from then on; the network is shared."""
+        return _made(type(self), self.model, copy(self._learner), self._report)
+
+    def __deepcopy__(self, memo: Any) -> Recognizer:
+        return copy(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """See ``Model``; the examples are sent too. In the other process it reports by warnings."""
+        return _made, (type(self), self.model, self._learner)
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False
@@ -234,14 +249,16 @@ class Recognizer:
         """
         if self.num_classes == 0:
             raise SqznetError("nothing to save: the recognizer has no examples yet")
-        content = storage.encode(
-            self._learner.examples, self._learner.mirror, Backbone.of(self.model)
-        )
+        content = self._encoded()
         try:
             write_file(path, content)
         except (OSError, ValueError) as error:
             name = printable(os.fsdecode(path))
             raise WeightsError(f"{name}: cannot be written: {reason_of(error)}") from None
+
+    def _encoded(self) -> bytes:
+        learner = self._learner
+        return storage.encode(learner.examples, learner.mirror, Backbone.of(self.model))
 
     @classmethod
     def load(
@@ -279,9 +296,7 @@ class Recognizer:
                 )
         except WeightsError as error:
             raise WeightsError(f"{file.name}: {error}") from None
-        recognizer = cls(model, mirror=mirror, report=report)
-        recognizer._learner = Learner(mirror, examples)
-        return recognizer
+        return _made(cls, model, Learner(mirror, examples), report)
 
     def _teach(
         self,
@@ -343,6 +358,14 @@ class Recognizer:
                 skip(found)
         views = np.concatenate([np.empty((0, 1 + both, LENGTH), np.float32), *rows])
         return views[:, 0], views[:, 1] if both else None
+
+
+def _made(
+    kind: type[Recognizer], model: Model, learner: Learner, report: Report = _warn
+) -> Recognizer:
+    recognizer = object.__new__(kind)
+    recognizer.model, recognizer._learner, recognizer._report = model, learner, report
+    return recognizer
 
 
 def _described(model: Model, both: bool, how: Reading, image: Any) -> Floats | ImageError:

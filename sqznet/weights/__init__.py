@@ -7,8 +7,8 @@ from importlib import import_module
 
 from sqznet.errors import SqznetError, WeightsError, printable, reason_of
 from sqznet.weights import safetensors
-from sqznet.weights.checkpoint import Checkpoint, RawTensor
-from sqznet.weights.mapped import WeightsFile, open_file
+from sqznet.weights.checkpoint import Checkpoint, RawTensor, Source
+from sqznet.weights.mapped import WeightsFile, open_file, read_file
 
 __all__ = [
     "BUNDLED_PATH",
@@ -23,6 +23,8 @@ __all__ = [
 _DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 BUNDLED_PATH = os.path.join(_DATA, "squeezenet1_1.safetensors")
 _LABEL_COUNT = 1000
+
+_REST = 1 << 20  # bytes beside the tensors that are not worth a copy
 
 _KINDS = ".pth, .safetensors, .npz, .onnx, .caffemodel, .h5, .param or .net"
 
@@ -45,21 +47,22 @@ _OTHER_KINDS = (
 def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Reads a weights file in any of the supported formats.
 
-    The content determines the format, not the name. The file is mapped, not copied; nothing in it
-    is ever executed. It should not be written to while the Checkpoint is in use, see
-    ``Checkpoint.require_unchanged``. A published file, recognized by its hash, gets the
-    preprocessing that it was trained with.
+    The content determines the format, not the name. Nothing in the file is ever executed. It is
+    read as a whole, so what becomes of it afterwards changes nothing. A published file, recognized
+    by its hash, gets the preprocessing that it was trained with.
     Raises WeightsError, naming the file, for any fault.
     """
     file = open_file(path)
     name = file.name
     try:
+        source = Source.of(path)
         checkpoint = _read_file(file)
-        if checkpoint.format == "safetensors":  # no such file is known by its hash
-            return checkpoint
-        from sqznet.weights import known
+        if checkpoint.format != "safetensors":  # no such file is known by its hash
+            from sqznet.weights import known
 
-        return known.with_preset(checkpoint, file.view)
+            checkpoint = known.with_preset(checkpoint, file.view)
+        checkpoint = _without_rest(checkpoint, file.view)
+        return checkpoint if file.prefix else checkpoint._replace(source=source)
     except SqznetError as error:
         raise WeightsError(f"{name}: {error}") from None
     except Exception as error:  # no parser is certain to catch all hostile bytes
@@ -71,13 +74,13 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
 def is_recognizer(path: str | os.PathLike[str]) -> bool:
     """Whether it is a file from `Recognizer.save`; False if it cannot be read."""
     try:
-        return safetensors.is_recognizer(open_file(path).view)
+        return safetensors.is_recognizer(read_file(path, safetensors.START))
     except WeightsError:
         return False
 
 
 def bundled() -> Checkpoint:
-    """The bundled SqueezeNet 1.1: float16, with its labels, mapped."""
+    """The bundled SqueezeNet 1.1: float16, with its labels."""
     return read(BUNDLED_PATH)
 
 
@@ -92,6 +95,16 @@ def imagenet_labels() -> tuple[str, ...]:
     if len(labels) != _LABEL_COUNT:
         raise WeightsError(f"{path}: has {len(labels)} lines, expected {_LABEL_COUNT}")
     return labels
+
+
+def _without_rest(checkpoint: Checkpoint, content: memoryview) -> Checkpoint:
+    """Copies the tensors out of a file that holds mostly something else, such as an optimizer's
+    state, so that its memory is freed."""
+    tensors = checkpoint.tensors
+    used = sum(tensor.data.nbytes for tensor in tensors.values())
+    if content.nbytes - used <= max(used, _REST):
+        return checkpoint
+    return checkpoint._replace(tensors={name: tensors[name].copy() for name in tensors})
 
 
 def _read_file(file: WeightsFile) -> Checkpoint:

@@ -1,10 +1,11 @@
-"""Reads zip archives from mapped bytes; torch's and NumPy's files are zip archives."""
+"""Reads zip archives from bytes; torch's and NumPy's files are zip archives."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from typing import IO, cast
+from io import BytesIO
+from typing import cast
 
 from sqznet.errors import WeightsError, shown
 
@@ -27,13 +28,12 @@ def first_name(view: memoryview) -> bytes:
 
 
 def entries(view: memoryview) -> dict[str, zipfile.ZipInfo]:
-    """Every entry by its name; `view` is that of a whole mapped file.
+    """Every entry by its name; `view` is that of a whole file.
 
     Raises WeightsError if the index is damaged, or has an entry twice or outside the archive.
     """
     try:
-        # A mapping supports reading and seeking like a file.
-        with zipfile.ZipFile(cast("IO[bytes]", view.obj)) as archive:
+        with zipfile.ZipFile(BytesIO(cast("bytes", view.obj))) as archive:  # shares the bytes
             listed = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError) as error:
         raise WeightsError(f"a damaged zip archive, or one cut short ({error})") from None

@@ -157,8 +157,8 @@ def test_an_address_is_fetched_when_it_is_allowed(model: sqznet.Model, site: str
         ("/absent.jpg", "the server answered 404"),
         ("/short.jpg", "broke off 9 bytes before the end"),
         ("/page", "a web page"),
-        ("/to/file:///etc/passwd", "not allowed"),
-        ("/to/ftp://127.0.0.1/a.jpg", "redirects from http to another scheme"),
+        ("/to/file:///etc/passwd", "is not allowed|which is refused"),
+        ("/to/ftp://127.0.0.1/a.jpg", "a redirection from http to ftp, which is refused"),
         ("/to/http://[", "cannot be downloaded"),
     ],
 )
@@ -171,7 +171,7 @@ def test_an_address_without_a_photo(site: str, path: str, reason: str) -> None:
 def test_limits_of_fetching(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value, reason in (
         ("_MAX_BYTES", 1000, "too much for an image"),
-        ("_DEADLINE", -1.0, "not complete after"),
+        ("_LONGEST", 0.0, "not complete after"),
     ):
         with monkeypatch.context() as patched:
             patched.setattr(fetching, name, value)
@@ -188,19 +188,3 @@ def test_limits_of_fetching(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_addresses_that_lead_nowhere(address: str) -> None:
     with pytest.raises(ImageError, match="cannot be downloaded"):
         decode(address, allow_urls=True)
-
-
-def test_https_never_leads_to_another_scheme() -> None:
-    from urllib.request import Request
-
-    (handler,) = [
-        handler
-        for handler in fetching.opener().handlers
-        if type(handler).__name__ == "Redirections"
-    ]
-    for target in ("http://example.org/", "ftp://example.org/", "file:///etc/passwd"):
-        with pytest.raises(OSError, match="from https to another scheme"):
-            handler.redirect_request(Request("https://example.org"), None, 302, "", {}, target)
-    assert handler.redirect_request(
-        Request("https://example.org"), None, 302, "", {}, "https://example.org/b"
-    )

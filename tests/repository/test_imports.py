@@ -34,6 +34,8 @@ LAYERS = (
     "sqznet.files",
     "sqznet.answers",
     "sqznet.errors",
+    "sqznet.connections",
+    "sqznet.forks",
     "sqznet._kernels",
     "sqznet._pixels",
 )

@@ -168,7 +168,7 @@ def _shape(blob: Message) -> tuple[int, ...]:
 
 
 def _tensor(blob: Message, shape: tuple[int, ...]) -> RawTensor:
-    """The blob's numbers in this shape, as a view of the mapped file."""
+    """The blob's numbers in this shape, as a view of the file's bytes."""
     single, double = blob.get("data", []), blob.get("double_data", [])
     if bool(single) == bool(double):
         raise WeightsError("a blob without numbers, or with both floats and doubles")
