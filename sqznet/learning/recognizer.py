@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
@@ -25,6 +24,7 @@ from sqznet.learning.backbone import Backbone
 from sqznet.learning.examples import evenly, quota
 from sqznet.learning.features import LENGTH, Floats, describe, mirror_image
 from sqznet.learning.folder import classes_in
+from sqznet.learning.labels import check_labels
 from sqznet.learning.learner import MAX_ROWS, Learner, Views
 from sqznet.model import Model
 from sqznet.weights.locate import WeightsLike, locate
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 #: The label and index of an image that looks like none of the examples.
 UNKNOWN, UNKNOWN_INDEX = "unknown", -1
-
-#: More classes would not leave two images of each, see MAX_ROWS.
-MAX_CLASSES = 900
 
 _GROUP = 64  # images per call of the network
 
@@ -307,7 +304,7 @@ class Recognizer:
         """Adds images of several classes. ``skip`` is called for images that cannot be read;
         without it they raise ImageError."""
         shown = {label: _listed(images) for label, images in classes.items()}
-        _check_labels(list(shown), self.labels)
+        check_labels(list(shown), self.labels)
         if empty := [label for label, images in shown.items() if not images]:
             raise SqznetError(f"no image of {empty[0]!r}, expected at least one")
         most = MAX_ROWS // 2 if self._learner.mirror else MAX_ROWS
@@ -400,19 +397,3 @@ def load_recognizer(
 def _listed(images: Any) -> list[Any]:
     listed = several(images)
     return [images] if listed is None else list(listed)
-
-
-def _check_labels(new: Sequence[Any], known: Sequence[str]) -> None:
-    """Raises SqznetError unless the labels are usable as names of different classes."""
-    for label in new:
-        if not isinstance(label, str) or not label.strip():
-            raise SqznetError(f"a label is {label!r}, expected the name of a class")
-    if not new:
-        raise SqznetError("no classes, expected at least one")
-    spelled: dict[str, str] = {}
-    for label in (*known, *new):
-        other = spelled.setdefault(unicodedata.normalize("NFC", label.strip()), label)
-        if other != label:
-            raise SqznetError(f"the labels {other!a} and {label!a} are spelled alike; rename one")
-    if len(spelled) > MAX_CLASSES:
-        raise SqznetError(f"{len(spelled)} classes, expected at most {MAX_CLASSES}")
