@@ -115,7 +115,7 @@ class Classification(Pipeline):
         """See ``Classifier``. All images that can be read run in one pass of the network."""
         top = min(top, self.num_classes)
         size = self.preprocessing.size
-        workspace = self.executor.acquire(len(images), *size, largest_input=self._largest_input)
+        workspace = self.executor.acquire(len(images), *size, largest_input=self.largest_input)
         try:
             answers: list[Any] = [None] * len(images)
             for row, image in enumerate(images):
