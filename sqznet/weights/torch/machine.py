@@ -10,7 +10,7 @@ from typing import Any
 from sqznet.errors import WeightsError
 
 # What one pickle may cost. The pickle of a SqueezeNet has 3000 opcodes; a history of the training
-# beside it has any number. These take about half a second.
+# beside it has any number. So many take about half a second.
 _MAX_OPCODES = 600_000
 _MAX_BYTES = 96 << 20
 
