@@ -286,18 +286,24 @@ OTHER = networks.tensors(seed=1)
     "averaged",
     ["ema_model", "model_ema", "averaged_model", "module.shadow", "swa", "state_dict_ema"],
 )
-def test_the_averaged_copy_is_taken(tmp_path: Path, averaged: str) -> None:
+def test_the_averaged_copy_is_taken(
+    tmp_path: Path, averaged: str, caplog: pytest.LogCaptureFixture
+) -> None:
     made = {**prefixed(OTHER, "online_model."), **prefixed(MADE, f"{averaged}.")}
     path = saved(tmp_path, files.network_file(made))
-    notes = assert_reads(path).warnings
-    outer = averaged.removeprefix("module.") if averaged == "module.shadow" else averaged
-    assert f"took the averaged weights at '{averaged}'" in notes[0]
-    assert "not those at 'online_model'" in notes[0]
-    assert outer in notes[0]
+    choice = assert_reads(path).choice
+    assert choice == (
+        f"took the averaged weights at '{averaged}', not those at 'online_model'; "
+        "prefix= names others"
+    )
+    assert sqznet.identify(path).warnings[0] == choice
+    sqznet.load(path)
+    assert [record.getMessage() for record in caplog.records] == [f"{path}: {choice}"]
     assert_reads(path, OTHER, prefix="online_model")
     assert_reads(path, OTHER, prefix="online_model.")
     assert_reads(path, MADE, prefix=averaged)
     assert sqznet.load(path, prefix="online_model").num_classes == 7
+    assert len(caplog.records) == 1
 
 
 def test_copies_that_cannot_be_told_apart(tmp_path: Path) -> None:
