@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from io import BufferedRandom, BufferedReader
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from sqznet.answers import Predictions, score_text, share
 from sqznet.cli.interrupts import undisturbed
 from sqznet.cli.salvage import Head, whole_size
 from sqznet.errors import SqznetError, printable
@@ -18,7 +18,6 @@ from sqznet.files.resumable import ResumableFile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqznet import Prediction
     from sqznet.cli.records import Writer
 
 FORMATS = ("table", "csv", "json", "jsonl", "parquet")
@@ -30,7 +29,7 @@ _BY_ENDING = {".txt": "table", **{f".{name}": name for name in FORMATS[1:]}}
 class Output(Protocol):
     """Takes the results, one photo after another."""
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None: ...
+    def write(self, path: str, predictions: Predictions) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -51,13 +50,14 @@ def chosen_format(wanted: str | None, path: str | None) -> str:
         ) from None
 
 
-def format_predictions(predictions: Sequence[Prediction]) -> Iterable[str]:
-    """One aligned line per prediction: rank, label, score in percent."""
+def format_predictions(predictions: Predictions) -> Iterable[str]:
+    """One aligned line per prediction: rank, label, score (in percent, or a value)."""
     rank_width = len(str(len(predictions)))
     labels = [printable(prediction.label) for prediction in predictions]
     label_width = max(map(len, labels), default=0)
     for rank, (label, prediction) in enumerate(zip(labels, predictions, strict=True), start=1):
-        yield (f"  {rank:>{rank_width}}  {label:<{label_width}}  {100 * prediction.score:6.2f} %")
+        score = score_text(prediction.score, predictions.activation)
+        yield f"  {rank:>{rank_width}}  {label:<{label_width}}  {score:>8}"
     if not predictions:
         yield "  no class has this score"
 
@@ -72,7 +72,7 @@ class Table:
     def begin(self) -> None:
         pass
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         lines = [f"{self._separator}{printable(path)}", *format_predictions(predictions)]
         self._separator = "\n"
         if self._file is None:
@@ -97,7 +97,7 @@ class ColorTable:
         self._console = Console(highlight=False)
         self._separator = ""
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         from rich.text import Text
 
         piece = "━" if self._console.encoding.startswith("utf") else "#"
@@ -106,7 +106,8 @@ class ColorTable:
         for rank, line in enumerate(format_predictions(predictions)):
             text.append(f"\n{line}", "green" if rank == 0 and predictions else "")
             if predictions:
-                bar = piece * round(self.BAR * predictions[rank].score)
+                length = share(predictions[rank].score, predictions.activation)
+                bar = piece * round(self.BAR * length)
                 text.append(f"  {bar}", "green" if rank == 0 else "cyan")
         self._console.print(text, soft_wrap=True)
 
@@ -121,10 +122,11 @@ class Stream:
         self._writer, self._for_eyes = writer, for_eyes
         writer.begin()
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         if self._for_eyes:
             path = printable(path)
-            predictions = [p._replace(label=printable(p.label)) for p in predictions]
+            shown = (p._replace(label=printable(p.label)) for p in predictions)
+            predictions = Predictions(shown, predictions.activation)
         with undisturbed():
             self._writer.write(path, predictions)
 
@@ -187,7 +189,7 @@ class ResultFile:
                 raise SqznetError(f"{printable(name)}: {error}") from None
             raise
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         with undisturbed():
             before = self._file.tell() if self._survives else 0
             try:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import _kernels, weights
-from sqznet.answers import Prediction, Predictions, checked_top
+from sqznet.answers import Prediction, Predictions, checked_top, sigmoid
 from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 class Classification(Pipeline):
-    """A pipeline that classifies photos. ``num_classes`` and ``labels``: see ``sqznet.Model``."""
+    """A pipeline that classifies photos. ``num_classes``, ``labels`` and ``activation``: see
+    ``sqznet.Model``."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Classification(Pipeline):
             wiring=wiring,
         )
         self.num_classes = self.executor.network.num_classes
+        self.activation = self.executor.network.activation
         self.labels = names_for(labels, checkpoint.labels, self.num_classes, checkpoint.path)
 
     @overload
@@ -80,7 +82,8 @@ class Classification(Pipeline):
         channels: str = "rgb",
         allow_urls: bool = False,
     ) -> Any:
-        """The ``top`` most likely classes, best first.
+        """The ``top`` most likely classes, best first; for a network without activation, the
+        largest outputs.
 
         ``images`` is one image, which gives a list of Predictions, or several, which give a list of
         such lists. One image is a path, bytes, a binary file object, a PIL image, a uint8 array
@@ -126,7 +129,10 @@ class Classification(Pipeline):
         for start in range(0, n, self.threads):
             group = x[start : start + self.threads]
             work = partial(self._logits_of, group)
-            y[start : start + self.threads] = self.executor.run(len(group), height, width, work)
+            largest = max(float(group.max()), -float(group.min()))
+            y[start : start + self.threads] = self.executor.run(
+                len(group), height, width, work, largest_input=largest
+            )
         return y
 
     def _logits_of(
@@ -144,7 +150,8 @@ class Classification(Pipeline):
     ) -> list[list[Prediction] | SqznetError]:
         """See ``Classifier``. All images that can be read run in one pass of the network."""
         top, how = min(top, self.num_classes), Reading(fast_decode)
-        workspace = self.executor.acquire(len(images), *self.preprocessing.size)
+        size = self.preprocessing.size
+        workspace = self.executor.acquire(len(images), *size, largest_input=self.largest_input)
         try:
             answers: list[Any] = [None] * len(images)
             for row, image in enumerate(images):
@@ -154,7 +161,7 @@ class Classification(Pipeline):
                     answers[row] = error
             if None in answers:
                 workspace.run()
-                self._softmax(workspace)
+                self._activate(workspace)
             return [
                 self._predictions(workspace, row, top) if answer is None else answer
                 for row, answer in enumerate(answers)
@@ -164,17 +171,22 @@ class Classification(Pipeline):
 
     def _classify_group(self, decoded: Sequence[Pixels], top: int) -> list[list[Prediction]]:
         def read(workspace: Workspace) -> list[list[Prediction]]:
-            self._softmax(workspace)
+            self._activate(workspace)
             return [self._predictions(workspace, i, top) for i in range(len(decoded))]
 
         return self.passed(decoded, read)
 
-    def _softmax(self, workspace: Workspace) -> None:
-        logits = workspace.outputs["logits"]
-        _kernels.softmax(self.executor.kernels.f32, logits, logits)
+    def _activate(self, workspace: Workspace) -> None:
+        """Makes scores of the logits, in place; a sigmoid waits until the best are known."""
+        if self.activation == "softmax":
+            logits = workspace.outputs["logits"]
+            _kernels.softmax(self.executor.kernels.f32, logits, logits)
 
     def _predictions(self, workspace: Workspace, row: int, top: int) -> list[Prediction]:
+        scored = workspace.outputs["logits"].top_k(row, top)
+        if self.activation == "sigmoid":
+            scored = [(index, sigmoid(logit)) for index, logit in scored]
         return Predictions(
-            Prediction(self.labels[index], score, index)
-            for index, score in workspace.outputs["logits"].top_k(row, top)
+            (Prediction(self.labels[index], score, index) for index, score in scored),
+            self.activation,
         )

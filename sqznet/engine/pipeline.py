@@ -31,7 +31,8 @@ class Pipeline:
 
     Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
     ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights;
-    ``asked``, the arguments ``threads`` and ``isa`` as they were given.
+    ``asked``, the arguments ``threads`` and ``isa`` as they were given; ``largest_input``, the
+    largest magnitude that a photo becomes.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Pipeline:
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, kernels, pool)
+        self.largest_input = self.preprocessing.largest
 
     def preprocess(
         self,
@@ -148,7 +150,8 @@ class Pipeline:
             workspace.run()
             return read(workspace)
 
-        return self.executor.run(len(decoded), *self.preprocessing.size, work, keep)
+        size = self.preprocessing.size
+        return self.executor.run(len(decoded), *size, work, keep, self.largest_input)
 
     def decode(self, image: Any, how: Reading = PLAIN) -> Pixels:
         return how.decode(image, self.resized)

@@ -89,7 +89,8 @@ def checkpoint(
         labels=description.labels,
         wiring=wiring,
         reasons=reasons,
-        warnings=state.notes,
+        warnings=(state.left_out,) if state.left_out else (),
+        choice=state.choice,
         own_names=state.own,
     )
 
