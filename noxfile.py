@@ -352,6 +352,13 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Hostile files, interrupts, forks, stopped writers, memory over ten minutes; -- --help."""
+    session.install(str(ROOT), objects(session))
+    session.run("python", "-m", "benchmarks.soak", *session.posargs)
+
+
+@nox.session
 def weights(session: nox.Session) -> None:
     """Rebuilds the bundled weights from their source and checks that they are the same."""
     session.install(*requirements())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -75,6 +78,44 @@ def test_another_thread_holds_every_lock(small: Path) -> None:
         stack.enter_context(elsewhere(place.enter, place.leave))
         assert in_child(works)
     assert recognizer.classify(networks.photo()) == expected[1]
+
+
+def test_another_thread_is_importing_for_a_first_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's lock of that module would never be released in the child."""
+    (tmp_path / "slowly_imported.py").write_text("import time\ntime.sleep(0.3)\nready = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    code = "import slowly_imported"
+    thread = threading.Thread(target=exec, args=(code, {"__name__": "sqznet.of_a_test"}))
+    thread.start()
+    while "slowly_imported" not in sys.modules:
+        time.sleep(0.001)
+
+    def works() -> bool:
+        return bool(importlib.import_module("slowly_imported").ready)
+
+    try:
+        assert in_child(works)
+    finally:
+        thread.join()
+        del sys.modules["slowly_imported"]
+
+
+def test_the_imports_of_others_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "of_others.py").write_text("import time\ntime.sleep(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    thread = threading.Thread(target=exec, args=("import of_others", {"__name__": "theirs"}))
+    thread.start()
+    while "of_others" not in sys.modules:
+        time.sleep(0.001)
+    began = time.monotonic()
+    assert in_child(lambda: True)
+    assert time.monotonic() - began < 2
+    thread.join()
+    del sys.modules["of_others"]
 
 
 def test_a_child_does_not_wait_for_the_parents_threads(small: Path, tmp_path: Path) -> None:
