@@ -62,6 +62,12 @@ def several(images: Any) -> Iterable[Any] | None:
     return images if is_several and isinstance(images, Iterable) else None
 
 
+def listed(images: Any) -> list[Any]:
+    """One image or several as a list."""
+    found = several(images)
+    return [images] if found is None else list(found)
+
+
 def grouped(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """The items in lists of this size; the last may be shorter."""
     left = iter(items)

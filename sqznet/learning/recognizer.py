@@ -18,7 +18,7 @@ from sqznet.batch.photos import in_order
 from sqznet.errors import ImageError, SqznetError, WeightsError, printable, reason_of
 from sqznet.files.part_file import write_file
 from sqznet.images import decoding
-from sqznet.images.callers import PLAIN, Reading, grouped, reading, several
+from sqznet.images.callers import PLAIN, Reading, grouped, listed, reading, several
 from sqznet.learning import storage
 from sqznet.learning.backbone import Backbone
 from sqznet.learning.examples import evenly, quota
@@ -181,9 +181,9 @@ class Recognizer:
         if self.num_classes == 0:
             raise SqznetError("the recognizer has no examples yet; expected a call of add() first")
         top = checked_top(top, self.num_classes + 1)
-        listed = several(images)
+        many = several(images)
         how = reading(fast_decode, channels, allow_urls)
-        answers = self.answers([images] if listed is None else listed, how)
+        answers = self.answers([images] if many is None else many, how)
         labels = self.labels
         found = []
         for scores, unknown, share in zip(
@@ -195,7 +195,7 @@ class Recognizer:
             if unknown:
                 predictions.insert(0, Prediction(UNKNOWN, float(share), UNKNOWN_INDEX))
             found.append(Predictions(predictions[:top]))
-        return found[0] if listed is None else found
+        return found[0] if many is None else found
 
     def is_unknown(self, source: Any, *, channels: str = "rgb") -> bool:
         """Whether an image looks like none of the examples."""
@@ -307,7 +307,7 @@ class Recognizer:
     ) -> None:
         """Adds images of several classes. ``skip`` is called for images that cannot be read;
         without it they raise ImageError."""
-        shown = {label: _listed(images) for label, images in classes.items()}
+        shown = {label: listed(images) for label, images in classes.items()}
         check_labels(list(shown), self.labels)
         if empty := [label for label, images in shown.items() if not images]:
             raise SqznetError(f"no image of {empty[0]!r}, expected at least one")
@@ -396,8 +396,3 @@ def load_recognizer(
             "labels; expected only threads, isa and backbone"
         )
     return Recognizer.load(path, backbone=backbone, threads=threads, isa=isa)
-
-
-def _listed(images: Any) -> list[Any]:
-    listed = several(images)
-    return [images] if listed is None else list(listed)

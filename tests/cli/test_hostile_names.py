@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import sqznet
+from sqznet.answers import Predictions
 from sqznet.cli import output
 from sqznet.images.preprocessing import PRESETS
 from sqznet.network.variants import Wiring
@@ -105,7 +106,7 @@ def test_colors_on_a_terminal(hostile: Path, monkeypatch: pytest.MonkeyPatch) ->
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     table = output.ColorTable()
-    table.write(HOSTILE[1], [sqznet.Prediction(label, 0.5, 0) for label in HOSTILE])
+    table.write(HOSTILE[1], Predictions(sqznet.Prediction(label, 0.5, 0) for label in HOSTILE))
     shown = terminal.text()
     assert "\\x1b[31mred" in shown
     assert not {"\x07", "\r", "\u202e", "\x9b", "\u2028"} & set(shown)

@@ -335,6 +335,21 @@ def test_a_prefix_in_other_formats(tmp_path: Path) -> None:
         weights.read(tmp_path / "one.onnx", "b")
 
 
+@pytest.mark.parametrize("changed", ["pruned", "linear", "pytorchcv trunk"])
+def test_names_that_are_nearly_plain(tmp_path: Path, changed: str) -> None:
+    """A file with torchvision's names and shapes takes a shorter way."""
+    made, expected = dict(MADE), dict(MADE)
+    if changed == "pruned":
+        made["features.0.weight_orig"] = made.pop("features.0.weight")
+        made["features.0.weight_mask"] = np.ones_like(MADE["features.0.weight"])
+    elif changed == "linear":
+        made["classifier.1.weight"] = made["classifier.1.weight"][:, :, 0, 0]
+    else:
+        expected = {name: array for name, array in MADE.items() if "features" in name}
+        made = as_pytorchcv(expected, "squeezenet1_1")
+    assert_reads(networks.save(tmp_path / "w.safetensors", made), expected)
+
+
 # --- Names of other libraries --------------------------------------------------------------------
 
 STAGES = {"squeezenet1_0": (3, 4, 1), "squeezenet1_1": (2, 2, 4)}
