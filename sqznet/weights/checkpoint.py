@@ -113,6 +113,17 @@ class Quantization(NamedTuple):
     high: int
 
 
+class DynamicQuantization(NamedTuple):
+    """A grid that is made for each map of each photo, as by ONNX's DynamicQuantizeLinear.
+
+    Its integers are low..high. The scale is the map's range, widened to contain 0, divided by their
+    number minus 1; the zero point is low minus the range's start in steps, rounded.
+    """
+
+    low: int = 0
+    high: int = 255
+
+
 class Checkpoint(NamedTuple):
     """The content of one weights file.
 
@@ -145,7 +156,7 @@ class Checkpoint(NamedTuple):
     wiring: Wiring = Wiring()
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
-    activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
+    activations: Mapping[str, tuple[Quantization | DynamicQuantization, ...]] = MappingProxyType({})
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.
