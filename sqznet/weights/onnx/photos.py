@@ -8,10 +8,12 @@ from typing import Any
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.weights.onnx.affine import IDENTITY, Affine
-from sqznet.weights.onnx.found import FoundNetwork
+from sqznet.weights.onnx.found import NCHW, FoundNetwork
 from sqznet.weights.onnx.graph import GraphInput
 
 Size = tuple[int, int]
+
+_CHANNELS_LAST = "NHWC"
 
 # The input of the ONNX zoo's files that came from Caffe 2, "SqueezeNet 1.0-*".
 _CAFFE2_INPUT = "data_0"
@@ -29,6 +31,11 @@ def input_size(network: FoundNetwork, given: GraphInput) -> Size | None:
     Raises WeightsError if it is not a batch of color pictures.
     """
     layout, shape = network.input.layout, given.shape
+    if layout not in (NCHW, _CHANNELS_LAST):
+        raise WeightsError(
+            f"the graph reads the axes of {network.input} in the order {layout}, expected {NCHW} "
+            f"or {_CHANNELS_LAST}"
+        )
     if not shape:
         return None
     if len(shape) != 4 or shape[layout.index("C")] not in (0, 3):
@@ -69,7 +76,7 @@ def preprocessing(
 
 def _likely(network: FoundNetwork, given: GraphInput, affine: Affine) -> tuple[Preprocessing, str]:
     """What most likely makes the graph's input of photos, and why."""
-    if network.input.layout != "NCHW":
+    if network.input.layout == _CHANNELS_LAST:
         preset, whose = PRESETS["keras"], "a graph with its channels last, as TensorFlow's"
     elif network.input.name == _CAFFE2_INPUT and network.activation == "softmax":
         preset = PRESETS["onnx-zoo-1.0"]
