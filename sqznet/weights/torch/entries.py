@@ -1,0 +1,67 @@
+"""Lists what nested dictionaries and lists hold, each thing by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqznet.errors import WeightsError
+from sqznet.weights.torch.machine import Key, Placeholder
+from sqznet.weights.torch.objects import Tensor
+
+# No weights have longer paths or as many tensors; hostile files must not take much memory.
+_MAX_PATH = 300
+_MAX_ENTRIES = 20_000
+
+# What is not a tensor is listed only to be named in a message, so not if it lies deep.
+_NAMED_DEPTH = 2
+
+
+def entries(content: object) -> dict[str, object]:
+    """Tensors and other values by their path: keys and indices, joined by dots.
+
+    Dictionaries, lists and tuples are entered wherever they are, each once. Raises WeightsError if
+    there are far too many tensors.
+    """
+    found: dict[str, object] = {}
+    entered: set[int] = set()
+    levels = [iter([("", content)])]
+    while levels:
+        path, value = next(levels[-1], (None, None))
+        if path is None:
+            levels.pop()
+        elif _is_container(value):
+            if id(value) not in entered and len(path) <= _MAX_PATH:
+                entered.add(id(value))
+                levels.append(_children(path, value))
+        elif _has_shape(value) or isinstance(value, Placeholder) or len(levels) <= _NAMED_DEPTH:
+            found[path] = value
+            if len(found) > _MAX_ENTRIES:
+                raise WeightsError(
+                    f"it holds more than {_MAX_ENTRIES} tensors and other objects; save the "
+                    "weights alone, with torch.save(model.state_dict(), path)"
+                )
+    return found
+
+
+def _is_container(value: object) -> bool:
+    is_dictionary = isinstance(value, Placeholder) and bool(value.content)
+    return is_dictionary or isinstance(value, (dict, list, tuple))
+
+
+def _has_shape(value: object) -> bool:
+    """Whether it is a tensor, but not a single number, such as a loss in a history."""
+    return isinstance(value, Tensor) and bool(value.shape)
+
+
+def _children(path: str, value: object) -> Iterator[tuple[str, object]]:
+    """What is in a container, with paths; without the numbers in a list."""
+    before = f"{path}." if path else ""
+    if isinstance(value, Placeholder):
+        value = value.content
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield f"{before}{'?' if isinstance(key, Key) else key}", item
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            if _is_container(item) or _has_shape(item):
+                yield f"{before}{index}", item
