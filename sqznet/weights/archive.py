@@ -94,6 +94,13 @@ def expanded(view: memoryview, entry: zipfile.ZipInfo, limit: int) -> memoryview
     return expanded
 
 
+def content(view: memoryview, entry: zipfile.ZipInfo, limit: int) -> memoryview:
+    """The bytes of an entry, deflated or not; a copy, of at most `limit` bytes, if deflated."""
+    if entry.compress_type == zipfile.ZIP_STORED:
+        return stored(view, entry, "")
+    return expanded(view, entry, limit)
+
+
 def _as_stored(view: memoryview, entry: zipfile.ZipInfo) -> memoryview:
     """An entry's bytes as stored in the file; fewer if the file ends earlier."""
     name = shown(entry.filename)
