@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterator
 from sqznet.errors import WeightsError
 from sqznet.weights.protobuf import MessageReader, Value
 
-_TO_ONNX = "convert it to ONNX, which sqznet reads"
+_TO_ONNX = "convert it to ONNX"
 _ORIGINAL = "take the file that it was converted from, or an ONNX file of the same network"
+_PULL = "fetch that file with git lfs pull"
 _UNPACK = "unpack it and take the weights file inside"
 _AGAIN = "a download that failed? Fetch the file itself again"
 

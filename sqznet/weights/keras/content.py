@@ -172,14 +172,11 @@ def interpreter() -> str:
     if name.startswith(_PYTHONS) and not getattr(sys, "frozen", False):
         return sys.executable
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    names = (f"python{version}", "python3", "python")
+    names, suffix = (f"python{version}", "python3", "python"), ".exe" if os.name == "nt" else ""
     for prefix in dict.fromkeys((sys.prefix, sys.exec_prefix, sys.base_prefix)):
-        folders = (
-            (prefix, os.path.join(prefix, "Scripts")) if os.name == "nt" else (f"{prefix}/bin",)
-        )
-        for folder in folders:
+        for folder in ("bin", "Scripts", ""):  # the last two on Windows
             for candidate in names:
-                path = os.path.join(folder, candidate + (".exe" if os.name == "nt" else ""))
+                path = os.path.join(prefix, folder, candidate + suffix)
                 if os.access(path, os.X_OK) and os.path.isfile(path):
                     return path
     raise WeightsError(
@@ -192,6 +189,6 @@ def interpreter() -> str:
 def _not_started(python: str, reason: str) -> WeightsError:
     return WeightsError(
         "is a Keras file (HDF5), which a Python interpreter of its own must read, and "
-        f"{shown(python)} did not start as one ({reason}). The file itself may be sound; convert it "
-        "where Python works: sqznet convert FILE weights.safetensors"
+        f"{shown(python)} did not start as one ({reason}). The file itself may be sound; convert "
+        "it where Python works: sqznet convert FILE weights.safetensors"
     )

@@ -79,11 +79,11 @@ def _other_program(content: Content) -> str:
     paths = list(content.tensors)
     if any(re.fullmatch("data/.+/[0-9]+", path) for path in paths):
         return (
-            "is a snapshot of Caffe in HDF5; save it as a .caffemodel (snapshot_format: BINARYPROTO, "
-            "or net.save in Python)"
+            "is a snapshot of Caffe in HDF5; save it as a .caffemodel, with snapshot_format: "
+            "BINARYPROTO, or net.save in Python"
         )
     if any(path.endswith("/W") for path in paths):
-        return "is a Chainer file; convert it to ONNX, which sqznet reads, with onnx_chainer.export"
+        return "is a Chainer file; convert it to ONNX with onnx_chainer.export"
     return "is an HDF5 file without the layers of a Keras model"
 
 
