@@ -151,17 +151,17 @@ def kind_of_pickle(view: memoryview) -> str:
         return _sentence("Paddle's .pdparams file", _PADDLE)
     if b"torch" in start and b"_load_from_bytes" in start:
         return _sentence(
-            "a pickle of tensors, written by pickle.dump",
+            "a plain pickle, as pickle.dump writes it, and not from torch.save",
             "load it where you trust it, and save the tensors with torch.save",
         )
     if b"multiarray" in start:
         return _sentence(
-            "a pickle of NumPy arrays",
+            "a plain pickle of NumPy arrays",
             "load it where you trust it, and save the arrays with torchvision's names with "
             "numpy.savez; if it is Paddle's .pdparams, " + _PADDLE,
         )
     return _sentence(
-        "a pickle that torch.save did not write",
+        "a plain pickle, as pickle.dump writes it, and not from torch.save",
         "expected a file made by torch.save(model.state_dict(), path)",
     )
 

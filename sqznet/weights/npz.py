@@ -8,7 +8,6 @@ sqznet adds the array "__metadata__": one string, a JSON object that maps string
 from __future__ import annotations
 
 import re
-import zipfile
 from functools import partial
 
 from sqznet.errors import WeightsError, shown
@@ -71,8 +70,8 @@ def read(file: WeightsFile) -> Checkpoint:
 
 def _tensor(array: NpyArray, name: str) -> RawTensor | Other:
     if array.kind not in _FLOATS:
-        kind = "pickled objects" if "O" in array.kind else f"of type {shown(array.kind)}"
-        return Other(f"{kind}, expected one of {', '.join(_FLOATS)}", array.shape)
+        fault = "holds pickled objects" if "O" in array.kind else f"has type {shown(array.kind)}"
+        return Other(f"{fault}, expected one of {', '.join(_FLOATS)}", array.shape)
     try:
         return RawTensor(_FLOATS[array.kind], array.shape, array.data)
     except WeightsError as error:
@@ -86,9 +85,9 @@ class _Reader:
         self._view = view
         self._budget = _MAX_COPIED
 
-    def array(self, entry: zipfile.ZipInfo) -> NpyArray:
-        name = shown(entry.filename)
-        if entry.compress_type == zipfile.ZIP_STORED:
+    def array(self, entry: archive.Entry) -> NpyArray:
+        name = shown(entry.name)
+        if entry.compression == archive.STORED:
             content = archive.stored(self._view, entry, "expected it as numpy.savez writes it")
         else:
             content = archive.expanded(self._view, entry, self._budget)

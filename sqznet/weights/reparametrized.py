@@ -34,7 +34,7 @@ def finished(stored: Mapping[str, RawTensor | Other], parameter: Parameter) -> R
     for role, name in roles.items():
         tensor = stored[name]
         if isinstance(tensor, Other):
-            raise WeightsError(f"{shown(name)} is {tensor.what}")
+            raise WeightsError(f"{shown(name)} {tensor.why}")
         raw[role] = tensor
     if "" in roles and "mask" not in roles:
         return raw[""]

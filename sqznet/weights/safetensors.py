@@ -120,7 +120,7 @@ def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor | Other]:
     return {
         name: RawTensor(_FLOATS[dtype], shape, data)
         if dtype in _FLOATS
-        else Other(f"of element type {dtype}, expected one of {', '.join(_FLOATS)}", shape)
+        else Other(f"has element type {dtype}, expected one of {', '.join(_FLOATS)}", shape)
         for name, dtype, shape, data in entries(header, body)
     }
 

@@ -37,9 +37,9 @@ _MAX_NAMED = 4
 
 
 class Other(NamedTuple):
-    """A tensor that cannot be a weight. what: such as ``"of element type I64"``."""
+    """A tensor that cannot be a weight. why: such as ``"has element type I64"``."""
 
-    what: str
+    why: str
     shape: tuple[int, ...]
 
 
@@ -212,7 +212,7 @@ def _copy(
         name
         for name, value in entries.items()
         if name not in used
-        and getattr(value, "shape", ())
+        and _shape(value)
         and ((scope and name.startswith(scope)) or name.startswith(tuple(modules)))
     ]
     return _Copy(around.rstrip("."), layout, base, parameters, own, inside)
@@ -229,13 +229,19 @@ def _base(
     units = {place.unit for place in places if place.part}
     stem = places.get(layouts.Place(scope, layout, (0,) if layout == "torchvision" else (), ""))
     roles = layers[stem].get("weight", {}) if stem else {}
-    kernels = {tuple(getattr(entries[name], "shape", ()))[-1:] for name in roles.values()}
+    kernels = {_shape(entries[name])[-1:] for name in roles.values()}
 
     def likeness(base: str) -> tuple[int, bool]:
         expected = set(layouts.numbered(layout, base))
         return -len(units ^ expected), (TOPOLOGIES[base].kernel,) in kernels
 
     return max(TOPOLOGIES, key=likeness)
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    """() for what is not a tensor."""
+    shape: tuple[int, ...] = getattr(value, "shape", ())
+    return shape
 
 
 def _classifier(starts: Iterable[str], layers: _Layers) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sqznet.errors import WeightsError
 from sqznet.weights.torch.machine import Key, Placeholder
@@ -16,6 +17,14 @@ _MAX_ENTRIES = 20_000
 _NAMED_DEPTH = 2
 
 
+class _Level(NamedTuple):
+    """A container that is being listed: its path, how much was found before it, and its items."""
+
+    path: str
+    before: int
+    items: Iterator[tuple[str, object]]
+
+
 def entries(content: object) -> dict[str, object]:
     """Tensors and other values by their path: keys and indices, joined by dots.
 
@@ -24,15 +33,17 @@ def entries(content: object) -> dict[str, object]:
     """
     found: dict[str, object] = {}
     entered: set[int] = set()
-    levels = [iter([("", content)])]
+    levels = [_Level("", 0, iter([("", content)]))]
     while levels:
-        path, value = next(levels[-1], (None, None))
+        path, value = next(levels[-1].items, (None, None))
         if path is None:
-            levels.pop()
+            done = levels.pop()
+            if len(found) == done.before and 1 < len(levels) <= _NAMED_DEPTH:
+                found[done.path] = None  # to be named, though nothing in it is
         elif _is_container(value):
             if id(value) not in entered and len(path) <= _MAX_PATH:
                 entered.add(id(value))
-                levels.append(_children(path, value))
+                levels.append(_Level(path, len(found), _children(path, value)))
         elif _has_shape(value) or isinstance(value, Placeholder) or len(levels) <= _NAMED_DEPTH:
             found[path] = value
             if len(found) > _MAX_ENTRIES:
