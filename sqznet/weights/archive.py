@@ -192,18 +192,14 @@ def expanded(view: memoryview, entry: Entry, limit: int) -> memoryview:
     return expanded
 
 
-<<<<<<< HEAD
-def content(view: memoryview, entry: zipfile.ZipInfo, limit: int) -> memoryview:
+def content(view: memoryview, entry: Entry, limit: int) -> memoryview:
     """The bytes of an entry, deflated or not; a copy, of at most `limit` bytes, if deflated."""
-    if entry.compress_type == zipfile.ZIP_STORED:
+    if entry.compression == STORED:
         return stored(view, entry, "")
     return expanded(view, entry, limit)
 
 
-def _as_stored(view: memoryview, entry: zipfile.ZipInfo) -> memoryview:
-=======
 def _as_stored(view: memoryview, entry: Entry) -> memoryview:
->>>>>>> torch
     """An entry's bytes as stored in the file; fewer if the file ends earlier."""
     name = shown(entry.name)
     if entry.is_encrypted:

@@ -63,8 +63,8 @@ def _archived(view: memoryview) -> Content:
 
     def read(name: str, limit: int) -> memoryview:
         entry = entries[name]
-        if entry.file_size > limit:
-            raise WeightsError(f"its {name} has {entry.file_size} bytes, expected {limit} at most")
+        if entry.size > limit:
+            raise WeightsError(f"its {name} has {entry.size} bytes, expected {limit} at most")
         return archive.content(view, entry, limit)
 
     config = bytes(read(_ARCHIVED_CONFIG, _MAX_CONFIG)).decode("utf-8", "replace")
