@@ -93,10 +93,18 @@ def interpret(name: str, content: Content) -> Checkpoint:
     if isinstance(text := content.attributes.get("", {}).get("model_config"), str):
         config = keras_config.parse(text, base, len(convolutions))
         wiring = config.wiring
-        reasons |= dict.fromkeys((*_WIRED, "variant"), _CONFIG)
+        reasons |= dict.fromkeys((*_WIRED, "variant", "conv10_relu"), _CONFIG)
+        if wiring.activation:
+            reasons["activation"] = _CONFIG
         if config.size is not None:
             preprocessing = preprocessing._replace(size=config.size)
             reasons["preprocessing"] += f", at the size in {_CONFIG}"
+        if config.rescaling is not None:
+            factor, addend = config.rescaling
+            preprocessing = preprocessing._replace(
+                channel_order="rgb", mean=(-addend / factor,) * 3, std=(1 / factor,) * 3
+            )
+            reasons["preprocessing"] = f"the Rescaling in {_CONFIG}"
         if config.simple_bypass:
             variant = f"{base}_simple_bypass"
     return Checkpoint(
