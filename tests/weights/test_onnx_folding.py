@@ -234,9 +234,11 @@ def test_bad_constants(tmp_path: Path, constant: Array, message: str) -> None:
 # --- Heads -----------------------------------------------------------------------------------
 
 
-def logits(made: Mapping[str, Array], wiring: Wiring) -> tuple[Array, Array]:
+def logits(
+    made: Mapping[str, Array], wiring: Wiring, variant: str | None = None
+) -> tuple[Array, Array]:
     x = networks.inputs(1, 1, SIZE, SIZE)
-    return x, reference.forward(networks.network(made, wiring=wiring), made, x)[0]
+    return x, reference.forward(networks.network(made, variant, wiring), made, x)[0]
 
 
 class Head(Exporter):

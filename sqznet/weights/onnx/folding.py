@@ -14,7 +14,14 @@ from sqznet.errors import WeightsError
 from sqznet.weights.checkpoint import RawTensor
 from sqznet.weights.onnx.affine import IDENTITY, Affine, joined
 from sqznet.weights.onnx.constants import Constants, Quantized, floats_of
-from sqznet.weights.onnx.found import FoundConv, FoundFire, FoundNetwork, FoundPool, Producer
+from sqznet.weights.onnx.found import (
+    NO_PADS,
+    FoundConv,
+    FoundFire,
+    FoundNetwork,
+    FoundPool,
+    Producer,
+)
 from sqznet.weights.onnx.head import MATRICES
 
 if TYPE_CHECKING:
@@ -43,6 +50,8 @@ def _scales(network: FoundNetwork) -> Mapping[str, Affine]:
     for place, block in enumerate(network.blocks, start=2):
         around, state = state, _linked(state, block.producer, channels)
         if isinstance(block, FoundPool):
+            if block.producer.pads != NO_PADS and state is not IDENTITY:
+                raise WeightsError(f"{block.node} reads scaled values with zeros around them")
             if not state.keeps_order:
                 raise WeightsError(f"{block.node} reads values with factors that are not above 0")
             continue

@@ -66,6 +66,7 @@ class _Search:
         """The last convolution of a network that ends in its average."""
         at = self._walk.taken(head.average, 0, head.layout)
         conv10 = self._conv(at, "the last convolution")
+        _check_no_pads(at, head.average)
         if head.relu and not conv10.relu:
             raise WeightsError(f"a ReLU follows {head.average}, but none follows {conv10.node}")
         # Between the ReLU and the average, and after it: both can be exchanged with it.
@@ -86,6 +87,7 @@ class _Search:
         assert last is not None
         assert last.node is not None
         producer = self._walk.taken(head.average, 0, head.layout)
+        _check_no_pads(producer, head.average)
         if producer.op in _CONVS:
             raise WeightsError(
                 f"{last.node} is a layer after the average of {producer}, where a SqueezeNet has "
@@ -108,9 +110,9 @@ class _Search:
             if at.node and at.op == "MaxPool":
                 _check_layout(at)
                 above = self._walk.producer(at.node.input(0), at.grid)
-                if above.pads != NO_PADS and not (above.relu and above.after is IDENTITY):
+                if not (above.relu or above.op in _CONCATS):
                     # A maximum ignores zeros only among numbers that are not below them.
-                    raise WeightsError(f"{at.node} reads {above} with zeros around it")
+                    _check_no_pads(above, at.node)
                 blocks.append(FoundPool(at.node, above))
                 at = self._before_pool(at, above)
                 continue
@@ -217,8 +219,7 @@ class _Search:
         else:
             first, second = (self._walk.taken(node, i, layout) for i in _PAIR_INPUTS[node.op])
         for part in (first, second):
-            if part.pads != NO_PADS:
-                raise WeightsError(f"{node} reads {part} with pads")
+            _check_no_pads(part, node)
         return first, second
 
     def _conv(self, at: Producer, role: str, relu: bool = False) -> FoundConv:
@@ -250,6 +251,11 @@ class _Search:
 def _check_same_scale(node: Node, around: Producer, fire: FoundFire) -> None:
     if not around.before.same(fire.producer.before):
         raise WeightsError(f"{node} adds {around} scaled differently from the input of the fire")
+
+
+def _check_no_pads(at: Producer, node: Node) -> None:
+    if at.pads != NO_PADS:
+        raise WeightsError(f"{node} reads the result of {at} with zeros around it")
 
 
 def _check_layout(at: Producer) -> None:

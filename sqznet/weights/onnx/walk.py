@@ -203,7 +203,9 @@ class Walk:
             return node.input(0)
         if in_tail and node.op in _RESHAPING:
             return node.input(0)
-        if node.op == "Clip" and self._is_relu(node):
+        if in_tail and node.op == "Pad":
+            return None
+        if node.op in ("Clip", "Max") and self._is_relu(node):
             path.rectify(node)
             return node.input(0)
         if node.op == "DynamicQuantizeLinear" and name == node.outputs[0]:
@@ -228,7 +230,10 @@ class Walk:
         return node.input(0)
 
     def _is_relu(self, node: Node) -> bool:
-        """Whether a Clip has only a lower bound, 0."""
+        """Whether a Clip has only a lower bound, 0, or a Max compares with 0."""
+        if node.op == "Max":
+            zero = self.constants.array(node.input(1)) if len(node.inputs) == 2 else None
+            return zero is not None and zero.size == 1 and zero.item() == 0
         low, high = node.number("min", -1.0), node.number("max", 1e38)
         for index in (1, 2):
             if node.input(index):
