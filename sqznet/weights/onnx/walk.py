@@ -58,6 +58,7 @@ _ADVICE = (
     ),
 )
 
+_OTHER_FILE = "take the float file that was quantized"
 _ROUNDED_BEFORE = "changes a value after it was rounded, expected a ReLU at most"
 
 
@@ -167,7 +168,10 @@ class Walk:
         if path.is_flipped and node is not None:
             raise WeightsError(f"a node after {node} reverses its channels, expected none inside")
         if node is not None and path.dynamic and node.op != "ConvInteger":
-            raise WeightsError(f"{node} is scaled by a number that the graph computes")
+            raise WeightsError(
+                f"{node} is scaled by a number that the graph computes, expected a ConvInteger; "
+                + _OTHER_FILE
+            )
         if node is not None and node.op in _CONVS and not path.is_barred:
             # Its own result, even if no ReLU shows where it ends.
             path.before, path.after = path.after, IDENTITY
@@ -296,7 +300,7 @@ class Walk:
         if self.roundings.setdefault(producer.name, roundings) != roundings:
             raise WeightsError(
                 f"{producer} is quantized in one way for one node and in another way for the next, "
-                "expected the same for all nodes that read it"
+                f"expected the same for all nodes that read it; {_OTHER_FILE}"
             )
 
 
