@@ -31,20 +31,30 @@ _EXPECTED = f"Expected a weights file ({_KINDS})"
 # In the order in which they are tried; imported on demand, since the bundled weights need none.
 _READERS = ("npz", "keras", "torch", "ncnn", "deep_compression", "caffe", "onnx")
 
+# The formats whose files may hold several networks.
+_WITH_PREFIXES = ("torch", "safetensors", "npz")
 
-def read(path: str | os.PathLike[str]) -> Checkpoint:
+
+def read(path: str | os.PathLike[str], prefix: str | None = None) -> Checkpoint:
     """Reads a weights file in any of the supported formats.
 
     The content determines the format, not the name. The file is mapped, not copied; nothing in it
     is ever executed. It should not be written to while the Checkpoint is in use, see
     ``Checkpoint.require_unchanged``. A published file, recognized by its hash, gets the
     preprocessing that it was trained with.
+    ``prefix``: the name of the network to take from a file that holds several, see
+    `sqznet.weights.statedict`.
     Raises WeightsError, naming the file, for any fault.
     """
-    file = open_file(path)
+    file = open_file(path)._replace(prefix=prefix)
     name = file.name
     try:
         checkpoint = _read_file(file)
+        if prefix is not None and checkpoint.format not in _WITH_PREFIXES:
+            raise WeightsError(
+                f"is of the format {checkpoint.format}, which holds one network: prefix= is for "
+                f"{', '.join(_WITH_PREFIXES)}"
+            )
         if checkpoint.format == "safetensors":  # no such file is known by its hash
             return checkpoint
         from sqznet.weights import known
