@@ -79,7 +79,8 @@ def load(
     true; or ``"none"``, the outputs themselves, as in a regression; default: that of the file, else
     softmax, and none for a network with one output.
     ``prefix``: the name of the network in a ``.pth``, ``.safetensors`` or ``.npz`` file that holds
-    several, such as ``"model_ema"``; default: the only one, or the averaged one.
+    several, such as ``"model_ema"``; default: the only one, or the averaged one, which the logger
+    ``sqznet`` then says.
 
     A file of `Recognizer.save` gives a Recognizer; ``backbone``: the network that it was trained
     on, if not the bundled SqueezeNet 1.1.

@@ -142,6 +142,7 @@ class Checkpoint(NamedTuple):
         "features.N.concat" and "features.N.add" (fire N after joining its parts, and after adding
         its bypass), "average" (the logits). Nothing is rounded elsewhere; most files do not round.
     own_names: the names that tensors have in the file, where they are others, for messages.
+    choice: a line about which of several networks in the file this is, if nobody named it.
     """
 
     path: str
@@ -156,6 +157,7 @@ class Checkpoint(NamedTuple):
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization | DynamicQuantization, ...]] = MappingProxyType({})
     own_names: Mapping[str, str] = MappingProxyType({})
+    choice: str = ""
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.

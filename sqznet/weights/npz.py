@@ -21,7 +21,8 @@ from sqznet.weights.checkpoint import (
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.npy import NpyArray
 from sqznet.weights.reparametrized import finished
-from sqznet.weights.statedict import Other, find
+from sqznet.weights.state import Other
+from sqznet.weights.statedict import find
 
 #: The array with the metadata.
 METADATA_NAME = "__metadata__"

@@ -173,12 +173,24 @@ class AfterRelu(Exporter):
         return super().node("Add", [y, self.constant(f"{y} shift", np.float32([self.shift]))])
 
 
-def test_what_follows_a_relu_is_folded_into_the_next_convolutions(tmp_path: Path) -> None:
-    for pooled in (False, True):
-        exporter = AfterRelu(networks.tensors())
-        exporter.pooled = pooled
-        read(tmp_path, exporter.bytes())
-        assert_runs_alike(tmp_path / "net.onnx")
+@pytest.mark.parametrize("pooled", [False, True])
+def test_what_follows_a_relu_is_folded_into_the_next_convolutions(
+    tmp_path: Path, pooled: bool
+) -> None:
+    made = networks.tensors()
+    exporter = AfterRelu(made)
+    exporter.pooled = pooled
+    checkpoint = read(tmp_path, exporter.bytes())
+    name = "features.3.squeeze" if pooled else "features.4.squeeze"
+    weight = made[f"{name}.weight"]
+    expected = {
+        f"{name}.weight": weight * 0.5,
+        f"{name}.bias": made[f"{name}.bias"] + 0.25 * weight.sum(axis=(1, 2, 3)),
+    }
+    for key, values in expected.items():
+        found = np.frombuffer(checkpoint.tensors[key].data, "<f4").reshape(values.shape)
+        np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-6)
+    assert_runs_alike(tmp_path / "net.onnx")
 
 
 @pytest.mark.parametrize("bypass", ["simple", "complex"])

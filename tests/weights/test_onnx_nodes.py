@@ -101,8 +101,9 @@ class Padded(Exporter):
 def test_pads_as_nodes(tmp_path: Path, op: str) -> None:
     exporter = Padded(networks.tensors(), pool={} if op == "MaxPool" else {"ceil_mode": 1})
     exporter.op = op
-    assert read(tmp_path, exporter.bytes()).wiring.ceil_mode
-    assert_runs_alike(tmp_path / "net.onnx")
+    checkpoint = read(tmp_path, exporter.bytes())
+    assert checkpoint.wiring.ceil_mode
+    assert_close(checkpoint, networks.tensors())
     exporter = Padded(networks.tensors())
     exporter.value = 1.0
     with pytest.raises(WeightsError, match="not a pad of zeros around rows and columns"):
@@ -217,8 +218,7 @@ class OtherRelu(Exporter):
 def test_other_nodes_for_a_relu(tmp_path: Path, kind: str) -> None:
     exporter = OtherRelu(networks.tensors())
     exporter.kind = kind
-    read(tmp_path, exporter.bytes())
-    assert_runs_alike(tmp_path / "net.onnx")
+    assert_close(read(tmp_path, exporter.bytes()), networks.tensors())
 
 
 def test_a_relu_with_an_upper_bound_is_refused(tmp_path: Path) -> None:

@@ -286,18 +286,24 @@ OTHER = networks.tensors(seed=1)
     "averaged",
     ["ema_model", "model_ema", "averaged_model", "module.shadow", "swa", "state_dict_ema"],
 )
-def test_the_averaged_copy_is_taken(tmp_path: Path, averaged: str) -> None:
+def test_the_averaged_copy_is_taken(
+    tmp_path: Path, averaged: str, caplog: pytest.LogCaptureFixture
+) -> None:
     made = {**prefixed(OTHER, "online_model."), **prefixed(MADE, f"{averaged}.")}
     path = saved(tmp_path, files.network_file(made))
-    notes = assert_reads(path).warnings
-    outer = averaged.removeprefix("module.") if averaged == "module.shadow" else averaged
-    assert f"took the averaged weights at '{averaged}'" in notes[0]
-    assert "not those at 'online_model'" in notes[0]
-    assert outer in notes[0]
+    choice = assert_reads(path).choice
+    assert choice == (
+        f"took the averaged weights at '{averaged}', not those at 'online_model'; "
+        "prefix= names others"
+    )
+    assert sqznet.identify(path).warnings[0] == choice
+    sqznet.load(path)
+    assert [record.getMessage() for record in caplog.records] == [f"{path}: {choice}"]
     assert_reads(path, OTHER, prefix="online_model")
     assert_reads(path, OTHER, prefix="online_model.")
     assert_reads(path, MADE, prefix=averaged)
     assert sqznet.load(path, prefix="online_model").num_classes == 7
+    assert len(caplog.records) == 1
 
 
 def test_copies_that_cannot_be_told_apart(tmp_path: Path) -> None:
@@ -327,6 +333,21 @@ def test_a_prefix_in_other_formats(tmp_path: Path) -> None:
     sqznet.convert(networks.save(tmp_path / "one.safetensors", MADE), tmp_path / "one.onnx")
     with pytest.raises(WeightsError, match="onnx, which holds one network"):
         weights.read(tmp_path / "one.onnx", "b")
+
+
+@pytest.mark.parametrize("changed", ["pruned", "linear", "pytorchcv trunk"])
+def test_names_that_are_nearly_plain(tmp_path: Path, changed: str) -> None:
+    """A file with torchvision's names and shapes takes a shorter way."""
+    made, expected = dict(MADE), dict(MADE)
+    if changed == "pruned":
+        made["features.0.weight_orig"] = made.pop("features.0.weight")
+        made["features.0.weight_mask"] = np.ones_like(MADE["features.0.weight"])
+    elif changed == "linear":
+        made["classifier.1.weight"] = made["classifier.1.weight"][:, :, 0, 0]
+    else:
+        expected = {name: array for name, array in MADE.items() if "features" in name}
+        made = as_pytorchcv(expected, "squeezenet1_1")
+    assert_reads(networks.save(tmp_path / "w.safetensors", made), expected)
 
 
 # --- Names of other libraries --------------------------------------------------------------------

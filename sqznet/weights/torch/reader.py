@@ -16,7 +16,8 @@ from sqznet.weights import archive, foreign, metadata
 from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.reparametrized import finished
-from sqznet.weights.statedict import Other, Parameter, find
+from sqznet.weights.state import Other, Parameter
+from sqznet.weights.statedict import find
 from sqznet.weights.torch.entries import entries as list_entries
 from sqznet.weights.torch.machine import Placeholder
 from sqznet.weights.torch.objects import (
