@@ -95,8 +95,8 @@ def load(
     file; or a name to download, such as ``"torchvision/squeezenet1_1"`` or
     ``"hf://owner/repository/file"``, see ``sqznet.weights.hub``. A file may be torchvision's
     ``.pth`` (or any state_dict with its names), ``.safetensors``, ``.npz``, ONNX, Caffe's
-    ``.caffemodel``, Keras's ``.h5``, ncnn's ``.param`` with its ``.bin``, or Deep Compression's
-    ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
+    ``.caffemodel``, Keras's ``.h5`` or ``.keras``, ncnn's ``.param`` with its ``.bin``, or Deep
+    Compression's ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
     ``threads``: at least 1; default: SQZNET_THREADS, else the usable cores, at most 4.
     ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best available one.
     ``variant``: the kind of SqueezeNet, if the file cannot tell: only needed for simple bypass.
