@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from http.client import HTTPException, HTTPResponse
 
-from sqznet.connections import Deadline, opened
+from sqznet.files.connections import Deadline, opened
 from sqznet.errors import ImageError, printable, reason_of
 
 # Seconds for the whole transfer.

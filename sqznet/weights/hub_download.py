@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPException, HTTPResponse
 
-from sqznet.connections import Deadline, opened
+from sqznet.files.connections import Deadline, opened
 from sqznet.errors import WeightsError, printable, reason_of
 from sqznet.files.part_file import move_into_place
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sqznet import connections
+from sqznet.files import connections
 from sqznet.errors import WeightsError
 from sqznet.weights import hub, hub_download
 

@@ -14,8 +14,8 @@ from urllib.request import HTTPRedirectHandler, Request
 
 import pytest
 
-from sqznet import connections
-from sqznet.connections import Deadline, opener
+from sqznet.files import connections
+from sqznet.files.connections import Deadline, opener
 from sqznet.errors import WeightsError
 from sqznet.weights import hub, hub_download
 
