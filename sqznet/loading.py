@@ -30,6 +30,10 @@ def load_model(
 ) -> Model:
     """See ``sqznet.load``; ``path``: a weights file, not a recognizer."""
     checkpoint = weights.read(path, prefix)
+    if checkpoint.choice:
+        import logging  # takes time that other files do not need
+
+        logging.getLogger("sqznet").warning("%s: %s", checkpoint.path, checkpoint.choice)
     given = {
         "conv1_padding": conv1_padding,
         "conv10_padding": conv10_padding,

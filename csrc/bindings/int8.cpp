@@ -3,9 +3,11 @@
 #include <string>
 
 #include "bindings/parts.h"
-#include "bindings/steps.h"
+#include "bindings/step.h"
 #include "bindings/tensor.h"
 #include "core/int8_layers.h"
+
+namespace py = pybind11;
 
 namespace sqz {
 namespace {

@@ -10,6 +10,7 @@ bound is computed from what its input really was.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -48,15 +49,19 @@ class Line(NamedTuple):
     def either(self, other: Line) -> Line:
         return Line(max(self.factor, other.factor), max(self.constant, other.constant))
 
-    def at(self, x: float) -> float:
-        return self.factor * x + self.constant
+    def largest_input(self) -> float:
+        """The input with which the bound reaches the limit; 0 if there is none."""
+        if self.factor == 0:
+            return math.inf if self.constant <= _LIMIT else 0.0
+        x = (_LIMIT - self.constant) / self.factor
+        return x if x > 0 else 0.0  # if it is not a number, too
 
 
 class Bounds:
     """The bounds of a network whose convolutions have these norms, by the names of their tensors.
 
-    ``safe_input``: for inputs of up to this magnitude, no value can overflow; 0 or less if the
-    bounds prove it for none.
+    ``safe_input``: for inputs of up to this magnitude, no value can overflow; 0 if the bounds prove
+    it for none.
     """
 
     def __init__(self, network: Network, norms: Mapping[str, Norm], origin: str) -> None:
@@ -69,8 +74,7 @@ class Bounds:
             line = lines[branch.input]
             for layer in branch.layers:
                 line = lines[layer.name] = self._through(layer, line)
-                if line.factor > 0:
-                    self.safe_input = min(self.safe_input, (_LIMIT - line.constant) / line.factor)
+                self.safe_input = min(self.safe_input, line.largest_input())
             lines[branch.output] = line
 
     def check(self, workspace: Workspace, largest_input: float) -> None:

@@ -92,8 +92,9 @@ def _place_of_index(view: memoryview) -> tuple[int, int, int]:
     """Start and size in bytes of the index, and the number of its entries, from the record at the
     end of the archive, which a comment may follow."""
     tail = bytes(view[-(_END.size + _MAX_COMMENT) :])
-    at = tail.rfind(_END_MAGIC)
-    while at >= 0 and len(tail) < at + _END.size:
+    at = tail.rfind(_END_MAGIC, 0, len(tail) - _END.size + len(_END_MAGIC))
+    # A comment may hold the record's first bytes, too, but not with the length of a comment.
+    while at >= 0 and _END.unpack_from(tail, at)[-1] != len(tail) - at - _END.size:
         at = tail.rfind(_END_MAGIC, 0, at)
     if at < 0:
         raise WeightsError("a damaged zip archive, or one cut short (it has no index at its end)")
@@ -190,6 +191,13 @@ def expanded(view: memoryview, entry: Entry, limit: int) -> memoryview:
     expanded = memoryview(result)
     _check_sum(entry, expanded)
     return expanded
+
+
+def content(view: memoryview, entry: Entry, limit: int) -> memoryview:
+    """The bytes of an entry, deflated or not; a copy, of at most `limit` bytes, if deflated."""
+    if entry.compression == STORED:
+        return stored(view, entry, "")
+    return expanded(view, entry, limit)
 
 
 def _as_stored(view: memoryview, entry: Entry) -> memoryview:

@@ -106,7 +106,7 @@ def identify(source: WeightsLike) -> Identity:
         preset=published.preset if published else preset_name(checkpoint.preprocessing),
         known=name,
         reasons=reasons,
-        warnings=(*checkpoint.warnings, *warnings),
+        warnings=(*filter(None, [checkpoint.choice]), *checkpoint.warnings, *warnings),
     )
 
 

@@ -20,8 +20,10 @@ from sqznet.weights.checkpoint import (
     element_count,
 )
 from sqznet.weights.mapped import WeightsFile
-from sqznet.weights.reparametrized import finished
-from sqznet.weights.statedict import Other, find
+from sqznet.weights.state import Other, State
+
+# How the names in files of sqznet and torchvision begin and end, and one that all have.
+_STARTS, _ENDS, _STEM = ("features.", "classifier.1."), (".weight", ".bias"), "features.0.weight"
 
 _FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 _ITEM_SIZES = {
@@ -39,6 +41,9 @@ _MAX_HEADER = 4 << 20
 #: The value of "_kind" in the metadata of files from `sqznet.learning.storage`.
 RECOGNIZER = "sqznet recognizer"
 _RECOGNIZER_START = f'{{"__metadata__":{{"_kind":"{RECOGNIZER}"'.encode()
+
+#: How many bytes tell whether a file is a recognizer.
+START = _LENGTH_BYTES + len(_RECOGNIZER_START)
 
 _Header = Mapping[str, Any]
 
@@ -63,8 +68,7 @@ def read(file: WeightsFile) -> Checkpoint:
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
     stated, header, body = parse(file.view)
-    found = _tensors(header, body)
-    state = find(found, partial(finished, found), file.prefix, file.name)
+    state = _state(file, _tensors(header, body))
     return metadata.checkpoint(file, "safetensors", state, stated)
 
 
@@ -114,6 +118,23 @@ def entries(
         ranges.append((begin, end, name))
         yield name, dtype, shape, body[begin:end]
     _check_cover(sorted(ranges), body.nbytes)
+
+
+def _state(file: WeightsFile, found: dict[str, RawTensor | Other]) -> State:
+    plain = {
+        name: tensor
+        for name, tensor in found.items()
+        if isinstance(tensor, RawTensor)
+        and len(tensor.shape) in (1, 4)
+        and name.startswith(_STARTS)
+        and name.endswith(_ENDS)
+    }
+    if len(plain) == len(found) and _STEM in plain and file.prefix is None:
+        return State(plain, {})
+    from sqznet.weights.reparametrized import finished
+    from sqznet.weights.statedict import find  # takes time that the bundled file does not need
+
+    return find(found, partial(finished, found), file.prefix, file.name)
 
 
 def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor | Other]:

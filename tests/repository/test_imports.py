@@ -35,6 +35,7 @@ LAYERS = (
     "sqznet.files",
     "sqznet.answers",
     "sqznet.errors",
+    "sqznet.forks",
     "sqznet._kernels",
     "sqznet._pixels",
 )

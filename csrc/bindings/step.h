@@ -1,11 +1,11 @@
-// What the bindings of all layers share: steps, scratch memory, and the calls of a layer.
+// A layer or an operation bound to its tensors, and what the bindings of all layers share.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
+#include <cstddef>
 #include <functional>
 #include <memory>
-#include <utility>
 
 #include "bindings/tensor.h"
 #include "bindings/without_lock.h"
@@ -14,11 +14,9 @@
 
 namespace sqz {
 
-namespace py = pybind11;
-
 // Do not use it for constructors: pybind11 would add the new object to its list of all objects
 // without the lock, and only the lock protects that list.
-using Released = py::call_guard<WithoutLock>;
+using Released = pybind11::call_guard<WithoutLock>;
 
 // The scratch memory that the layer needs for n maps of h x w, in bytes.
 template <typename Layer>
@@ -69,15 +67,15 @@ void require_rows(const MapView<T>& x, const MapView<T>& y, int above) {
 
 // Defines the calls that all layers have: with a pool and tensors, at once or as a step.
 template <typename Layer, typename Bind, typename... Arguments>
-void def_calls(py::class_<Layer, std::shared_ptr<Layer>>& layer, Bind bind,
+void def_calls(pybind11::class_<Layer, std::shared_ptr<Layer>>& layer, Bind bind,
                const Arguments&... arguments) {
   layer
-      .def("scratch", &scratch_bytes<Layer>, py::arg("n"), py::arg("h"), py::arg("w"),
-           py::arg("threads"))
-      .def("bind", bind, py::arg("pool").none(false), py::arg("x"), py::arg("scratch"),
-           arguments...)
-      .def("__call__", at_once(bind), py::arg("pool").none(false), py::arg("x"), py::arg("scratch"),
-           arguments..., Released());
+      .def("scratch", &scratch_bytes<Layer>, pybind11::arg("n"), pybind11::arg("h"),
+           pybind11::arg("w"), pybind11::arg("threads"))
+      .def("bind", bind, pybind11::arg("pool").none(false), pybind11::arg("x"),
+           pybind11::arg("scratch"), arguments...)
+      .def("__call__", at_once(bind), pybind11::arg("pool").none(false), pybind11::arg("x"),
+           pybind11::arg("scratch"), arguments..., Released());
 }
 
 }  // namespace sqz
