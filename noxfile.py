@@ -289,6 +289,15 @@ def wheel_armv7l(session: nox.Session) -> None:
     cross_build(session, "armv7l")
 
 
+@nox.session
+def armv6(session: nox.Session) -> None:
+    """The package for ARMv6, cross-built in 512 MB, and its kernels on an emulated ARM1176."""
+    cross_build(session, "armv6l")
+    command = ["scripts/emulate.sh", "armv6l", "arm1176", "-rs"]
+    tests = tests_of(("engine/threads", "kernels/bindings", "kernels/fire", "kernels/resize"))
+    session.run(*command, *tests, external=True, env=shared_environment())
+
+
 def cross_build(session: nox.Session, arch: str) -> None:
     session.install("pytest>=8")
     session.run("scripts/cross.sh", arch, external=True)
