@@ -23,13 +23,22 @@ def load_model(
     conv1_padding: int | None = None,
     conv10_padding: int | None = None,
     ceil_mode: bool | None = None,
+    conv10_relu: bool | None = None,
+    activation: str | None = None,
+    prefix: str | None = None,
 ) -> Model:
     """See ``sqznet.load``; ``path``: a weights file, not a recognizer."""
-    checkpoint = weights.read(path)
+    checkpoint = weights.read(path, prefix)
+    if checkpoint.choice:
+        import logging  # takes time that other files do not need
+
+        logging.getLogger("sqznet").warning("%s: %s", checkpoint.path, checkpoint.choice)
     given = {
         "conv1_padding": conv1_padding,
         "conv10_padding": conv10_padding,
         "ceil_mode": ceil_mode,
+        "conv10_relu": conv10_relu,
+        "activation": activation,
     }
     changes: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     return Model(

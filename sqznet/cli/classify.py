@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from sqznet.answers import Predictions
 from sqznet.batch.photos import classify_files
 from sqznet.cli.common import (
     EXIT_OK,
@@ -45,9 +47,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--min-score",
         type=_score,
-        default=0.0,
         metavar="S",
-        help="leave out classes with a lower score, from 0 to 1",
+        help="leave out classes with a lower score, from 0 to 1 (with no activation, any number)",
     )
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the suffix of FILE, else a readable table"
@@ -84,7 +85,7 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
 def photos(paths: list[str], output: str | None) -> list[Found]:
     """The photos that the arguments name, without the output file and its part file."""
     outputs = [output, f"{output}.part"] if output else []
-    return list(expand(_with_lists(paths), outputs))
+    return list(expand(_with_lists(paths), outputs, complain))
 
 
 def nothing_found(found: list[Found]) -> int:
@@ -109,35 +110,40 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args)
     if isinstance(model, int):
         return model
+    if args.min_score is not None and model.activation != "none" and not 0 <= args.min_score <= 1:
+        complain(f"--min-score is {args.min_score:g}, expected a score from 0 to 1")
+        return EXIT_USAGE
     found = photos(args.paths, args.output)
     if not any(photo.error is None for photo in found):
         return nothing_found(found)  # and the output stays unchanged
     try:
+        made_by = "" if format_name == "table" else model.fingerprint
         if args.output is None:
-            return _classify(model, found, on_stdout(format_name), args)
-        return _to_file(model, found, format_name, args)
+            return _classify(model, found, on_stdout(format_name, made_by), args)
+        return _to_file(model, found, format_name, made_by, args)
     except SqznetError as error:  # a missing library, or a file that cannot be continued
         complain(error)
         return EXIT_UNREADABLE
 
 
-def _to_file(model: Model, found: list[Found], format_name: str, args: argparse.Namespace) -> int:
+def _to_file(
+    model: Model, found: list[Found], format_name: str, made_by: str, args: argparse.Namespace
+) -> int:
     file: ResultFile | None = None
+    continues = "" if format_name == "table" else "; --resume continues"
     try:
-        file = ResultFile(args.output, format_name, args.resume)
+        file = ResultFile(args.output, format_name, args.resume, made_by)
         if file.done:
             found = _not_done(found, file)
         return _classify(model, found, file, args)
     except KeyboardInterrupt:
-        if file is None:
-            raise
-        file.finish()
-        complain("interrupted: it holds the photos done so far; --resume continues", args.output)
+        if file is not None and (kept := file.suspend()):
+            complain(f"interrupted: {kept} holds the photos done so far{continues}", args.output)
         raise
     except OSError as error:
         reason = f"cannot be written: {reason_of(error)}"
         if file is not None and (kept := file.kept()):
-            reason += f"; {kept} holds the photos done so far, and --resume continues"
+            reason += f"; {kept} holds the photos done so far{continues}"
         complain(reason, args.output)
         return EXIT_UNREADABLE
 
@@ -155,7 +161,9 @@ def _classify(model: Model, found: list[Found], output: Output, args: argparse.N
                     complain(error, path)
                     status = EXIT_UNREADABLE
                 else:
-                    output.write(path, [p for p in predictions if p.score >= args.min_score])
+                    least = -math.inf if args.min_score is None else args.min_score
+                    kept = (p for p in predictions if p.score >= least)
+                    output.write(path, Predictions(kept, model.activation))
                 bar.advance()
         except KeyboardInterrupt:
             if args.output is None:
@@ -166,11 +174,11 @@ def _classify(model: Model, found: list[Found], output: Output, args: argparse.N
 
 
 def _not_done(found: list[Found], file: ResultFile) -> list[Found]:
-    from sqznet.cli.records import stored_path
+    from sqznet.cli.records import stored_text
 
     left = []
     for photo in found:
-        name = stored_path(photo.path)
+        name = stored_text(photo.path)
         if photo.error is None and file.done[name]:
             file.done[name] -= 1
         else:
@@ -203,7 +211,7 @@ def _score(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
+        value = math.nan
+    if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"expected a score from 0 to 1, got {text!r}")
     return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import copy
 from functools import partial
 from typing import Protocol
 
@@ -57,6 +56,8 @@ class FloatLayers:
         self._packed[layer.name].add(program, self._pool, x, y, above)
 
     def on(self, pool: _kernels.ThreadPool) -> FloatLayers:
+        from copy import copy  # costs time that a first answer does not need
+
         other = copy(self)
         other._pool = pool
         return other
@@ -141,9 +142,38 @@ def _pack_conv(
     return PackedKernel(_kernels.Conv(kernels, weight, bias, stride=layer.stride))
 
 
+class PackedLinearClassifier:
+    """A classifier without ReLU. The average then commutes with the convolution, which is left
+    with one pixel: the mean of the map and of the zeros around it."""
+
+    def __init__(
+        self, layer: Classifier, parameters: Parameters, kernels: _kernels.Float32Kernels
+    ) -> None:
+        self._padding = layer.padding
+        self._conv = PackedKernel(_kernels.Conv(kernels, *parameters(layer.name), relu=False))
+
+    def add(
+        self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
+    ) -> None:
+        n, height, width, channels = x.shape
+        cells = (height + 2 * self._padding) * (width + 2 * self._padding)
+        mean = program.value(n, 1, 1, channels)
+        program.step(partial(partial, _mean, cells), x, mean)
+        self._conv.add(program, pool, mean, y, 0)
+
+
+def _mean(cells: int, x: _kernels.Tensor, mean: _kernels.Tensor) -> None:
+    import numpy as np
+
+    sums = np.sum(np.asarray(x), axis=(1, 2), keepdims=True, dtype=np.float64)
+    np.asarray(mean)[...] = sums / cells
+
+
 def _pack_classifier(
     layer: Classifier, parameters: Parameters, kernels: _kernels.Float32Kernels
-) -> PackedKernel:
+) -> Packed:
+    if not layer.relu:
+        return PackedLinearClassifier(layer, parameters, kernels)
     return PackedKernel(
         _kernels.Classifier(kernels, *parameters(layer.name), padding=layer.padding)
     )

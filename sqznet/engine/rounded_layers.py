@@ -8,14 +8,13 @@ float32, whose error is far below one step of 8 bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import copy
 from functools import partial
 
 from sqznet import _kernels
 from sqznet.engine.float_layers import Parameters
 from sqznet.engine.program import Operand, Program
 from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
-from sqznet.weights.checkpoint import Quantization
+from sqznet.weights.checkpoint import DynamicQuantization, Quantization
 
 
 class RoundedLayers:
@@ -25,7 +24,7 @@ class RoundedLayers:
 
     def __init__(
         self,
-        activations: Mapping[str, tuple[Quantization, ...]],
+        activations: Mapping[str, tuple[Quantization | DynamicQuantization, ...]],
         network: Network,
         parameters: Parameters,
         kernels: _kernels.Kernels,
@@ -40,7 +39,7 @@ class RoundedLayers:
             for tensor in layer.tensors(1):
                 name, _, kind = tensor.rpartition(".")
                 if kind == "weight":
-                    relu, (weight, bias) = not name.endswith(".bypass"), parameters(name)
+                    relu, (weight, bias) = _is_rectified(layer, name), parameters(name)
                     stride = layer.window.stride
                     self._convs[name] = _kernels.Conv(
                         kernels.f32, weight, bias, stride=stride, relu=relu
@@ -52,6 +51,8 @@ class RoundedLayers:
         _ADD[type(layer)](self, program, layer, x, y)
 
     def on(self, pool: _kernels.ThreadPool) -> RoundedLayers:
+        from copy import copy  # costs time that a first answer does not need
+
         other = copy(self)
         other._pool = pool
         return other
@@ -96,7 +97,10 @@ class RoundedLayers:
 
     def _round(self, program: Program, place: str, x: Operand) -> Operand:
         for grid in self._activations.get(place, ()):
-            program.step(partial(partial, _round_to, grid), x)
+            if isinstance(grid, Quantization):
+                program.step(partial(partial, _round_to, grid), x)
+            else:
+                program.step(partial(partial, _round_to_own_range, grid), x)
         return x
 
 
@@ -106,6 +110,12 @@ _ADD: Mapping[type, Callable[..., None]] = {
     Fire: RoundedLayers._fire,
     Classifier: RoundedLayers._classifier,
 }
+
+
+def _is_rectified(layer: Layer, convolution: str) -> bool:
+    if isinstance(layer, Classifier):
+        return layer.relu
+    return not convolution.endswith(".bypass")
 
 
 def _padded(program: Program, x: Operand, border: int) -> Operand:
@@ -129,6 +139,22 @@ def _round_to(grid: Quantization, x: _kernels.Tensor) -> None:
         np.rint(values, out=values)
         np.clip(values, grid.low - grid.zero_point, grid.high - grid.zero_point, out=values)
         values *= grid.scale
+
+
+def _round_to_own_range(grid: DynamicQuantization, x: _kernels.Tensor) -> None:
+    """Each image by itself, in float32, as ONNX's DynamicQuantizeLinear computes one image."""
+    import numpy as np
+
+    for values in np.asarray(x):
+        lowest, highest = (min(values.min(), np.float32(0)), max(values.max(), np.float32(0)))
+        scale = np.float32((highest - lowest) / np.float32(grid.high - grid.low))
+        if not scale > 0:
+            continue  # only zeros
+        zero_point = np.clip(np.rint(grid.low - lowest / scale), grid.low, grid.high)
+        values /= scale
+        np.rint(values, out=values)
+        np.clip(values, grid.low - zero_point, grid.high - zero_point, out=values)
+        values *= scale
 
 
 def _pad(border: int, x: _kernels.Tensor, y: _kernels.Tensor) -> None:

@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sqznet import _kernels
+from sqznet.answers import sigmoid
 from sqznet.errors import SqznetError, printable
-from sqznet.images import decoding
+from sqznet.images.callers import PLAIN, Reading
+from sqznet.images.pixels import Pixels
 from sqznet.network.layers import Network
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ _PREVIEW_SIDE = 640
 
 class Box(NamedTuple):
     """The place of a class: columns x0 to x1 and rows y0 to y1 of the upright photo, end excluded,
-    in whole pixels; the name of the class; its softmax score in 0..1."""
+    in whole pixels; the name of the class; its score, as in `Prediction`."""
 
     x0: int
     y0: int
@@ -50,14 +52,14 @@ class Box(NamedTuple):
 class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):
     """A float32 array (H, W) that a notebook displays as heat over the photo.
 
-    Attributes: ``label`` and ``score``, the class and its softmax score in 0..1. Slices and copies
-    do not have them and display no photo; results of computations are plain arrays. It keeps the
-    decoded photo; a pickled one keeps a photo of at most 640 pixels a side.
+    Attributes: ``label`` and ``score``, the class and its score, as in `Prediction`. Slices and
+    copies do not have them and display no photo; results of computations are plain arrays. It keeps
+    the decoded photo; a pickled one keeps a photo of at most 640 pixels a side.
     """
 
     label: str | None = None
     score: float | None = None
-    _pixels: decoding.Pixels | None = None
+    _pixels: Pixels | None = None
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         plain = np.asarray(array)
@@ -69,7 +71,7 @@ class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):
         attributes = dict(self.__dict__)
         if self._pixels is not None:
             preview = _picture(self._pixels, _PREVIEW_SIDE)
-            attributes["_pixels"] = decoding.Pixels(preview, *preview.shape)
+            attributes["_pixels"] = Pixels(preview, *preview.shape)
         return restore, arguments, (state, attributes)
 
     def __setstate__(self, state: Any) -> None:
@@ -88,27 +90,21 @@ class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):
 class Evidence:
     """What the network computes for one photo in a single run.
 
-    ``height`` and ``width`` of the upright photo; ``scores``: softmax, float32 (classes,);
+    ``height`` and ``width`` of the upright photo; ``scores``, see `Prediction`: float32 (classes,);
     ``ranking``: the indices of the classes, most likely first.
     Raises ImageError if the photo cannot be read.
     """
 
-    def __init__(self, model: Classification, image: Any) -> None:
+    def __init__(self, model: Classification, image: Any, how: Reading = PLAIN) -> None:
         if model.num_classes == 0:
             raise SqznetError("these weights have no classifier, so there is nothing to explain")
-        self._pixels = decoding.decode(image)
+        self._pixels = model.decode(image, how)
         self.height, self.width = self._pixels.height, self._pixels.width
         (maps,) = model.feature_maps([self._pixels])
         self._features = maps["fire9"]
         self._model = model
         logits = maps["logits"]
-        self.scores = np.empty_like(logits)
-        flat = (1, 1, 1, len(logits))
-        _kernels.softmax(
-            model.executor.kernels.f32,
-            _kernels.Tensor.over(logits, flat),
-            _kernels.Tensor.over(self.scores, flat),
-        )
+        self.scores = _scores(model, logits)
         self.ranking: list[int] = np.argsort(-logits, kind="stable").tolist()
 
     def index(self, label: str | int | None) -> int:
@@ -138,13 +134,12 @@ class Evidence:
     def class_map(self, index: int) -> Floats:
         """float32 (h, w): how much each place of the last map adds to a class, 0 or more.
 
-        Its average is the logit of the class. If conv10 pads its input with zero pixels, the
-        average in the network also counts those; this map does not contain them.
+        If a ReLU follows conv10, its average is the logit of the class. If conv10 pads its input
+        with zero pixels, the average in the network also counts those; this map does not contain
+        them.
         """
-        # Reads the weights file: the packed layer computes only the average.
-        checkpoint = self._model.checkpoint
-        checkpoint.require_unchanged()
-        tensors = checkpoint.tensors
+        # From the weights as they were read: the packed layer computes only the average.
+        tensors = self._model.checkpoint.tensors
         weight, bias = (_row(tensors[f"classifier.1.{part}"], index) for part in ("weight", "bias"))
         cells: Floats = np.einsum("ijc,c->ij", self._features, weight) + bias
         return np.maximum(cells, 0, out=cells)
@@ -211,14 +206,25 @@ class Evidence:
         return (height, resized_h, top, pre.size[0]), (width, resized_w, left, pre.size[1])
 
 
-def boxes(model: Classification, image: Any, top: int) -> list[Box]:
+def _scores(model: Classification, logits: Floats) -> Floats:
+    if model.activation == "none":
+        return logits
+    if model.activation == "sigmoid":
+        return np.array([sigmoid(logit) for logit in logits], np.float32)
+    scores, flat = np.empty_like(logits), (1, 1, 1, len(logits))
+    source, target = (_kernels.Tensor.over(array, flat) for array in (logits, scores))
+    _kernels.softmax(model.executor.kernels.f32, source, target)
+    return scores
+
+
+def boxes(model: Classification, image: Any, top: int, how: Reading) -> list[Box]:
     """The boxes of the `top` most likely classes; see ``Model.localize``."""
-    evidence = Evidence(model, image)
+    evidence = Evidence(model, image, how)
     found = [evidence.box(index) for index in evidence.ranking[:top]]
     return [box for box in found if box is not None]
 
 
-def _picture(pixels: decoding.Pixels, side: int) -> npt.NDArray[np.uint8]:
+def _picture(pixels: Pixels, side: int) -> npt.NDArray[np.uint8]:
     from sqznet.images.frame import Frame
     from sqznet.insight.painting import reduced
 

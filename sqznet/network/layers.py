@@ -140,11 +140,12 @@ class Fire(NamedTuple):
 
 class Classifier(NamedTuple):
     """1x1 convolution, ReLU, global average. ``padding``: zero pixels around the convolution's
-    input, see ``ClassifierArgs`` in the kernels."""
+    input, see ``ClassifierArgs`` in the kernels. ``relu``: False where the ReLU is left out."""
 
     name: str
     classes: int
     padding: int = 0
+    relu: bool = True
 
     @property
     def channels(self) -> int:
@@ -185,6 +186,8 @@ class Branch(NamedTuple):
 class Network(NamedTuple):
     """A network: the name of its variant, the trunk's layers in order, and its heads by name.
 
+    ``activation``: what makes scores of the classifier's logits, "softmax", "sigmoid" or "none".
+
     A head is a tuple of branches; each comes after the branch that it reads. The classifier is the
     head ``"classifier"``; its only branch has the output ``"logits"``. A network that was saved
     without its classifier has no head. Branches may share a layer and its weights.
@@ -193,6 +196,7 @@ class Network(NamedTuple):
     variant: str
     trunk: tuple[Layer, ...]
     heads: Mapping[str, tuple[Branch, ...]]
+    activation: str = "softmax"
 
     @property
     def branches(self) -> tuple[Branch, ...]:

@@ -57,9 +57,10 @@ def fire(x: Any, squeeze: Any, expand1x1: Any, expand3x3: Any) -> Array:
     return np.concatenate(parts, axis=1)
 
 
-def classifier(x: Any, weight: Any, bias: Any, padding: int = 0) -> Array:
-    """1x1 convolution, ReLU and global average: (N, C, H, W) -> (N, classes)."""
-    return np.asarray(relu(conv2d(x, weight, bias, padding=padding)).mean(axis=(2, 3)))
+def classifier(x: Any, weight: Any, bias: Any, padding: int = 0, rectified: bool = True) -> Array:
+    """1x1 convolution, ReLU (if ``rectified``), global average: (N, C, H, W) -> (N, classes)."""
+    y = conv2d(x, weight, bias, padding=padding)
+    return np.asarray((relu(y) if rectified else y).mean(axis=(2, 3)))
 
 
 def softmax(logits: Any) -> Array:
@@ -109,7 +110,7 @@ def _fire(layer: Fire, tensors: Mapping[str, Any], x: Array) -> Array:
 
 
 def _classifier(layer: Classifier, tensors: Mapping[str, Any], x: Array) -> Array:
-    return classifier(x, *_pair(tensors, layer.name), layer.padding)
+    return classifier(x, *_pair(tensors, layer.name), layer.padding, layer.relu)
 
 
 _OPERATIONS: Mapping[type, Callable[..., Array]] = {

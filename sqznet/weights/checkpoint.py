@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -10,16 +11,12 @@ from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
-from sqznet.weights.mapped import MappedFile
 
 #: Bytes per element of the element types that weights may have.
 FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
 #: More dimensions than any layer has; a longer shape means damage.
 MAX_DIMENSIONS = 8
-
-# A tensor of every SqueezeNet, which reveals any prefix of the names.
-_FIRST_TENSOR = "features.0.weight"
 
 # Counters of batch-norm layers; they are not used in inference.
 _COUNTER_SUFFIX = "num_batches_tracked"
@@ -38,7 +35,7 @@ class RawTensor(_RawTensor):
     dtype: "float16", "bfloat16", "float32" or "float64"; or "int8" with scales.
     shape: non-negative integers; () is a scalar.
     data: flat bytes (format "B", contiguous), little-endian, C order; its length is the product of
-        the shape times the element's size. It may be a view of a mapped file.
+        the shape times the element's size. It may be a view of the file's bytes.
     scales: for int8, one float32 for each output channel (the first dimension): the weights are
         the integers times their channel's scale. None for floats. Bytes as in ``data``.
 
@@ -82,6 +79,15 @@ class RawTensor(_RawTensor):
         scale = self.scales and self.scales[4 * index : 4 * (index + 1)]
         return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        scales = None if self.scales is None else bytes(self.scales)
+        return _tensor, (self.dtype, self.shape, bytes(self.data), scales)
+
+    def copy(self) -> RawTensor:
+        """The same tensor in memory of its own."""
+        scales = None if self.scales is None else bytes(self.scales)
+        return _tensor(self.dtype, self.shape, bytes(self.data), scales)
+
     def floats(self) -> RawTensor:
         """The same weights as floats: int8 becomes float32, floats are unchanged."""
         if self.scales is None:
@@ -100,6 +106,10 @@ class RawTensor(_RawTensor):
         return cls(*iterable)  # so that _replace checks too
 
 
+def _tensor(dtype: str, shape: tuple[int, ...], data: bytes, scales: bytes | None) -> RawTensor:
+    return RawTensor(dtype, shape, memoryview(data), None if scales is None else memoryview(scales))
+
+
 class Quantization(NamedTuple):
     """A grid of numbers to which a file rounds its activations.
 
@@ -113,6 +123,37 @@ class Quantization(NamedTuple):
     high: int
 
 
+class Source(NamedTuple):
+    """The file that weights were read from: its absolute path, and its state then."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Source:
+        """Raises OSError if there is no such file."""
+        status = os.stat(path)
+        return cls(os.path.abspath(os.fsdecode(path)), status.st_size, status.st_mtime_ns)
+
+    def is_unchanged(self) -> bool:
+        try:
+            return Source.of(self.path) == self
+        except OSError:
+            return False
+
+
+class DynamicQuantization(NamedTuple):
+    """A grid that is made for each map of each photo, as by ONNX's DynamicQuantizeLinear.
+
+    Its integers are low..high. The scale is the map's range, widened to contain 0, divided by their
+    number minus 1; the zero point is low minus the range's start in steps, rounded.
+    """
+
+    low: int = 0
+    high: int = 255
+
+
 class Checkpoint(NamedTuple):
     """The content of one weights file.
 
@@ -123,15 +164,19 @@ class Checkpoint(NamedTuple):
     variant: "squeezenet1_1" and the like if the file states it, else None.
     preprocessing: how a photo becomes the network's input.
     labels: one name per class if the file has them, else None.
-    wiring: padding, pooling and softmax, from the file if stated, else its format's default.
-    reasons: for each of "variant", "conv1_padding", "conv10_padding", "ceil_mode", "softmax",
-        "preprocessing", "labels" and "precision" (if the tensors differ from those in the file): a
-        phrase such as "the file's layer conv10" or "the default for torch files".
+    wiring: padding, pooling and what follows conv10 (ReLU, and softmax or sigmoid), from the file
+        if stated, else its format's default.
+    reasons: for each of "variant", the fields of `wiring`, "preprocessing", "labels" and
+        "precision" (if the tensors differ from those in the file): a phrase such as "the file's
+        layer conv10" or "the default for torch files".
     warnings: what users should know, such as that the content is not what the name says.
     activations: the grids to which the file's network rounds its activations, in order, by place:
         "input", the name of a convolution (after its ReLU), "features.N" (pool N),
         "features.N.concat" and "features.N.add" (fire N after joining its parts, and after adding
         its bypass), "average" (the logits). Nothing is rounded elsewhere; most files do not round.
+    own_names: the names that tensors have in the file, where they are others, for messages.
+    choice: a line about which of several networks in the file this is, if nobody named it.
+    source: the file, if reading it again gives the same; None if it was read with a choice.
     """
 
     path: str
@@ -144,7 +189,15 @@ class Checkpoint(NamedTuple):
     wiring: Wiring = Wiring()
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
-    activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
+    activations: Mapping[str, tuple[Quantization | DynamicQuantization, ...]] = MappingProxyType({})
+    own_names: Mapping[str, str] = MappingProxyType({})
+    choice: str = ""
+    source: Source | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Read-only views of dictionaries cannot be pickled.
+        fields = [dict(value) if isinstance(value, Mapping) else value for value in self]
+        return Checkpoint, tuple(fields)
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.
@@ -152,21 +205,9 @@ class Checkpoint(NamedTuple):
         ``variant``: see ``network_for``. Raises WeightsError if they are not a SqueezeNet's.
         """
         shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
-        return network_for(shapes, variant or self.variant, self.path, wiring or self.wiring)
-
-    def require_unchanged(self) -> None:
-        """Raises WeightsError if a mapped file with tensors was written to since it was mapped.
-
-        Before reading the tensors, this checks that they still exist; afterwards, that the data
-        read are those of the file.
-        """
-        files = {id(tensor.data.obj): tensor.data.obj for tensor in self.tensors.values()}
-        for file in files.values():
-            if isinstance(file, MappedFile) and file.was_written():
-                raise WeightsError(
-                    f"{self.path}: was written to while it was in use: load it again, and replace "
-                    "such a file rather than writing into it"
-                )
+        return network_for(
+            shapes, variant or self.variant, self.path, wiring or self.wiring, self.own_names
+        )
 
 
 def element_count(shape: tuple[int, ...]) -> int:
@@ -180,12 +221,3 @@ def element_count(shape: tuple[int, ...]) -> int:
 def is_ignored(name: str) -> bool:
     """Whether an entry that is not a float tensor can be ignored."""
     return name.endswith(_COUNTER_SUFFIX)
-
-
-def plain_names(tensors: Mapping[str, RawTensor]) -> dict[str, RawTensor]:
-    """The same tensors without any prefix that wrappers add: "module.", "model." etc."""
-    first = next((name for name in tensors if name.endswith(f".{_FIRST_TENSOR}")), "")
-    prefix = first.removesuffix(_FIRST_TENSOR)
-    if not all(name.startswith(prefix) for name in tensors):
-        return dict(tensors)
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items()}

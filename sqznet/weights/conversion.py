@@ -75,7 +75,6 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     tensors = {key: tensor.floats() for key, tensor in checkpoint.tensors.items()}
     complete = checkpoint._replace(tensors=tensors, metadata={**others, **stated})
     content = writers.encode(format_name, complete, network)
-    checkpoint.require_unchanged()
     try:
         write_file(target, content)
     except OSError as error:

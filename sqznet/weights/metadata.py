@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
-from sqznet.network.variants import MAX_PADDING, Wiring
-from sqznet.weights.checkpoint import Checkpoint, RawTensor, plain_names
+from sqznet.network.variants import ACTIVATIONS, MAX_PADDING, Wiring
+from sqznet.weights.checkpoint import Checkpoint
 from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.state import State
 
 #: The entries that sqznet defines; a file may have others.
 KEYS = ("variant", "preprocessing", "labels", "wiring")
@@ -62,26 +63,35 @@ def parse(metadata: Mapping[str, str], format_name: str) -> Description:
 def checkpoint(
     file: WeightsFile,
     format_name: str,
-    tensors: Mapping[str, RawTensor],
+    state: State,
     entries: Mapping[str, str],
     variant: str | None = None,
 ) -> Checkpoint:
-    """The content of a file with torchvision's names and these entries.
+    """The content of a file with this network and these entries.
 
     ``variant``: what the file states elsewhere, for use if the entries do not.
     Raises WeightsError like `parse`.
     """
     description = parse(entries, format_name)
+    wiring, reasons = description.wiring, dict(description.reasons)
+    if state.is_linear and reasons["conv10_relu"] != _STATED:
+        wiring = wiring._replace(conv10_relu=False)
+        reasons["conv10_relu"] = "its classifier is a linear layer, after the average"
+    if state.variant is not None:
+        reasons["variant"] = "the name of the file: its tensors do not show a bypass"
     return Checkpoint(
         path=file.name,
         format=format_name,
-        tensors=plain_names(tensors),
+        tensors=state.tensors,
         metadata=entries,
-        variant=description.variant or variant,
+        variant=description.variant or variant or state.variant,
         preprocessing=description.preprocessing,
         labels=description.labels,
-        wiring=description.wiring,
-        reasons=description.reasons,
+        wiring=wiring,
+        reasons=reasons,
+        warnings=(state.left_out,) if state.left_out else (),
+        choice=state.choice,
+        own_names=state.own,
     )
 
 
@@ -128,7 +138,13 @@ def _wiring(values: Mapping[str, Any]) -> Wiring:
                 f'"wiring" in the metadata: unknown field {shown(name)}, '
                 f"expected {', '.join(known)}"
             )
-        if type(value) is not type(known[name]):
+        if name == "activation":
+            if value is not None and value not in ACTIVATIONS:
+                raise WeightsError(
+                    f'"wiring" in the metadata: activation is {shown(value)}, '
+                    f"expected one of {', '.join(ACTIVATIONS)}, or null"
+                )
+        elif type(value) is not type(known[name]):
             expected = "true or false" if isinstance(known[name], bool) else "an integer"
             raise WeightsError(
                 f'"wiring" in the metadata: {name} is {shown(value)}, expected {expected}'

@@ -8,6 +8,7 @@ and end of its bytes; "__metadata__" maps strings to strings), then the tensors'
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from sqznet.errors import WeightsError, shown
@@ -17,9 +18,12 @@ from sqznet.weights.checkpoint import (
     Checkpoint,
     RawTensor,
     element_count,
-    is_ignored,
 )
 from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.state import Other, State
+
+# How the names in files of sqznet and torchvision begin and end, and one that all have.
+_STARTS, _ENDS, _STEM = ("features.", "classifier.1."), (".weight", ".bias"), "features.0.weight"
 
 _FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 _ITEM_SIZES = {
@@ -37,6 +41,9 @@ _MAX_HEADER = 4 << 20
 #: The value of "_kind" in the metadata of files from `sqznet.learning.storage`.
 RECOGNIZER = "sqznet recognizer"
 _RECOGNIZER_START = f'{{"__metadata__":{{"_kind":"{RECOGNIZER}"'.encode()
+
+#: How many bytes tell whether a file is a recognizer.
+START = _LENGTH_BYTES + len(_RECOGNIZER_START)
 
 _Header = Mapping[str, Any]
 
@@ -61,7 +68,8 @@ def read(file: WeightsFile) -> Checkpoint:
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
     stated, header, body = parse(file.view)
-    return metadata.checkpoint(file, "safetensors", _tensors(header, body), stated)
+    state = _state(file, _tensors(header, body))
+    return metadata.checkpoint(file, "safetensors", state, stated)
 
 
 def parse(view: memoryview) -> tuple[dict[str, str], _Header, memoryview]:
@@ -112,17 +120,30 @@ def entries(
     _check_cover(sorted(ranges), body.nbytes)
 
 
-def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor]:
-    tensors: dict[str, RawTensor] = {}
-    for name, dtype, shape, data in entries(header, body):
-        if dtype in _FLOATS:
-            tensors[name] = RawTensor(_FLOATS[dtype], shape, data)
-        elif not is_ignored(name):
-            raise WeightsError(
-                f"tensor {shown(name)} has element type {dtype}, "
-                f"expected one of {', '.join(_FLOATS)}"
-            )
-    return tensors
+def _state(file: WeightsFile, found: dict[str, RawTensor | Other]) -> State:
+    plain = {
+        name: tensor
+        for name, tensor in found.items()
+        if isinstance(tensor, RawTensor)
+        and len(tensor.shape) in (1, 4)
+        and name.startswith(_STARTS)
+        and name.endswith(_ENDS)
+    }
+    if len(plain) == len(found) and _STEM in plain and file.prefix is None:
+        return State(plain, {})
+    from sqznet.weights.reparametrized import finished
+    from sqznet.weights.statedict import find  # takes time that the bundled file does not need
+
+    return find(found, partial(finished, found), file.prefix, file.name)
+
+
+def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor | Other]:
+    return {
+        name: RawTensor(_FLOATS[dtype], shape, data)
+        if dtype in _FLOATS
+        else Other(f"has element type {dtype}, expected one of {', '.join(_FLOATS)}", shape)
+        for name, dtype, shape, data in entries(header, body)
+    }
 
 
 def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:

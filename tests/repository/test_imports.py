@@ -34,6 +34,7 @@ LAYERS = (
     "sqznet.files",
     "sqznet.answers",
     "sqznet.errors",
+    "sqznet.forks",
     "sqznet._kernels",
     "sqznet._pixels",
 )

@@ -92,7 +92,7 @@ class _Nodes:
         return self._add("MaxPool", name, x, **windows, ceil_mode=int(layer.ceil_mode))
 
     def _classifier(self, layer: Classifier, x: str) -> str:
-        value = self._conv(layer.name, x, padding=layer.padding)
+        value = self._conv(layer.name, x, padding=layer.padding, relu=layer.relu)
         value = self._add("GlobalAveragePool", "average", value)
         return self._add("Flatten", "logits", value, axis=1)
 
