@@ -90,7 +90,8 @@ def test_core_compiles_as_on_raspberry_pi_os(armv6: str, tmp_path: Path) -> None
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
     generated = ROOT / "build" / "cross" / armv6 / "objects" / "include"
-    flags = "-std=c++17 -O1 -fPIC -marm -march=armv6 -mfpu=vfp -mfloat-abi=hard -Werror".split()
+    flags = ["-std=c++17", "-O1", "-fPIC", "-Werror", "-marm", "-march=armv6", "-mfpu=vfp"]
+    flags += ["-mfloat-abi=hard"]
     includes = [f"-I{path}" for path in (ROOT / "csrc", ROOT / "csrc" / "include", generated)]
     sources = sorted((ROOT / "csrc" / "core").glob("*.cpp"))
     assert len(sources) > 5
