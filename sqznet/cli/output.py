@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from io import BufferedRandom, BufferedReader
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from sqznet.answers import Predictions, score_text, share
 from sqznet.cli.interrupts import undisturbed
-from sqznet.cli.salvage import Head, whole_size
 from sqznet.errors import SqznetError, printable
-from sqznet.files.resumable import ResumableFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqznet import Prediction
     from sqznet.cli.records import Writer
 
 FORMATS = ("table", "csv", "json", "jsonl", "parquet")
@@ -30,7 +27,7 @@ _BY_ENDING = {".txt": "table", **{f".{name}": name for name in FORMATS[1:]}}
 class Output(Protocol):
     """Takes the results, one photo after another."""
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None: ...
+    def write(self, path: str, predictions: Predictions) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -51,14 +48,14 @@ def chosen_format(wanted: str | None, path: str | None) -> str:
         ) from None
 
 
-def format_predictions(predictions: Sequence[Prediction]) -> Iterable[str]:
-    """One aligned line per prediction: rank, label, score in percent."""
+def format_predictions(predictions: Predictions) -> Iterable[str]:
+    """One aligned line per prediction: rank, label, score (in percent, or a value)."""
     rank_width = len(str(len(predictions)))
     label_width = max((len(p.label) for p in predictions), default=0)
     for rank, prediction in enumerate(predictions, start=1):
         yield (
             f"  {rank:>{rank_width}}  {prediction.label:<{label_width}}"
-            f"  {100 * prediction.score:6.2f} %"
+            f"  {score_text(prediction.score, predictions.activation):>8}"
         )
     if not predictions:
         yield "  no class has this score"
@@ -74,7 +71,7 @@ class Table:
     def begin(self) -> None:
         pass
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         lines = [f"{self._separator}{printable(path)}", *format_predictions(predictions)]
         self._separator = "\n"
         if self._file is None:
@@ -99,7 +96,7 @@ class ColorTable:
         self._console = Console(highlight=False)
         self._separator = ""
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         from rich.text import Text
 
         piece = "━" if self._console.encoding.startswith("utf") else "#"
@@ -108,7 +105,8 @@ class ColorTable:
         for rank, line in enumerate(format_predictions(predictions)):
             text.append(f"\n{line}", "green" if rank == 0 and predictions else "")
             if predictions:
-                bar = piece * round(self.BAR * predictions[rank].score)
+                length = share(predictions[rank].score, predictions.activation)
+                bar = piece * round(self.BAR * length)
                 text.append(f"  {bar}", "green" if rank == 0 else "cyan")
         self._console.print(text, soft_wrap=True)
 
@@ -123,7 +121,7 @@ class Stream:
         self._writer = writer
         writer.begin()
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         with undisturbed():
             self._writer.write(path, predictions)
 
@@ -156,6 +154,9 @@ class ResultFile:
     """
 
     def __init__(self, path: str, format_name: str, resume: bool, model: str) -> None:
+        from sqznet.cli.salvage import whole_size
+        from sqznet.files.resumable import ResumableFile
+
         self.done: Counter[str] = Counter()
         self._part = ResumableFile(path)
         self._survives = format_name in _SURVIVING
@@ -183,7 +184,7 @@ class ResultFile:
                 raise SqznetError(f"{printable(name)}: {error}") from None
             raise
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         with undisturbed():
             before = self._file.tell() if self._survives else 0
             try:
@@ -222,6 +223,8 @@ class ResultFile:
 
     def _continue(self, earlier: str, whole: int) -> None:
         """Continues FILE.part behind its whole records, or a copy of FILE."""
+        from sqznet.cli.salvage import Head
+
         raw = self._part.file
         if not whole:
             from shutil import copyfileobj

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import isfinite
 from threading import Lock
 from typing import TypeVar
 
 from sqznet import _kernels
 from sqznet.engine import bands, cpu
 from sqznet.engine.float_layers import FloatLayers, PackedLayers, Parameters
+from sqznet.engine.overflow import Bounds, Norm
 from sqznet.engine.program import Program, Workspace
 from sqznet.errors import WeightsError
 from sqznet.forks import renewed
@@ -44,8 +46,10 @@ class Executor:
         self.network = network
         self.kernels = kernels
         self.pool = pool
-        parameters = partial(_parameters, tensors, origin)
+        norms: dict[str, Norm] = {}
+        parameters = partial(_parameters, tensors, origin, norms)
         self._layers: PackedLayers = layers(network, parameters, kernels, pool)
+        self._bounds = Bounds(network, norms, origin)
         self._idle: list[Workspace] = []  # in order of use, the latest at the end
         renewed(self)
 
@@ -70,6 +74,7 @@ class Executor:
         width: int,
         work: Callable[[Workspace], Result],
         keep: tuple[str, ...] = (),
+        largest_input: float = 0.0,
     ) -> Result:
         """What ``work`` returns, called with a workspace once a core is free; see ``acquire``."""
         # Not a context manager: those of contextlib are Python code, in which an exception from
@@ -78,7 +83,7 @@ class Executor:
         try:
             # If the callers fill the cores, each runs its loops on its own core only.
             self.pool.crowded = place.enter()
-            workspace = self.acquire(n, height, width, keep)
+            workspace = self.acquire(n, height, width, keep, largest_input)
             try:
                 return work(workspace)
             finally:
@@ -91,12 +96,29 @@ class Executor:
         """How many callers of ``run`` have a place now."""
         return self._gate.inside
 
-    def acquire(self, n: int, height: int, width: int, keep: tuple[str, ...] = ()) -> Workspace:
+    def acquire(
+        self,
+        n: int,
+        height: int,
+        width: int,
+        keep: tuple[str, ...] = (),
+        largest_input: float = 0.0,
+    ) -> Workspace:
         """A workspace for exclusive use, until it is passed to ``release``.
 
         ``keep``: names of layers whose maps are outputs too, besides those of the heads.
+        ``largest_input``: the largest magnitude that the input will have. If values could overflow,
+        ``run`` checks them, and raises WeightsError if they may have.
         """
-        outputs = (*self.network.outputs, *keep)
+        check = None
+        if largest_input > self._bounds.safe_input:
+            keep = tuple(layer.name for layer in self.network.layers)
+            check = partial(self._bounds.check, largest_input=largest_input)
+        workspace = self._acquire(n, height, width, (*self.network.outputs, *keep))
+        workspace.check = check
+        return workspace
+
+    def _acquire(self, n: int, height: int, width: int, outputs: tuple[str, ...]) -> Workspace:
         with self._lock:
             for i in reversed(range(len(self._idle))):
                 idle = self._idle[i]
@@ -155,14 +177,22 @@ def _room() -> int:
 
 
 def _parameters(
-    tensors: Mapping[str, RawTensor], origin: str, name: str
+    tensors: Mapping[str, RawTensor], origin: str, norms: dict[str, Norm], name: str
 ) -> tuple[_kernels.Tensor, _kernels.Tensor]:
-    def unpacked(name: str) -> _kernels.Tensor:
+    """The weight and bias of a convolution; adds its norm to ``norms``."""
+
+    def unpacked(name: str) -> tuple[_kernels.Tensor, float]:
         raw = tensors[name].floats()
         out, cin, kh, kw = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
         tensor = _kernels.Tensor.from_bytes(raw.data, raw.dtype, (out, cin, kh, kw))
-        if not tensor.is_finite():
+        largest = tensor.largest_row()
+        if not isfinite(largest) and not tensor.is_finite():
             raise WeightsError(f"{origin}: {name} holds values that are not finite in float32")
-        return tensor
+        return tensor, largest
 
-    return unpacked(f"{name}.weight"), unpacked(f"{name}.bias")
+    (weight, largest_row), (bias, largest_bias) = (
+        unpacked(f"{name}.weight"),
+        unpacked(f"{name}.bias"),
+    )
+    norms[name] = Norm(largest_row, largest_bias)
+    return weight, bias

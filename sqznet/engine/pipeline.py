@@ -30,7 +30,8 @@ class Pipeline:
 
     Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
     ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights;
-    ``asked``, the arguments ``threads`` and ``isa`` as they were given.
+    ``asked``, the arguments ``threads`` and ``isa`` as they were given; ``largest_input``, the largest
+    magnitude that a photo becomes.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Pipeline:
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, kernels, pool)
+        self.largest_input = self.preprocessing.largest
 
     def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
         """The network's input for one image: float32 (1, 3, H, W), channels in the network's order.
@@ -134,7 +136,8 @@ class Pipeline:
             workspace.run()
             return read(workspace)
 
-        return self.executor.run(len(decoded), *self.preprocessing.size, work, keep)
+        size = self.preprocessing.size
+        return self.executor.run(len(decoded), *size, work, keep, self.largest_input)
 
     def decode(self, image: Any, fast: bool) -> decoding.Pixels:
         return decoding.decode(image, self.resized if fast else None)

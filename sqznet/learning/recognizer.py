@@ -124,6 +124,10 @@ class Recognizer:
         """See ``Classifier``; the hash covers the examples and the network."""
         return f"recognizer-{sha256(self._encoded()).hexdigest()[:16]}"
 
+    @property
+    def activation(self) -> str:
+        return "softmax"  # its scores are shares of one decision, whatever the network's are
+
     def __repr__(self) -> str:
         return f"<sqznet.Recognizer of {self.num_classes} classes, {self.num_images} images>"
 

@@ -131,7 +131,7 @@ def _base_variant(tensors: _Tensors) -> str:
         some = ", ".join(tensors.shown(name) for name in sorted(shapes)[:3])
         found = f"none of its {len(shapes)} tensors ({some}, ...)" if some else "no tensor"
         raise WeightsError(
-            f"{origin} holds no SqueezeNet: {found} is of a fire module, "
+            f"{origin} is not a SqueezeNet: {found} is of a fire module, "
             "such as features.3.squeeze.weight"
         )
     base = min(TOPOLOGIES, key=lambda base: len(fires.symmetric_difference(TOPOLOGIES[base].fires)))

@@ -164,6 +164,7 @@ class Checkpoint(NamedTuple):
         "features.N.concat" and "features.N.add" (fire N after joining its parts, and after adding
         its bypass), "average" (the logits). Nothing is rounded elsewhere; most files do not round.
     own_names: the names that tensors have in the file, where they are others, for messages.
+    choice: a line about which of several networks in the file this is, if nobody named it.
     source: the file, if reading it again gives the same; None if it was read with a choice.
     """
 
@@ -179,6 +180,7 @@ class Checkpoint(NamedTuple):
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
     own_names: Mapping[str, str] = MappingProxyType({})
+    choice: str = ""
     source: Source | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.network.variants import ACTIVATIONS, MAX_PADDING, Wiring
 from sqznet.weights.checkpoint import Checkpoint
 from sqznet.weights.mapped import WeightsFile
-from sqznet.weights.statedict import State
+from sqznet.weights.state import State
 
 #: The entries that sqznet defines; a file may have others.
 KEYS = ("variant", "preprocessing", "labels", "wiring")
@@ -89,7 +89,8 @@ def checkpoint(
         labels=description.labels,
         wiring=wiring,
         reasons=reasons,
-        warnings=state.notes,
+        warnings=(state.left_out,) if state.left_out else (),
+        choice=state.choice,
         own_names=state.own,
     )
 

@@ -8,7 +8,6 @@ sqznet adds the array "__metadata__": one string, a JSON object that maps string
 from __future__ import annotations
 
 import re
-import zipfile
 from functools import partial
 
 from sqznet.errors import WeightsError, shown
@@ -22,7 +21,8 @@ from sqznet.weights.checkpoint import (
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.npy import NpyArray
 from sqznet.weights.reparametrized import finished
-from sqznet.weights.statedict import Other, find
+from sqznet.weights.state import Other
+from sqznet.weights.statedict import find
 
 #: The array with the metadata.
 METADATA_NAME = "__metadata__"
@@ -69,8 +69,8 @@ def read(file: WeightsFile) -> Checkpoint:
 
 def _tensor(array: NpyArray, name: str) -> RawTensor | Other:
     if array.kind not in _FLOATS:
-        kind = "pickled objects" if "O" in array.kind else f"of type {shown(array.kind)}"
-        return Other(f"{kind}, expected one of {', '.join(_FLOATS)}", array.shape)
+        fault = "holds pickled objects" if "O" in array.kind else f"has type {shown(array.kind)}"
+        return Other(f"{fault}, expected one of {', '.join(_FLOATS)}", array.shape)
     try:
         return RawTensor(_FLOATS[array.kind], array.shape, array.data)
     except WeightsError as error:
@@ -84,9 +84,9 @@ class _Reader:
         self._view = view
         self._budget = _MAX_COPIED
 
-    def array(self, entry: zipfile.ZipInfo) -> NpyArray:
-        name = shown(entry.filename)
-        if entry.compress_type == zipfile.ZIP_STORED:
+    def array(self, entry: archive.Entry) -> NpyArray:
+        name = shown(entry.name)
+        if entry.compression == archive.STORED:
             content = archive.stored(self._view, entry, "expected it as numpy.savez writes it")
         else:
             content = archive.expanded(self._view, entry, self._budget)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqznet.errors import WeightsError, shown
 from sqznet.weights.checkpoint import RawTensor
-from sqznet.weights.statedict import Other, Parameter
+from sqznet.weights.state import Other, Parameter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ def finished(stored: Mapping[str, RawTensor | Other], parameter: Parameter) -> R
     for role, name in roles.items():
         tensor = stored[name]
         if isinstance(tensor, Other):
-            raise WeightsError(f"{shown(name)} is {tensor.what}")
+            raise WeightsError(f"{shown(name)} {tensor.why}")
         raw[role] = tensor
     if "" in roles and "mask" not in roles:
         return raw[""]
@@ -77,9 +77,11 @@ def _masked(original: Doubles, mask: Doubles) -> Doubles:
 
 def _with_norm(g: Doubles, v: Doubles) -> Doubles:
     """g has a norm for each index of one dimension, mostly the first, or a single one."""
+    if g.ndim not in (0, v.ndim):
+        raise ValueError
     axes = tuple(axis for axis in range(v.ndim) if not g.ndim or g.shape[axis] == 1)
     norms: Doubles = (v * v).sum(axis=axes, keepdims=True) ** 0.5
-    if g.ndim and g.shape != norms.shape:
+    if len(axes) < v.ndim - 1 or (g.ndim and g.shape != norms.shape):
         raise ValueError
     return g * v / norms
 

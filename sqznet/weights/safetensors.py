@@ -20,8 +20,10 @@ from sqznet.weights.checkpoint import (
     element_count,
 )
 from sqznet.weights.mapped import WeightsFile
-from sqznet.weights.reparametrized import finished
-from sqznet.weights.statedict import Other, find
+from sqznet.weights.state import Other, State
+
+# How the names in files of sqznet and torchvision begin and end, and one that all have.
+_STARTS, _ENDS, _STEM = ("features.", "classifier.1."), (".weight", ".bias"), "features.0.weight"
 
 _FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 _ITEM_SIZES = {
@@ -66,8 +68,7 @@ def read(file: WeightsFile) -> Checkpoint:
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
     stated, header, body = parse(file.view)
-    found = _tensors(header, body)
-    state = find(found, partial(finished, found), file.prefix, file.name)
+    state = _state(file, _tensors(header, body))
     return metadata.checkpoint(file, "safetensors", state, stated)
 
 
@@ -119,11 +120,28 @@ def entries(
     _check_cover(sorted(ranges), body.nbytes)
 
 
+def _state(file: WeightsFile, found: dict[str, RawTensor | Other]) -> State:
+    plain = {
+        name: tensor
+        for name, tensor in found.items()
+        if isinstance(tensor, RawTensor)
+        and len(tensor.shape) in (1, 4)
+        and name.startswith(_STARTS)
+        and name.endswith(_ENDS)
+    }
+    if len(plain) == len(found) and _STEM in plain and file.prefix is None:
+        return State(plain, {})
+    from sqznet.weights.reparametrized import finished
+    from sqznet.weights.statedict import find  # takes time that the bundled file does not need
+
+    return find(found, partial(finished, found), file.prefix, file.name)
+
+
 def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor | Other]:
     return {
         name: RawTensor(_FLOATS[dtype], shape, data)
         if dtype in _FLOATS
-        else Other(f"of element type {dtype}, expected one of {', '.join(_FLOATS)}", shape)
+        else Other(f"has element type {dtype}, expected one of {', '.join(_FLOATS)}", shape)
         for name, dtype, shape, data in entries(header, body)
     }
 

@@ -15,6 +15,7 @@ from sqznet.errors import MAX_SHOWN, WeightsError, printable, shown
 from sqznet.network.variants import TOPOLOGIES
 from sqznet.weights import layouts
 from sqznet.weights.checkpoint import RawTensor, is_ignored
+from sqznet.weights.state import Parameter, State
 
 # What a classifier is called, beside its trunk.
 _CLASSIFIER = re.compile(
@@ -34,37 +35,6 @@ _FIRE_PARTS = ("squeeze", "expand1x1", "expand3x3")
 
 # Names in the line that says what was left out.
 _MAX_NAMED = 4
-
-
-class Other(NamedTuple):
-    """A tensor that cannot be a weight. what: such as ``"of element type I64"``."""
-
-    what: str
-    shape: tuple[int, ...]
-
-
-class Parameter(NamedTuple):
-    """A weight or bias: the file's names of the tensors that give it, by their role in it, see
-    `layouts.Tensor`. label: the name to show."""
-
-    label: str
-    roles: Mapping[str, str]
-
-
-class State(NamedTuple):
-    """A SqueezeNet in a file.
-
-    tensors: by torchvision's names; what is left of one has whatever else is beside it, by its own
-        names. own: the file's names of the expected tensors, for messages.
-    notes: one line each about what was chosen or left out. variant: as in `Checkpoint`, if known.
-    is_linear: whether the classifier is a linear layer, which comes after the average.
-    """
-
-    tensors: dict[str, RawTensor]
-    own: Mapping[str, str]
-    notes: tuple[str, ...] = ()
-    variant: str | None = None
-    is_linear: bool = False
 
 
 class _Copy(NamedTuple):
@@ -117,7 +87,7 @@ def find(
     whole = [copy for copy in copies if not copy.lacks]
     if not whole:
         return _partial(copies, entries, raw)
-    chosen, notes = _chosen(whole, entries)
+    chosen, choice = _chosen(whole, entries)
     if chosen.inside:
         raise WeightsError(
             f"{shown(chosen.inside[0])}{_and_more(len(chosen.inside) - 1)} does not belong to a "
@@ -129,11 +99,9 @@ def find(
     if classifier is not None and is_linear:
         tensors["classifier.1.weight"] = classifier._replace(shape=(*classifier.shape, 1, 1))
     used = {name for parameter in chosen.parameters.values() for name in parameter.roles.values()}
-    if left := _left_out(entries, used):
-        notes.append(left)
     is_residual = chosen.layout == "pytorchcv" and _RESNET_FILE.search(file)
     variant = f"{chosen.base}_simple_bypass" if is_residual else None
-    return State(tensors, chosen.own, tuple(notes), variant, is_linear)
+    return State(tensors, chosen.own, choice, _left_out(entries, used), variant, is_linear)
 
 
 def _partial(
@@ -212,7 +180,7 @@ def _copy(
         name
         for name, value in entries.items()
         if name not in used
-        and getattr(value, "shape", ())
+        and _shape(value)
         and ((scope and name.startswith(scope)) or name.startswith(tuple(modules)))
     ]
     return _Copy(around.rstrip("."), layout, base, parameters, own, inside)
@@ -229,13 +197,19 @@ def _base(
     units = {place.unit for place in places if place.part}
     stem = places.get(layouts.Place(scope, layout, (0,) if layout == "torchvision" else (), ""))
     roles = layers[stem].get("weight", {}) if stem else {}
-    kernels = {tuple(getattr(entries[name], "shape", ()))[-1:] for name in roles.values()}
+    kernels = {_shape(entries[name])[-1:] for name in roles.values()}
 
     def likeness(base: str) -> tuple[int, bool]:
         expected = set(layouts.numbered(layout, base))
         return -len(units ^ expected), (TOPOLOGIES[base].kernel,) in kernels
 
     return max(TOPOLOGIES, key=likeness)
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    """() for what is not a tensor."""
+    shape: tuple[int, ...] = getattr(value, "shape", ())
+    return shape
 
 
 def _classifier(starts: Iterable[str], layers: _Layers) -> str | None:
@@ -268,22 +242,22 @@ def _named(copies: list[_Copy], prefix: str) -> list[_Copy]:
     return found
 
 
-def _chosen(copies: list[_Copy], entries: Mapping[str, Any]) -> tuple[_Copy, list[str]]:
-    """The copy to take, and a note if there was a choice."""
+def _chosen(copies: list[_Copy], entries: Mapping[str, Any]) -> tuple[_Copy, str]:
+    """The copy to take, and a line about the choice if there was one."""
     copies = [copy for copy in copies if copy.has_classifier] or copies
     first = copies[0].values(entries)
     if all(copy.values(entries) == first for copy in copies[1:]):
-        return copies[0], []
+        return copies[0], ""
     averaged = [copy for copy in copies if _AVERAGED.search(copy.prefix)]
     if len(averaged) != 1:
         raise WeightsError(
             f"holds {len(copies)} networks, at {_listed(copies)}; name the one to take with prefix="
         )
     others = _listed([copy for copy in copies if copy is not averaged[0]])
-    return averaged[0], [
+    return averaged[0], (
         f"took the averaged weights at {shown(averaged[0].prefix)}, not those at {others}; "
         "prefix= names others"
-    ]
+    )
 
 
 def _listed(copies: list[_Copy]) -> str:

@@ -13,11 +13,12 @@ from ..support.places import ROOT
 
 COMPILED = {"_kernels", "_pixels"}  # modules, for the package's own use
 NAMED_TUPLE = {"_asdict", "_field_defaults", "_fields", "_make", "_replace"}  # public, in spite
+LIBRARY = {"_current_frames", "_exit"}  # of sys and os, documented
 ACCESSORS = {"delattr", "getattr", "hasattr", "setattr"}
 
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__") and name not in NAMED_TUPLE
+    return name.startswith("_") and not name.startswith("__") and name not in NAMED_TUPLE | LIBRARY
 
 
 def own_members(tree: ast.Module) -> set[str]:

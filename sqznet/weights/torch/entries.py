@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sqznet.errors import WeightsError
 from sqznet.weights.torch.machine import Key, Placeholder
@@ -10,36 +11,52 @@ from sqznet.weights.torch.objects import Tensor
 
 # No weights have longer paths or as many tensors; hostile files must not take much memory.
 _MAX_PATH = 300
-_MAX_ENTRIES = 20_000
+_MAX_TENSORS = 20_000
 
-# What is not a tensor is listed only to be named in a message, so not if it lies deep.
-_NAMED_DEPTH = 2
+# Other things are listed to be named in a message, which more of them do not make better.
+_MAX_OTHERS = 1000
+
+
+class _Level(NamedTuple):
+    """A container that is being listed: its path, how much was found before it, and its items."""
+
+    path: str
+    before: int
+    items: Iterator[tuple[str, object]]
 
 
 def entries(content: object) -> dict[str, object]:
     """Tensors and other values by their path: keys and indices, joined by dots.
 
-    Dictionaries, lists and tuples are entered wherever they are, each once. Raises WeightsError if
-    there are far too many tensors.
+    Dictionaries, lists and tuples are entered wherever they are, each once; without anything to
+    list in them, they are listed themselves. Raises WeightsError if there are far too many tensors.
     """
     found: dict[str, object] = {}
+    tensors = others = 0
     entered: set[int] = set()
-    levels = [iter([("", content)])]
+    levels = [_Level("", 0, iter([("", content)]))]
     while levels:
-        path, value = next(levels[-1], (None, None))
+        path, value = next(levels[-1].items, (None, None))
         if path is None:
-            levels.pop()
+            done = levels.pop()
+            if len(found) > done.before or not done.path:
+                continue
+            path, value = done.path, None
         elif _is_container(value):
             if id(value) not in entered and len(path) <= _MAX_PATH:
                 entered.add(id(value))
-                levels.append(_children(path, value))
-        elif _has_shape(value) or isinstance(value, Placeholder) or len(levels) <= _NAMED_DEPTH:
-            found[path] = value
-            if len(found) > _MAX_ENTRIES:
+                levels.append(_Level(path, len(found), _children(path, value)))
+            continue
+        if _has_shape(value):
+            tensors += 1
+            if tensors > _MAX_TENSORS:
                 raise WeightsError(
-                    f"it holds more than {_MAX_ENTRIES} tensors and other objects; save the "
-                    "weights alone, with torch.save(model.state_dict(), path)"
+                    f"it holds more than {_MAX_TENSORS} tensors; save the weights alone, with "
+                    "torch.save(model.state_dict(), path)"
                 )
+        elif (others := others + 1) > _MAX_OTHERS:
+            continue
+        found[path] = value
     return found
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from sqznet.errors import WeightsError
 
 # What one pickle may cost. The pickle of a SqueezeNet has 3000 opcodes; a history of the training
-# beside it has any number. A million takes about a second.
-_MAX_OPCODES = 1 << 20
+# beside it has any number. So many take about half a second.
+_MAX_OPCODES = 600_000
 _MAX_BYTES = 96 << 20
 
 #: The memory, at most, of an object in its container and in the memo, without its content.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
-from sqznet.errors import WeightsError, shown
+from sqznet.errors import WeightsError
 from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count
 from sqznet.weights.torch.machine import Function, Placeholder
 
@@ -30,6 +30,10 @@ ITEM_SIZES = {
     "qint32": 4,
     "untyped": 1,
 }
+
+#: The element types that a mask of weights may have.
+MASK_TYPES = (*FLOAT_SIZES, "bool", "uint8", "int8", "int32", "int64")
+
 _STORAGE_TYPES = {
     "FloatStorage": "float32",
     "HalfStorage": "float16",
@@ -126,19 +130,24 @@ def storage_from_id(identity: object) -> Storage | Placeholder:
     return Storage(key, kind.dtype, count)
 
 
-def raw_tensor(name: str, tensor: Tensor, data: memoryview) -> RawTensor:
-    """The tensor's bytes in C order, from its storage's bytes: a slice, or a copy if strided."""
+def raw_tensor(tensor: Tensor, data: memoryview) -> RawTensor:
+    """The tensor's bytes in C order, from its storage's bytes: a slice, or a copy if strided.
+
+    A tensor of one of `MASK_TYPES` that is not of floats becomes float32.
+    """
     dtype = tensor.storage.dtype
-    if dtype not in FLOAT_SIZES:
-        raise WeightsError(
-            f"tensor {shown(name)} has element type {dtype}, expected one of "
-            f"{', '.join(FLOAT_SIZES)}"
-        )
     item = ITEM_SIZES[dtype]
     if tensor.is_contiguous:
         begin = tensor.offset * item
-        return RawTensor(dtype, tensor.shape, data[begin : begin + copied_bytes(tensor)])
-    return RawTensor(dtype, tensor.shape, _in_order(tensor, data, item))
+        ordered = data[begin : begin + copied_bytes(tensor)]
+    else:
+        ordered = _in_order(tensor, data, item)
+    if dtype not in FLOAT_SIZES:
+        import numpy as np
+
+        ordered = memoryview(np.frombuffer(ordered, dtype).astype("<f4").tobytes())
+        dtype = "float32"
+    return RawTensor(dtype, tensor.shape, ordered)
 
 
 def copied_bytes(tensor: Tensor) -> int:

@@ -13,13 +13,15 @@ from collections.abc import Callable, Collection, Mapping
 
 from sqznet.errors import WeightsError, shown
 from sqznet.weights import archive, metadata
-from sqznet.weights.checkpoint import Checkpoint, RawTensor
+from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.reparametrized import finished
-from sqznet.weights.statedict import Other, Parameter, find
+from sqznet.weights.state import Other, Parameter
+from sqznet.weights.statedict import find
 from sqznet.weights.torch.entries import entries as list_entries
 from sqznet.weights.torch.machine import Placeholder
 from sqznet.weights.torch.objects import (
+    MASK_TYPES,
     Storage,
     Tensor,
     copied_bytes,
@@ -101,18 +103,24 @@ class _Tensors:
         self._budget = budget
 
     def finished(self, parameter: Parameter) -> RawTensor:
-        return finished({name: self._stored(name) for name in parameter.roles.values()}, parameter)
+        stored = {
+            name: self._stored(name, role == "mask") for role, name in parameter.roles.items()
+        }
+        return finished(stored, parameter)
 
-    def _stored(self, name: str) -> RawTensor | Other:
+    def _stored(self, name: str, is_mask: bool) -> RawTensor | Other:
         tensor = self._listed[name]
         if not isinstance(tensor, Tensor):
             what = tensor.name if isinstance(tensor, Placeholder) else shown(tensor)
-            return Other(f"{what}, expected a tensor", ())
+            return Other(f"is {what}, expected a tensor", ())
+        if tensor.storage.dtype not in (MASK_TYPES if is_mask else FLOAT_SIZES):
+            expected = f"expected one of {', '.join(FLOAT_SIZES)}"
+            return Other(f"has element type {tensor.storage.dtype}, {expected}", tensor.shape)
         if not tensor.is_contiguous:
             self._budget -= copied_bytes(tensor)
             if self._budget < 0:
                 raise WeightsError("its tensors share storages in a way that no state_dict does")
-        return raw_tensor(name, tensor, self._find_storage(tensor.storage))
+        return raw_tensor(tensor, self._find_storage(tensor.storage))
 
 
 def _open_zip(view: memoryview) -> tuple[object, FindStorage, dict[str, str]]:
@@ -121,8 +129,8 @@ def _open_zip(view: memoryview) -> tuple[object, FindStorage, dict[str, str]]:
 
     def data(name: str, limit: int) -> memoryview:
         entry = by_name[folder + name]
-        if entry.file_size > limit:
-            raise WeightsError(f"its {name} has {entry.file_size} bytes, expected {limit} at most")
+        if entry.size > limit:
+            raise WeightsError(f"its {name} has {entry.size} bytes, expected {limit} at most")
         return archive.stored(view, entry, _ADVICE)
 
     if folder + "byteorder" in by_name and bytes(data("byteorder", 16)) != b"little":
@@ -163,7 +171,9 @@ def _folder(names: Collection[str]) -> str:
 def _open_legacy(view: memoryview) -> tuple[object, FindStorage]:
     number, position = load(view, 0, find_global, storage_from_id)
     if number != _LEGACY_NUMBER:
-        raise WeightsError(f"a pickle that torch.save did not write; {_ADVICE}")
+        raise WeightsError(
+            f"a plain pickle, as pickle.dump writes it, and not from torch.save; {_ADVICE}"
+        )
     protocol, position = load(view, position, find_global, storage_from_id)
     if protocol != _LEGACY_PROTOCOL:
         raise WeightsError(
