@@ -8,7 +8,7 @@ namespace sqz {
 
 void bind_dispatch(pybind11::module_& m);  // kernels of the instruction sets, thread pool
 void bind_gate(pybind11::module_& m);
-void bind_layers(pybind11::module_& m);    // packed layers, steps
+void bind_layers(pybind11::module_& m);  // packed layers, steps
 void bind_tensors(pybind11::module_& m);
 
 }  // namespace sqz

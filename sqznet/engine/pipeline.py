@@ -30,8 +30,8 @@ class Pipeline:
 
     Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
     ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights;
-    ``asked``, the arguments ``threads`` and ``isa`` as they were given; ``largest_input``, the largest
-    magnitude that a photo becomes.
+    ``asked``, the arguments ``threads`` and ``isa`` as they were given; ``largest_input``, the
+    largest magnitude that a photo becomes.
     """
 
     def __init__(
