@@ -91,7 +91,15 @@ class Classifier(Protocol):
         """What makes the scores: "softmax", "sigmoid" or "none"."""
         ...
 
-    def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any: ...
+    def classify(
+        self,
+        images: Any,
+        top: int = 5,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> Any: ...
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False

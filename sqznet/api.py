@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Any, overload
 
@@ -39,20 +39,38 @@ _bundled = _Bundled()
 
 
 @overload
-def classify(
-    images: list[Any] | tuple[Any, ...], top: int = 5, fast_decode: bool = False
-) -> list[list[Prediction]]: ...
+def classify(  # type: ignore[overload-overlap]
+    images: decoding.ImageLike,
+    top: int = 5,
+    fast_decode: bool = False,
+    *,
+    channels: str = "rgb",
+    allow_urls: bool = False,
+) -> list[Prediction]: ...
 
 
 @overload
 def classify(
-    images: decoding.ImageLike, top: int = 5, fast_decode: bool = False
-) -> list[Prediction]: ...
+    images: Iterable[Any],
+    top: int = 5,
+    fast_decode: bool = False,
+    *,
+    channels: str = "rgb",
+    allow_urls: bool = False,
+) -> list[list[Prediction]]: ...
 
 
-def classify(images: Any, top: int = 5, fast_decode: bool = False) -> Any:
+def classify(
+    images: Any,
+    top: int = 5,
+    fast_decode: bool = False,
+    *,
+    channels: str = "rgb",
+    allow_urls: bool = False,
+) -> Any:
     """Classifies photos with the bundled SqueezeNet 1.1; see ``Model.classify``."""
-    return _bundled().classify(images, top, fast_decode)
+    model = _bundled()
+    return model.classify(images, top, fast_decode, channels=channels, allow_urls=allow_urls)
 
 
 def load(
@@ -77,8 +95,8 @@ def load(
     file; or a name to download, such as ``"torchvision/squeezenet1_1"`` or
     ``"hf://owner/repository/file"``, see ``sqznet.weights.hub``. A file may be torchvision's
     ``.pth`` (or any state_dict with its names), ``.safetensors``, ``.npz``, ONNX, Caffe's
-    ``.caffemodel``, Keras's ``.h5``, ncnn's ``.param`` with its ``.bin``, or Deep Compression's
-    ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
+    ``.caffemodel``, Keras's ``.h5`` or ``.keras``, ncnn's ``.param`` with its ``.bin``, or Deep
+    Compression's ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
     ``threads``: at least 1; default: SQZNET_THREADS, else the usable cores, at most 4.
     ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best available one.
     ``variant``: the kind of SqueezeNet, if the file cannot tell: only needed for simple bypass.

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sqznet.forks import renewed
+from sqznet.images.decoding import describe
+from sqznet.images.streams import await_all
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from sqznet.answers import Classifier, Prediction
+    from sqznet.images.callers import Reading
 
 
 class Workers:
@@ -46,12 +49,15 @@ class _AllWorkers:
 ALL_WORKERS = _AllWorkers()
 
 
-async def classify(model: Classifier, image: Any, top: int, fast_decode: bool) -> list[Prediction]:
+async def classify(model: Classifier, image: Any, top: int, how: Reading) -> list[Prediction]:
     """See ``Model.aclassify``."""
     from asyncio import get_running_loop
+    from inspect import iscoroutinefunction
 
+    if iscoroutinefunction(getattr(image, "read", None)):
+        image = await await_all(image, describe(image))
     workers = ALL_WORKERS.of(model)
-    work = partial(workers.model.classify, [image], top, fast_decode)
+    work = partial(workers.model.classify, [image], top, **how._asdict())
     (answer,) = await get_running_loop().run_in_executor(workers.threads, work)
     predictions: list[Prediction] = answer
     return predictions

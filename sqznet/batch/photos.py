@@ -19,6 +19,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from sqznet.answers import Classifier, Prediction
 from sqznet.errors import SqznetError
+from sqznet.images.callers import grouped
 from sqznet.images.finding import Found, expand
 
 Item = TypeVar("Item")
@@ -54,7 +55,7 @@ def classify_files(
 
     ``batch``: how many photos a thread passes to the network at once; a recognizer ignores it.
     """
-    groups = _grouped(paths, batch)
+    groups = grouped(paths, batch)
     first = list(islice(groups, 2))
     if len(first) < 2:  # a single group: all threads work on it together
         threads = 1
@@ -165,12 +166,6 @@ def _wait_for(crew: Iterable[Thread]) -> None:
     for thread in crew:
         if thread.ident is not None:  # it was started
             thread.join(max(0.0, deadline - monotonic()))
-
-
-def _grouped(paths: Iterable[Found], size: int) -> Iterator[list[Found]]:
-    left = iter(paths)
-    while group := list(islice(left, size)):
-        yield group
 
 
 def _classify_group(

@@ -85,7 +85,7 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
 def photos(paths: list[str], output: str | None) -> list[Found]:
     """The photos that the arguments name, without the output file and its part file."""
     outputs = [output, f"{output}.part"] if output else []
-    return list(expand(_with_lists(paths), outputs))
+    return list(expand(_with_lists(paths), outputs, complain))
 
 
 def nothing_found(found: list[Found]) -> int:
@@ -174,11 +174,11 @@ def _classify(model: Model, found: list[Found], output: Output, args: argparse.N
 
 
 def _not_done(found: list[Found], file: ResultFile) -> list[Found]:
-    from sqznet.cli.records import stored_path
+    from sqznet.cli.records import stored_text
 
     left = []
     for photo in found:
-        name = stored_path(photo.path)
+        name = stored_text(photo.path)
         if photo.error is None and file.done[name]:
             file.done[name] -= 1
         else:

@@ -51,12 +51,11 @@ def chosen_format(wanted: str | None, path: str | None) -> str:
 def format_predictions(predictions: Predictions) -> Iterable[str]:
     """One aligned line per prediction: rank, label, score (in percent, or a value)."""
     rank_width = len(str(len(predictions)))
-    label_width = max((len(p.label) for p in predictions), default=0)
-    for rank, prediction in enumerate(predictions, start=1):
-        yield (
-            f"  {rank:>{rank_width}}  {prediction.label:<{label_width}}"
-            f"  {score_text(prediction.score, predictions.activation):>8}"
-        )
+    labels = [printable(prediction.label) for prediction in predictions]
+    label_width = max(map(len, labels), default=0)
+    for rank, (label, prediction) in enumerate(zip(labels, predictions, strict=True), start=1):
+        score = score_text(prediction.score, predictions.activation)
+        yield f"  {rank:>{rank_width}}  {label:<{label_width}}  {score:>8}"
     if not predictions:
         yield "  no class has this score"
 
@@ -115,13 +114,17 @@ class ColorTable:
 
 
 class Stream:
-    """Data on stdout."""
+    """Data on stdout. ``for_eyes``: makes names and labels `printable`, else they stay exact."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    def __init__(self, writer: Writer, for_eyes: bool) -> None:
+        self._writer, self._for_eyes = writer, for_eyes
         writer.begin()
 
     def write(self, path: str, predictions: Predictions) -> None:
+        if self._for_eyes:
+            path = printable(path)
+            shown = (p._replace(label=printable(p.label)) for p in predictions)
+            predictions = Predictions(shown, predictions.activation)
         with undisturbed():
             self._writer.write(path, predictions)
 
@@ -131,8 +134,9 @@ class Stream:
 
 def on_stdout(format_name: str, model: str) -> Output:
     """The output if no file was given. ``model``: as for `ResultFile`."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     if format_name == "table":
-        if sys.stdout is not None and sys.stdout.isatty():
+        if is_terminal:
             try:
                 return ColorTable()
             except ImportError:
@@ -141,7 +145,9 @@ def on_stdout(format_name: str, model: str) -> Output:
     from sqznet.cli.records import WRITERS
 
     sys.stdout.flush()
-    return Stream(WRITERS[format_name](sys.stdout.buffer, model))
+    writer = WRITERS[format_name](sys.stdout.buffer, model)
+    # JSON escapes by itself what is not printable.
+    return Stream(writer, is_terminal and format_name == "csv")
 
 
 class ResultFile:

@@ -54,9 +54,10 @@ class Writer(Protocol):
         ...
 
 
-def stored_path(path: str) -> str:
-    """A path as text, with backslash escapes for bytes that are not UTF-8."""
-    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+def stored_text(text: str) -> str:
+    """A path or a label with backslash escapes for what is not text, such as bytes of a file name
+    that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def rounded(score: float) -> float:
@@ -73,7 +74,8 @@ def write_all(file: BinaryIO, text: str) -> None:
 
 
 class CsvWriter:
-    """Comma-separated values as in RFC 4180, but with Unix line ends."""
+    """Comma-separated values as in RFC 4180, but with Unix line ends. Fields with line breaks are
+    quoted."""
 
     def __init__(self, file: BinaryIO, model: str) -> None:
         self._file, self._model = file, model
@@ -109,7 +111,11 @@ class CsvWriter:
 
     def _rows(self, rows: Sequence[Sequence[object]]) -> None:
         text = StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
+        plain = csv.writer(text, lineterminator="\n")
+        # Before Python 3.13, the csv module quotes no carriage return by itself.
+        quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in rows:
+            (quoted if any("\r" in str(field) for field in row) else plain).writerow(row)
         write_all(self._file, text.getvalue())
 
 
@@ -247,22 +253,28 @@ WRITERS: dict[str, type[CsvWriter | JsonWriter | JsonLinesWriter | ParquetWriter
 
 
 def _rows(path: str, predictions: Sequence[Prediction], model: str) -> list[Sequence[object]]:
-    name = stored_path(path)
+    name = stored_text(path)
     if not predictions:
         return [(name, "", "", "", "", model)]
     return [
-        (name, rank, label, rounded(score), index, model)
+        (name, rank, stored_text(label), rounded(score), index, model)
         for rank, (label, score, index) in enumerate(predictions, start=1)
     ]
 
 
 def _object(path: str, predictions: Sequence[Prediction], model: str) -> str:
     listed = [
-        {"label": label, "score": rounded(score), "index": index}
+        {"label": stored_text(label), "score": rounded(score), "index": index}
         for label, score, index in predictions
     ]
-    photo = {"path": stored_path(path), "model": model, "predictions": listed}
-    return json.dumps(photo, ensure_ascii=False)
+    photo = {"path": stored_text(path), "model": model, "predictions": listed}
+    text = json.dumps(photo, ensure_ascii=False)
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    """A character of JSON; what is not printable as an escape, which means the same."""
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def _path_in(line: str, model: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ from sqznet.engine import cpu
 from sqznet.engine.executor import Executor, Result
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
-from sqznet.images import decoding
+from sqznet.images.callers import PLAIN, Reading, grouped, reading
+from sqznet.images.pixels import Pixels
 from sqznet.images.preprocessing import Preprocessing, geometry
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring
@@ -59,29 +60,42 @@ class Pipeline:
         self.executor = _executor(checkpoint, network, kernels, pool)
         self.largest_input = self.preprocessing.largest
 
-    def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
+    def preprocess(
+        self,
+        source: Any,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> npt.NDArray[np.float32]:
         """The network's input for one image: float32 (1, 3, H, W), channels in the network's order.
 
-        ``fast_decode``: as for ``classify``.
+        ``fast_decode``, ``channels``, ``allow_urls``: as for ``classify``.
         """
         import numpy as np
 
         height, width = self.preprocessing.size
         pixels = _kernels.Tensor((1, height, width, 3))
-        self.feed(self.decode(source, fast_decode), pixels)
+        self.feed(self.decode(source, reading(fast_decode, channels, allow_urls)), pixels)
         x = np.empty((1, 3, height, width), np.float32)
         _kernels.export_nchw(pixels, _kernels.Tensor.over(x, x.shape))
         return x
 
     def feature_maps(
-        self, images: Sequence[Any], layers: Sequence[str] = ("fire9",), fast_decode: bool = False
+        self,
+        images: Iterable[Any],
+        layers: Sequence[str] = ("fire9",),
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
     ) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
         """Yields the maps of these layers for each image: float32 (H, W, C), after ReLU and bypass.
 
-        ``images``: several images, as for ``classify``. ``layers``: any of "conv1" and "fire2" to
-        "fire9". Yields one dictionary per image, in order, which the caller owns; besides the
-        layers, it has "logits", float32 (num_classes,). Raises ImageError, and SqznetError for an
-        unknown layer.
+        ``images`` and the options: several images, as for ``classify``. ``layers``: any of "conv1"
+        and "fire2" to "fire9". Yields one dictionary per image, in order, which the caller owns;
+        besides the layers, it has "logits", float32 (num_classes,). Raises ImageError, and
+        SqznetError for an unknown layer.
         """
         import numpy as np
 
@@ -90,6 +104,7 @@ class Pipeline:
         if missing := [name for name in layers if name not in known]:
             raise SqznetError(f"no layer {missing[0]!r}, expected one of {', '.join(known)}")
         keep = tuple(known[name] for name in layers)
+        how = reading(fast_decode, channels, allow_urls)
 
         def copied(workspace: Workspace) -> dict[str, npt.NDArray[np.float32]]:
             maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
@@ -97,9 +112,8 @@ class Pipeline:
                 maps["logits"] = np.array(workspace.outputs["logits"])[:, 0, 0]
             return maps
 
-        for start in range(0, len(images), self.threads):
-            group = images[start : start + self.threads]
-            decoded = [self.decode(image, fast_decode) for image in group]
+        for group in grouped(images, self.threads):
+            decoded = [self.decode(image, how) for image in group]
             maps = self.passed(decoded, copied, keep)
             if not network.num_classes:
                 maps["logits"] = np.empty((len(decoded), 0), np.float32)
@@ -124,7 +138,7 @@ class Pipeline:
 
     def passed(
         self,
-        decoded: Sequence[decoding.Pixels],
+        decoded: Sequence[Pixels],
         read: Callable[[Workspace], Result],
         keep: tuple[str, ...] = (),
     ) -> Result:
@@ -139,14 +153,14 @@ class Pipeline:
         size = self.preprocessing.size
         return self.executor.run(len(decoded), *size, work, keep, self.largest_input)
 
-    def decode(self, image: Any, fast: bool) -> decoding.Pixels:
-        return decoding.decode(image, self.resized if fast else None)
+    def decode(self, image: Any, how: Reading = PLAIN) -> Pixels:
+        return how.decode(image, self.resized)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The size that a photo of this height and width is resized to, before any crop."""
         return geometry(self.preprocessing, height, width)[:2]
 
-    def feed(self, pixels: decoding.Pixels, x: _kernels.Tensor) -> None:
+    def feed(self, pixels: Pixels, x: _kernels.Tensor) -> None:
         """Resizes and normalizes a photo into ``x`` (1, H, W, 3), the network's input."""
         pre = self.preprocessing
         resized_h, resized_w, top, left = geometry(pre, pixels.height, pixels.width)

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from sqznet.files.paths import expanded
+
 
 class PartFile:
     """A temporary file that replaces ``target`` on ``commit``; an existing target stays until then.
@@ -18,7 +20,7 @@ class PartFile:
     """
 
     def __init__(self, target: str | os.PathLike[str]) -> None:
-        self.target = os.path.realpath(os.fsdecode(target))
+        self.target = os.path.realpath(expanded(target))
         if os.path.lexists(self.target) and not os.path.isfile(self.target):
             raise FileExistsError(
                 errno.EEXIST, "something of that name is there, and no regular file"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
-from sqznet.errors import SqznetError, WeightsError, reason_of
+from sqznet.errors import SqznetError, WeightsError, printable, reason_of, shown
 from sqznet.weights import safetensors
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, Source
 from sqznet.weights.mapped import WeightsFile, open_file, read_file
@@ -26,25 +26,15 @@ _LABEL_COUNT = 1000
 
 _REST = 1 << 20  # bytes beside the tensors that are not worth a copy
 
-_KINDS = ".pth, .safetensors, .npz, .onnx, .caffemodel, .h5, .param or .net"
+_KINDS = ".pth, .safetensors, .npz, .onnx, .caffemodel, .h5, .keras, .param or .net"
+
+_EXPECTED = f"Expected a weights file ({_KINDS})"
 
 # In the order in which they are tried; imported on demand, since the bundled weights need none.
-_READERS = ("npz", "torch", "keras", "ncnn", "deep_compression", "caffe", "onnx")
+_READERS = ("npz", "keras", "torch", "ncnn", "deep_compression", "caffe", "onnx")
 
 # The formats whose files may hold several networks.
 _WITH_PREFIXES = ("torch", "safetensors", "npz")
-
-# Files that users pass by mistake and that can be recognized by their start.
-_OTHER_KINDS = (
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"\x89PNG", "a PNG image"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"PK\x05\x06", "an empty zip archive"),
-    (b"<", "a web page or XML (a download that failed?)"),
-    (b"name:", "text like a .prototxt, which describes a network without its weights"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file it points to"),
-)
 
 
 def read(path: str | os.PathLike[str], prefix: str | None = None) -> Checkpoint:
@@ -75,9 +65,14 @@ def read(path: str | os.PathLike[str], prefix: str | None = None) -> Checkpoint:
         return checkpoint if file.prefix else checkpoint._replace(source=source)
     except SqznetError as error:
         raise WeightsError(f"{name}: {error}") from None
+    except ImportError as error:
+        raise WeightsError(
+            f"{name}: cannot be read because a module of this installation is missing or does not "
+            f"start ({reason_of(error)}); the file itself may be sound"
+        ) from error
     except Exception as error:  # no parser is certain to catch all hostile bytes
         raise WeightsError(
-            f"{name}: damaged, or not a weights file ({type(error).__name__} while reading it)"
+            f"{name}: damaged, or not a weights file: {printable(reason_of(error), 200)}"
         ) from error
 
 
@@ -126,14 +121,29 @@ def _read_file(file: WeightsFile) -> Checkpoint:
             return ncnn.read(file)
     if safetensors.looks_like(view):
         return safetensors.read(file)
+    from sqznet.weights import foreign  # not needed for the bundled weights
+
+    kind = foreign.kind_of(view)
+    if kind is not None:
+        raise WeightsError(f"{kind}. {_EXPECTED}")
     for name in _READERS:
         reader = import_module(f"sqznet.weights.{name}")
         if reader.looks_like(view):
             checkpoint: Checkpoint = reader.read(file)
             return checkpoint
-    start = bytes(view[:32])
-    kind = next((kind for magic, kind in _OTHER_KINDS if start.startswith(magic)), None)
-    found = f"is {kind}" if kind else f"begins with {start[:16]!r}"
+    found = f"begins with {bytes(view[:16])!r}"
     if file.path.endswith(".bin"):
-        found += ", and ncnn's .param file is not beside it"
-    raise WeightsError(f"{found}; expected a weights file ({_KINDS})")
+        found += _of_a_pair(file)
+    raise WeightsError(f"{found}. {_EXPECTED}")
+
+
+def _of_a_pair(file: WeightsFile) -> str:
+    """What the files beside a .bin file, which says nothing of itself, tell of it."""
+    name = os.path.basename(file.path).removesuffix(".bin") + ".xml"
+    beside = file.beside(name)
+    if beside is not None and b"<net " in bytes(beside.view[:400]):
+        return (
+            f"; it holds the weights of the OpenVINO IR {shown(name)} beside it. Take the file "
+            "that was converted, or an ONNX file of the same network"
+        )
+    return ", and ncnn's .param file is not beside it"

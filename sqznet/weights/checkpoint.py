@@ -143,6 +143,17 @@ class Source(NamedTuple):
             return False
 
 
+class DynamicQuantization(NamedTuple):
+    """A grid that is made for each map of each photo, as by ONNX's DynamicQuantizeLinear.
+
+    Its integers are low..high. The scale is the map's range, widened to contain 0, divided by their
+    number minus 1; the zero point is low minus the range's start in steps, rounded.
+    """
+
+    low: int = 0
+    high: int = 255
+
+
 class Checkpoint(NamedTuple):
     """The content of one weights file.
 
@@ -178,7 +189,7 @@ class Checkpoint(NamedTuple):
     wiring: Wiring = Wiring()
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
-    activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
+    activations: Mapping[str, tuple[Quantization | DynamicQuantization, ...]] = MappingProxyType({})
     own_names: Mapping[str, str] = MappingProxyType({})
     choice: str = ""
     source: Source | None = None

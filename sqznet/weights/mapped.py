@@ -69,7 +69,10 @@ def read_file(path: str | os.PathLike[str], count: int = -1) -> memoryview:
         # Checked before it is opened: opening a pipe would wait for its other end.
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            raise WeightsError("is a directory, expected a weights file")
+            from sqznet.weights import foreign  # not needed for weights
+
+            kind = foreign.kind_of_folder(path) or "is a directory"
+            raise WeightsError(f"{kind}; expected a weights file")
         if not stat.S_ISREG(mode):
             raise WeightsError("is not a regular file, expected a weights file")
         with open(path, "rb", buffering=0) as file:

@@ -63,6 +63,8 @@ def read(file: WeightsFile) -> Checkpoint:
             entries = _metadata(reader.array(entry))
         else:
             tensors[name] = _tensor(reader.array(entry), name)
+    if any(name.endswith("/W") for name in tensors):
+        raise WeightsError("is a Chainer file; convert it to ONNX with onnx_chainer.export")
     state = find(tensors, partial(finished, tensors), file.prefix, file.name)
     return metadata.checkpoint(file, "npz", state, entries)
 

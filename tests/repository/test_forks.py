@@ -22,7 +22,7 @@ OUTSIDE = {
     ("batch/asynchronous.py", "ThreadPoolExecutor"): "forgotten with the renewed table of workers",
     ("batch/photos.py", "Event"): "of one call, which refuses to go on in a child",
     ("batch/photos.py", "SimpleQueue"): "of one call, which refuses to go on in a child",
-    ("connections.py", "Timer"): "of one call, whose thread waits for no other",
+    ("files/connections.py", "Timer"): "of one call, whose thread waits for no other",
     ("weights/keras/content.py", "Timer"): "of one call, whose thread waits for no other",
 }
 

@@ -34,7 +34,6 @@ LAYERS = (
     "sqznet.files",
     "sqznet.answers",
     "sqznet.errors",
-    "sqznet.connections",
     "sqznet.forks",
     "sqznet._kernels",
     "sqznet._pixels",

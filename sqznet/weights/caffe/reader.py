@@ -61,7 +61,7 @@ def _checkpoint(file: WeightsFile, net: Message, blobs: Blobs, whose: str) -> Ch
     found = _by_names(blobs) if is_bare else recognition.recognize(layers)
     reasons = found.reasons(whose) | {"ceil_mode": "Caffe's pools always do"}
     if is_bare:
-        keys = ("conv1_padding", "conv10_padding", "softmax")
+        keys = ("conv1_padding", "conv10_padding", "softmax", "conv10_relu")
         reasons |= dict.fromkeys(keys, "the default for caffemodel files without settings")
     else:
         for layer in layers:
