@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from http.client import HTTPException, HTTPResponse
 
-from sqznet.files.connections import Deadline, opened
 from sqznet.errors import ImageError, printable, reason_of
+from sqznet.files.connections import Deadline, opened
 
 # Seconds for the whole transfer.
 _LONGEST = 60.0

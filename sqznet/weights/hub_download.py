@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPException, HTTPResponse
 
-from sqznet.files.connections import Deadline, opened
 from sqznet.errors import WeightsError, printable, reason_of
+from sqznet.files.connections import Deadline, opened
 from sqznet.files.part_file import move_into_place
 
 # Seconds for one file, with all attempts: 5 MB at 8 kB/s.
