@@ -324,12 +324,14 @@ EMULATED = [("aarch64", "cortex-a53"), ("aarch64", "max,sme=off"), ("armv7l", "c
 @nox.session(venv_backend="none")
 @nox.parametrize("arch,cpu", EMULATED, ids=["cortex-a53", "max", "cortex-a7"])
 def emulate(session: nox.Session, arch: str, cpu: str) -> None:
-    """These wheels on emulated processors: installation, one photo, all tests (docs/arm.md).
+    """These wheels on emulated processors: installation, one photo, tests (docs/arm.md).
 
-    On the second 64-bit one, only the tests of what may differ from the first: the kernels.
+    All tests where a number may have other sizes than on x86-64; else those that may find what is
+    peculiar to the processor.
     """
     session.run("scripts/try_wheel.sh", arch, cpu, external=True)
-    chosen = tests_of(KERNELS) if cpu.startswith("max") else ["tests"]
+    peculiar = {"cortex-a53": tests_of((*COMPILED, *KERNELS)), "max,sme=off": tests_of(KERNELS)}
+    chosen = peculiar.get(cpu, ["tests"])
     command = ["scripts/emulate.sh", arch, cpu, "-rs", *(session.posargs or chosen)]
     session.run(*command, external=True, env=shared_environment())
 
