@@ -16,7 +16,7 @@ from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.network.variants import ACTIVATIONS, MAX_PADDING, Wiring
 from sqznet.weights.checkpoint import Checkpoint
-from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.reading import WeightsFile
 from sqznet.weights.state import State
 
 #: The entries that sqznet defines; a file may have others.
