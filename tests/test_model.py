@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,29 @@ def test_invalid_arguments(small: Path, arguments: dict[str, Any]) -> None:
     with pytest.raises(sqznet.SqznetError) as caught:
         sqznet.load(**arguments)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        sqznet.load,
+        sqznet.identify,
+        sqznet.classify,
+        lambda given: sqznet.load(labels=given),
+        lambda given: sqznet.load(backbone=given),
+        lambda given: sqznet.convert(given, os.devnull + ".npz"),
+    ],
+    ids=["load", "identify", "classify", "labels", "backbone", "convert"],
+)
+def test_a_number_is_no_path(small: Path, call: Callable[[Any], Any]) -> None:
+    """Python opens a number as a file descriptor, and closes it afterwards."""
+    descriptor = os.open(small, os.O_RDONLY)
+    try:
+        with pytest.raises(sqznet.SqznetError):
+            call(descriptor)
+        os.fstat(descriptor)  # still open
+    finally:
+        os.close(descriptor)
 
 
 def test_errors_are_of_one_family() -> None:

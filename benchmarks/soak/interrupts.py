@@ -83,8 +83,8 @@ class _Threads:
 
 def _interrupt_main_thread(threads: _Threads, chance: random.Random) -> bool:
     """Whether Ctrl-C came while the main thread classified, and not just after."""
-    signal.setitimer(signal.ITIMER_REAL, 1e-5 + chance.random() * 0.003)
     try:
+        signal.setitimer(signal.ITIMER_REAL, 1e-5 + chance.random() * 0.003)
         for _ in range(20):
             threads.classify()
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -101,7 +101,7 @@ def weights_hash(weights: WeightsLike) -> str:
     """The SHA-256, in hex, of the weights file that ``--model`` means."""
     from sqznet.weights.known import sha256
     from sqznet.weights.locate import locate
-    from sqznet.weights.mapped import read_file
+    from sqznet.weights.reading import read_file
 
     return sha256(read_file(locate(weights)))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from sqznet import _kernels
 from sqznet.engine.float_layers import FloatMaps, Parameters
@@ -133,12 +134,8 @@ def _padded(program: Program, x: Operand, border: int) -> Operand:
 def _round_to(grid: Quantization, x: _kernels.Tensor) -> None:
     import numpy as np
 
-    values = np.asarray(x)
     with np.errstate(over="ignore", invalid="ignore"):
-        values /= grid.scale
-        np.rint(values, out=values)
-        np.clip(values, grid.low - grid.zero_point, grid.high - grid.zero_point, out=values)
-        values *= grid.scale
+        _round(np.asarray(x), grid)
 
 
 def _round_to_own_range(grid: DynamicQuantization, x: _kernels.Tensor) -> None:
@@ -151,10 +148,16 @@ def _round_to_own_range(grid: DynamicQuantization, x: _kernels.Tensor) -> None:
         if not scale > 0:
             continue  # only zeros
         zero_point = np.clip(np.rint(grid.low - lowest / scale), grid.low, grid.high)
-        values /= scale
-        np.rint(values, out=values)
-        np.clip(values, grid.low - zero_point, grid.high - zero_point, out=values)
-        values *= scale
+        _round(values, Quantization(float(scale), int(zero_point), grid.low, grid.high))
+
+
+def _round(values: Any, grid: Quantization) -> None:
+    import numpy as np
+
+    values /= grid.scale
+    np.rint(values, out=values)
+    np.clip(values, grid.low - grid.zero_point, grid.high - grid.zero_point, out=values)
+    values *= grid.scale
 
 
 def _pad(border: int, x: _kernels.Tensor, y: _kernels.Tensor) -> None:

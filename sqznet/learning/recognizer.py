@@ -28,7 +28,7 @@ from sqznet.learning.labels import check_labels
 from sqznet.learning.learner import MAX_ROWS, Learner, Views
 from sqznet.model import Model
 from sqznet.weights.locate import WeightsLike, locate
-from sqznet.weights.mapped import open_file
+from sqznet.weights.reading import open_file
 
 if TYPE_CHECKING:
     from sqznet.learning.scoring import Answers

@@ -8,7 +8,7 @@ from importlib import import_module
 from sqznet.errors import SqznetError, WeightsError, printable, reason_of, shown
 from sqznet.weights import safetensors
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, Source
-from sqznet.weights.mapped import WeightsFile, open_file, read_file
+from sqznet.weights.reading import WeightsFile, open_file, read_file
 
 __all__ = [
     "BUNDLED_PATH",

@@ -12,7 +12,7 @@ from sqznet.weights import metadata, writers
 from sqznet.weights.checkpoint import element_count
 from sqznet.weights.labels import for_network
 from sqznet.weights.locate import locate
-from sqznet.weights.mapped import shown_path
+from sqznet.weights.reading import shown_path
 
 _NOT_ROUNDED = "unlike its source, it does not round activations; its answers differ a little"
 

@@ -19,7 +19,7 @@ from sqznet.images.preprocessing import PRESETS
 from sqznet.network.layers import Shape
 from sqznet.network.variants import TOPOLOGIES, Wiring
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
-from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.reading import WeightsFile
 
 _BASE = "squeezenet1_0"
 _CLASSES, _STEM = 1000, 96

@@ -14,7 +14,7 @@ from sqznet.network import variants
 from sqznet.weights import known, labels
 from sqznet.weights.checkpoint import Checkpoint, element_count
 from sqznet.weights.locate import WeightsLike, locate
-from sqznet.weights.mapped import open_file
+from sqznet.weights.reading import open_file
 
 # SqueezeNet's version in file names: squeezenet1_1, squeezenet_v1.0, SqueezeNet-11.
 _VERSION = re.compile(r"squeeze_?net[-_ ]?v?1[._-]?([01])(?!\d)", re.IGNORECASE)

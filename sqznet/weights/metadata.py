@@ -19,7 +19,7 @@ from sqznet.network.variants import ACTIVATIONS, MAX_PADDING, Wiring
 from sqznet.quantization import description as quantization
 from sqznet.quantization.description import Integers
 from sqznet.weights.checkpoint import Checkpoint
-from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.reading import WeightsFile
 from sqznet.weights.state import State
 
 #: The entries that sqznet defines; a file may have others.

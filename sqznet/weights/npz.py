@@ -18,8 +18,8 @@ from sqznet.weights.checkpoint import (
     RawTensor,
     element_count,
 )
-from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.npy import NpyArray
+from sqznet.weights.reading import WeightsFile
 from sqznet.weights.reparametrized import finished
 from sqznet.weights.state import Other
 from sqznet.weights.statedict import find

@@ -19,7 +19,7 @@ from sqznet.weights.checkpoint import (
     RawTensor,
     element_count,
 )
-from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.reading import WeightsFile
 from sqznet.weights.state import Other, State
 
 # How the names in files of sqznet and torchvision begin and end, and one that all have.

@@ -20,7 +20,7 @@ from sqznet.errors import SqznetError, WeightsError
 from sqznet.network import variants
 from sqznet.weights import Checkpoint, RawTensor
 from sqznet.weights.checkpoint import FLOAT_SIZES, element_count
-from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.reading import WeightsFile
 
 from ..support.weights_refusal import check_message, limited
 

@@ -16,7 +16,7 @@ import pytest
 
 from sqznet import weights
 from sqznet.errors import WeightsError
-from sqznet.weights import mapped
+from sqznet.weights import reading
 
 from ..support import torch_files as files
 from ..support.weights_refusal import assert_refused, limited
@@ -85,7 +85,7 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     (tmp_path / "secret.pth").write_bytes(files.small_zip())
     # Removing the permission would not affect a test that runs as root.
-    monkeypatch.setattr(mapped, "open", refuse, raising=False)
+    monkeypatch.setattr(reading, "open", refuse, raising=False)
     with pytest.raises(WeightsError, match=r"secret\.pth.*Permission denied"):
         weights.read(tmp_path / "secret.pth")
 

@@ -10,7 +10,7 @@ import pytest
 
 import sqznet
 from sqznet import WeightsError, weights
-from sqznet.weights import mapped
+from sqznet.weights import reading
 
 from ..support import networks
 from ..support.isolated import run_script
@@ -69,7 +69,7 @@ def test_a_file_that_changes_while_it_is_read(
         change(file)
         return state
 
-    monkeypatch.setattr(mapped.os, "fstat", changed)
+    monkeypatch.setattr(reading.os, "fstat", changed)
     with pytest.raises(WeightsError, match=r"small\.safetensors: was written to while it was read"):
         weights.read(file)
 

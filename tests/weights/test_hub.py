@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from sqznet.files import connections
 from sqznet.errors import WeightsError
+from sqznet.files import connections
 from sqznet.weights import hub, hub_download
 
 from ..support.http_server import Server, serving, wait_for

@@ -14,9 +14,9 @@ from urllib.request import HTTPRedirectHandler, Request
 
 import pytest
 
+from sqznet.errors import WeightsError
 from sqznet.files import connections
 from sqznet.files.connections import Deadline, opener
-from sqznet.errors import WeightsError
 from sqznet.weights import hub, hub_download
 
 from ..support.http_server import serving

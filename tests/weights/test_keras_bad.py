@@ -15,7 +15,7 @@ from sqznet.errors import WeightsError
 from sqznet.weights.keras import child as keras_child
 from sqznet.weights.keras import content as keras_content
 from sqznet.weights.keras import reader as keras_reader
-from sqznet.weights.mapped import open_file
+from sqznet.weights.reading import open_file
 
 from ..support import keras_files as files
 from ..support import networks

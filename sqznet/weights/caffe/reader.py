@@ -20,9 +20,9 @@ from sqznet.weights.caffe import message as caffe_message
 from sqznet.weights.caffe import prototxt
 from sqznet.weights.caffe.prototxt import Message
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, element_count
-from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.naming import torchvision_name, variant_of
 from sqznet.weights.protobuf import float_bytes
+from sqznet.weights.reading import WeightsFile
 from sqznet.weights.recognition import Layer, Recognized
 
 _BARE = (

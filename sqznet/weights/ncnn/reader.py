@@ -17,8 +17,8 @@ from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import MAX_SIDE, PRESETS, Preprocessing
 from sqznet.weights import recognition
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
-from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.ncnn.weights import NcnnWeights
+from sqznet.weights.reading import WeightsFile
 from sqznet.weights.recognition import Layer
 
 _MAGIC = b"7767517"

@@ -11,13 +11,13 @@ from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import PRESETS
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import Checkpoint
-from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.onnx import folding, photos
 from sqznet.weights.onnx.constants import Constants
 from sqznet.weights.onnx.graph import parse_model
 from sqznet.weights.onnx.network import find_network
 from sqznet.weights.onnx.tensors import TensorData
 from sqznet.weights.onnx.wiring import find_wiring
+from sqznet.weights.reading import WeightsFile
 
 # The first field, which every writer puts first: ir_version, a small number.
 _FIRST_KEY = 0x08

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from sqznet.errors import WeightsError, shown
 from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count
-from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.protobuf import (
     MessageReader,
     Value,
@@ -23,6 +22,7 @@ from sqznet.weights.protobuf import (
     text,
     varint_array,
 )
+from sqznet.weights.reading import WeightsFile
 
 if TYPE_CHECKING:
     import numpy as np

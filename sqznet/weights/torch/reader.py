@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from sqznet.errors import WeightsError, shown
 from sqznet.weights import archive, foreign, metadata
 from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint, RawTensor
-from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.reading import WeightsFile
 from sqznet.weights.reparametrized import finished
 from sqznet.weights.state import Other, Parameter
 from sqznet.weights.statedict import find

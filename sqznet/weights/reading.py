@@ -62,9 +62,10 @@ def read_file(path: str | os.PathLike[str], count: int = -1) -> memoryview:
     """The bytes of a regular file as a read-only view (format "B").
 
     ``count``: how many from the beginning; default: all.
-    Raises WeightsError if the file is missing, empty, unreadable, not a regular file, larger than
-    `MAX_BYTES`, or written to while it is read.
+    Raises WeightsError if it is no path or if the file is missing, empty, unreadable, not a regular
+    file, larger than `MAX_BYTES`, or written to while it is read.
     """
+    shown_path(path)  # a number would be an open file of the caller, and be closed here
     try:
         # Checked before it is opened: opening a pipe would wait for its other end.
         mode = os.stat(path).st_mode
