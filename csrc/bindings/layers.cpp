@@ -1,7 +1,5 @@
 // Binds the packed layers, and the steps that run them on fixed tensors. Shapes are checked only
 // here, so that no layer or kernel receives a view that is too small.
-#include "bindings/layers.h"
-
 #include <pybind11/stl.h>
 
 #include <cstring>
@@ -10,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/parts.h"
 #include "bindings/tensor.h"
 #include "bindings/without_lock.h"
 

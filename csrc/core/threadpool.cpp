@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -24,7 +26,7 @@ namespace {
 void relax() {
 #if defined(__x86_64__) || defined(__i386__)
   _mm_pause();
-#elif defined(__aarch64__) || defined(__arm__)
+#elif defined(__aarch64__) || (defined(__arm__) && __ARM_ARCH >= 7)
   __asm__ volatile("yield");
 #else
   std::this_thread::yield();
@@ -47,11 +49,14 @@ constexpr int kSpins = 2000;
 // large enough for a kernel to reuse a block of weights in the cache for several tiles.
 constexpr int kPieces = 8;
 
+// Atomics have the size of a register. Larger ones need libatomic on ARMv6.
+using Word = std::uintptr_t;
+
 // Each thread starts with its own share, so that the same rows of successive layers tend to be in
 // the same core's cache. When its share is done, it takes pieces of the other shares.
 struct alignas(64) Share {
-  std::atomic<std::int64_t> next{0};
-  std::int64_t end = 0;
+  std::atomic<std::ptrdiff_t> next{0};
+  std::ptrdiff_t end = 0;
 };
 
 }  // namespace
@@ -59,7 +64,8 @@ struct alignas(64) Share {
 // The threads other than the caller. `gate` holds the state of the protocol: bit 0 is set while a
 // loop is open, the next bits count the threads inside the loop, and the other bits are the loop's
 // number. A thread enters only if the gate is open. The caller closes the gate once no work is
-// left, so it never waits for a thread that got no core in the meantime.
+// left, so it never waits for a thread that got no core in the meantime. With 32 bits the number
+// wraps around after 65536 loops: a thread that slept so long may miss one, without harm.
 struct ThreadPool::Crew {
   explicit Crew(int threads) : shares(threads) {
     try {
@@ -82,10 +88,11 @@ struct ThreadPool::Crew {
     const int threads = static_cast<int>(shares.size());
     function = loop_function;
     body = loop_body;
-    piece = std::max<std::int64_t>(1, items / (static_cast<std::int64_t>(threads) * kPieces));
+    const auto first = [=](int i) { return static_cast<std::ptrdiff_t>(items * i / threads); };
+    piece = std::max<std::ptrdiff_t>(1, first(1) / kPieces);
     for (int i = 0; i < threads; ++i) {
-      shares[i].next.store(items * i / threads, std::memory_order_relaxed);
-      shares[i].end = items * (i + 1) / threads;
+      shares[i].next.store(first(i), std::memory_order_relaxed);
+      shares[i].end = first(i + 1);
     }
     gate.store(((gate.load(std::memory_order_relaxed) / kLoop + 1) * kLoop) | kOpen);
     // Both sides write, then read. So either this thread sees the sleeper, or the sleeper sees the
@@ -111,19 +118,19 @@ struct ThreadPool::Crew {
     for (int i = 0; i < threads; ++i) {
       Share& share = shares[(self + i) % threads];
       while (share.next.load(std::memory_order_relaxed) < share.end) {
-        const std::int64_t begin = share.next.fetch_add(piece, std::memory_order_relaxed);
+        const std::ptrdiff_t begin = share.next.fetch_add(piece, std::memory_order_relaxed);
         if (begin < share.end) function(body, begin, std::min(begin + piece, share.end), self);
       }
     }
   }
 
-  bool open_after(std::uint64_t seen) const {
-    const std::uint64_t state = gate.load();
+  bool open_after(Word seen) const {
+    const Word state = gate.load();
     return (state & kOpen) && state / kLoop != seen;
   }
 
   void worker(int self) {
-    std::uint64_t seen = 0;
+    Word seen = 0;
     for (;;) {
       for (int i = 0; i < kSpins && !open_after(seen); ++i) relax();
       if (!open_after(seen)) {
@@ -133,7 +140,7 @@ struct ThreadPool::Crew {
         sleepers.fetch_sub(1);
         if (stopping) return;
       }
-      std::uint64_t state = gate.load();
+      Word state = gate.load();
       if (!(state & kOpen) || !gate.compare_exchange_strong(state, state + kInside)) continue;
       seen = state / kLoop;
       work(self);
@@ -141,14 +148,14 @@ struct ThreadPool::Crew {
     }
   }
 
-  static constexpr std::uint64_t kOpen = 1, kInside = 2, kLoop = 1 << 16;
+  static constexpr Word kOpen = 1, kInside = 2, kLoop = 1 << 16;
   std::vector<Share> shares;
-  std::atomic<std::uint64_t> gate{0};
+  std::atomic<Word> gate{0};
 
   // The open loop. Its caller writes these before it opens the gate.
   Function function = nullptr;
   const void* body = nullptr;
-  std::int64_t piece = 1;
+  std::ptrdiff_t piece = 1;
 
   std::mutex mutex;
   std::condition_variable wake;

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import copy
 from functools import partial
 from threading import Lock
 from weakref import WeakSet
@@ -54,6 +53,8 @@ class Executor:
 
     def alone(self) -> Executor:
         """The same packed weights for callers with their own threads: each call uses one thread."""
+        from copy import copy  # costs time that a first answer does not need
+
         other = copy(self)
         other.pool = _kernels.ThreadPool(1)
         other._layers = self._layers.on(other.pool)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import copy
 from functools import partial
 from typing import Protocol
 
@@ -57,6 +56,8 @@ class FloatLayers:
         self._packed[layer.name].add(program, self._pool, x, y, above)
 
     def on(self, pool: _kernels.ThreadPool) -> FloatLayers:
+        from copy import copy  # costs time that a first answer does not need
+
         other = copy(self)
         other._pool = pool
         return other

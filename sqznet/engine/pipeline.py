@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +102,8 @@ class Pipeline:
 
     def alone(self: Same) -> Same:
         """The same model and packed weights; each caller runs it on its own thread only."""
+        from copy import copy  # costs time that a first answer does not need
+
         other = copy(self)
         other.executor = self.executor.alone()
         other.threads = 1

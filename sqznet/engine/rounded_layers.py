@@ -8,7 +8,6 @@ float32, whose error is far below one step of 8 bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import copy
 from functools import partial
 
 from sqznet import _kernels
@@ -52,6 +51,8 @@ class RoundedLayers:
         _ADD[type(layer)](self, program, layer, x, y)
 
     def on(self, pool: _kernels.ThreadPool) -> RoundedLayers:
+        from copy import copy  # costs time that a first answer does not need
+
         other = copy(self)
         other._pool = pool
         return other

@@ -86,7 +86,7 @@ SQZ_INLINE void multiply_packed(const float* packed, ptrdiff_t depth, const floa
       "st1 {v20.4s-v23.4s}, [%[y1]]\n"
       "st1 {v24.4s-v27.4s}, [%[y2]]\n"
       "st1 {v28.4s-v31.4s}, [%[y3]]\n"
-      : [x] "+r"(packed), [w] "+r"(w), [fours] "+r"(fours), [rest] "+r"(rest)
+      : [x] "+&r"(packed), [w] "+&r"(w), [fours] "+&r"(fours), [rest] "+&r"(rest)
       : [bias] "r"(bias), [relu] "r"(static_cast<int>(relu)), [y0] "r"(y[0]), [y1] "r"(y[1]),
         [y2] "r"(y[2]), [y3] "r"(y[3])
       : "cc", "memory", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",

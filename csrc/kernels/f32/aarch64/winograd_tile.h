@@ -74,7 +74,7 @@ SQZ_INLINE void multiply_point(const float* point, ptrdiff_t channels, const flo
       "st1 {v20.4s-v23.4s}, [%[y]], %[next]\n"
       "st1 {v24.4s-v27.4s}, [%[y]], %[next]\n"
       "st1 {v28.4s-v31.4s}, [%[y]]\n"
-      : [x] "+r"(point), [w] "+r"(w), [fours] "+r"(fours), [rest] "+r"(rest), [y] "+r"(y)
+      : [x] "+&r"(point), [w] "+&r"(w), [fours] "+&r"(fours), [rest] "+&r"(rest), [y] "+&r"(y)
       : [next] "r"(next * static_cast<ptrdiff_t>(sizeof(float)))
       : "cc", "memory", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",
         "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28",

@@ -1,0 +1,13 @@
+// The parts of the module `sqznet._kernels`. Each has a file of its own, because the compiler takes
+// much memory for pybind11's templates, and small boards compile the package too.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace sqz {
+
+void bind_dispatch(pybind11::module_& m);  // kernels of the instruction sets, thread pool
+void bind_layers(pybind11::module_& m);    // packed layers, steps
+void bind_tensors(pybind11::module_& m);
+
+}  // namespace sqz
