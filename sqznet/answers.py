@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from sqznet.errors import SqznetError, checked_count
@@ -15,8 +16,17 @@ _ROW = (
 )
 
 
+_VALUE_ROW = (
+    '<tr><td style="text-align:left">{label}</td><td style="text-align:right">{value}</td></tr>'
+)
+
+
 class Prediction(NamedTuple):
-    """One answer: the name of the class, its softmax score in 0..1 and its index."""
+    """One answer: the name of the class, its score and its index.
+
+    The score is in 0..1: a softmax, or, where several labels may be true, a sigmoid. Without an
+    activation, as for a regression, it is the network's output.
+    """
 
     label: str
     score: float
@@ -24,16 +34,41 @@ class Prediction(NamedTuple):
 
 
 class Predictions(list[Prediction]):
-    """A list of Predictions that a notebook displays as a table with bars."""
+    """A list of Predictions that a notebook displays as a table, with bars for scores in 0..1.
+
+    ``activation``: what made the scores, "softmax", "sigmoid" or "none".
+    """
+
+    def __init__(self, predictions: Iterable[Prediction] = (), activation: str = "softmax") -> None:
+        super().__init__(predictions)
+        self.activation = activation
 
     def _repr_html_(self) -> str:
         from html import escape
 
         rows = (
-            _ROW.format(label=escape(p.label), width=100 * p.score, percent=100 * p.score)
+            _VALUE_ROW.format(label=escape(p.label), value=score_text(p.score, self.activation))
+            if self.activation == "none"
+            else _ROW.format(label=escape(p.label), width=100 * p.score, percent=100 * p.score)
             for p in self
         )
         return f"<table>{''.join(rows)}</table>"
+
+
+def score_text(score: float, activation: str, decimals: int = 2) -> str:
+    """A score for people: in percent, or the value itself where there is no activation."""
+    return f"{score:.5g}" if activation == "none" else f"{100 * score:.{decimals}f} %"
+
+
+def share(score: float, activation: str) -> float:
+    """The length of a score's bar, in 0..1: 0 for a value that is not a probability."""
+    return 0.0 if activation == "none" else min(1.0, max(0.0, score))
+
+
+def sigmoid(logit: float) -> float:
+    """1 / (1 + exp(-logit)), without overflow."""
+    e = math.exp(-abs(logit))
+    return (1.0 if logit >= 0 else e) / (1.0 + e)
 
 
 class Classifier(Protocol):
@@ -44,6 +79,11 @@ class Classifier(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def activation(self) -> str:
+        """What makes the scores: "softmax", "sigmoid" or "none"."""
+        ...
 
     def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any: ...
 

@@ -53,6 +53,7 @@ def load(
     ceil_mode: bool | None = None,
     conv10_relu: bool | None = None,
     activation: str | None = None,
+    prefix: str | None = None,
     backbone: WeightsLike = None,
 ) -> Model | Any:  # or a Recognizer; callers know which one they load
     """Loads a model.
@@ -77,6 +78,9 @@ def load(
     1; ``"sigmoid"``, a probability for each class by itself, for labels of which several may be
     true; or ``"none"``, the outputs themselves, as in a regression; default: that of the file, else
     softmax, and none for a network with one output.
+    ``prefix``: the name of the network in a ``.pth``, ``.safetensors`` or ``.npz`` file that holds
+    several, such as ``"model_ema"``; default: the only one, or the averaged one, which the logger
+    ``sqznet`` then says.
 
     A file of `Recognizer.save` gives a Recognizer; ``backbone``: the network that it was trained
     on, if not the bundled SqueezeNet 1.1.
@@ -88,7 +92,7 @@ def load(
         from sqznet.learning.recognizer import load_recognizer
 
         wiring = (conv1_padding, conv10_padding, ceil_mode, conv10_relu, activation)
-        stated = (variant, preprocessing, labels, *wiring)
+        stated = (variant, preprocessing, labels, prefix, *wiring)
         return load_recognizer(path, backbone, threads, isa, stated)
     if backbone is not None:
         raise SqznetError(f"{decoding.describe(path)} is not a recognizer, so it has no backbone")
@@ -104,4 +108,5 @@ def load(
         ceil_mode=ceil_mode,
         conv10_relu=conv10_relu,
         activation=activation,
+        prefix=prefix,
     )

@@ -25,9 +25,14 @@ def load_model(
     ceil_mode: bool | None = None,
     conv10_relu: bool | None = None,
     activation: str | None = None,
+    prefix: str | None = None,
 ) -> Model:
     """See ``sqznet.load``; ``path``: a weights file, not a recognizer."""
-    checkpoint = weights.read(path)
+    checkpoint = weights.read(path, prefix)
+    if checkpoint.choice:
+        import logging  # takes time that other files do not need
+
+        logging.getLogger("sqznet").warning("%s: %s", checkpoint.path, checkpoint.choice)
     given = {
         "conv1_padding": conv1_padding,
         "conv10_padding": conv10_padding,

@@ -21,7 +21,8 @@ class Model(Classification):
     """A loaded SqueezeNet, made by ``load``. Any number of threads may use it at once.
 
     Attributes: ``num_classes``, 0 for weights without a classifier; ``labels``, a name for each
-    class; ``variant``, such as ``"squeezenet1_1"``; ``wiring``, its padding and pooling;
+    class; ``activation``, what makes scores of the outputs, "softmax", "sigmoid" or "none";
+    ``variant``, such as ``"squeezenet1_1"``; ``wiring``, its padding and pooling;
     ``preprocessing``, how photos become its input; ``threads``; ``isa``, the instruction set of its
     kernels.
     """

@@ -142,6 +142,13 @@ void bind_tensors(py::module_& m) {
              require(t.is_contiguous(), "is_finite needs a contiguous tensor");
              return all_finite(t.floats().view.data, t.bytes() / sizeof(float));
            })
+      .def("largest_row",
+           [](const Tensor& t) {
+             require(t.is_contiguous() && t.shape[0] > 0,
+                     "largest_row needs a contiguous tensor with rows");
+             const std::size_t rows = static_cast<std::size_t>(t.shape[0]);
+             return largest_row(t.floats().view.data, rows, t.bytes() / sizeof(float) / rows);
+           })
       .def(
           "top_k",
           [](const Tensor& t, int image, int k) {

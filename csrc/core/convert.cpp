@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -76,6 +77,24 @@ bool all_finite(const float* values, std::size_t count) {
   std::int32_t bad = 0;
   for (std::size_t i = 0; i < count; ++i) bad |= not_finite(values + i);
   return bad == 0;
+}
+
+float largest_row(const float* values, std::size_t rows, std::size_t length) {
+  // Independent sums, so that the compiler can vectorize the loop.
+  constexpr std::size_t kSums = 16;
+  float largest = 0;
+  for (const float* end = values + rows * length; values != end; values += length) {
+    float sums[kSums] = {};
+    std::size_t i = 0;
+    for (; i + kSums <= length; i += kSums)
+      for (std::size_t k = 0; k < kSums; ++k) sums[k] += std::fabs(values[i + k]);
+    for (; i < length; ++i) sums[0] += std::fabs(values[i]);
+    float sum = 0;
+    for (const float part : sums) sum += part;
+    if (!(sum <= largest)) largest = sum;
+    if (std::isnan(largest)) break;
+  }
+  return largest;
 }
 
 namespace {

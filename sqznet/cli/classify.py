@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from sqznet.answers import Predictions
 from sqznet.batch.photos import classify_files
 from sqznet.cli.common import (
     EXIT_OK,
@@ -45,9 +47,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--min-score",
         type=_score,
-        default=0.0,
         metavar="S",
-        help="leave out classes with a lower score, from 0 to 1",
+        help="leave out classes with a lower score, from 0 to 1 (with no activation, any number)",
     )
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the suffix of FILE, else a readable table"
@@ -109,6 +110,9 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args)
     if isinstance(model, int):
         return model
+    if args.min_score is not None and model.activation != "none" and not 0 <= args.min_score <= 1:
+        complain(f"--min-score is {args.min_score:g}, expected a score from 0 to 1")
+        return EXIT_USAGE
     found = photos(args.paths, args.output)
     if not any(photo.error is None for photo in found):
         return nothing_found(found)  # and the output stays unchanged
@@ -155,7 +159,9 @@ def _classify(model: Model, found: list[Found], output: Output, args: argparse.N
                     complain(error, path)
                     status = EXIT_UNREADABLE
                 else:
-                    output.write(path, [p for p in predictions if p.score >= args.min_score])
+                    least = -math.inf if args.min_score is None else args.min_score
+                    kept = (p for p in predictions if p.score >= least)
+                    output.write(path, Predictions(kept, model.activation))
                 bar.advance()
         except KeyboardInterrupt:
             if args.output is None:
@@ -203,7 +209,7 @@ def _score(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
+        value = math.nan
+    if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"expected a score from 0 to 1, got {text!r}")
     return value

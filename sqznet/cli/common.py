@@ -82,6 +82,22 @@ def add_model_options(parser: Parser, recognizer: bool = False) -> None:
         help="how photos become its input: torchvision, caffe, keras, ... (default: see 'sqznet "
         "identify')",
     )
+    parser.add_argument(
+        "--activation",
+        choices=("softmax", "sigmoid", "none"),
+        help="what makes scores of its outputs: softmax, sigmoid (several labels may be true) or "
+        "none, as for a regression (default: see 'sqznet identify')",
+    )
+    parser.add_argument(
+        "--conv10-relu",
+        choices=("yes", "no"),
+        help="whether a ReLU follows the last convolution (default: see 'sqznet identify')",
+    )
+    parser.add_argument(
+        "--prefix",
+        metavar="NAME",
+        help="the network to take from a PyTorch file that holds several, such as model_ema",
+    )
     if recognizer:
         parser.add_argument(
             "--backbone",
@@ -103,7 +119,10 @@ def add_engine_options(parser: Parser) -> None:
 
 def load_model(args: argparse.Namespace) -> Model | int:
     """The model of the options, or the exit code after reporting why there is none."""
-    options = {name: getattr(args, name, None) for name in ("labels", "preprocessing", "backbone")}
+    names = ("labels", "preprocessing", "activation", "prefix", "backbone")
+    options = {name: getattr(args, name, None) for name in names}
+    if (relu := getattr(args, "conv10_relu", None)) is not None:
+        options["conv10_relu"] = relu == "yes"
     try:
         return sqznet.load(args.model, threads=args.threads, isa=args.isa, **options)
     except sqznet.WeightsError as error:  # it names the file, weights or labels

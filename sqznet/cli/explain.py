@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import sqznet
+from sqznet.answers import score_text
 from sqznet.cli import picture
 from sqznet.cli.common import (
     EXIT_OK,
@@ -86,6 +87,7 @@ def _explain(model: Model, args: argparse.Namespace) -> int:
         complain(error)
         return EXIT_UNREADABLE
     where = "no box" if box is None else f"columns {box.x0} to {box.x1}, rows {box.y0} to {box.y1}"
-    named = "" if box is None else f"{printable(box.label)} {100 * box.score:.2f} %, "
+    score = "" if box is None else score_text(box.score, model.activation)
+    named = "" if box is None else f"{printable(box.label)} {score}, "
     print(f"{printable(args.output)}: {named}{where}")
     return EXIT_OK

@@ -71,6 +71,10 @@ def rows(identity: Identity) -> Iterator[tuple[str, str]]:
     yield "  conv10 padding", because(identity.conv10_padding, "conv10_padding")
     yield "  pooling", because(pooling, "ceil_mode")
     yield "  softmax", because(softmax, "softmax")
+    if not identity.conv10_relu:
+        yield "  conv10 ReLU", because("no", "conv10_relu")
+    if identity.activation != "softmax":
+        yield "  activation", because(identity.activation, "activation")
     yield "  preprocessing", because(identity.preset or "of its own", "preprocessing")
     for line in _described(identity.preprocessing):
         yield "", line

@@ -7,17 +7,17 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from sqznet.answers import Predictions, score_text, share
 from sqznet.errors import SqznetError, printable
 from sqznet.files.part_file import PartFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqznet import Prediction
     from sqznet.cli.records import Writer
 
 FORMATS = ("table", "csv", "json", "jsonl", "parquet")
@@ -29,7 +29,7 @@ _BY_ENDING = {".txt": "table", **{f".{name}": name for name in FORMATS[1:]}}
 class Output(Protocol):
     """Takes the results, one photo after another."""
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None: ...
+    def write(self, path: str, predictions: Predictions) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -50,14 +50,14 @@ def chosen_format(wanted: str | None, path: str | None) -> str:
         ) from None
 
 
-def format_predictions(predictions: Sequence[Prediction]) -> Iterable[str]:
-    """One aligned line per prediction: rank, label, score in percent."""
+def format_predictions(predictions: Predictions) -> Iterable[str]:
+    """One aligned line per prediction: rank, label, score (in percent, or a value)."""
     rank_width = len(str(len(predictions)))
     label_width = max((len(p.label) for p in predictions), default=0)
     for rank, prediction in enumerate(predictions, start=1):
         yield (
             f"  {rank:>{rank_width}}  {prediction.label:<{label_width}}"
-            f"  {100 * prediction.score:6.2f} %"
+            f"  {score_text(prediction.score, predictions.activation):>8}"
         )
     if not predictions:
         yield "  no class has this score"
@@ -73,7 +73,7 @@ class Table:
     def begin(self) -> None:
         pass
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         lines = [f"{self._separator}{printable(path)}", *format_predictions(predictions)]
         self._separator = "\n"
         if self._file is None:
@@ -98,7 +98,7 @@ class ColorTable:
         self._console = Console(highlight=False)
         self._separator = ""
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         from rich.text import Text
 
         piece = "━" if self._console.encoding.startswith("utf") else "#"
@@ -107,7 +107,8 @@ class ColorTable:
         for rank, line in enumerate(format_predictions(predictions)):
             text.append(f"\n{line}", "green" if rank == 0 and predictions else "")
             if predictions:
-                bar = piece * round(self.BAR * predictions[rank].score)
+                length = share(predictions[rank].score, predictions.activation)
+                bar = piece * round(self.BAR * length)
                 text.append(f"  {bar}", "green" if rank == 0 else "cyan")
         self._console.print(text, soft_wrap=True)
 
@@ -122,7 +123,7 @@ class Stream:
         self._writer = writer
         writer.begin()
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         with undisturbed():
             self._writer.write(path, predictions)
 
@@ -177,7 +178,7 @@ class ResultFile:
                 raise SqznetError(f"{printable(name)}: {error}") from None
             raise
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
+    def write(self, path: str, predictions: Predictions) -> None:
         with undisturbed():
             before = self._file.tell() if self._survives else 0
             try:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import sqznet
+from sqznet.answers import score_text
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -178,7 +179,8 @@ class _Lines:
         if shown.index != self._shown or sighting.path is not None:
             self._shown = shown.index
             path = "" if sighting.path is None else f"  {sighting.path}"
-            line = f"{clock(sighting.time)}  {100 * shown.score:6.2f} %  {shown.label}{path}"
+            score = f"{score_text(shown.score, sighting.activation):>8}"
+            line = f"{clock(sighting.time)}  {score}  {shown.label}{path}"
             print(printable(line), flush=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import _kernels, weights
-from sqznet.answers import Prediction, Predictions, checked_top
+from sqznet.answers import Prediction, Predictions, checked_top, sigmoid
 from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class Classification(Pipeline):
-    """A pipeline that classifies photos. ``num_classes`` and ``labels``: see ``sqznet.Model``."""
+    """A pipeline that classifies photos. ``num_classes``, ``labels`` and ``activation``: see
+    ``sqznet.Model``."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Classification(Pipeline):
             wiring=wiring,
         )
         self.num_classes = self.executor.network.num_classes
+        self.activation = self.executor.network.activation
         self.labels = names_for(labels, checkpoint.labels, self.num_classes, checkpoint.path)
 
     @overload
@@ -57,7 +59,8 @@ class Classification(Pipeline):
     ) -> list[Prediction]: ...
 
     def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any:
-        """The ``top`` most likely classes, best first.
+        """The ``top`` most likely classes, best first; for a network without activation, the
+        largest outputs.
 
         ``images`` is one image (a path, bytes, a binary file object, a PIL image or a uint8 array
         H x W, H x W x 3 or H x W x 4), which gives a list of Predictions, or a list or tuple of
@@ -96,7 +99,10 @@ class Classification(Pipeline):
         y = np.empty((n, self.num_classes), np.float32)
         for start in range(0, n, self.threads):
             group = x[start : start + self.threads]
-            with self.executor.workspace(len(group), height, width) as workspace:
+            largest = max(float(group.max()), -float(group.min()))
+            with self.executor.workspace(
+                len(group), height, width, largest_input=largest
+            ) as workspace:
                 if not _kernels.import_nchw(self.executor.pool, group, workspace.input):
                     raise SqznetError("logits() needs finite values: x holds NaN or infinity")
                 workspace.run()
@@ -108,7 +114,8 @@ class Classification(Pipeline):
     ) -> list[list[Prediction] | SqznetError]:
         """See ``Classifier``. All images that can be read run in one pass of the network."""
         top = min(top, self.num_classes)
-        workspace = self.executor.acquire(len(images), *self.preprocessing.size)
+        size = self.preprocessing.size
+        workspace = self.executor.acquire(len(images), *size, largest_input=self.largest_input)
         try:
             answers: list[Any] = [None] * len(images)
             for row, image in enumerate(images):
@@ -118,7 +125,7 @@ class Classification(Pipeline):
                     answers[row] = error
             if None in answers:
                 workspace.run()
-                self._softmax(workspace)
+                self._activate(workspace)
             return [
                 self._predictions(workspace, row, top) if answer is None else answer
                 for row, answer in enumerate(answers)
@@ -130,15 +137,20 @@ class Classification(Pipeline):
         self, decoded: Sequence[decoding.Pixels], top: int
     ) -> list[list[Prediction]]:
         with self.passed(decoded) as workspace:
-            self._softmax(workspace)
+            self._activate(workspace)
             return [self._predictions(workspace, i, top) for i in range(len(decoded))]
 
-    def _softmax(self, workspace: Workspace) -> None:
-        logits = workspace.outputs["logits"]
-        _kernels.softmax(self.executor.kernels.f32, logits, logits)
+    def _activate(self, workspace: Workspace) -> None:
+        """Makes scores of the logits, in place; a sigmoid waits until the best are known."""
+        if self.activation == "softmax":
+            logits = workspace.outputs["logits"]
+            _kernels.softmax(self.executor.kernels.f32, logits, logits)
 
     def _predictions(self, workspace: Workspace, row: int, top: int) -> list[Prediction]:
+        scored = workspace.outputs["logits"].top_k(row, top)
+        if self.activation == "sigmoid":
+            scored = [(index, sigmoid(logit)) for index, logit in scored]
         return Predictions(
-            Prediction(self.labels[index], score, index)
-            for index, score in workspace.outputs["logits"].top_k(row, top)
+            (Prediction(self.labels[index], score, index) for index, score in scored),
+            self.activation,
         )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from math import isfinite
 from threading import Lock
 from weakref import WeakSet
 
@@ -13,6 +14,7 @@ from sqznet import _kernels
 from sqznet.engine import bands
 from sqznet.engine.float_layers import FloatLayers, PackedLayers, Parameters
 from sqznet.engine.gate import Gate
+from sqznet.engine.overflow import Bounds, Norm
 from sqznet.engine.program import Program, Workspace
 from sqznet.errors import WeightsError
 from sqznet.network.layers import INPUT, Network
@@ -44,8 +46,10 @@ class Executor:
         self.network = network
         self.kernels = kernels
         self.pool = pool
-        parameters = partial(_parameters, tensors, origin)
+        norms: dict[str, Norm] = {}
+        parameters = partial(_parameters, tensors, origin, norms)
         self._layers: PackedLayers = layers(network, parameters, kernels, pool)
+        self._bounds = Bounds(network, norms, origin)
         self._idle: list[Workspace] = []  # in order of use, the latest at the end
         self._lock = Lock()
         self._gate = Gate()
@@ -66,13 +70,18 @@ class Executor:
 
     @contextmanager
     def workspace(
-        self, n: int, height: int, width: int, keep: tuple[str, ...] = ()
+        self,
+        n: int,
+        height: int,
+        width: int,
+        keep: tuple[str, ...] = (),
+        largest_input: float = 0.0,
     ) -> Iterator[Workspace]:
         """A workspace for one run, once a core is free for it; see ``acquire``."""
         # If the callers fill the cores, each runs its loops on its own core only.
         self.pool.crowded = self._gate.enter()
         try:
-            workspace = self.acquire(n, height, width, keep)
+            workspace = self.acquire(n, height, width, keep, largest_input)
             try:
                 yield workspace
             finally:
@@ -80,12 +89,29 @@ class Executor:
         finally:
             self._gate.leave()
 
-    def acquire(self, n: int, height: int, width: int, keep: tuple[str, ...] = ()) -> Workspace:
+    def acquire(
+        self,
+        n: int,
+        height: int,
+        width: int,
+        keep: tuple[str, ...] = (),
+        largest_input: float = 0.0,
+    ) -> Workspace:
         """A workspace for exclusive use, until it is passed to ``release``.
 
         ``keep``: names of layers whose maps are outputs too, besides those of the heads.
+        ``largest_input``: the largest magnitude that the input will have. If values could overflow,
+        ``run`` checks them, and raises WeightsError if they may have.
         """
-        outputs = (*self.network.outputs, *keep)
+        check = None
+        if largest_input > self._bounds.safe_input:
+            keep = tuple(layer.name for layer in self.network.layers)
+            check = partial(self._bounds.check, largest_input=largest_input)
+        workspace = self._acquire(n, height, width, (*self.network.outputs, *keep))
+        workspace.check = check
+        return workspace
+
+    def _acquire(self, n: int, height: int, width: int, outputs: tuple[str, ...]) -> Workspace:
         with self._lock:
             for i in reversed(range(len(self._idle))):
                 idle = self._idle[i]
@@ -154,14 +180,22 @@ if hasattr(os, "register_at_fork"):
 
 
 def _parameters(
-    tensors: Mapping[str, RawTensor], origin: str, name: str
+    tensors: Mapping[str, RawTensor], origin: str, norms: dict[str, Norm], name: str
 ) -> tuple[_kernels.Tensor, _kernels.Tensor]:
-    def unpacked(name: str) -> _kernels.Tensor:
+    """The weight and bias of a convolution; adds its norm to ``norms``."""
+
+    def unpacked(name: str) -> tuple[_kernels.Tensor, float]:
         raw = tensors[name].floats()
         out, cin, kh, kw = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
         tensor = _kernels.Tensor.from_bytes(raw.data, raw.dtype, (out, cin, kh, kw))
-        if not tensor.is_finite():
+        largest = tensor.largest_row()
+        if not isfinite(largest) and not tensor.is_finite():
             raise WeightsError(f"{origin}: {name} holds values that are not finite in float32")
-        return tensor
+        return tensor, largest
 
-    return unpacked(f"{name}.weight"), unpacked(f"{name}.bias")
+    (weight, largest_row), (bias, largest_bias) = (
+        unpacked(f"{name}.weight"),
+        unpacked(f"{name}.bias"),
+    )
+    norms[name] = Norm(largest_row, largest_bias)
+    return weight, bias

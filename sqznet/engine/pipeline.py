@@ -30,7 +30,8 @@ class Pipeline:
     """A network with its weights, and a photo's path through it, for any heads.
 
     Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
-    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights.
+    ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights;
+    ``largest_input``, the largest magnitude that a photo becomes.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Pipeline:
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, kernels, pool)
+        self.largest_input = self.preprocessing.largest
         checkpoint.require_unchanged()
 
     def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
@@ -114,7 +116,8 @@ class Pipeline:
         self, decoded: Sequence[decoding.Pixels], keep: tuple[str, ...] = ()
     ) -> Iterator[Workspace]:
         """A workspace that has run these photos; see ``Executor.acquire``."""
-        with self.executor.workspace(len(decoded), *self.preprocessing.size, keep) as workspace:
+        size = self.preprocessing.size
+        with self.executor.workspace(len(decoded), *size, keep, self.largest_input) as workspace:
             for i, pixels in enumerate(decoded):
                 self.feed(pixels, workspace.image(i))
             workspace.run()

@@ -124,7 +124,8 @@ class Workspace:
     as "logits" (N, 1, 1, classes), and of requested layers.
 
     ``border``: pixels around each image that belong to the input and stay zero. ``steps`` and
-    ``operands`` (the tensors of each step) are for inspecting single steps.
+    ``operands`` (the tensors of each step) are for inspecting single steps. ``check``: called after
+    each run, if the owner sets it.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class Workspace:
         self._border = border
         self.input = self._entry.inside(border)
         self.outputs = {name: tensor(value) for name, value in outputs.items()}
+        self.check: Callable[[Workspace], None] | None = None
 
     def image(self, index: int) -> _kernels.Tensor:
         """The input of one image, (1, H, W, 3)."""
@@ -154,8 +156,10 @@ class Workspace:
         return self._entry.part(offset, (1, h, w, c), self._entry.dtype).inside(self._border)
 
     def run(self) -> None:
-        """Computes ``outputs`` from ``input`` (N, H, W, 3)."""
+        """Computes ``outputs`` from ``input`` (N, H, W, 3); raises what ``check`` raises."""
         self._run()
+        if self.check is not None:
+            self.check(self)
 
     def by_layer(self) -> Iterator[tuple[int, list[Run]]]:
         """Yields the steps in order, consecutive steps of one layer together with its index.

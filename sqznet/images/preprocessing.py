@@ -92,6 +92,15 @@ class Preprocessing(_Preprocessing):
         height, width = (round(side * _CROP_FROM / _CROP_TO) for side in self.size)
         return height, width
 
+    @property
+    def largest(self) -> float:
+        """The largest magnitude that a photo's level can get."""
+        return max(
+            abs((level - mean) / std)
+            for level in (0.0, 255.0)
+            for mean, std in zip(self.mean, self.std, strict=True)
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, strings and numbers, as in JSON."""
         values = {

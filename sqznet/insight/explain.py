@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqznet.answers import score_text, share
 from sqznet.errors import SqznetError
 from sqznet.insight import painting
 
@@ -123,30 +124,32 @@ def _panel(model: Classification, evidence: Evidence, index: int, top: int) -> I
         painting.write(pen, (0, i * line_height), line, _TITLE, _INK)
     rank = evidence.ranking.index(index) + 1
     place = "first" if rank == 1 else f"number {rank}"
-    line = f"{_percent(evidence.scores[index])}, {place} of {model.num_classes} classes"
+    score = score_text(float(evidence.scores[index]), model.activation)
+    line = f"{score}, {place} of {model.num_classes} classes"
     painting.write(pen, (0, len(name) * line_height + 2), line, _TEXT, _FAINT)
     for row, shown_index in enumerate(shown):
         colors = (_INK, _ACCENT) if shown_index == index else (_FAINT, _OTHER)
-        score = float(evidence.scores[shown_index])
-        _draw_bar(panel, head + pitch * row, model.labels[shown_index], score, colors)
+        value = float(evidence.scores[shown_index])
+        score, length = score_text(value, model.activation), share(value, model.activation)
+        _draw_bar(panel, head + pitch * row, model.labels[shown_index], score, length, colors)
     _draw_legend(panel, panel.height - _LEGEND + 24)
     return panel
 
 
 def _draw_bar(
-    panel: Image.Image, y: int, label: str, score: float, colors: tuple[str, str]
+    panel: Image.Image, y: int, label: str, score: str, length: float, colors: tuple[str, str]
 ) -> None:
+    """A label and its score, and below them a bar of this length in 0..1."""
     from PIL import ImageDraw
 
     pen = ImageDraw.Draw(panel)
-    percent = _percent(score)
-    room = _PANEL - painting.length(percent, _TEXT) - 24
+    room = _PANEL - painting.length(score, _TEXT) - 24
     painting.write(pen, (0, y), painting.elided(label, _TEXT, room), _TEXT, colors[0])
-    painting.write(pen, (_PANEL, y), percent, _TEXT, colors[0], "ra")
+    painting.write(pen, (_PANEL, y), score, _TEXT, colors[0], "ra")
     y += _TEXT + 8
     painting.fill_rounded(panel, (0, y, _PANEL, y + _BAR), _BAR // 2, _TRACK)
-    length = max(4, round(score * _PANEL))
-    painting.fill_rounded(panel, (0, y, length, y + _BAR), _BAR // 2, colors[1])
+    filled = max(4, round(length * _PANEL))
+    painting.fill_rounded(panel, (0, y, filled, y + _BAR), _BAR // 2, colors[1])
 
 
 def _draw_legend(panel: Image.Image, y: int) -> None:
@@ -161,7 +164,3 @@ def _draw_legend(panel: Image.Image, y: int) -> None:
     for x, color in painting.legend_columns(_PANEL):
         columns.line((x, 0, x, _BAR), fill=color)
     panel.paste(strip, (0, y), painting.rounded_mask(_PANEL, _BAR, _BAR // 2))
-
-
-def _percent(score: float) -> str:
-    return f"{100 * score:.2f} %"

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sqznet import _kernels
+from sqznet.answers import sigmoid
 from sqznet.errors import SqznetError, printable
 from sqznet.images import decoding
 from sqznet.network.layers import Network
@@ -37,7 +38,7 @@ _PREVIEW_SIDE = 640
 
 class Box(NamedTuple):
     """The place of a class: columns x0 to x1 and rows y0 to y1 of the upright photo, end excluded,
-    in whole pixels; the name of the class; its softmax score in 0..1."""
+    in whole pixels; the name of the class; its score, as in `Prediction`."""
 
     x0: int
     y0: int
@@ -50,9 +51,9 @@ class Box(NamedTuple):
 class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):
     """A float32 array (H, W) that a notebook displays as heat over the photo.
 
-    Attributes: ``label`` and ``score``, the class and its softmax score in 0..1. Slices and copies
-    do not have them and display no photo; results of computations are plain arrays. It keeps the
-    decoded photo; a pickled one keeps a photo of at most 640 pixels a side.
+    Attributes: ``label`` and ``score``, the class and its score, as in `Prediction`. Slices and
+    copies do not have them and display no photo; results of computations are plain arrays. It keeps
+    the decoded photo; a pickled one keeps a photo of at most 640 pixels a side.
     """
 
     label: str | None = None
@@ -88,7 +89,7 @@ class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):
 class Evidence:
     """What the network computes for one photo in a single run.
 
-    ``height`` and ``width`` of the upright photo; ``scores``: softmax, float32 (classes,);
+    ``height`` and ``width`` of the upright photo; ``scores``, see `Prediction`: float32 (classes,);
     ``ranking``: the indices of the classes, most likely first.
     Raises ImageError if the photo cannot be read.
     """
@@ -102,13 +103,7 @@ class Evidence:
         self._features = maps["fire9"]
         self._model = model
         logits = maps["logits"]
-        self.scores = np.empty_like(logits)
-        flat = (1, 1, 1, len(logits))
-        _kernels.softmax(
-            model.executor.kernels.f32,
-            _kernels.Tensor.over(logits, flat),
-            _kernels.Tensor.over(self.scores, flat),
-        )
+        self.scores = _scores(model, logits)
         self.ranking: list[int] = np.argsort(-logits, kind="stable").tolist()
 
     def index(self, label: str | int | None) -> int:
@@ -138,8 +133,9 @@ class Evidence:
     def class_map(self, index: int) -> Floats:
         """float32 (h, w): how much each place of the last map adds to a class, 0 or more.
 
-        Its average is the logit of the class. If conv10 pads its input with zero pixels, the
-        average in the network also counts those; this map does not contain them.
+        If a ReLU follows conv10, its average is the logit of the class. If conv10 pads its input
+        with zero pixels, the average in the network also counts those; this map does not contain
+        them.
         """
         # Reads the weights file: the packed layer computes only the average.
         checkpoint = self._model.checkpoint
@@ -209,6 +205,17 @@ class Evidence:
         pre = self._model.preprocessing
         resized_h, resized_w, top, left = geometry(pre, self.height, self.width)
         return (height, resized_h, top, pre.size[0]), (width, resized_w, left, pre.size[1])
+
+
+def _scores(model: Classification, logits: Floats) -> Floats:
+    if model.activation == "none":
+        return logits
+    if model.activation == "sigmoid":
+        return np.array([sigmoid(logit) for logit in logits], np.float32)
+    scores, flat = np.empty_like(logits), (1, 1, 1, len(logits))
+    source, target = (_kernels.Tensor.over(array, flat) for array in (logits, scores))
+    _kernels.softmax(model.executor.kernels.f32, source, target)
+    return scores
 
 
 def boxes(model: Classification, image: Any, top: int) -> list[Box]:

@@ -118,6 +118,10 @@ class Recognizer:
     def threads(self) -> int:
         return self.model.threads
 
+    @property
+    def activation(self) -> str:
+        return "softmax"  # its scores are shares of one decision, whatever the network's are
+
     def __repr__(self) -> str:
         return f"<sqznet.Recognizer of {self.num_classes} classes, {self.num_images} images>"
 

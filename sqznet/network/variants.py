@@ -11,6 +11,7 @@ References: Iandola et al., arXiv:1602.07360 (architecture, bypass variants); to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqznet.errors import MAX_SHOWN, WeightsError, printable, shown
@@ -55,6 +56,7 @@ SIMPLE_BYPASS = (1, 3, 5, 7)
 BYPASSES = {"": None, "_simple_bypass": "simple", "_complex_bypass": "complex"}
 VARIANTS = tuple(base + suffix for base in TOPOLOGIES for suffix in BYPASSES)
 _DEFAULT_WIRING = Wiring()
+_NO_OTHER_NAMES: Mapping[str, str] = MappingProxyType({})
 
 #: What makes scores of logits: shares of one decision; a probability for each class by itself, so
 #: that several may be true; or nothing, where the output is the answer, as in a regression.
@@ -69,18 +71,21 @@ def network_for(
     variant: str | None = None,
     origin: str = "the tensors",
     wiring: Wiring = _DEFAULT_WIRING,
+    own_names: Mapping[str, str] = _NO_OTHER_NAMES,
 ) -> Network:
     """The network that tensors with these names and shapes (OIHW) belong to, with this wiring.
 
     ``variant`` is one of ``VARIANTS``; it is needed only for a simple bypass, which adds no
-    tensors, and is otherwise checked against them. Raises WeightsError, naming ``origin``, if the
-    tensors are not those of a SqueezeNet or of that variant, or if the wiring is impossible.
+    tensors, and is otherwise checked against them. ``own_names``: what messages call the tensors.
+    Raises WeightsError, naming ``origin``, if the tensors are not those of a SqueezeNet or of that
+    variant, or if the wiring is impossible.
     """
+    tensors = _Tensors(shapes, origin, own_names)
     if variant is not None and variant not in VARIANTS:
         raise WeightsError(
             f"unknown variant '{printable(str(variant), MAX_SHOWN)}'; known: {', '.join(VARIANTS)}"
         )
-    base = _base_variant(shapes, origin)
+    base = _base_variant(tensors)
     has_bypass_tensors = any(".bypass." in name for name in shapes)
     found = base + ("_complex_bypass" if has_bypass_tensors else "")
     variant = variant or found
@@ -89,12 +94,27 @@ def network_for(
     if variant == base + "_simple_bypass" and has_bypass_tensors:
         raise WeightsError(f"{origin} holds a {found}, not a {variant}")
     _check_wiring(wiring, origin)
-    network = _network(shapes, base, variant, origin, wiring)
-    _check(shapes, network, origin)
+    network = _network(tensors, base, variant, wiring)
+    _check(tensors, network)
     return network
 
 
-def _base_variant(shapes: Mapping[str, Shape], origin: str) -> str:
+class _Tensors(NamedTuple):
+    """Shapes of tensors by torchvision's names; where they come from, and their names there."""
+
+    shapes: Mapping[str, Shape]
+    origin: str
+    own_names: Mapping[str, str]
+
+    def shown(self, name: str) -> str:
+        return printable(self.own_names.get(name, name), MAX_SHOWN)
+
+    def found(self, name: str) -> str:
+        return str(self.shapes[name]) if name in self.shapes else "missing"
+
+
+def _base_variant(tensors: _Tensors) -> str:
+    shapes, origin = tensors.shapes, tensors.origin
     fires = {
         int(parts[1])
         for name in shapes
@@ -107,11 +127,27 @@ def _base_variant(shapes: Mapping[str, Shape], origin: str) -> str:
     for base, topology in TOPOLOGIES.items():
         if fires == set(topology.fires):
             return base
-    some = ", ".join(printable(name, MAX_SHOWN) for name in sorted(shapes)[:3]) or "nothing"
-    raise WeightsError(
-        f"{origin} is not a SqueezeNet 1.0 or 1.1: it holds {len(shapes)} tensors ({some}, ...) "
-        f"with fire modules at {sorted(fires) or 'no position'}"
-    )
+    if not fires:
+        some = ", ".join(tensors.shown(name) for name in sorted(shapes)[:3])
+        found = f"none of its {len(shapes)} tensors ({some}, ...)" if some else "no tensor"
+        raise WeightsError(
+            f"{origin} is not a SqueezeNet: {found} is of a fire module, "
+            "such as features.3.squeeze.weight"
+        )
+    base = min(TOPOLOGIES, key=lambda base: len(fires.symmetric_difference(TOPOLOGIES[base].fires)))
+    expected = {
+        f"features.{position}.{part}.{kind}"
+        for position in TOPOLOGIES[base].fires
+        for part in ("squeeze", "expand1x1", "expand3x3")
+        for kind in ("weight", "bias")
+    }
+    lacks = sorted(expected.difference(shapes))
+    more = f" and {len(lacks) - 1} more tensors" if lacks[1:] else ""
+    lack = f" it lacks {tensors.shown(lacks[0])}{more}" if lacks else ""
+    others = [name for name in shapes if name.startswith("features.") and name.count(".") == 3]
+    extra = sorted(set(others).difference(expected))
+    has = f"{';' * bool(lack)} it has {tensors.shown(extra[0])}" if extra else ""
+    raise WeightsError(f"{origin} is not a SqueezeNet 1.0 or 1.1: like {base}, but{lack}{has}")
 
 
 def _check_wiring(wiring: Wiring, origin: str) -> None:
@@ -139,15 +175,16 @@ def _activation(wiring: Wiring, classes: int, origin: str) -> str:
     return wiring.activation or ("none" if classes == 1 else "softmax")
 
 
-def _network(
-    shapes: Mapping[str, Shape], base: str, variant: str, origin: str, wiring: Wiring
-) -> Network:
+def _network(tensors: _Tensors, base: str, variant: str, wiring: Wiring) -> Network:
+    shapes, origin = tensors.shapes, tensors.origin
+
     def out_channels(name: str) -> int:
-        shape = shapes.get(f"{name}.weight", ())
+        weight = f"{name}.weight"
+        shape = shapes.get(weight, ())
         if len(shape) != 4 or min(shape) < 1:
             raise WeightsError(
-                f"{origin}: {name}.weight is {_shape_text(shapes, f'{name}.weight')}, "
-                "expected four dimensions, none of them 0"
+                f"{origin}: {tensors.shown(weight)} is {tensors.found(weight)}, expected the "
+                f"weight of a convolution (out, in, height, width) for {variant}"
             )
         return shape[0]
 
@@ -187,21 +224,19 @@ def _network(
     return Network(variant, tuple(trunk), heads, _activation(wiring, classes, origin))
 
 
-def _check(shapes: Mapping[str, Shape], network: Network, origin: str) -> None:
+def _check(tensors: _Tensors, network: Network) -> None:
+    shapes, origin = tensors.shapes, tensors.origin
     expected = network.tensors()
     for name, shape in expected.items():
         if shapes.get(name) != shape:
             raise WeightsError(
-                f"{origin}: {name} is {_shape_text(shapes, name)}, "
+                f"{origin}: {tensors.shown(name)} is {tensors.found(name)}, "
                 f"expected {shape} for {network.variant}"
             )
     if extra := sorted(set(shapes) - set(expected)):
-        name = printable(extra[0], MAX_SHOWN)
-        raise WeightsError(f"{origin}: {name} does not belong to a {network.variant}")
+        raise WeightsError(
+            f"{origin}: {tensors.shown(extra[0])} does not belong to a {network.variant}"
+        )
     for layer, channels in network.inputs():
         if reason := layer.misfit(channels):
             raise WeightsError(f"{origin}: {reason}")
-
-
-def _shape_text(shapes: Mapping[str, Shape], name: str) -> str:
-    return str(shapes[name]) if name in shapes else "missing"

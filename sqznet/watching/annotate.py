@@ -7,6 +7,7 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from sqznet.answers import score_text, share
 from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.part_file import PartFile
 from sqznet.insight.painting import elided, length, write
@@ -39,7 +40,7 @@ def annotated(sighting: Sighting) -> npt.NDArray[np.uint8]:
     margin, foot = size // 2, height - 2 * size - size // 4
     draw = ImageDraw.Draw(picture, "RGBA")
     draw.rectangle((0, foot, width, height), (0, 0, 0, 150))
-    score = f"{100 * sighting.shown.score:.0f} %"
+    score = score_text(sighting.shown.score, sighting.activation, 0)
     right = width - margin - length(score, size)
     label = elided(sighting.shown.label, size, right - 2 * margin)
     write(draw, (margin, foot + size // 4), label, size, "white")
@@ -47,7 +48,7 @@ def annotated(sighting: Sighting) -> npt.NDArray[np.uint8]:
     thick = max(2, size // 6)
     bar = (margin, height - margin - thick, width - margin, height - margin)
     draw.rectangle(bar, (255, 255, 255, 60))
-    filled = bar[0] + round((bar[2] - bar[0]) * min(1.0, sighting.shown.score))
+    filled = bar[0] + round((bar[2] - bar[0]) * share(sighting.shown.score, sighting.activation))
     draw.rectangle((bar[0], bar[1], filled, bar[3]), _BAR)
     return np.asarray(picture)
 

@@ -35,6 +35,7 @@ class Sighting:
     dropped: how many frames of a live source were skipped since the previous result.
     picture: the frame itself; `picture.to_rgb()` returns it as an array.
     path: the image file, if the source is a folder.
+    activation: what made the scores, see `Prediction`.
     """
 
     time: float
@@ -44,6 +45,7 @@ class Sighting:
     dropped: int
     picture: Frame
     path: str | None
+    activation: str = "softmax"
 
 
 def watch(
@@ -103,7 +105,9 @@ def watch(
 def _sightings(
     feed: Generator[tuple[Shot, int], None, None], model: Any, smoother: Smoother, top: int
 ) -> Generator[Sighting, None, None]:
-    counted = max(top, _COUNTED)
+    activation = getattr(model, "activation", "softmax")
+    # Outputs without an activation may all matter: none is 0 only because others are larger.
+    counted = len(model.labels) if activation == "none" else max(top, _COUNTED)
     with closing(feed):
         for shot, dropped in feed:
             smoother.update(shot.time, model.classify(shot.picture, top=counted))
@@ -115,6 +119,7 @@ def _sightings(
                 dropped=dropped,
                 picture=shot.picture,
                 path=shot.path,
+                activation=activation,
             )
 
 

@@ -52,7 +52,7 @@ class Smoother:
         average = {
             index: old._replace(score=score)
             for index, old in self._average.items()
-            if (score := (1 - weight) * old.score) > _NEGLIGIBLE or index == self._shown
+            if abs(score := (1 - weight) * old.score) > _NEGLIGIBLE or index == self._shown
         }
         for new in predictions:
             old = average.get(new.index)

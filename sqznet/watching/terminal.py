@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sqznet.answers import score_text, share
 from sqznet.errors import printable
 from sqznet.watching.shot import now
 from sqznet.watching.video import shown
@@ -66,15 +67,16 @@ class View:
         bars.add_column(width=34, no_wrap=True, overflow="ellipsis")
         bars.add_column(width=30)
         bars.add_column(justify="right")
+        activation = sighting.activation
         for prediction in sighting.predictions:
             is_shown = prediction.index == sighting.shown.index
             bars.add_row(
                 Text(printable(prediction.label), "bold" if is_shown else "dim"),
-                ProgressBar(total=1.0, completed=min(1.0, prediction.score), width=30),
-                Text(f"{100 * prediction.score:6.2f} %", "bold" if is_shown else "dim"),
+                ProgressBar(total=1.0, completed=share(prediction.score, activation), width=30),
+                Text(score_text(prediction.score, activation), "bold" if is_shown else "dim"),
             )
         head = Text(printable(sighting.shown.label), "bold yellow")
-        head.append(f"  {100 * sighting.shown.score:.0f} %", "not bold")
+        head.append(f"  {score_text(sighting.shown.score, activation, 0)}", "not bold")
         return Panel(
             Group(head, Text(), bars, Text(), Text(self._figures(sighting), "dim")),
             title=Text(self._source),

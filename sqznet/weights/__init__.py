@@ -29,6 +29,9 @@ _KINDS = ".pth, .safetensors, .npz, .onnx, .caffemodel, .h5, .param or .net"
 # In the order in which they are tried; imported on demand, since the bundled weights need none.
 _READERS = ("npz", "torch", "keras", "ncnn", "deep_compression", "caffe", "onnx")
 
+# The formats whose files may hold several networks.
+_WITH_PREFIXES = ("torch", "safetensors", "npz")
+
 # Files that users pass by mistake and that can be recognized by their start.
 _OTHER_KINDS = (
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -42,19 +45,26 @@ _OTHER_KINDS = (
 )
 
 
-def read(path: str | os.PathLike[str]) -> Checkpoint:
+def read(path: str | os.PathLike[str], prefix: str | None = None) -> Checkpoint:
     """Reads a weights file in any of the supported formats.
 
     The content determines the format, not the name. The file is mapped, not copied; nothing in it
     is ever executed. It should not be written to while the Checkpoint is in use, see
     ``Checkpoint.require_unchanged``. A published file, recognized by its hash, gets the
     preprocessing that it was trained with.
+    ``prefix``: the name of the network to take from a file that holds several, see
+    `sqznet.weights.statedict`.
     Raises WeightsError, naming the file, for any fault.
     """
-    file = open_file(path)
+    file = open_file(path)._replace(prefix=prefix)
     name = file.name
     try:
         checkpoint = _read_file(file)
+        if prefix is not None and checkpoint.format not in _WITH_PREFIXES:
+            raise WeightsError(
+                f"is of the format {checkpoint.format}, which holds one network: prefix= is for "
+                f"{', '.join(_WITH_PREFIXES)}"
+            )
         if checkpoint.format == "safetensors":  # no such file is known by its hash
             return checkpoint
         from sqznet.weights import known

@@ -19,9 +19,6 @@ FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "fl
 #: More dimensions than any layer has; a longer shape means damage.
 MAX_DIMENSIONS = 8
 
-# A tensor of every SqueezeNet, which reveals any prefix of the names.
-_FIRST_TENSOR = "features.0.weight"
-
 # Counters of batch-norm layers; they are not used in inference.
 _COUNTER_SUFFIX = "num_batches_tracked"
 
@@ -134,8 +131,13 @@ class Checkpoint(NamedTuple):
         "input", the name of a convolution (after its ReLU), "features.N" (pool N),
         "features.N.concat" and "features.N.add" (fire N after joining its parts, and after adding
         its bypass), "average" (the logits). Nothing is rounded elsewhere; most files do not round.
+<<<<<<< HEAD
     integers: how weights and activations become 8-bit integers, if the file says it: then the
         network may also run in integers. None for most files.
+=======
+    own_names: the names that tensors have in the file, where they are others, for messages.
+    choice: a line about which of several networks in the file this is, if nobody named it.
+>>>>>>> torch
     """
 
     path: str
@@ -149,7 +151,12 @@ class Checkpoint(NamedTuple):
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
+<<<<<<< HEAD
     integers: Integers | None = None
+=======
+    own_names: Mapping[str, str] = MappingProxyType({})
+    choice: str = ""
+>>>>>>> torch
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.
@@ -157,7 +164,9 @@ class Checkpoint(NamedTuple):
         ``variant``: see ``network_for``. Raises WeightsError if they are not a SqueezeNet's.
         """
         shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
-        return network_for(shapes, variant or self.variant, self.path, wiring or self.wiring)
+        return network_for(
+            shapes, variant or self.variant, self.path, wiring or self.wiring, self.own_names
+        )
 
     def require_unchanged(self) -> None:
         """Raises WeightsError if a mapped file with tensors was written to since it was mapped.
@@ -185,12 +194,3 @@ def element_count(shape: tuple[int, ...]) -> int:
 def is_ignored(name: str) -> bool:
     """Whether an entry that is not a float tensor can be ignored."""
     return name.endswith(_COUNTER_SUFFIX)
-
-
-def plain_names(tensors: Mapping[str, RawTensor]) -> dict[str, RawTensor]:
-    """The same tensors without any prefix that wrappers add: "module.", "model." etc."""
-    first = next((name for name in tensors if name.endswith(f".{_FIRST_TENSOR}")), "")
-    prefix = first.removesuffix(_FIRST_TENSOR)
-    if not all(name.startswith(prefix) for name in tensors):
-        return dict(tensors)
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items()}

@@ -30,7 +30,8 @@ class Identity:
     parameters: the number of the network's parameters; precision: how the file stores them.
     classes: their number; labels: the source of their names.
     conv1_padding, conv10_padding: pixels; ceil_mode: of the pools; softmax: whether the file's own
-        network ends in one.
+        network ends in one; conv10_relu: whether a ReLU follows conv10.
+    activation: what makes scores of the outputs, "softmax", "sigmoid" or "none".
     preprocessing: of photos; preset: its name, or None if it is not a preset.
     known: the published file that this is, or None if its hash is unknown.
     reasons: for the values, by field name.
@@ -51,6 +52,8 @@ class Identity:
     conv10_padding: int
     ceil_mode: bool
     softmax: bool
+    conv10_relu: bool
+    activation: str
     preprocessing: Preprocessing
     preset: str | None
     known: str | None
@@ -78,7 +81,10 @@ def identify(source: WeightsLike) -> Identity:
     base = next(base for base in variants.TOPOLOGIES if network.variant.startswith(base))
     warnings += _misnomers(os.path.basename(checkpoint.path), name, base)
     default = f"the default for {checkpoint.format} files"
-    stated = ("conv1_padding", "conv10_padding", "ceil_mode", "softmax", "preprocessing")
+    stated = (*checkpoint.wiring._fields, "preprocessing")
+    reasons = {"variant": "its tensors", **dict.fromkeys(stated, default), **checkpoint.reasons}
+    if checkpoint.wiring.activation is None and network.activation == "none":
+        reasons["activation"] = "the default for a single output"
     return Identity(
         path=checkpoint.path,
         sha256=known.sha256(data),
@@ -94,11 +100,13 @@ def identify(source: WeightsLike) -> Identity:
         conv10_padding=checkpoint.wiring.conv10_padding,
         ceil_mode=checkpoint.wiring.ceil_mode,
         softmax=checkpoint.wiring.softmax,
+        conv10_relu=checkpoint.wiring.conv10_relu,
+        activation=network.activation,
         preprocessing=checkpoint.preprocessing,
         preset=published.preset if published else preset_name(checkpoint.preprocessing),
         known=name,
-        reasons={"variant": "its tensors", **dict.fromkeys(stated, default), **checkpoint.reasons},
-        warnings=(*checkpoint.warnings, *warnings),
+        reasons=reasons,
+        warnings=(*filter(None, [checkpoint.choice]), *checkpoint.warnings, *warnings),
     )
 
 

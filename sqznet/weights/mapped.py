@@ -19,11 +19,13 @@ class WeightsFile(NamedTuple):
     path: for the file system.
     name: for messages.
     view: its mapped bytes: read-only, format "B".
+    prefix: the name of the module to read if the file holds several networks; None for no choice.
     """
 
     path: str
     name: str
     view: memoryview
+    prefix: str | None = None
 
     def beside(self, name: str) -> WeightsFile | None:
         """The file `name` in the same folder, or None if there is none.

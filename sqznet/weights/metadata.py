@@ -18,8 +18,9 @@ from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.network.variants import ACTIVATIONS, MAX_PADDING, Wiring
 from sqznet.quantization import description as quantization
 from sqznet.quantization.description import Integers
-from sqznet.weights.checkpoint import Checkpoint, RawTensor, plain_names
+from sqznet.weights.checkpoint import Checkpoint
 from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.statedict import State
 
 #: The entries that sqznet defines; a file may have others.
 KEYS = ("variant", "preprocessing", "labels", "wiring", "integers")
@@ -67,27 +68,35 @@ def parse(metadata: Mapping[str, str], format_name: str) -> Description:
 def checkpoint(
     file: WeightsFile,
     format_name: str,
-    tensors: Mapping[str, RawTensor],
+    state: State,
     entries: Mapping[str, str],
     variant: str | None = None,
 ) -> Checkpoint:
-    """The content of a file with torchvision's names and these entries.
+    """The content of a file with this network and these entries.
 
     ``variant``: what the file states elsewhere, for use if the entries do not.
     Raises WeightsError like `parse`.
     """
     description = parse(entries, format_name)
+    wiring, reasons = description.wiring, dict(description.reasons)
+    if state.is_linear and reasons["conv10_relu"] != _STATED:
+        wiring = wiring._replace(conv10_relu=False)
+        reasons["conv10_relu"] = "its classifier is a linear layer, after the average"
+    if state.variant is not None:
+        reasons["variant"] = "the name of the file: its tensors do not show a bypass"
     return Checkpoint(
         path=file.name,
         format=format_name,
-        tensors=plain_names(tensors),
+        tensors=state.tensors,
         metadata=entries,
-        variant=description.variant or variant,
+        variant=description.variant or variant or state.variant,
         preprocessing=description.preprocessing,
         labels=description.labels,
-        wiring=description.wiring,
+        wiring=wiring,
         integers=description.integers,
-        reasons=description.reasons,
+        reasons=reasons,
+        warnings=state.notes,
+        own_names=state.own,
     )
 
 

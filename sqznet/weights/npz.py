@@ -8,7 +8,7 @@ sqznet adds the array "__metadata__": one string, a JSON object that maps string
 from __future__ import annotations
 
 import re
-import zipfile
+from functools import partial
 
 from sqznet.errors import WeightsError, shown
 from sqznet.weights import archive, metadata, npy
@@ -17,10 +17,11 @@ from sqznet.weights.checkpoint import (
     Checkpoint,
     RawTensor,
     element_count,
-    is_ignored,
 )
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.npy import NpyArray
+from sqznet.weights.reparametrized import finished
+from sqznet.weights.statedict import Other, find
 
 #: The array with the metadata.
 METADATA_NAME = "__metadata__"
@@ -49,7 +50,7 @@ def read(file: WeightsFile) -> Checkpoint:
     Raises WeightsError (without the path) if the file is invalid.
     """
     reader = _Reader(file.view)
-    tensors: dict[str, RawTensor] = {}
+    tensors: dict[str, RawTensor | Other] = {}
     entries: dict[str, str] = {}
     for entry_name, entry in archive.entries(file.view).items():
         name = entry_name.removesuffix(_SUFFIX)
@@ -59,15 +60,16 @@ def read(file: WeightsFile) -> Checkpoint:
             )
         if name == METADATA_NAME:
             entries = _metadata(reader.array(entry))
-        elif not is_ignored(name):
+        else:
             tensors[name] = _tensor(reader.array(entry), name)
-    return metadata.checkpoint(file, "npz", tensors, entries)
+    state = find(tensors, partial(finished, tensors), file.prefix, file.name)
+    return metadata.checkpoint(file, "npz", state, entries)
 
 
-def _tensor(array: NpyArray, name: str) -> RawTensor:
+def _tensor(array: NpyArray, name: str) -> RawTensor | Other:
     if array.kind not in _FLOATS:
         fault = "holds pickled objects" if "O" in array.kind else f"has type {shown(array.kind)}"
-        raise WeightsError(f"array {shown(name)} {fault}, expected one of {', '.join(_FLOATS)}")
+        return Other(f"{fault}, expected one of {', '.join(_FLOATS)}", array.shape)
     try:
         return RawTensor(_FLOATS[array.kind], array.shape, array.data)
     except WeightsError as error:
@@ -81,9 +83,9 @@ class _Reader:
         self._view = view
         self._budget = _MAX_COPIED
 
-    def array(self, entry: zipfile.ZipInfo) -> NpyArray:
-        name = shown(entry.filename)
-        if entry.compress_type == zipfile.ZIP_STORED:
+    def array(self, entry: archive.Entry) -> NpyArray:
+        name = shown(entry.name)
+        if entry.compression == archive.STORED:
             content = archive.stored(self._view, entry, "expected it as numpy.savez writes it")
         else:
             content = archive.expanded(self._view, entry, self._budget)

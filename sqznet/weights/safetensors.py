@@ -8,6 +8,7 @@ and end of its bytes; "__metadata__" maps strings to strings), then the tensors'
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from sqznet.errors import WeightsError, shown
@@ -17,9 +18,10 @@ from sqznet.weights.checkpoint import (
     Checkpoint,
     RawTensor,
     element_count,
-    is_ignored,
 )
 from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.reparametrized import finished
+from sqznet.weights.statedict import Other, find
 
 _FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 _ITEM_SIZES = {
@@ -61,7 +63,9 @@ def read(file: WeightsFile) -> Checkpoint:
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
     stated, header, body = parse(file.view)
-    return metadata.checkpoint(file, "safetensors", _tensors(header, body), stated)
+    found = _tensors(header, body)
+    state = find(found, partial(finished, found), file.prefix, file.name)
+    return metadata.checkpoint(file, "safetensors", state, stated)
 
 
 def parse(view: memoryview) -> tuple[dict[str, str], _Header, memoryview]:
@@ -112,17 +116,13 @@ def entries(
     _check_cover(sorted(ranges), body.nbytes)
 
 
-def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor]:
-    tensors: dict[str, RawTensor] = {}
-    for name, dtype, shape, data in entries(header, body):
-        if dtype in _FLOATS:
-            tensors[name] = RawTensor(_FLOATS[dtype], shape, data)
-        elif not is_ignored(name):
-            raise WeightsError(
-                f"tensor {shown(name)} has element type {dtype}, "
-                f"expected one of {', '.join(_FLOATS)}"
-            )
-    return tensors
+def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor | Other]:
+    return {
+        name: RawTensor(_FLOATS[dtype], shape, data)
+        if dtype in _FLOATS
+        else Other(f"has element type {dtype}, expected one of {', '.join(_FLOATS)}", shape)
+        for name, dtype, shape, data in entries(header, body)
+    }
 
 
 def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:

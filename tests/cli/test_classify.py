@@ -7,16 +7,21 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import sqznet
 
+from ..support import networks
 from ..support.answer_files import FORMATS, Classify, make_folder, need, paths, rows
-from ..support.commands import closed_pipe
+from ..support.commands import Result, closed_pipe, exit_code
 from ..support.isolated import run_script
 from ..support.places import COFFEE
+
+Run = Callable[..., Result]
 
 
 @pytest.fixture
@@ -251,3 +256,60 @@ def test_a_closed_pipe_is_not_an_error(tmp_path: Path, small: Path, format_name:
     command = [sys.executable, "-m", "sqznet", "classify", COFFEE, COFFEE]
     options = ["--model", small, "--format", format_name]
     assert closed_pipe(*command, *options, cwd=tmp_path) == (141, b"")
+
+
+# --- Heads that softmax does not fit -------------------------------------------------------------
+
+
+@pytest.fixture
+def regression(tmp_path: Path) -> Path:
+    """Weights with one output, -1.25 for every photo, without a ReLU."""
+    made = networks.tensors(classes=1)
+    made["classifier.1.weight"][:] = 0
+    made["classifier.1.bias"][:] = -1.25
+    stated = {"labels": '["age"]', "wiring": '{"conv10_relu":false}'}
+    return networks.save(tmp_path / "age.safetensors", made, stated)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_value_is_written_as_it_is(tmp_path: Path, regression: Path, format_name: str) -> None:
+    need(format_name)
+    target = tmp_path / f"out.{format_name}"
+    assert exit_code("classify", COFFEE, "--model", regression, "-o", target) == 0
+    assert rows(target) == [(str(COFFEE), 1, "age", -1.25, 0)]
+
+
+def test_a_value_is_not_shown_in_percent(run: Run, regression: Path) -> None:
+    assert run("classify", COFFEE, "--model", regression).out.splitlines()[1].split() == [
+        "1",
+        "age",
+        "-1.25",
+    ]
+    shown = run("classify", COFFEE, "--model", regression, "--activation", "sigmoid").out
+    assert shown.splitlines()[1].split() == ["1", "age", "22.27", "%"]
+    shown = run("classify", COFFEE, "--model", regression, "--conv10-relu", "yes").out
+    assert shown.splitlines()[1].split() == ["1", "age", "0"]
+
+
+def test_the_least_value(run: Run, regression: Path) -> None:
+    def shown(least: str, *options: str) -> Any:
+        return run("classify", COFFEE, "--model", regression, f"--min-score={least}", *options)
+
+    assert "age" in shown("-2").out
+    assert "no class has this score" in shown("-1").out
+    refused = shown("-2", "--activation", "sigmoid")
+    assert refused.code == 2
+    assert refused.err == "sqznet: --min-score is -2, expected a score from 0 to 1\n"
+
+
+def test_the_network_to_take_from_a_file(tmp_path: Path, run: Run) -> None:
+    made = {
+        f"{prefix}.{name}": array
+        for prefix, seed in (("a", 0), ("b", 1))
+        for name, array in networks.tensors(seed=seed).items()
+    }
+    path = networks.save(tmp_path / "two.safetensors", made)
+    refused = run("classify", COFFEE, "--model", path)
+    assert refused.code == 1
+    assert "holds 2 networks, at 'a', 'b'; name the one to take with prefix=" in refused.err
+    assert run("classify", COFFEE, "--model", path, "--prefix", "b").code == 0

@@ -267,7 +267,7 @@ def test_help_is_as_wide_as_the_terminal(run: Run, monkeypatch: pytest.MonkeyPat
     for columns in (100, 200):
         monkeypatch.setenv("COLUMNS", str(columns))
         widest = max(map(len, run("classify", "--help").out.splitlines()))
-        assert columns - 20 < widest < columns
+        assert columns - 30 < widest < columns
 
 
 def test_the_installed_command_and_the_module_agree(tmp_path: Path) -> None:

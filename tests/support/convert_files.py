@@ -10,13 +10,14 @@ import numpy as np
 
 from sqznet import weights
 from sqznet.images.preprocessing import PRESETS
+from sqznet.network.variants import Wiring
 
 from . import networks
 from .checkpoints import assert_same_tensors
 
 LABELS = ("tabby", "naïve", "snow\nman \u2603", "", "\U0001f407", '"quoted"', "last")
 
-PADDED = {"conv1_padding": 2, "conv10_padding": 1, "ceil_mode": False, "softmax": True}
+PADDED = Wiring(conv1_padding=2, conv10_padding=1, ceil_mode=False, softmax=True)._asdict()
 
 
 def source_file(

@@ -6,7 +6,7 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 FORMATS = {"FloatStorage": "f", "HalfStorage": "e", "DoubleStorage": "d", "LongStorage": "q"}
@@ -168,3 +168,17 @@ def small_safetensors() -> bytes:
         }
         body += data
     return safetensors_file(header, body)
+
+
+def specs(made: Mapping[str, Any], prefix: str = "") -> dict[str, Spec]:
+    """Arrays of float32 as tensors to write."""
+    return {
+        prefix + key: ("FloatStorage", array.shape, array.ravel().tolist())
+        for key, array in made.items()
+    }
+
+
+def network_file(made: Mapping[str, Any], wrap: Callable[[dict[str, Raw]], Any] = dict) -> bytes:
+    """A .pth file of these arrays; `wrap` makes the pickled content of the state_dict."""
+    state, storages = parts(specs(made))
+    return zip_file(wrap(state), storages)

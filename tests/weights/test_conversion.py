@@ -12,6 +12,7 @@ import pytest
 import sqznet
 from sqznet import convert, weights
 from sqznet.images.preprocessing import PRESETS
+from sqznet.network.variants import Wiring
 
 from ..support import networks
 from ..support.checkpoints import contents
@@ -19,7 +20,7 @@ from ..support.convert_files import LABELS, PADDED, assert_same, cast, source_fi
 from ..support.places import EXAMPLES
 
 ENDINGS = (".safetensors", ".npz", ".pth", ".onnx")
-PLAIN = {"conv1_padding": 0, "conv10_padding": 0, "ceil_mode": True, "softmax": False}
+PLAIN = Wiring()._asdict()
 NETWORKS = [
     ("squeezenet1_0", "", PADDED),
     ("squeezenet1_0", "complex", PLAIN),

@@ -69,6 +69,9 @@ def read(file: WeightsFile) -> Checkpoint:
     reasons = {**reasons, "variant": "the graph", "preprocessing": preprocessing_reason}
     if described.labels is not None:
         reasons["labels"] = "the file's metadata"
+    if wiring.activation is None and described.wiring.activation is not None:
+        wiring = wiring._replace(activation=described.wiring.activation)
+        reasons["activation"] = "the file's metadata"
     activations = network.activations
     warnings: tuple[str, ...] = ()
     if activations:

@@ -1,7 +1,7 @@
-"""The few objects in the pickle of a state_dict: storages, and tensors as views of them.
+"""What a pickle of torch.save may name: storages, tensors as views of them, and dictionaries.
 
 The names are those of torch; the meanings follow from torch's own documentation of strides and of
-the serialized state_dict. Names outside the tables below are never looked up.
+the serialized state_dict. Any other name becomes a Placeholder and is never looked up.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
-from sqznet.errors import WeightsError, shown
+from sqznet.errors import WeightsError
 from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count
-from sqznet.weights.torch.unpickle import Function
+from sqznet.weights.torch.machine import Function, Placeholder
 
-# Element sizes of storages; non-float types may occur beside the weights (counters).
+# Element sizes of storages; other types than floats may occur beside the weights (counters).
 ITEM_SIZES = {
     **FLOAT_SIZES,
     "int64": 8,
@@ -23,7 +23,17 @@ ITEM_SIZES = {
     "int8": 1,
     "uint8": 1,
     "bool": 1,
+    "complex64": 8,
+    "complex128": 16,
+    "qint8": 1,
+    "quint8": 1,
+    "qint32": 4,
+    "untyped": 1,
 }
+
+#: The element types that a mask of weights may have.
+MASK_TYPES = (*FLOAT_SIZES, "bool", "uint8", "int8", "int32", "int64")
+
 _STORAGE_TYPES = {
     "FloatStorage": "float32",
     "HalfStorage": "float16",
@@ -35,8 +45,14 @@ _STORAGE_TYPES = {
     "CharStorage": "int8",
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "QInt8Storage": "qint8",
+    "QUInt8Storage": "quint8",
+    "QInt32Storage": "qint32",
+    "UntypedStorage": "untyped",
 }
-_STORAGE_MODULES = ("torch", "torch.cuda")
+_STORAGE_MODULES = ("torch", "torch.cuda", "torch.storage")
 
 # No file has more elements than this; the limit keeps all products small.
 _MAX_SIZE = 1 << 48
@@ -88,23 +104,22 @@ class Tensor:
 
 
 def find_global(module: str, name: str) -> object:
-    """The meaning of a global's name in the pickle. Raises WeightsError unless it is listed."""
+    """The meaning of a global's name in the pickle; a Placeholder unless it is listed."""
     if module in _STORAGE_MODULES and name in _STORAGE_TYPES:
         return StorageType(_STORAGE_TYPES[name])
     qualified = f"{module}.{name}"
     if qualified in _FUNCTIONS:
         return Function(qualified, _FUNCTIONS[qualified])
-    raise WeightsError(
-        f"its pickle asks for {shown(qualified)[1:-1]}, which a state_dict does not need; nothing "
-        "was run. Expected a file made by torch.save(model.state_dict(), path)"
-    )
+    return Placeholder(qualified)
 
 
-def storage_from_id(identity: object) -> Storage:
+def storage_from_id(identity: object) -> Storage | Placeholder:
     """The storage of a persistent id: ("storage", type, key, device, count[, view])."""
     if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
         raise WeightsError("its pickle refers to something that is not a tensor storage")
     kind, key, count = identity[1], identity[2], identity[4]
+    if isinstance(kind, Placeholder):
+        return kind
     if not isinstance(kind, StorageType) or not isinstance(key, str) or not _is_size(count):
         raise WeightsError("its pickle describes an invalid tensor storage")
     if len(identity) == 6 and identity[5] is not None:
@@ -115,19 +130,24 @@ def storage_from_id(identity: object) -> Storage:
     return Storage(key, kind.dtype, count)
 
 
-def raw_tensor(name: str, tensor: Tensor, data: memoryview) -> RawTensor:
-    """The tensor's bytes in C order, from its storage's bytes: a slice, or a copy if strided."""
+def raw_tensor(tensor: Tensor, data: memoryview) -> RawTensor:
+    """The tensor's bytes in C order, from its storage's bytes: a slice, or a copy if strided.
+
+    A tensor of one of `MASK_TYPES` that is not of floats becomes float32.
+    """
     dtype = tensor.storage.dtype
-    if dtype not in FLOAT_SIZES:
-        raise WeightsError(
-            f"tensor {shown(name)} has element type {dtype}, expected one of "
-            f"{', '.join(FLOAT_SIZES)}"
-        )
     item = ITEM_SIZES[dtype]
     if tensor.is_contiguous:
         begin = tensor.offset * item
-        return RawTensor(dtype, tensor.shape, data[begin : begin + copied_bytes(tensor)])
-    return RawTensor(dtype, tensor.shape, _in_order(tensor, data, item))
+        ordered = data[begin : begin + copied_bytes(tensor)]
+    else:
+        ordered = _in_order(tensor, data, item)
+    if dtype not in FLOAT_SIZES:
+        import numpy as np
+
+        ordered = memoryview(np.frombuffer(ordered, dtype).astype("<f4").tobytes())
+        dtype = "float32"
+    return RawTensor(dtype, tensor.shape, ordered)
 
 
 def copied_bytes(tensor: Tensor) -> int:
@@ -162,8 +182,10 @@ def _in_order(tensor: Tensor, data: memoryview, item: int) -> memoryview:
 
 def _rebuild_tensor(
     storage: object, offset: object, shape: object, strides: object, *_: object
-) -> Tensor:
-    """torch._utils._rebuild_tensor and _rebuild_tensor_v2; further arguments are ignored."""
+) -> Tensor | Placeholder:
+    """torch._utils._rebuild_tensor and its newer versions; further arguments are ignored."""
+    if isinstance(storage, Placeholder):
+        return Placeholder(f"tensor of {storage.name}")
     if (
         not isinstance(storage, Storage)
         or not _is_size(offset)
@@ -184,13 +206,24 @@ def _rebuild_tensor(
     return Tensor(storage, offset if count else 0, shape, strides)
 
 
-def _rebuild_parameter(data: object, *_: object) -> Tensor:
-    if not isinstance(data, Tensor):
+def _rebuild_parameter(data: object, *_: object) -> Tensor | Placeholder:
+    if not isinstance(data, (Tensor, Placeholder)):
         raise WeightsError("its pickle describes a parameter that is not a tensor")
     return data
 
 
-def _dictionary(pairs: object = None) -> dict[str, Any]:
+def _rebuild_from_type(
+    function: object, _type: object, arguments: object, *_: object
+) -> Tensor | Placeholder:
+    """A tensor of a class of its own, or one with attributes: only the tensor counts."""
+    if isinstance(function, Function) and isinstance(arguments, tuple):
+        make = _MAKE_TENSORS.get(function.name)
+        if make is not None and len(arguments) <= _MAX_TENSOR_ARGUMENTS:
+            return make(*arguments)
+    return Placeholder("tensor of a class of its own")
+
+
+def _dictionary(pairs: object = None, *_: object) -> dict[Any, Any] | Placeholder:
     """collections.OrderedDict without arguments, or (Python 2) with a list of pairs."""
     if pairs is None:
         return {}
@@ -198,29 +231,20 @@ def _dictionary(pairs: object = None) -> dict[str, Any]:
         isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)
         for pair in pairs
     ):
-        raise WeightsError("its pickle makes a dictionary of something that is not a list of pairs")
+        return Placeholder("collections.OrderedDict")
     result: dict[str, Any] = dict(pairs)
     # The same list could be passed to any number of calls, so it is emptied.
     pairs.clear()
     return result
 
 
-def _counter(counts: object = None) -> object:
-    """collections.Counter, part of the state of a learning-rate schedule."""
-    if not isinstance(counts, dict):
-        raise WeightsError("its pickle makes a counter of something that is not a dictionary")
-    return counts
-
-
-def _beside_the_weights(*_: object) -> dict[str, Any]:
-    """Replaces what training scripts store beside the weights, options and scores, by nothing."""
+def _empty_dictionary(*_: object) -> dict[Any, Any]:
+    """A kind of dictionary that gets its items, or whose items do not matter."""
     return {}
 
 
-def _size(dimensions: object = ()) -> object:
-    if not _is_sizes(dimensions):
-        raise WeightsError("its pickle describes an invalid shape")
-    return dimensions
+def _size(dimensions: object = (), *_: object) -> object:
+    return dimensions if _is_sizes(dimensions) else Placeholder("torch.Size")
 
 
 def _is_size(value: object) -> TypeGuard[int]:
@@ -231,21 +255,19 @@ def _is_sizes(value: object) -> TypeGuard[tuple[int, ...]]:
     return isinstance(value, tuple) and len(value) <= MAX_DIMENSIONS and all(map(_is_size, value))
 
 
-_FUNCTIONS: dict[str, Callable[..., object]] = {
-    "collections.OrderedDict": _dictionary,
-    "collections.Counter": _counter,
+_MAX_TENSOR_ARGUMENTS = 8
+_MAKE_TENSORS: dict[str, Callable[..., Tensor | Placeholder]] = {
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
+    "torch._utils._rebuild_parameter_with_state": _rebuild_parameter,
+}
+
+_FUNCTIONS: dict[str, Callable[..., object]] = {
+    "collections.OrderedDict": _dictionary,
+    "collections.defaultdict": _empty_dictionary,
+    **_MAKE_TENSORS,
+    "torch._tensor._rebuild_from_type": _rebuild_from_type,
+    "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
     "torch.Size": _size,
-    **dict.fromkeys(
-        (
-            "argparse.Namespace",
-            "numpy.dtype",
-            "numpy.core.multiarray.scalar",
-            "numpy._core.multiarray.scalar",
-            "_codecs.encode",
-        ),
-        _beside_the_weights,
-    ),
 }

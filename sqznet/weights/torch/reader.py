@@ -10,13 +10,17 @@ elements.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 
 from sqznet.errors import WeightsError, shown
 from sqznet.weights import archive, metadata
-from sqznet.weights.checkpoint import Checkpoint, RawTensor, is_ignored
+from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.reparametrized import finished
+from sqznet.weights.statedict import Other, Parameter, find
+from sqznet.weights.torch.entries import entries as list_entries
+from sqznet.weights.torch.machine import Placeholder
 from sqznet.weights.torch.objects import (
+    MASK_TYPES,
     Storage,
     Tensor,
     copied_bytes,
@@ -24,7 +28,7 @@ from sqznet.weights.torch.objects import (
     raw_tensor,
     storage_from_id,
 )
-from sqznet.weights.torch.unpickle import MAX_PICKLE, load
+from sqznet.weights.torch.unpickle import load
 
 _PICKLE_MAGIC = b"\x80"
 _LEGACY_NUMBER = 0x1950A86A20F9469CFC6C
@@ -34,8 +38,6 @@ _LEGACY_PROTOCOL = 1001
 METADATA_ENTRY = "extra/sqznet.json"
 _MAX_METADATA = 4 << 20
 
-# Where training scripts put the state_dict together with other data.
-_NESTED_KEYS = ("state_dict", "model_state_dict", "model")
 _ADVICE = "expected a file made by torch.save(model.state_dict(), path)"
 
 FindStorage = Callable[[Storage], memoryview]
@@ -58,21 +60,28 @@ def read(file: WeightsFile) -> Checkpoint:
         content, find_storage, entries = _open_zip(view)
     else:
         content, find_storage = _open_legacy(view)
-    tensors = _raw_tensors(_state_dict(content), find_storage, view.nbytes)
-    return metadata.checkpoint(file, "torch", tensors, entries, _variant(content))
+    listed = list_entries(content)
+    _require_tensors(content, listed)
+    tensors = _Tensors(listed, find_storage, view.nbytes)
+    state = find(listed, tensors.finished, file.prefix, file.name)
+    return metadata.checkpoint(file, "torch", state, entries, _variant(content))
 
 
-def _state_dict(content: object) -> Mapping[str, Any]:
-    """The dictionary with the tensors: the object itself, or a dictionary in it."""
+def _require_tensors(content: object, listed: Mapping[str, object]) -> None:
+    if any(isinstance(value, Tensor) for value in listed.values()):
+        return
+    modules = [value.name for value in listed.values() if isinstance(value, Placeholder)]
+    if isinstance(content, Placeholder):
+        raise WeightsError(
+            f"it holds a whole model, an object of the class {shown(content.name)[1:-1]}, as "
+            "torch.save(model, path) writes it; nothing was run. Load it with torch.load and save "
+            "its weights with torch.save(model.state_dict(), path)"
+        )
+    found = shown(content)
     if isinstance(content, dict):
-        for candidate in (*map(content.get, _NESTED_KEYS), content):
-            if isinstance(candidate, dict) and any(
-                isinstance(value, Tensor) for value in candidate.values()
-            ):
-                return candidate
         found = f"a dictionary of {len(content)} entries, none a tensor"
-    else:
-        found = shown(content)
+    if modules:
+        found += f", among them an object of the class {shown(modules[0])[1:-1]}"
     raise WeightsError(f"it holds {found}; {_ADVICE}")
 
 
@@ -82,24 +91,35 @@ def _variant(content: object) -> str | None:
     return arch if isinstance(arch, str) and arch.startswith("squeezenet") else None
 
 
-def _raw_tensors(
-    state: Mapping[str, Any], find_storage: FindStorage, budget: int
-) -> dict[str, RawTensor]:
-    """The state_dict's tensors; copies of strided tensors stay below `budget` bytes."""
-    tensors: dict[str, RawTensor] = {}
-    for name, tensor in state.items():
-        if not isinstance(name, str):
-            raise WeightsError(f"the state_dict has a key {shown(name)}, expected a string")
-        if is_ignored(name):
-            continue
+class _Tensors:
+    """The tensors of a file by their paths; copies of strided ones stay below `budget` bytes."""
+
+    def __init__(
+        self, listed: Mapping[str, object], find_storage: FindStorage, budget: int
+    ) -> None:
+        self._listed = listed
+        self._find_storage = find_storage
+        self._budget = budget
+
+    def finished(self, parameter: Parameter) -> RawTensor:
+        stored = {
+            name: self._stored(name, role == "mask") for role, name in parameter.roles.items()
+        }
+        return finished(stored, parameter)
+
+    def _stored(self, name: str, is_mask: bool) -> RawTensor | Other:
+        tensor = self._listed[name]
         if not isinstance(tensor, Tensor):
-            raise WeightsError(f"entry {shown(name)} is {shown(tensor)}, expected a tensor")
+            what = tensor.name if isinstance(tensor, Placeholder) else shown(tensor)
+            return Other(f"is {what}, expected a tensor", ())
+        if tensor.storage.dtype not in (MASK_TYPES if is_mask else FLOAT_SIZES):
+            expected = f"expected one of {', '.join(FLOAT_SIZES)}"
+            return Other(f"has element type {tensor.storage.dtype}, {expected}", tensor.shape)
         if not tensor.is_contiguous:
-            budget -= copied_bytes(tensor)
-            if budget < 0:
+            self._budget -= copied_bytes(tensor)
+            if self._budget < 0:
                 raise WeightsError("its tensors share storages in a way that no state_dict does")
-        tensors[name] = raw_tensor(name, tensor, find_storage(tensor.storage))
-    return tensors
+        return raw_tensor(tensor, self._find_storage(tensor.storage))
 
 
 def _open_zip(view: memoryview) -> tuple[object, FindStorage, dict[str, str]]:
@@ -108,13 +128,13 @@ def _open_zip(view: memoryview) -> tuple[object, FindStorage, dict[str, str]]:
 
     def data(name: str, limit: int) -> memoryview:
         entry = by_name[folder + name]
-        if entry.file_size > limit:
-            raise WeightsError(f"its {name} has {entry.file_size} bytes, expected {limit} at most")
+        if entry.size > limit:
+            raise WeightsError(f"its {name} has {entry.size} bytes, expected {limit} at most")
         return archive.stored(view, entry, _ADVICE)
 
     if folder + "byteorder" in by_name and bytes(data("byteorder", 16)) != b"little":
         raise WeightsError("it was saved on a big-endian machine; expected little-endian")
-    content, _ = load(data("data.pkl", MAX_PICKLE), 0, find_global, storage_from_id)
+    content, _ = load(data("data.pkl", view.nbytes), 0, find_global, storage_from_id)
     entries: dict[str, str] = {}
     if folder + METADATA_ENTRY in by_name:
         text = bytes(data(METADATA_ENTRY, _MAX_METADATA))
@@ -150,7 +170,9 @@ def _folder(names: Collection[str]) -> str:
 def _open_legacy(view: memoryview) -> tuple[object, FindStorage]:
     number, position = load(view, 0, find_global, storage_from_id)
     if number != _LEGACY_NUMBER:
-        raise WeightsError(f"a pickle that torch.save did not write; {_ADVICE}")
+        raise WeightsError(
+            f"a plain pickle, as pickle.dump writes it, and not from torch.save; {_ADVICE}"
+        )
     protocol, position = load(view, position, find_global, storage_from_id)
     if protocol != _LEGACY_PROTOCOL:
         raise WeightsError(
@@ -162,8 +184,10 @@ def _open_legacy(view: memoryview) -> tuple[object, FindStorage]:
 
     counts: dict[str, Storage] = {}
 
-    def note(identity: object) -> Storage:
+    def note(identity: object) -> Storage | Placeholder:
         storage = storage_from_id(identity)
+        if isinstance(storage, Placeholder):
+            return storage
         if counts.setdefault(storage.key, storage) != storage:
             raise WeightsError(f"its pickle describes storage {shown(storage.key)} in two ways")
         return storage
