@@ -131,13 +131,10 @@ class Checkpoint(NamedTuple):
         "input", the name of a convolution (after its ReLU), "features.N" (pool N),
         "features.N.concat" and "features.N.add" (fire N after joining its parts, and after adding
         its bypass), "average" (the logits). Nothing is rounded elsewhere; most files do not round.
-<<<<<<< HEAD
     integers: how weights and activations become 8-bit integers, if the file says it: then the
         network may also run in integers. None for most files.
-=======
     own_names: the names that tensors have in the file, where they are others, for messages.
     choice: a line about which of several networks in the file this is, if nobody named it.
->>>>>>> torch
     """
 
     path: str
@@ -151,12 +148,9 @@ class Checkpoint(NamedTuple):
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
-<<<<<<< HEAD
     integers: Integers | None = None
-=======
     own_names: Mapping[str, str] = MappingProxyType({})
     choice: str = ""
->>>>>>> torch
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.
