@@ -315,9 +315,13 @@ EMULATED = [("aarch64", "cortex-a53"), ("aarch64", "max,sme=off"), ("armv7l", "c
 @nox.session(venv_backend="none")
 @nox.parametrize("arch,cpu", EMULATED, ids=["cortex-a53", "max", "cortex-a7"])
 def emulate(session: nox.Session, arch: str, cpu: str) -> None:
-    """These wheels on emulated processors: installation, one photo, all tests (docs/arm.md)."""
+    """These wheels on emulated processors: installation, one photo, all tests (docs/arm.md).
+
+    On the second 64-bit one, only the tests of what may differ from the first: the kernels.
+    """
     session.run("scripts/try_wheel.sh", arch, cpu, external=True)
-    command = ["scripts/emulate.sh", arch, cpu, "-rs", *(session.posargs or ["tests"])]
+    chosen = tests_of(KERNELS) if cpu.startswith("max") else ["tests"]
+    command = ["scripts/emulate.sh", arch, cpu, "-rs", *(session.posargs or chosen)]
     session.run(*command, external=True, env=shared_environment())
 
 
@@ -349,6 +353,13 @@ def report(session: nox.Session) -> None:
     """All measurements, tables and plots of docs/ and the README; needs an idle machine."""
     session.install(f"{ROOT}[bench]")
     session.run("python", "-m", "benchmarks.report_all", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Hostile files, interrupts, forks, stopped writers, memory over ten minutes; -- --help."""
+    session.install(str(ROOT), objects(session))
+    session.run("python", "-m", "benchmarks.soak", *session.posargs)
 
 
 @nox.session

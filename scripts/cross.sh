@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the wheel for a board on an x86-64 machine with Debian 12:
-# scripts/cross.sh aarch64|armv7l [clang]
+# scripts/cross.sh aarch64|armv7l|armv6l [clang]
 #
 # Installs missing system packages (and only then needs root): the cross compiler, qemu to run the
 # result, mmdebstrap. Writes into build/cross/ARCH
@@ -8,15 +8,17 @@
 #   python/bin/    `python3`, the board's Python under emulation, with the wheel and test packages
 # and the wheel into dist/, tagged with the oldest glibc that its symbols allow.
 # scripts/emulate.sh runs the tests with it. With clang, only the package is written, unpacked, into
-# build/cross/ARCH/clang/package, to be tested.
+# build/cross/ARCH/clang/package, to be tested. The wheel for armv6l stays in build/cross: it is for
+# Debian armel, where all of the system runs on ARMv6, and no tag of manylinux exists.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case ${1:-} in
   aarch64) debian=arm64 triplet=aarch64-linux-gnu ;;
   armv7l) debian=armhf triplet=arm-linux-gnueabihf ;;
+  armv6l) debian=armel triplet=arm-linux-gnueabi ;; # Debian's armhf is for ARMv7
   *)
-    echo "usage: scripts/cross.sh aarch64|armv7l [clang]" >&2
+    echo "usage: scripts/cross.sh aarch64|armv7l|armv6l [clang]" >&2
     exit 2
     ;;
 esac
@@ -68,6 +70,9 @@ if [[ ! -e $sysroot/ready ]]; then
 fi
 
 rm -rf "$built/wheel" "$built/repaired" "$built/package"
+if [[ $1 == armv6l ]]; then
+  ulimit -Sv $((512 << 10)) # boards with ARMv6 have 512 MB, and some compile the package themselves
+fi
 CMAKE_TOOLCHAIN_FILE=$PWD/cmake/$triplet.cmake \
   SQZ_SYSROOT=$sysroot \
   SQZ_COMPILER=$compiler \
@@ -80,9 +85,13 @@ if [[ $compiler == clang ]]; then
   python -m zipfile -e "$built"/wheel/*.whl "$built/package"
   exit
 fi
-auditwheel repair -w "$work/repaired" "$work"/wheel/*.whl
-mkdir -p dist
-cp "$work"/repaired/*.whl dist/
+if [[ $1 == armv6l ]]; then
+  cp -r "$work/wheel" "$work/repaired"
+else
+  auditwheel repair -w "$work/repaired" "$work"/wheel/*.whl
+  mkdir -p dist
+  cp "$work"/repaired/*.whl dist/
+fi
 
 scripts/emulated_python.sh "$1" "$python"
 # The other packages for the tests, installed for this machine, since most are pure Python.
@@ -96,4 +105,4 @@ if [[ $1 == aarch64 ]]; then
     --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
     numpy pillow "h5py>=3.8" "av>=14" "pyarrow>=14" "scikit-image>=0.22" "scikit-video>=1.1.11"
 fi
-ls dist/*"$1"*.whl
+ls "$work"/repaired/*.whl

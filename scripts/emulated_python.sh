@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Makes a virtual environment by hand in which python3 is the board's, run by qemu, and installs the
-# wheel there with the board's pip: scripts/emulated_python.sh aarch64|armv7l FOLDER, after
+# wheel there with the board's pip: scripts/emulated_python.sh aarch64|armv7l|armv6l FOLDER,
+# after
 # scripts/cross.sh has built both. The environment includes Debian's NumPy and Pillow.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case ${1:-} in
   aarch64) emulator=qemu-aarch64-static cpu=cortex-a53 ;;
   armv7l) emulator=qemu-arm-static cpu=cortex-a7 ;;
+  armv6l) emulator=qemu-arm-static cpu=arm1176 ;;
   *)
-    echo "usage: scripts/emulated_python.sh aarch64|armv7l FOLDER" >&2
+    echo "usage: scripts/emulated_python.sh aarch64|armv7l|armv6l FOLDER" >&2
     exit 2
     ;;
 esac

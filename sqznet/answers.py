@@ -81,11 +81,25 @@ class Classifier(Protocol):
     def labels(self) -> tuple[str, ...]: ...
 
     @property
+    def fingerprint(self) -> str:
+        """Its kind, and a hash of all that decides its answers: weights, preprocessing, wiring and
+        labels, but not the instruction set and the threads."""
+        ...
+
+    @property
     def activation(self) -> str:
         """What makes the scores: "softmax", "sigmoid" or "none"."""
         ...
 
-    def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any: ...
+    def classify(
+        self,
+        images: Any,
+        top: int = 5,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> Any: ...
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False

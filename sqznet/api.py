@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Any, overload
 
 from sqznet import weights
 from sqznet.answers import Prediction
 from sqznet.errors import SqznetError
+from sqznet.forks import renewed
 from sqznet.images import decoding
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.loading import load_model
@@ -16,28 +17,60 @@ from sqznet.model import Model
 from sqznet.weights.labels import Labels
 from sqznet.weights.locate import WeightsLike, locate
 
-_default: Model | None = None
-_default_lock = Lock()
+
+class _Bundled:
+    """The model of the bundled weights, loaded when it is first needed."""
+
+    def __init__(self) -> None:
+        self._model: Model | None = None
+        renewed(self)
+
+    def renew(self) -> None:
+        self._lock = Lock()
+
+    def __call__(self) -> Model:
+        with self._lock:
+            if self._model is None:
+                self._model = load()
+            return self._model
+
+
+_bundled = _Bundled()
 
 
 @overload
-def classify(
-    images: list[Any] | tuple[Any, ...], top: int = 5, fast_decode: bool = False
-) -> list[list[Prediction]]: ...
-
-
-@overload
-def classify(
-    images: decoding.ImageLike, top: int = 5, fast_decode: bool = False
+def classify(  # type: ignore[overload-overlap]
+    images: decoding.ImageLike,
+    top: int = 5,
+    fast_decode: bool = False,
+    *,
+    channels: str = "rgb",
+    allow_urls: bool = False,
 ) -> list[Prediction]: ...
 
 
-def classify(images: Any, top: int = 5, fast_decode: bool = False) -> Any:
+@overload
+def classify(
+    images: Iterable[Any],
+    top: int = 5,
+    fast_decode: bool = False,
+    *,
+    channels: str = "rgb",
+    allow_urls: bool = False,
+) -> list[list[Prediction]]: ...
+
+
+def classify(
+    images: Any,
+    top: int = 5,
+    fast_decode: bool = False,
+    *,
+    channels: str = "rgb",
+    allow_urls: bool = False,
+) -> Any:
     """Classifies photos with the bundled SqueezeNet 1.1; see ``Model.classify``."""
-    global _default
-    with _default_lock:
-        _default = model = _default or load()
-    return model.classify(images, top, fast_decode)
+    model = _bundled()
+    return model.classify(images, top, fast_decode, channels=channels, allow_urls=allow_urls)
 
 
 def load(
@@ -62,8 +95,8 @@ def load(
     file; or a name to download, such as ``"torchvision/squeezenet1_1"`` or
     ``"hf://owner/repository/file"``, see ``sqznet.weights.hub``. A file may be torchvision's
     ``.pth`` (or any state_dict with its names), ``.safetensors``, ``.npz``, ONNX, Caffe's
-    ``.caffemodel``, Keras's ``.h5``, ncnn's ``.param`` with its ``.bin``, or Deep Compression's
-    ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
+    ``.caffemodel``, Keras's ``.h5`` or ``.keras``, ncnn's ``.param`` with its ``.bin``, or Deep
+    Compression's ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
     ``threads``: at least 1; default: SQZNET_THREADS, else the usable cores, at most 4.
     ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best available one.
     ``variant``: the kind of SqueezeNet, if the file cannot tell: only needed for simple bypass.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from operator import index
 from typing import Any
 
 #: What messages show of a value from a file or a caller: characters of a text, bits of a number.
 MAX_SHOWN, MAX_BITS = 60, 128
+
+# Systems take names of at most 255 characters, and few paths are longer.
+_MAX_PATH = 512
 
 
 class SqznetError(ValueError):
@@ -38,6 +43,17 @@ def printable(text: str, most: int | None = None) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
     )
+
+
+def path_for_messages(path: str | os.PathLike[str] | os.PathLike[bytes]) -> str:
+    """A path on one line, as ``printable``; both ends of one that is longer than most, such as the
+    content of a file that was passed in place of its path. An address loses its user and password.
+    """
+    name = re.sub("(?<=://)[^/?#]*@", "", os.fsdecode(path))
+    if len(name) > _MAX_PATH:
+        half = MAX_SHOWN // 2
+        return f"{printable(name[:half])}...{printable(name[-half:])} ({len(name)} characters)"
+    return printable(name)
 
 
 def reason_of(error: BaseException | str) -> str:
@@ -74,5 +90,5 @@ def checked_count(name: str, value: Any, most: int | None = None) -> int:
     count = whole_number(value)
     if count < 1 or (most is not None and count > most):
         upper = "up" if most is None else f"to {most}"
-        raise SqznetError(f"{name} must be a whole number from 1 {upper}, not {value!r}")
+        raise SqznetError(f"{name} must be a whole number from 1 {upper}, not {shown(value)}")
     return count

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqznet.answers import Prediction, checked_top
 from sqznet.engine.classification import Classification
+from sqznet.errors import WeightsError
+from sqznet.images.callers import reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +35,34 @@ class Model(Classification):
             f"{self.isa}, {self.threads} thread{'s' if self.threads > 1 else ''}>"
         )
 
+    @property
+    def fingerprint(self) -> str:
+        """The variant, and a hash of all that decides the answers: weights, preprocessing, wiring
+        and labels. It is the same in every process and on every machine."""
+        from hashlib import sha256
+
+        from sqznet.weights.fingerprint import fingerprint
+        from sqznet.weights.metadata import compact, dump
+
+        settings = dump(self.variant, self.preprocessing, self.labels, self.wiring)
+        text = compact([fingerprint(self.checkpoint), settings])
+        return f"{self.variant}-{sha256(text.encode()).hexdigest()[:16]}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process, a model is loaded there again: from the bundled weights or a
+        name to download if it came from there, from the absolute path of its file, or, if the file
+        is gone or was changed, from the weights themselves."""
+        from sqznet.weights.portable import portable
+
+        settings = {
+            **self.asked,
+            "variant": self.variant,
+            "preprocessing": self.preprocessing,
+            "labels": self.labels or None,
+            "wiring": self.wiring,
+        }
+        return _restored, (type(self), portable(self.checkpoint), settings, self.fingerprint)
+
     def classify_files(
         self,
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
@@ -52,49 +82,89 @@ class Model(Classification):
         return find_and_classify(self, paths, checked_top(top, self.num_classes), fast_decode)
 
     async def aclassify(
-        self, image: Any, top: int = 5, fast_decode: bool = False
+        self,
+        image: Any,
+        top: int = 5,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
     ) -> list[Prediction]:
         """Like ``classify`` for one image, without blocking the event loop.
 
-        Any number of tasks may share the model: at most ``threads`` of them run at a time, the
-        others wait. A task that is canceled while it waits does no work.
+        The image may also be an object whose ``read`` is asynchronous, such as an uploaded file of
+        a web framework. Any number of tasks may share the model: at most ``threads`` of them run at
+        a time, the others wait. A task that is canceled while it waits does no work.
         """
         from sqznet.batch.asynchronous import classify
 
-        return await classify(self, image, checked_top(top, self.num_classes), fast_decode)
+        how = reading(fast_decode, channels, allow_urls)
+        return await classify(self, image, checked_top(top, self.num_classes), how)
 
     def embed(
-        self, images: Any, normalize: bool = False, fast_decode: bool = False
+        self,
+        images: Any,
+        normalize: bool = False,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
     ) -> npt.NDArray[np.float32]:
         """A vector for each image, float32 (N, 512): the average of the feature maps of fire9.
 
-        ``images``: one image (N = 1) or a list or tuple of them, as for ``classify``. ``normalize``
-        scales the vectors to length 1, so that their dot products are cosine similarities.
+        ``images``: one image (N = 1) or several, as for ``classify``, and so are the options.
+        ``normalize`` scales the vectors to length 1, so that their dot products are cosine
+        similarities.
         """
         from sqznet.insight.embedding import embed
 
-        return embed(self, images, normalize, fast_decode)
+        return embed(self, images, normalize, reading(fast_decode, channels, allow_urls))
 
-    def heatmap(self, image: Any, label: str | int | None = None) -> HeatMap:
+    def heatmap(
+        self,
+        image: Any,
+        label: str | int | None = None,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> HeatMap:
         """Shows where in a photo a class is: a float32 array (H, W) of the upright photo's size.
 
         1 is the place that adds most to the class; 0 is a place that adds nothing or that was
         cropped away. ``label``: the name or index of a class; default: the most likely one. A
-        notebook displays the array as heat over the photo.
+        notebook displays the array as heat over the photo. ``image`` and the options: as for
+        ``classify``.
         Raises ImageError, and SqznetError for an unknown label.
         """
         from sqznet.insight.heatmap import Evidence
 
-        evidence = Evidence(self, image)
+        evidence = Evidence(self, image, reading(False, channels, allow_urls))
         return evidence.heatmap(evidence.index(label))
 
-    def localize(self, image: Any, top: int = 1) -> list[Box]:
+    def localize(
+        self, image: Any, top: int = 1, *, channels: str = "rgb", allow_urls: bool = False
+    ) -> list[Box]:
         """A box (x0, y0, x1, y1, label, score) for each of the ``top`` most likely classes, best
         first, in pixels of the upright photo.
 
         A box encloses the largest connected part of the heat map with values of at least 0.25; a
-        class without such a part has no box. Raises ImageError.
+        class without such a part has no box. ``image`` and the options: as for ``classify``. Raises
+        ImageError.
         """
         from sqznet.insight.heatmap import boxes
 
-        return boxes(self, image, checked_top(top, self.num_classes))
+        how = reading(False, channels, allow_urls)
+        return boxes(self, image, checked_top(top, self.num_classes), how)
+
+
+def _restored(
+    made: type[Model], carried: Any, settings: Mapping[str, Any], fingerprint: str
+) -> Model:
+    from sqznet.weights.portable import restored
+
+    model = made(restored(carried), **settings)
+    if model.fingerprint != fingerprint:
+        raise WeightsError(
+            f"{model.checkpoint.path}: holds other weights here than where the model was pickled"
+        )
+    return model

@@ -24,7 +24,7 @@ ROOT = PACKAGE.parent
 TARGET = ROOT / "docs" / "architecture.svg"
 WIDTH = 900
 LEFT, LEFT_WIDTH = 20, 196  # the column of the package's own files
-NOT_DRAWN = "errors"  # nearly every module imports it
+NOT_DRAWN = {"errors", "forks"}  # small, and imported from everywhere
 
 # The packages, from top to bottom: the left and right ends of their boxes, row by row. One that is
 # indented leaves a lane to arrows that pass it.
@@ -299,10 +299,11 @@ def draw_way(picture: Picture, way: Way, y: float) -> float:
 
 def draw() -> str:
     picture, boxes, graph = Picture(), layout(), arrows()
+    hidden = " and ".join(f"{name}.py" for name in sorted(NOT_DRAWN))
     picture.text(LEFT, 32, "Imports point down", 17, "text bold")
     notes = (
         "An arrow: the first box imports from the second (in csrc: includes). Left out: what also "
-        f"follows along a longer way, and arrows to {NOT_DRAWN}.py.",
+        f"follows along a longer way, and arrows to {hidden}.",
         "Numbers: the steps of the three ways below.",
     )
     for n, line in enumerate(notes):
@@ -319,8 +320,8 @@ def draw() -> str:
         kind = "compiled" if box.y > top else "file" if name in FILES else "package"
         draw_box(picture, name, box, kind)
     router = Router(boxes)
-    for source in sorted(graph, key=lambda name: (boxes[name].y, name)):
-        for target in sorted(graph[source] - {NOT_DRAWN}):
+    for source in sorted(graph.keys() - NOT_DRAWN, key=lambda name: (boxes[name].y, name)):
+        for target in sorted(graph[source] - NOT_DRAWN):
             picture.arrow(router.path(source, target))
     y = bottom + 34
     for way in WAYS:

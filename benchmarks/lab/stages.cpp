@@ -91,6 +91,7 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
                       point_stride(kConvMr, squeeze));
   Array<float> transformed(static_cast<std::size_t>(kPoints) * point_stride(kConvNr, squeeze));
   Array<float> products(static_cast<std::size_t>(kConvMr) * kPoints * kConvNr);
+  Array<std::byte> lists(squeeze_f32_lists());
   expand3_args.points = points.data();
 
   const auto tiles_in = [&](int64_t block) {
@@ -98,7 +99,8 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
   };
   Stage stages[] = {{"squeeze"}, {"expand1x1"}, {"input"}, {"filters"}, {"products"}, {"output"}};
   for (int round = 0; round < rounds; ++round) {
-    stages[0].time([&] { squeeze_f32(squeeze_args, 0, squeeze_f32_items(squeeze_args)); });
+    stages[0].time(
+        [&] { squeeze_f32(squeeze_args, 0, squeeze_f32_items(squeeze_args), lists.data()); });
     stages[1].time([&] { conv_f32(expand1_args, 0, conv_f32_items(expand1_args)); });
     stages[2].time(
         [&] { winograd_input_f32(expand3_args, 0, winograd_input_f32_items(expand3_args)); });

@@ -8,8 +8,11 @@ namespace sqz {
 PYBIND11_MODULE(_kernels, m, pybind11::mod_gil_not_used()) {
   m.doc() = "Compiled kernels of sqznet; the public interface is the package `sqznet`.";
   bind_tensors(m);
+  bind_steps(m);
   bind_layers(m);
+  bind_fires(m);
   bind_dispatch(m);
+  bind_gate(m);
 }
 
 }  // namespace sqz

@@ -56,6 +56,19 @@ cdef class Yuv420:
         if self.held > 2:
             PyBuffer_Release(&self._v)
 
+    def __reduce__(self):
+        chroma = self.photo.chroma
+        rows, columns = (self.photo.height + 1) // 2, (self.photo.width + 1) // 2
+        luma = (self.photo.height - 1) * self.photo.row + self.photo.width
+        each = (rows - 1) * chroma.row + (columns - 1) * chroma.step + 1
+        gains = chroma.matrix
+        return Yuv420, (
+            PyBytes_FromStringAndSize(<char*>self._luma.buf, luma),
+            PyBytes_FromStringAndSize(<char*>self._u.buf, each),
+            PyBytes_FromStringAndSize(<char*>self._v.buf, each),
+            self.photo.height, self.photo.width, self.photo.row, chroma.row, chroma.step,
+            (gains.black, gains.luma, gains.v_red, gains.u_green, gains.v_green, gains.u_blue))
+
     @property
     def height(self):
         return self.photo.height

@@ -208,18 +208,29 @@ Fire::Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed e
 // The largest number of bands that a map is divided into. It is enough to balance the threads.
 constexpr std::int64_t kBands = 64;
 
+// Threads write their lists at the same time, so a page of unused memory lies between them: no
+// prefetcher that follows one thread's writes reaches the next thread's.
+std::size_t Fire::list_bytes() const { return whole_lines(table_.squeeze_f32_lists()) + 4096; }
+
+Fire::Memory Fire::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  const PaddedConv::Memory expand3 = expand3_.plan(scratch, n, h, w, threads);
+  return {expand3, scratch.take<std::byte>(list_bytes() * threads)};
+}
+
 void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above) const {
-  const PaddedConv::Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
-  const View squeezed = PaddedConv::prepare(memory, x.h, above);
+  const Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
+  const View squeezed = PaddedConv::prepare(memory.expand3, x.h, above);
   const ConvArgs squeeze_args = squeeze_.args(x, squeezed);
-  pool.run(table_.squeeze_f32_items(squeeze_args), [&](std::int64_t begin, std::int64_t end, int) {
-    table_.squeeze_f32(squeeze_args, begin, end);
-  });
+  const std::size_t next = list_bytes();
+  pool.run(table_.squeeze_f32_items(squeeze_args),
+           [&](std::int64_t begin, std::int64_t end, int thread) {
+             table_.squeeze_f32(squeeze_args, begin, end, memory.lists + thread * next);
+           });
   const int split = expand1_.packed().out;
   const ConvArgs expand1_args =
-      expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
+      expand1_.args(inside(memory.expand3.bordered, 1), channel_slice(y, 0, split));
   const WinogradArgs expand3_args =
-      expand3_.args(memory, channel_slice(y, split, expand3_.packed().out));
+      expand3_.args(memory.expand3, channel_slice(y, split, expand3_.packed().out));
   const Winograd& winograd = expand3_.winograd();
   // The 1x1 expand and the input transform of the 3x3 expand both read only the squeezed map. A
   // single loop over bands of the map runs both. This saves a synchronization between them, and
@@ -231,7 +242,7 @@ void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, 
     table_.conv_f32(expand1_args, expand1_items * begin / bands, expand1_items * end / bands);
     winograd.input(expand3_args, input_items * begin / bands, input_items * end / bands);
   });
-  winograd.output(pool, expand3_args, memory.winograd);
+  winograd.output(pool, expand3_args, memory.expand3.winograd);
 }
 
 // --- Classifier and the rest -------------------------------------------------------------------

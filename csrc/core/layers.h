@@ -4,6 +4,8 @@
 // of h x w.
 #pragma once
 
+#include <cstddef>
+
 #include "core/pack.h"
 #include "core/scratch.h"
 #include "core/threadpool.h"
@@ -116,12 +118,16 @@ class Fire {
   const Packed& expand3() const { return expand3_.packed(); }
 
   // The squeeze writes its output directly into the bordered input of the 3x3 expand.
-  PaddedConv::Memory plan(Scratch& scratch, int n, int h, int w, int threads) const {
-    return expand3_.plan(scratch, n, h, w, threads);
-  }
+  struct Memory {
+    PaddedConv::Memory expand3;
+    std::byte* lists;  // each thread's lists of the squeeze
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
   void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above = 0) const;
 
  private:
+  std::size_t list_bytes() const;  // from the lists of one thread to those of the next
+
   const Float32Kernels& table_;
   Conv squeeze_, expand1_;
   PaddedConv expand3_;

@@ -1,17 +1,13 @@
 #include "core/winograd.h"
 
+#include <algorithm>
+
 namespace sqz {
 namespace {
 
 std::int64_t tiles_of(int n, int h, int w, int tile) {
   return static_cast<std::int64_t>(n) * ((h + tile - 1) / tile) * ((w + tile - 1) / tile);
 }
-
-// Each thread has its own transformed filters, followed by unused memory of the same size. A thread
-// writes its filters with a stride of whole pages. The hardware prefetcher recognizes the stride
-// and continues far past the end. Without the gap, it would fetch cache lines that another core is
-// writing. On Zen 4, that core then took 1.7 to 6 times as long.
-constexpr int kFilterGap = 2;
 
 std::size_t points_of(int tile, int taps) {
   const std::size_t side = tile + taps - 1;
@@ -47,10 +43,27 @@ std::size_t Winograd::filter_floats(int tile) const {
   return whole_lines(floats * sizeof(float)) / sizeof(float);
 }
 
+std::size_t Winograd::product_floats(int tile) const {
+  const std::size_t each = static_cast<std::size_t>(table_.conv_mr) * table_.conv_nr;
+  return whole_lines(points_of(tile, packed_.kh) * each * sizeof(float)) / sizeof(float);
+}
+
+// Each thread has its own transformed filters, then its products, then unused memory. A thread
+// writes its filters with a stride of whole pages. The hardware prefetcher recognizes the stride
+// and continues far past the end. Without the gap, it would fetch cache lines that another core is
+// writing. On Zen 4, that core then took 1.7 to 6 times as long. So at least as much memory as the
+// filters take lies between them and the next thread's, and as much as the products take after
+// these.
+std::size_t Winograd::thread_floats(int tile) const {
+  const std::size_t filters = filter_floats(tile);
+  return filters + std::max(filters, 2 * product_floats(tile));
+}
+
 Winograd::Memory Winograd::plan(Scratch& scratch, int n, int h, int w, int threads) const {
   float* points = scratch.take<float>(point_floats(n, h, w));
-  const std::size_t places = static_cast<std::size_t>(kFilterGap) * (threads - 1) + 1;
-  return {points, scratch.take<float>(filter_floats(tile(h, w)) * places)};
+  const int side = tile(h, w);
+  const std::size_t last = filter_floats(side) + product_floats(side);
+  return {points, scratch.take<float>(thread_floats(side) * (threads - 1) + last)};
 }
 
 WinogradArgs Winograd::args(const View& x, const View& y, const Memory& memory) const {
@@ -71,10 +84,11 @@ void Winograd::run(ThreadPool& pool, const WinogradArgs& a, const Memory& memory
 }
 
 void Winograd::output(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const {
-  const std::size_t next = kFilterGap * filter_floats(a.tile);
+  const std::size_t next = thread_floats(a.tile), filters = filter_floats(a.tile);
   pool.run(table_.winograd_output_f32_items(a),
            [&](std::int64_t begin, std::int64_t end, int thread) {
-             table_.winograd_output_f32(a, begin, end, memory.filters + thread * next);
+             float* own = memory.filters + thread * next;
+             table_.winograd_output_f32(a, begin, end, own, own + filters);
            });
 }
 

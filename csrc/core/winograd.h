@@ -25,7 +25,7 @@ class Winograd {
 
   struct Memory {
     float* points;
-    float* filters;  // transformed filters of each thread
+    float* filters;  // each thread's transformed filters and products
   };
   // The memory for n outputs of h x w on `threads` threads.
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
@@ -45,7 +45,11 @@ class Winograd {
 
  private:
   std::size_t point_floats(int n, int h, int w) const;
-  std::size_t filter_floats(int tile) const;  // for one thread, in whole cache lines
+  // For one thread, in whole cache lines.
+  std::size_t filter_floats(int tile) const;
+  std::size_t product_floats(int tile) const;
+  // From the memory of one thread to that of the next.
+  std::size_t thread_floats(int tile) const;
 
   const Float32Kernels& table_;
   Packed packed_;

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from sqznet.forks import renewed
+from sqznet.images.decoding import describe
+from sqznet.images.streams import await_all
+
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from sqznet.answers import Classifier, Prediction
+    from sqznet.images.callers import Reading
 
 
 class Workers:
@@ -24,35 +28,36 @@ class Workers:
         self.threads: ThreadPoolExecutor = ThreadPoolExecutor(model.threads, "sqznet-async")
 
 
-_WORKERS: WeakKeyDictionary[Classifier, Workers] = WeakKeyDictionary()
-_LOCK = Lock()
+class _AllWorkers:
+    """The workers of each model, started on first use; they end with the model."""
+
+    def __init__(self) -> None:
+        renewed(self)
+
+    def renew(self) -> None:  # a forked child has none of the threads
+        self._lock = Lock()
+        self._by_model: WeakKeyDictionary[Classifier, Workers] = WeakKeyDictionary()
+
+    def of(self, model: Classifier) -> Workers:
+        with self._lock:
+            workers = self._by_model.get(model)
+            if workers is None:
+                workers = self._by_model[model] = Workers(model)
+            return workers
 
 
-def _forget() -> None:
-    """After a fork, the child has no worker threads, and the lock may be held forever."""
-    global _WORKERS, _LOCK
-    _WORKERS, _LOCK = WeakKeyDictionary(), Lock()
+ALL_WORKERS = _AllWorkers()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
-
-
-def workers_of(model: Classifier) -> Workers:
-    """The workers of a model, started on first use; they end with the model."""
-    with _LOCK:
-        workers = _WORKERS.get(model)
-        if workers is None:
-            workers = _WORKERS[model] = Workers(model)
-        return workers
-
-
-async def classify(model: Classifier, image: Any, top: int, fast_decode: bool) -> list[Prediction]:
+async def classify(model: Classifier, image: Any, top: int, how: Reading) -> list[Prediction]:
     """See ``Model.aclassify``."""
     from asyncio import get_running_loop
+    from inspect import iscoroutinefunction
 
-    workers = workers_of(model)
-    work = partial(workers.model.classify, [image], top, fast_decode)
+    if iscoroutinefunction(getattr(image, "read", None)):
+        image = await await_all(image, describe(image))
+    workers = ALL_WORKERS.of(model)
+    work = partial(workers.model.classify, [image], top, **how._asdict())
     (answer,) = await get_running_loop().run_in_executor(workers.threads, work)
     predictions: list[Prediction] = answer
     return predictions

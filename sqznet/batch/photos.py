@@ -19,6 +19,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from sqznet.answers import Classifier, Prediction
 from sqznet.errors import SqznetError
+from sqznet.images.callers import grouped
 from sqznet.images.finding import Found, expand
 
 Item = TypeVar("Item")
@@ -54,7 +55,7 @@ def classify_files(
 
     ``batch``: how many photos a thread passes to the network at once; a recognizer ignores it.
     """
-    groups = _grouped(paths, batch)
+    groups = grouped(paths, batch)
     first = list(islice(groups, 2))
     if len(first) < 2:  # a single group: all threads work on it together
         threads = 1
@@ -93,6 +94,14 @@ def in_order(
 
     queue: SimpleQueue[_Job[Item, Answer] | None] = SimpleQueue()
     stopped = Event()
+    process = os.getpid()
+
+    def require_same_process() -> None:  # a forked child has no threads to wait for
+        if os.getpid() != process:
+            raise SqznetError(
+                "these photos are classified by the process that this one was forked from: "
+                "call classify_files() in each process"
+            )
 
     def serve() -> None:
         while (job := queue.get()) is not None:
@@ -110,10 +119,12 @@ def in_order(
             queue.put(under_way[-1])
             if len(under_way) > _AHEAD * threads:
                 together = _TOGETHER * threads
+                require_same_process()
                 under_way[together - 1].wait()
                 for _ in range(together):
                     yield under_way.popleft().answer()
         while under_way:
+            require_same_process()
             yield under_way.popleft().answer()
     finally:
         stopped.set()
@@ -155,12 +166,6 @@ def _wait_for(crew: Iterable[Thread]) -> None:
     for thread in crew:
         if thread.ident is not None:  # it was started
             thread.join(max(0.0, deadline - monotonic()))
-
-
-def _grouped(paths: Iterable[Found], size: int) -> Iterator[list[Found]]:
-    left = iter(paths)
-    while group := list(islice(left, size)):
-        yield group
 
 
 def _classify_group(

@@ -85,7 +85,7 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
 def photos(paths: list[str], output: str | None) -> list[Found]:
     """The photos that the arguments name, without the output file and its part file."""
     outputs = [output, f"{output}.part"] if output else []
-    return list(expand(_with_lists(paths), outputs))
+    return list(expand(_with_lists(paths), outputs, complain))
 
 
 def nothing_found(found: list[Found]) -> int:
@@ -117,31 +117,33 @@ def run(args: argparse.Namespace) -> int:
     if not any(photo.error is None for photo in found):
         return nothing_found(found)  # and the output stays unchanged
     try:
+        made_by = "" if format_name == "table" else model.fingerprint
         if args.output is None:
-            return _classify(model, found, on_stdout(format_name), args)
-        return _to_file(model, found, format_name, args)
+            return _classify(model, found, on_stdout(format_name, made_by), args)
+        return _to_file(model, found, format_name, made_by, args)
     except SqznetError as error:  # a missing library, or a file that cannot be continued
         complain(error)
         return EXIT_UNREADABLE
 
 
-def _to_file(model: Model, found: list[Found], format_name: str, args: argparse.Namespace) -> int:
+def _to_file(
+    model: Model, found: list[Found], format_name: str, made_by: str, args: argparse.Namespace
+) -> int:
     file: ResultFile | None = None
+    continues = "" if format_name == "table" else "; --resume continues"
     try:
-        file = ResultFile(args.output, format_name, args.resume)
+        file = ResultFile(args.output, format_name, args.resume, made_by)
         if file.done:
             found = _not_done(found, file)
         return _classify(model, found, file, args)
     except KeyboardInterrupt:
-        if file is None:
-            raise
-        file.finish()
-        complain("interrupted: it holds the photos done so far; --resume continues", args.output)
+        if file is not None and (kept := file.suspend()):
+            complain(f"interrupted: {kept} holds the photos done so far{continues}", args.output)
         raise
     except OSError as error:
         reason = f"cannot be written: {reason_of(error)}"
         if file is not None and (kept := file.kept()):
-            reason += f"; {kept} holds the photos done so far, and --resume continues"
+            reason += f"; {kept} holds the photos done so far{continues}"
         complain(reason, args.output)
         return EXIT_UNREADABLE
 
@@ -172,11 +174,11 @@ def _classify(model: Model, found: list[Found], output: Output, args: argparse.N
 
 
 def _not_done(found: list[Found], file: ResultFile) -> list[Found]:
-    from sqznet.cli.records import stored_path
+    from sqznet.cli.records import stored_text
 
     left = []
     for photo in found:
-        name = stored_path(photo.path)
+        name = stored_text(photo.path)
         if photo.error is None and file.done[name]:
             file.done[name] -= 1
         else:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import sqznet
-from sqznet.errors import printable, reason_of
+from sqznet.errors import path_for_messages, printable, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +59,7 @@ def complain(error: Exception | str, name: str | None = None) -> None:
     """Prints one line on stderr, `sqznet: NAME: reason`, with the name of the file once."""
     reason = error if isinstance(error, str) else reason_of(error)
     if name is not None:
-        shown = printable(name)
+        shown = path_for_messages(name)
         reason = f"{shown}: {reason.removeprefix(f'{shown}: ')}"
     if sys.stderr is not None:
         print(printable(f"sqznet: {' '.join(reason.split())}"), file=sys.stderr)

@@ -101,9 +101,9 @@ def weights_hash(weights: WeightsLike) -> str:
     """The SHA-256, in hex, of the weights file that ``--model`` means."""
     from sqznet.weights.known import sha256
     from sqznet.weights.locate import locate
-    from sqznet.weights.mapped import map_file
+    from sqznet.weights.mapped import read_file
 
-    return sha256(map_file(locate(weights)))
+    return sha256(read_file(locate(weights)))
 
 
 def _check_output(path: str) -> None:

@@ -4,8 +4,8 @@ Each subcommand is a module of this package with two functions: `add_parser(comm
 `run(args)` executes it and returns the exit code. Only the module of the given command is imported.
 
 Exit codes: 0 success; 1 some input (a photo or the weights file) could not be read, or the output
-could not be written; 2 the command line or a setting is wrong; 130 interrupted; 141 the reader of
-the output closed it.
+could not be written; 2 the command line or a setting is wrong; 130 interrupted by Ctrl-C; 141 the
+reader of the output closed it; 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqznet
 from sqznet.cli.common import EXIT_UNREADABLE, Parser, complain
+from sqznet.cli.interrupts import Terminated, terminable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,6 +38,7 @@ COMMANDS = (
 )
 EXIT_INTERRUPTED = 128 + 2  # what a shell reports after SIGINT
 EXIT_BROKEN_PIPE = 128 + 13  # and after SIGPIPE
+EXIT_TERMINATED = 128 + 15  # and after SIGTERM
 
 
 def _module(command: str) -> Any:
@@ -83,9 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = _run(sys.argv[1:] if argv is None else list(argv))
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        with terminable():
+            status = _run(sys.argv[1:] if argv is None else list(argv))
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:
         _abandon_stdout()
         return EXIT_BROKEN_PIPE
@@ -93,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(error)
         _abandon_stdout()
         return EXIT_UNREADABLE
+    except Terminated:
+        return EXIT_TERMINATED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return status

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from io import BufferedRandom, BufferedReader
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from sqznet.answers import Predictions, score_text, share
+from sqznet.cli.interrupts import undisturbed
+from sqznet.cli.salvage import Head, whole_size
 from sqznet.errors import SqznetError, printable
-from sqznet.files.part_file import PartFile
+from sqznet.files.resumable import ResumableFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,12 +53,11 @@ def chosen_format(wanted: str | None, path: str | None) -> str:
 def format_predictions(predictions: Predictions) -> Iterable[str]:
     """One aligned line per prediction: rank, label, score (in percent, or a value)."""
     rank_width = len(str(len(predictions)))
-    label_width = max((len(p.label) for p in predictions), default=0)
-    for rank, prediction in enumerate(predictions, start=1):
-        yield (
-            f"  {rank:>{rank_width}}  {prediction.label:<{label_width}}"
-            f"  {score_text(prediction.score, predictions.activation):>8}"
-        )
+    labels = [printable(prediction.label) for prediction in predictions]
+    label_width = max(map(len, labels), default=0)
+    for rank, (label, prediction) in enumerate(zip(labels, predictions, strict=True), start=1):
+        score = score_text(prediction.score, predictions.activation)
+        yield f"  {rank:>{rank_width}}  {label:<{label_width}}  {score:>8}"
     if not predictions:
         yield "  no class has this score"
 
@@ -117,13 +116,17 @@ class ColorTable:
 
 
 class Stream:
-    """Data on stdout."""
+    """Data on stdout. ``for_eyes``: makes names and labels `printable`, else they stay exact."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    def __init__(self, writer: Writer, for_eyes: bool) -> None:
+        self._writer, self._for_eyes = writer, for_eyes
         writer.begin()
 
     def write(self, path: str, predictions: Predictions) -> None:
+        if self._for_eyes:
+            path = printable(path)
+            shown = (p._replace(label=printable(p.label)) for p in predictions)
+            predictions = Predictions(shown, predictions.activation)
         with undisturbed():
             self._writer.write(path, predictions)
 
@@ -131,10 +134,11 @@ class Stream:
         self._writer.finish()
 
 
-def on_stdout(format_name: str) -> Output:
-    """The output if no file was given."""
+def on_stdout(format_name: str, model: str) -> Output:
+    """The output if no file was given. ``model``: as for `ResultFile`."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     if format_name == "table":
-        if sys.stdout is not None and sys.stdout.isatty():
+        if is_terminal:
             try:
                 return ColorTable()
             except ImportError:
@@ -143,38 +147,45 @@ def on_stdout(format_name: str) -> Output:
     from sqznet.cli.records import WRITERS
 
     sys.stdout.flush()
-    return Stream(WRITERS[format_name](sys.stdout.buffer))
+    writer = WRITERS[format_name](sys.stdout.buffer, model)
+    # JSON escapes by itself what is not printable.
+    return Stream(writer, is_terminal and format_name == "csv")
 
 
 class ResultFile:
-    """A file of results; it gets its name only when it is complete.
+    """A file of results; it gets its name only when it is complete, and what was there stays so
+    long. Until then they are in FILE.part, which no other process can write at the same time.
 
-    ``done``: how often each photo is in it already, by its path as stored.
+    ``done``: how often each photo is in it already, by its path as stored. ``model``: says which
+    model makes it.
     Raises SqznetError if the file cannot be continued, and OSError if it cannot be written.
     """
 
-    def __init__(self, path: str, format_name: str, resume: bool) -> None:
+    def __init__(self, path: str, format_name: str, resume: bool, model: str) -> None:
         self.done: Counter[str] = Counter()
-        self._part = PartFile(path, resumable=True)
+        self._part = ResumableFile(path)
         self._survives = format_name in _SURVIVING
-        earlier = resume and self._take_up()
-        if not earlier:
-            self._part.create()
         # Unbuffered: written data survives even if the process is killed.
-        self._file: Any = open(self._part.path, "rb+", buffering=0 if self._survives else -1)  # noqa: SIM115
+        raw = self._part.file
+        self._file: Any = raw if self._survives else BufferedRandom(raw)
+        earlier = ""
         try:
-            self._writer = _writer(format_name, self._file)
-            if earlier:
-                with open(self._part.path, "rb") as reading:
-                    self.done.update(self._writer.resume(reading))
+            self._writer = _writer(format_name, self._file, model)
+            whole = whole_size(raw, format_name) if resume else 0
+            earlier = self._part.path if whole else self._part.target
+            if whole or (resume and os.path.isfile(earlier)):
+                self._continue(earlier, whole)
             else:
+                raw.truncate(0)
+                raw.seek(0)
                 self._writer.begin()
         except BaseException as error:
-            self._file.close()
-            if earlier != "part":
+            if earlier == self._part.path:
+                self._file.close()
+            else:
                 self._part.discard()
             if isinstance(error, SqznetError):
-                name = self._part.path if earlier == "part" else path
+                name = earlier if earlier == self._part.path else path
                 raise SqznetError(f"{printable(name)}: {error}") from None
             raise
 
@@ -193,28 +204,43 @@ class ResultFile:
             before = self._file.tell() if self._survives else 0
             try:
                 self._writer.finish()
-                self._file.close()
+                self._file.flush()
                 self._part.commit()
             except OSError:
                 self._give_up(before)
                 raise
 
+    def suspend(self) -> str | None:
+        """Keeps the results so far for a later run. Returns the file with them, if they could be
+        saved."""
+        with undisturbed():
+            try:
+                if not self._survives:
+                    self._writer.finish()
+                self._file.close()
+            except OSError:
+                self._part.discard()
+        return self.kept()
+
     def kept(self) -> str | None:
         """After an error: the file with the results so far, if they could be saved."""
         return self._part.path if os.path.exists(self._part.path) else None
 
-    def _take_up(self) -> str:
-        """Copies the results of an earlier run to the part file; returns its kind: "part", "file"
-        or ""."""
-        if self._survives and os.path.isfile(self._part.path):
-            return "part"
-        if not os.path.isfile(self._part.target):
-            return ""
-        from shutil import copyfile
+    def _continue(self, earlier: str, whole: int) -> None:
+        """Continues FILE.part behind its whole records, or a copy of FILE."""
+        raw = self._part.file
+        if not whole:
+            from shutil import copyfileobj
 
-        self._part.discard()
-        copyfile(self._part.target, self._part.path)
-        return "file"
+            raw.truncate(0)
+            raw.seek(0)
+            with open(earlier, "rb") as complete:
+                copyfileobj(complete, raw)
+            whole = raw.tell()
+        # Nothing is changed before all of it was read and found to be sound.
+        self.done.update(self._writer.resume(BufferedReader(Head(raw, whole))))
+        raw.truncate(whole)
+        self._writer.proceed()
 
     def _give_up(self, whole: int) -> None:
         """Keeps the complete records, if possible."""
@@ -230,25 +256,9 @@ class ResultFile:
                 self._file.close()
 
 
-def _writer(format_name: str, file: BinaryIO) -> Any:
+def _writer(format_name: str, file: BinaryIO, model: str) -> Any:
     if format_name == "table":
         return Table(file)
     from sqznet.cli.records import WRITERS
 
-    return WRITERS[format_name](file)
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Delays Ctrl-C until the block is done, so that every record is written completely."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if came:
-        raise KeyboardInterrupt
+    return WRITERS[format_name](file, model)

@@ -1,9 +1,10 @@
 """The machine-readable formats of `sqznet classify`.
 
-csv and parquet: a row per prediction, with the columns path, rank, label, score and index; a photo
-without a prediction of sufficient score has one row with only its path. jsonl: an object per photo,
-{"path": ..., "predictions": [{"label": ..., "score": ..., "index": ...}, ...]}, on a line each;
-json: a list of these. All text is UTF-8.
+csv and parquet: a row per prediction, with the columns path, rank, label, score, index and model; a
+photo without a prediction of sufficient score has one row with only path and model. jsonl: for each
+photo an object on a line, {"path": ..., "model": ..., "predictions": [{"label": ..., "score": ...,
+"index": ...}, ...]}; json: a list of these. "model" says which model made them, see
+``Classifier.fingerprint``. All text is UTF-8.
 
 Each photo is written in one piece, so a truncated file ends after a complete photo, and every
 writer can continue a file of its own format.
@@ -17,13 +18,13 @@ from collections.abc import Iterator, Sequence
 from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from sqznet.errors import MAX_SHOWN, SqznetError, printable
+from sqznet.errors import MAX_SHOWN, SqznetError, printable, shown
 from sqznet.files.parquet import parquet_library
 
 if TYPE_CHECKING:
     from sqznet import Prediction
 
-COLUMNS = ("path", "rank", "label", "score", "index")
+COLUMNS = ("path", "rank", "label", "score", "index", "model")
 
 
 class Writer(Protocol):
@@ -34,11 +35,16 @@ class Writer(Protocol):
         ...
 
     def resume(self, earlier: BinaryIO) -> Iterator[str]:
-        """Yields the paths of the photos that an earlier run wrote; then writing continues there.
+        """Yields the paths of the photos that an earlier run wrote.
 
-        ``earlier``: the same file, opened for reading.
-        Raises SqznetError (without the file name) if the file has another format.
+        ``earlier``: its file, opened for reading.
+        Raises SqznetError (without the file name) if the file has another format, or if another
+        model made it.
         """
+        ...
+
+    def proceed(self) -> None:
+        """After `resume`: prepares the file, which holds what was read and no more, for writing."""
         ...
 
     def write(self, path: str, predictions: Sequence[Prediction]) -> None: ...
@@ -48,9 +54,10 @@ class Writer(Protocol):
         ...
 
 
-def stored_path(path: str) -> str:
-    """A path as text, with backslash escapes for bytes that are not UTF-8."""
-    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+def stored_text(text: str) -> str:
+    """A path or a label with backslash escapes for what is not text, such as bytes of a file name
+    that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def rounded(score: float) -> float:
@@ -67,15 +74,17 @@ def write_all(file: BinaryIO, text: str) -> None:
 
 
 class CsvWriter:
-    """Comma-separated values as in RFC 4180, but with Unix line ends."""
+    """Comma-separated values as in RFC 4180, but with Unix line ends. Fields with line breaks are
+    quoted."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, model: str) -> None:
+        self._file, self._model = file, model
 
     def begin(self) -> None:
         self._rows([COLUMNS])
 
     def resume(self, earlier: BinaryIO) -> Iterator[str]:
+        _require_line_end(earlier)
         try:
             with TextIOWrapper(earlier, "utf-8", newline="") as text:
                 reader = csv.reader(text, strict=True)
@@ -85,40 +94,50 @@ class CsvWriter:
                 for row in reader:
                     if len(row) != len(COLUMNS):
                         raise _other(f"{len(row)} columns in line {reader.line_num}", len(COLUMNS))
+                    _require_model(row[5], self._model)
                     if row[1] in ("", "1"):
                         yield row[0]
         except (csv.Error, UnicodeDecodeError) as error:
             raise _other(str(error), "csv") from None
-        _require_line_end(self._file)
+
+    def proceed(self) -> None:
+        self._file.seek(0, 2)
 
     def write(self, path: str, predictions: Sequence[Prediction]) -> None:
-        self._rows(_rows(path, predictions))
+        self._rows(_rows(path, predictions, self._model))
 
     def finish(self) -> None:
         pass
 
     def _rows(self, rows: Sequence[Sequence[object]]) -> None:
         text = StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
+        plain = csv.writer(text, lineterminator="\n")
+        # Before Python 3.13, the csv module quotes no carriage return by itself.
+        quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in rows:
+            (quoted if any("\r" in str(field) for field in row) else plain).writerow(row)
         write_all(self._file, text.getvalue())
 
 
 class JsonLinesWriter:
     """One object per line."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, model: str) -> None:
+        self._file, self._model = file, model
 
     def begin(self) -> None:
         pass
 
     def resume(self, earlier: BinaryIO) -> Iterator[str]:
+        _require_line_end(earlier)
         for line in _lines(earlier):
-            yield _path_in(line)
-        _require_line_end(self._file)
+            yield _path_in(line, self._model)
+
+    def proceed(self) -> None:
+        self._file.seek(0, 2)
 
     def write(self, path: str, predictions: Sequence[Prediction]) -> None:
-        write_all(self._file, f"{_object(path, predictions)}\n")
+        write_all(self._file, f"{_object(path, predictions, self._model)}\n")
 
     def finish(self) -> None:
         pass
@@ -127,15 +146,15 @@ class JsonLinesWriter:
 class JsonWriter:
     """A list with one object per line."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, model: str) -> None:
+        self._file, self._model = file, model
         self._before = "\n"
+        self._end = 0  # of the last object, where a comma or the end of the list follows
 
     def begin(self) -> None:
         write_all(self._file, "[")
 
     def resume(self, earlier: BinaryIO) -> Iterator[str]:
-        end = 0
         for number, line in enumerate(_lines(earlier)):
             if number == 0:
                 if line != "[":
@@ -143,17 +162,18 @@ class JsonWriter:
             elif line == "]":
                 break
             else:
-                yield _path_in(line.removesuffix(","))
+                yield _path_in(line.removesuffix(","), self._model)
                 self._before = ",\n"
-            end += len(line.encode()) + 1
-        if not end:
+            self._end += len(line.encode()) + 1
+        if not self._end:
             raise _other("an empty file", "[")
-        # After the last object, in place of a comma or the end of the list.
-        self._file.seek(end - 1)
+
+    def proceed(self) -> None:
+        self._file.seek(self._end - 1)
         self._file.truncate()
 
     def write(self, path: str, predictions: Sequence[Prediction]) -> None:
-        write_all(self._file, f"{self._before}{_object(path, predictions)}")
+        write_all(self._file, f"{self._before}{_object(path, predictions, self._model)}")
         self._before = ",\n"
 
     def finish(self) -> None:
@@ -166,12 +186,13 @@ class ParquetWriter:
     # The number of photos in a row group.
     GROUP = 2000
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, model: str) -> None:
+        self._file, self._model = file, model
         self._pa = pa = parquet_library()
-        kinds = (pa.string(), pa.int32(), pa.string(), pa.float32(), pa.int32())
+        kinds = (pa.string(), pa.int32(), pa.string(), pa.float32(), pa.int32(), pa.string())
         self._schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
         self._waiting: list[Sequence[object]] = []
+        self._earlier: Any = None
         self._photos = 0
 
     def begin(self) -> None:
@@ -184,18 +205,24 @@ class ParquetWriter:
             raise _other(str(error).splitlines()[0], "Parquet") from None
         if not table.schema.equals(self._schema):
             raise _other(f"the columns {', '.join(table.column_names)}", ", ".join(COLUMNS))
-        self._file.seek(0)
-        self._file.truncate()
-        self.begin()
-        if table.num_rows:
-            self._writer.write_table(table)
+        for model in table.column("model").unique().to_pylist():
+            _require_model(model, self._model)
+        self._earlier = table
         ranks = table.column("rank").to_pylist()
         for path, rank in zip(table.column("path").to_pylist(), ranks, strict=True):
             if rank in (None, 1):
                 yield path
 
+    def proceed(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self.begin()
+        if self._earlier.num_rows:
+            self._writer.write_table(self._earlier)
+        self._earlier = None
+
     def write(self, path: str, predictions: Sequence[Prediction]) -> None:
-        self._waiting += _rows(path, predictions)
+        self._waiting += _rows(path, predictions, self._model)
         self._photos += 1
         if self._photos == self.GROUP:
             self._flush()
@@ -225,32 +252,39 @@ WRITERS: dict[str, type[CsvWriter | JsonWriter | JsonLinesWriter | ParquetWriter
 }
 
 
-def _rows(path: str, predictions: Sequence[Prediction]) -> list[Sequence[object]]:
-    name = stored_path(path)
+def _rows(path: str, predictions: Sequence[Prediction], model: str) -> list[Sequence[object]]:
+    name = stored_text(path)
     if not predictions:
-        return [(name, "", "", "", "")]
+        return [(name, "", "", "", "", model)]
     return [
-        (name, rank, label, rounded(score), index)
+        (name, rank, stored_text(label), rounded(score), index, model)
         for rank, (label, score, index) in enumerate(predictions, start=1)
     ]
 
 
-def _object(path: str, predictions: Sequence[Prediction]) -> str:
+def _object(path: str, predictions: Sequence[Prediction], model: str) -> str:
     listed = [
-        {"label": label, "score": rounded(score), "index": index}
+        {"label": stored_text(label), "score": rounded(score), "index": index}
         for label, score, index in predictions
     ]
-    photo = {"path": stored_path(path), "predictions": listed}
-    return json.dumps(photo, ensure_ascii=False)
+    photo = {"path": stored_text(path), "model": model, "predictions": listed}
+    text = json.dumps(photo, ensure_ascii=False)
+    return text if text.isprintable() else "".join(map(_escaped, text))
 
 
-def _path_in(line: str) -> str:
+def _escaped(character: str) -> str:
+    """A character of JSON; what is not printable as an escape, which means the same."""
+    return character if character.isprintable() else json.dumps(character)[1:-1]
+
+
+def _path_in(line: str, model: str) -> str:
     try:
         photo = json.loads(line)
     except (ValueError, RecursionError):
         photo = None
-    if not isinstance(photo, dict) or set(photo) != {"path", "predictions"}:
-        raise _other(f"the line {_shown(line)}", '{"path": ..., "predictions": ...}')
+    if not isinstance(photo, dict) or set(photo) != {"path", "model", "predictions"}:
+        raise _other(f"the line {_shown(line)}", '{"path": ..., "model": ..., "predictions": ...}')
+    _require_model(photo["model"], model)
     return str(photo["path"])
 
 
@@ -263,11 +297,19 @@ def _lines(file: BinaryIO) -> Iterator[str]:
 
 
 def _require_line_end(file: BinaryIO) -> None:
-    """Moves to the end of a file, where the next line begins."""
-    if file.seek(0, 2):
-        file.seek(-1, 2)
-        if file.read(1) != b"\n":
-            raise _other("an unfinished last line", "a line end")
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 1))
+    if file.read() not in (b"", b"\n"):
+        raise _other("an unfinished last line", "a line end")
+    file.seek(0)
+
+
+def _require_model(found: object, model: str) -> None:
+    if found != model:
+        raise SqznetError(
+            f"cannot continue this file: the model {shown(found)} made it, this is {shown(model)}: "
+            "take the same model, or write to another file"
+        )
 
 
 def _shown(line: str) -> str:

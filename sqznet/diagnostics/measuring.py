@@ -227,7 +227,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 def _passes(model: Model, path: str, seconds: float) -> tuple[list[list[float]], int]:
     """The seconds of each layer in many forward passes, and the bytes of their workspace."""
-    pixels = model.decode(path, False)
+    pixels = model.decode(path)
     workspace = model.executor.acquire(1, *model.preprocessing.size)
 
     def once() -> list[float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import _kernels, weights
@@ -11,6 +12,8 @@ from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
 from sqznet.images import decoding
+from sqznet.images.callers import Reading, grouped, reading, several
+from sqznet.images.pixels import Pixels
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.variants import Wiring
 from sqznet.weights.labels import Labels
@@ -49,34 +52,60 @@ class Classification(Pipeline):
         self.labels = names_for(labels, checkpoint.labels, self.num_classes, checkpoint.path)
 
     @overload
-    def classify(
-        self, images: list[Any] | tuple[Any, ...], top: int = 5, fast_decode: bool = False
-    ) -> list[list[Prediction]]: ...
+    def classify(  # type: ignore[overload-overlap]
+        self,
+        images: decoding.ImageLike,
+        top: int = 5,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> list[Prediction]: ...
 
     @overload
     def classify(
-        self, images: decoding.ImageLike, top: int = 5, fast_decode: bool = False
-    ) -> list[Prediction]: ...
+        self,
+        images: Iterable[Any],
+        top: int = 5,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> list[list[Prediction]]: ...
 
-    def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any:
+    def classify(
+        self,
+        images: Any,
+        top: int = 5,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> Any:
         """The ``top`` most likely classes, best first; for a network without activation, the
         largest outputs.
 
-        ``images`` is one image (a path, bytes, a binary file object, a PIL image or a uint8 array
-        H x W, H x W x 3 or H x W x 4), which gives a list of Predictions, or a list or tuple of
-        images, which gives a list of such lists. Raises ImageError if an image cannot be read.
+        ``images`` is one image, which gives a list of Predictions, or several, which give a list of
+        such lists. One image is a path, bytes, a binary file object, a PIL image, a uint8 array
+        H x W, H x W x 3 (RGB) or H x W x 4 (RGBA), or such a tensor of torch, also with its
+        channels first. Several are a list or any other iterable of images, or an array or tensor of
+        four dimensions. Raises ImageError if an image cannot be read.
 
         ``fast_decode`` allows large JPEG files to be scaled down while they are decoded, never
         below the size that they are resized to: this is faster, but changes the scores a little.
+        ``channels``: the order in arrays and tensors, "rgb" or "bgr", as OpenCV has it. Files and
+        PIL images know their own.
+        ``allow_urls`` fetches images whose path is an http:// or https:// address. Use it only for
+        addresses that you trust: they are opened from your network.
         """
         top = checked_top(top, self.num_classes)
-        if not isinstance(images, list | tuple):
-            return self._classify_group([self.decode(images, fast_decode)], top)[0]
+        how = reading(fast_decode, channels, allow_urls)
+        listed = several(images)
+        if listed is None:
+            return self._classify_group([self.decode(images, how)], top)[0]
         answers: list[list[Prediction]] = []
-        for start in range(0, len(images), self.threads):
-            group = images[start : start + self.threads]
-            decoded = [self.decode(image, fast_decode) for image in group]
-            answers += self._classify_group(decoded, top)
+        for group in grouped(listed, self.threads):
+            answers += self._classify_group([self.decode(image, how) for image in group], top)
         return answers
 
     def logits(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -99,28 +128,35 @@ class Classification(Pipeline):
         y = np.empty((n, self.num_classes), np.float32)
         for start in range(0, n, self.threads):
             group = x[start : start + self.threads]
+            work = partial(self._logits_of, group)
             largest = max(float(group.max()), -float(group.min()))
-            with self.executor.workspace(
-                len(group), height, width, largest_input=largest
-            ) as workspace:
-                if not _kernels.import_nchw(self.executor.pool, group, workspace.input):
-                    raise SqznetError("logits() needs finite values: x holds NaN or infinity")
-                workspace.run()
-                y[start : start + self.threads] = np.asarray(workspace.outputs["logits"])[:, 0, 0]
+            y[start : start + self.threads] = self.executor.run(
+                len(group), height, width, work, largest_input=largest
+            )
         return y
+
+    def _logits_of(
+        self, x: npt.NDArray[np.float32], workspace: Workspace
+    ) -> npt.NDArray[np.float32]:
+        import numpy as np
+
+        if not _kernels.import_nchw(self.executor.pool, x, workspace.input):
+            raise SqznetError("logits() needs finite values: x holds NaN or infinity")
+        workspace.run()
+        return np.array(workspace.outputs["logits"])[:, 0, 0]
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
         """See ``Classifier``. All images that can be read run in one pass of the network."""
-        top = min(top, self.num_classes)
+        top, how = min(top, self.num_classes), Reading(fast_decode)
         size = self.preprocessing.size
         workspace = self.executor.acquire(len(images), *size, largest_input=self.largest_input)
         try:
             answers: list[Any] = [None] * len(images)
             for row, image in enumerate(images):
                 try:
-                    self.feed(self.decode(image, fast_decode), workspace.image(row))
+                    self.feed(self.decode(image, how), workspace.image(row))
                 except SqznetError as error:
                     answers[row] = error
             if None in answers:
@@ -133,12 +169,12 @@ class Classification(Pipeline):
         finally:
             self.executor.release(workspace)
 
-    def _classify_group(
-        self, decoded: Sequence[decoding.Pixels], top: int
-    ) -> list[list[Prediction]]:
-        with self.passed(decoded) as workspace:
+    def _classify_group(self, decoded: Sequence[Pixels], top: int) -> list[list[Prediction]]:
+        def read(workspace: Workspace) -> list[list[Prediction]]:
             self._activate(workspace)
             return [self._predictions(workspace, i, top) for i in range(len(decoded))]
+
+        return self.passed(decoded, read)
 
     def _activate(self, workspace: Workspace) -> None:
         """Makes scores of the logits, in place; a sigmoid waits until the best are known."""

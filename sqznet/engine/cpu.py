@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqznet import _kernels
-from sqznet.errors import SqznetError, UnsupportedIsaError, checked_count
+from sqznet.errors import MAX_SHOWN, UnsupportedIsaError, checked_count, printable
 
 MAX_DEFAULT_THREADS = 4
 MAX_THREADS = 1024
@@ -55,7 +55,7 @@ def _chosen_kernels(isa: str | None) -> tuple[_kernels.Kernels, str]:
     if not isinstance(isa, str):
         raise UnsupportedIsaError(f"isa must be a name, not {type(isa).__name__}")
     try:
-        return _kernels.kernels_named(isa), reason
+        return _kernels.kernels_named(printable(isa, MAX_SHOWN)), reason
     except _kernels.UnsupportedIsaError as error:
         raise UnsupportedIsaError(f"{error} ({reason})") from None
 
@@ -77,10 +77,7 @@ def _chosen_threads(threads: int | None) -> tuple[int, str]:
     if threads is not None:
         return checked_count("threads", threads, MAX_THREADS), "asked for"
     if text := os.environ.get("SQZNET_THREADS"):
-        try:
-            wanted = int(text)
-        except ValueError:
-            raise SqznetError(f"SQZNET_THREADS must be a whole number, not {text!r}") from None
+        wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
         count = checked_count("SQZNET_THREADS", wanted, MAX_THREADS)
         return count, "the environment's SQZNET_THREADS"
     cores, reason = usable_cores()

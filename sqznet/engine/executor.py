@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import isfinite
 from threading import Lock
-from weakref import WeakSet
+from typing import TypeVar
 
 from sqznet import _kernels
-from sqznet.engine import bands
+from sqznet.engine import bands, cpu
 from sqznet.engine.float_layers import FloatLayers, PackedLayers, Parameters
-from sqznet.engine.gate import Gate
 from sqznet.engine.overflow import Bounds, Norm
 from sqznet.engine.program import Program, Workspace
 from sqznet.errors import WeightsError
+from sqznet.forks import renewed
 from sqznet.network.layers import INPUT, Network
 from sqznet.weights.checkpoint import RawTensor
+
+Result = TypeVar("Result")
 
 # Limits for the workspaces that are kept for reuse, of all sizes together: enough for several
 # callers of one model, but a rare size or a burst of callers must not hold memory forever.
@@ -51,9 +51,11 @@ class Executor:
         self._layers: PackedLayers = layers(network, parameters, kernels, pool)
         self._bounds = Bounds(network, norms, origin)
         self._idle: list[Workspace] = []  # in order of use, the latest at the end
+        renewed(self)
+
+    def renew(self) -> None:
         self._lock = Lock()
-        self._gate = Gate()
-        _EXECUTORS.add(self)
+        self._gate = _kernels.Gate(_room)
 
     def alone(self) -> Executor:
         """The same packed weights for callers with their own threads: each call uses one thread."""
@@ -63,31 +65,36 @@ class Executor:
         other.pool = _kernels.ThreadPool(1)
         other._layers = self._layers.on(other.pool)
         other._idle = []
-        other._lock = Lock()
-        other._gate = Gate()
-        _EXECUTORS.add(other)
-        return other
+        return renewed(other)
 
-    @contextmanager
-    def workspace(
+    def run(
         self,
         n: int,
         height: int,
         width: int,
+        work: Callable[[Workspace], Result],
         keep: tuple[str, ...] = (),
         largest_input: float = 0.0,
-    ) -> Iterator[Workspace]:
-        """A workspace for one run, once a core is free for it; see ``acquire``."""
-        # If the callers fill the cores, each runs its loops on its own core only.
-        self.pool.crowded = self._gate.enter()
+    ) -> Result:
+        """What ``work`` returns, called with a workspace once a core is free; see ``acquire``."""
+        # Not a context manager: those of contextlib are Python code, in which an exception from
+        # outside, such as Ctrl-C's, would lose the place.
+        place = self._gate.place()
         try:
+            # If the callers fill the cores, each runs its loops on its own core only.
+            self.pool.crowded = place.enter()
             workspace = self.acquire(n, height, width, keep, largest_input)
             try:
-                yield workspace
+                return work(workspace)
             finally:
                 self.release(workspace)
         finally:
-            self._gate.leave()
+            place.leave()
+
+    @property
+    def callers(self) -> int:
+        """How many callers of ``run`` have a place now."""
+        return self._gate.inside
 
     def acquire(
         self,
@@ -165,18 +172,8 @@ class Executor:
         return Workspace(program, entry, wanted, border)
 
 
-# At a fork, another thread may hold a lock that it cannot release in the child.
-_EXECUTORS: WeakSet[Executor] = WeakSet()
-
-
-def _renew_locks() -> None:
-    for executor in _EXECUTORS:
-        executor._lock = Lock()
-        executor._gate = Gate()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
+def _room() -> int:
+    return cpu.usable_cores()[0]
 
 
 def _parameters(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqznet import _kernels, _pixels, weights
 from sqznet.engine import cpu
-from sqznet.engine.executor import Executor
+from sqznet.engine.executor import Executor, Result
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
-from sqznet.images import decoding
+from sqznet.images.callers import PLAIN, Reading, grouped, reading
+from sqznet.images.pixels import Pixels
 from sqznet.images.preprocessing import Preprocessing, geometry
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring
@@ -31,7 +31,8 @@ class Pipeline:
 
     Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads`` and ``isa``, see
     ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its weights;
-    ``largest_input``, the largest magnitude that a photo becomes.
+    ``asked``, the arguments ``threads`` and ``isa`` as they were given; ``largest_input``, the
+    largest magnitude that a photo becomes.
     """
 
     def __init__(
@@ -53,35 +54,48 @@ class Pipeline:
         self.variant = network.variant
         self.threads = pool.threads
         self.isa = kernels.isa
+        self.asked = {"threads": threads, "isa": isa}
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, kernels, pool)
         self.largest_input = self.preprocessing.largest
-        checkpoint.require_unchanged()
 
-    def preprocess(self, source: Any, fast_decode: bool = False) -> npt.NDArray[np.float32]:
+    def preprocess(
+        self,
+        source: Any,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> npt.NDArray[np.float32]:
         """The network's input for one image: float32 (1, 3, H, W), channels in the network's order.
 
-        ``fast_decode``: as for ``classify``.
+        ``fast_decode``, ``channels``, ``allow_urls``: as for ``classify``.
         """
         import numpy as np
 
         height, width = self.preprocessing.size
         pixels = _kernels.Tensor((1, height, width, 3))
-        self.feed(self.decode(source, fast_decode), pixels)
+        self.feed(self.decode(source, reading(fast_decode, channels, allow_urls)), pixels)
         x = np.empty((1, 3, height, width), np.float32)
         _kernels.export_nchw(pixels, _kernels.Tensor.over(x, x.shape))
         return x
 
     def feature_maps(
-        self, images: Sequence[Any], layers: Sequence[str] = ("fire9",), fast_decode: bool = False
+        self,
+        images: Iterable[Any],
+        layers: Sequence[str] = ("fire9",),
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
     ) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
         """Yields the maps of these layers for each image: float32 (H, W, C), after ReLU and bypass.
 
-        ``images``: several images, as for ``classify``. ``layers``: any of "conv1" and "fire2" to
-        "fire9". Yields one dictionary per image, in order, which the caller owns; besides the
-        layers, it has "logits", float32 (num_classes,). Raises ImageError, and SqznetError for an
-        unknown layer.
+        ``images`` and the options: several images, as for ``classify``. ``layers``: any of "conv1"
+        and "fire2" to "fire9". Yields one dictionary per image, in order, which the caller owns;
+        besides the layers, it has "logits", float32 (num_classes,). Raises ImageError, and
+        SqznetError for an unknown layer.
         """
         import numpy as np
 
@@ -90,47 +104,63 @@ class Pipeline:
         if missing := [name for name in layers if name not in known]:
             raise SqznetError(f"no layer {missing[0]!r}, expected one of {', '.join(known)}")
         keep = tuple(known[name] for name in layers)
-        for start in range(0, len(images), self.threads):
-            group = images[start : start + self.threads]
-            decoded = [self.decode(image, fast_decode) for image in group]
-            with self.passed(decoded, keep) as workspace:
-                maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
-                if network.num_classes:
-                    maps["logits"] = np.array(workspace.outputs["logits"])[:, 0, 0]
-                else:
-                    maps["logits"] = np.empty((len(decoded), 0), np.float32)
+        how = reading(fast_decode, channels, allow_urls)
+
+        def copied(workspace: Workspace) -> dict[str, npt.NDArray[np.float32]]:
+            maps = {name: np.array(workspace.outputs[known[name]]) for name in layers}
+            if network.num_classes:
+                maps["logits"] = np.array(workspace.outputs["logits"])[:, 0, 0]
+            return maps
+
+        for group in grouped(images, self.threads):
+            decoded = [self.decode(image, how) for image in group]
+            maps = self.passed(decoded, copied, keep)
+            if not network.num_classes:
+                maps["logits"] = np.empty((len(decoded), 0), np.float32)
             for i in range(len(decoded)):
                 yield {name: found[i] for name, found in maps.items()}
 
     def alone(self: Same) -> Same:
         """The same model and packed weights; each caller runs it on its own thread only."""
-        from copy import copy  # costs time that a first answer does not need
-
-        other = copy(self)
+        other = self.__copy__()
         other.executor = self.executor.alone()
         other.threads = 1
         return other
 
-    @contextmanager
+    def __copy__(self: Same) -> Same:
+        """Shares the packed weights, which nothing changes."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __deepcopy__(self: Same, memo: Any) -> Same:
+        return self.__copy__()
+
     def passed(
-        self, decoded: Sequence[decoding.Pixels], keep: tuple[str, ...] = ()
-    ) -> Iterator[Workspace]:
-        """A workspace that has run these photos; see ``Executor.acquire``."""
-        size = self.preprocessing.size
-        with self.executor.workspace(len(decoded), *size, keep, self.largest_input) as workspace:
+        self,
+        decoded: Sequence[Pixels],
+        read: Callable[[Workspace], Result],
+        keep: tuple[str, ...] = (),
+    ) -> Result:
+        """What ``read`` finds in a workspace that has run these photos; see ``Executor.run``."""
+
+        def work(workspace: Workspace) -> Result:
             for i, pixels in enumerate(decoded):
                 self.feed(pixels, workspace.image(i))
             workspace.run()
-            yield workspace
+            return read(workspace)
 
-    def decode(self, image: Any, fast: bool) -> decoding.Pixels:
-        return decoding.decode(image, self.resized if fast else None)
+        size = self.preprocessing.size
+        return self.executor.run(len(decoded), *size, work, keep, self.largest_input)
+
+    def decode(self, image: Any, how: Reading = PLAIN) -> Pixels:
+        return how.decode(image, self.resized)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The size that a photo of this height and width is resized to, before any crop."""
         return geometry(self.preprocessing, height, width)[:2]
 
-    def feed(self, pixels: decoding.Pixels, x: _kernels.Tensor) -> None:
+    def feed(self, pixels: Pixels, x: _kernels.Tensor) -> None:
         """Resizes and normalizes a photo into ``x`` (1, H, W, 3), the network's input."""
         pre = self.preprocessing
         resized_h, resized_w, top, left = geometry(pre, pixels.height, pixels.width)

@@ -14,7 +14,7 @@ from sqznet import _kernels
 from sqznet.engine.float_layers import Parameters
 from sqznet.engine.program import Operand, Program
 from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
-from sqznet.weights.checkpoint import Quantization
+from sqznet.weights.checkpoint import DynamicQuantization, Quantization
 
 
 class RoundedLayers:
@@ -24,7 +24,7 @@ class RoundedLayers:
 
     def __init__(
         self,
-        activations: Mapping[str, tuple[Quantization, ...]],
+        activations: Mapping[str, tuple[Quantization | DynamicQuantization, ...]],
         network: Network,
         parameters: Parameters,
         kernels: _kernels.Kernels,
@@ -97,7 +97,10 @@ class RoundedLayers:
 
     def _round(self, program: Program, place: str, x: Operand) -> Operand:
         for grid in self._activations.get(place, ()):
-            program.step(partial(partial, _round_to, grid), x)
+            if isinstance(grid, Quantization):
+                program.step(partial(partial, _round_to, grid), x)
+            else:
+                program.step(partial(partial, _round_to_own_range, grid), x)
         return x
 
 
@@ -136,6 +139,22 @@ def _round_to(grid: Quantization, x: _kernels.Tensor) -> None:
         np.rint(values, out=values)
         np.clip(values, grid.low - grid.zero_point, grid.high - grid.zero_point, out=values)
         values *= grid.scale
+
+
+def _round_to_own_range(grid: DynamicQuantization, x: _kernels.Tensor) -> None:
+    """Each image by itself, in float32, as ONNX's DynamicQuantizeLinear computes one image."""
+    import numpy as np
+
+    for values in np.asarray(x):
+        lowest, highest = (min(values.min(), np.float32(0)), max(values.max(), np.float32(0)))
+        scale = np.float32((highest - lowest) / np.float32(grid.high - grid.low))
+        if not scale > 0:
+            continue  # only zeros
+        zero_point = np.clip(np.rint(grid.low - lowest / scale), grid.low, grid.high)
+        values /= scale
+        np.rint(values, out=values)
+        np.clip(values, grid.low - zero_point, grid.high - zero_point, out=values)
+        values *= scale
 
 
 def _pad(border: int, x: _kernels.Tensor, y: _kernels.Tensor) -> None:

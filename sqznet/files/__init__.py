@@ -1,1 +1,1 @@
-"""Writing files: a file appears complete under its name, or not at all."""
+"""Writing files, each of which appears complete under its name or not at all, and downloads."""

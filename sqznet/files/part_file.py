@@ -7,32 +7,29 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from sqznet.files.paths import expanded
+
 
 class PartFile:
     """A temporary file that replaces ``target`` on ``commit``; an existing target stays until then.
 
-    ``path``: the temporary file, in the folder of the target; the caller writes it. ``target``: the
+    ``path``: the temporary file, in the folder of the target; the caller writes it. Its name is
+    unique, so of two processes with one target the last to commit wins, whole. ``target``: the
     final path, with symbolic links resolved. Only a killed process leaves a temporary file behind.
-    ``resumable``: names it FILE.part, so that a later run finds it; otherwise its name is unique.
     Raises OSError if the target exists and is not a regular file.
     """
 
-    def __init__(self, target: str | os.PathLike[str], resumable: bool = False) -> None:
-        self.target = os.path.realpath(os.fsdecode(target))
+    def __init__(self, target: str | os.PathLike[str]) -> None:
+        self.target = os.path.realpath(expanded(target))
         if os.path.lexists(self.target) and not os.path.isfile(self.target):
             raise FileExistsError(
                 errno.EEXIST, "something of that name is there, and no regular file"
             )
-        if resumable:
-            self.path = f"{self.target}.part"
-        else:
-            name = f".sqznet-{os.urandom(8).hex()}.part"
-            self.path = os.path.join(os.path.dirname(self.target), name)
+        name = f".sqznet-{os.urandom(8).hex()}.part"
+        self.path = os.path.join(os.path.dirname(self.target), name)
 
     def create(self) -> None:
-        """Creates an empty temporary file, replacing an old one."""
-        with suppress(FileNotFoundError):
-            os.unlink(self.path)
+        """Creates an empty temporary file."""
         with open(self.path, "xb"):
             pass
 

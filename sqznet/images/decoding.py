@@ -4,9 +4,9 @@ Pillow decodes; it is imported with the first file. NumPy is never imported here
 through the buffer protocol.
 
 Special cases: of an animation, the first frame is used; transparency is dropped, as by Pillow's
-`convert("RGB")`; Pillow converts CMYK, YCbCr, LAB, HSV and palettes; of 16-bit gray levels, the
-upper 8 bits are kept (mode "I" counts as 16-bit gray); floating-point pixels are refused, since
-their range is unknown.
+`convert("RGB")`; Pillow converts CMYK, YCbCr, LAB, HSV and palettes; of 16-bit levels, the upper 8
+bits are kept (mode "I" counts as 16-bit gray), unless they are all dark; floating-point pixels are
+refused, since their range is unknown.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import BufferedReader, BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqznet._pixels import ArrowPixels
-from sqznet.errors import ImageError, printable
-from sqznet.images.pillow import guarded, reason
+from sqznet.errors import ImageError, path_for_messages
+from sqznet.images.pillow import guarded, plug_in, reason
+from sqznet.images.pixels import Pixels, check_size
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
         | BinaryIO
         | Image
         | npt.NDArray[np.uint8]
-        | "Pixels"
+        | Pixels
     )
 else:
     ImageLike = Any
@@ -47,18 +49,10 @@ else:
 #: Maps a photo's upright (height, width) to the smallest (height, width) that may be decoded.
 Needed = Callable[[int, int], tuple[int, int]]
 
-#: Photos with more pixels or a longer side are refused before decoding; the limit is about 0.7 GB
-#: of memory. Pillow has the same limit for an error.
-MAX_PIXELS = 178_956_970
-MAX_SIDE = 65_535
-
 # A file with more than _SPARE_PIXELS plus this many pixels per byte counts as damaged or as a
 # decompression bomb: no format compresses more, and even a blank PNG has at most 8256.
 _PIXELS_PER_BYTE = 10_000
 _SPARE_PIXELS = 1 << 24
-
-# The maximum to read from a stream of unknown size, such as a pipe.
-_MAX_STREAM_BYTES = 1 << 28
 
 # Files up to this size are read at once. Pillow reads in dozens of small pieces, and each system
 # call passes the GIL back and forth between threads.
@@ -70,49 +64,31 @@ _DIRECT = (
     (b"\xff\xd8\xff", "JpegImagePlugin", "JpegImageFile"),
     (b"\x89PNG\r\n\x1a\n", "PngImagePlugin", "PngImageFile"),
 )
+_JPEG_LS = b"\xff\xd8\xff\xf7"  # begins like a JPEG file, but needs a plug-in
+_TIFF = (b"II", b"MM")
 
 # Not images but programs: Pillow would start another program to draw them.
 _REFUSED_FORMATS = ("EPS", "WMF")
+# Formats that Pillow identifies, but does not read.
+_UNREADABLE = ("BUFR", "GRIB", "HDF5", "MPEG")
 
 _KEEP = {"L": 1, "RGB": 3, "RGBA": 4, "RGBX": 4}
-# For a pixel of several bytes: the index of the byte with bits 8 to 15, and the number of bytes.
-_HIGH_BYTE = {
-    "I;16": (1, 2),
-    "I;16L": (1, 2),
-    "I;16B": (0, 2),
-    "I;16N": (1, 2) if sys.byteorder == "little" else (0, 2),
-    "I": (1, 4) if sys.byteorder == "little" else (2, 4),
-}
 _ORIENTATION_TAG = 0x0112
 
 
-class Pixels:
-    """A decoded photo.
-
-    data: uint8 through the buffer protocol: height x width x channels with any strides (height x
-        width for gray), or the same bytes flat and contiguous; or a Yuv420 with 3 channels.
-    channels: 1 is gray, 3 is RGB, 4 is RGB and an ignored byte.
-    bgr: the channel order is blue, green, red.
-    """
-
-    def __init__(
-        self, data: Any, height: int, width: int, channels: int, bgr: bool = False
-    ) -> None:
-        self.data = data
-        self.height = height
-        self.width = width
-        self.channels = channels
-        self.bgr = bgr
-
-
-def decode(image: ImageLike, needed: Needed | None = None) -> Pixels:
+def decode(
+    image: ImageLike, needed: Needed | None = None, bgr: bool = False, allow_urls: bool = False
+) -> Pixels:
     """Decodes an image and applies its EXIF orientation.
 
     image: a path; the bytes of an image file; a binary file object, which is read from its current
         position and left open; a PIL image (its current frame); a uint8 array H x W, H x W x 1,
-        H x W x 3 (RGB) or H x W x 4 (RGBA) with any strides; or a `sqznet.Frame`.
+        H x W x 3 (RGB) or H x W x 4 (RGBA) with any strides; a uint8 tensor of torch, which may
+        also be C x H x W; or a `sqznet.Frame`.
     needed: allows the decoder of a JPEG file to scale it down to a half, a quarter or an eighth, as
         long as no side gets shorter than this. Ignored for anything else.
+    bgr: arrays are BGR or BGRA, as OpenCV has them. Everything else knows its own order.
+    allow_urls: fetches text that begins with http:// or https://.
 
     Raises ImageError, naming the image, what was found and what was expected. A truncated file
     gives no partial image.
@@ -124,13 +100,20 @@ def decode(image: ImageLike, needed: Needed | None = None) -> Pixels:
     if pil_image is not None and isinstance(image, pil_image):
         result: Pixels = guarded(_from_pil, image, describe(image))
         return result
+    if allow_urls and isinstance(image, str):
+        from sqznet.images.texts import is_web_address
+
+        if is_web_address(image):
+            return _from_web(image, needed)
     if isinstance(image, (str, os.PathLike)):
         return _from_path(image, needed)
     if isinstance(image, (bytes, bytearray)) or (isinstance(image, memoryview) and image.ndim == 1):
         return _from_stream(BytesIO(image), memoryview(image).nbytes, needed, describe(image))
     if hasattr(image, "read"):
         return _from_file_object(image, needed)
-    return _from_array(image)
+    from sqznet.images.arrays import from_array
+
+    return from_array(image, describe(image), bgr)
 
 
 def prepare() -> None:
@@ -141,8 +124,8 @@ def prepare() -> None:
 def describe(image: Any) -> str:
     """A short one-line name of an image for error messages."""
     if isinstance(image, (str, os.PathLike)):
-        name = os.fsdecode(image)
-    elif isinstance(image, (bytes, bytearray)):
+        return path_for_messages(image)
+    if isinstance(image, (bytes, bytearray)):
         name = f"<{len(image)} bytes>"
     elif hasattr(image, "read") and isinstance(getattr(image, "name", None), str):
         name = image.name
@@ -151,7 +134,7 @@ def describe(image: Any) -> str:
         if not isinstance(name, str) or not name:
             name = f"<{type(image).__module__}.{type(image).__qualname__}>"
             name = name.replace("<builtins.", "<")
-    return printable(name)
+    return path_for_messages(name)
 
 
 # --- Files -------------------------------------------------------------------------------------
@@ -160,45 +143,56 @@ def describe(image: Any) -> str:
 def _from_path(path: str | os.PathLike[str] | os.PathLike[bytes], needed: Needed | None) -> Pixels:
     name = describe(path)
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(_expanded(os.fsdecode(path)), "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_size > _AT_ONCE:
+            is_file = stat.S_ISREG(status.st_mode)
+            if is_file and status.st_size > _AT_ONCE:
                 with BufferedReader(file) as buffered:
                     return _from_stream(buffered, status.st_size, needed, name)
-            data = _read_all(file, name, max(status.st_size + 1, 1 << 16))
-    except OSError as error:
-        raise ImageError(f"{name}: {_os_reason(error)}") from None
+            data = file.read() if is_file else _read_pieces(file, name)
     except ImageError:
         raise
-    except ValueError as error:  # a NUL character in the name
-        raise ImageError(f"{name}: {error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the name
+        raise ImageError(f"{name}: {_no_file(os.fsdecode(path), error)}") from None
+    return _from_stream(BytesIO(data), len(data), needed, name)
+
+
+def _from_web(address: str, needed: Needed | None) -> Pixels:
+    from sqznet.images.fetching import fetch
+
+    name = describe(address)
+    data = fetch(address, name)
     return _from_stream(BytesIO(data), len(data), needed, name)
 
 
 def _from_file_object(file: Any, needed: Needed | None) -> Pixels:
     name = describe(file)
-    data = guarded(_read_all, file, name)
+    data = guarded(_read_pieces, file, name)
     return _from_stream(BytesIO(data), len(data), needed, name)
 
 
-def _read_all(file: Any, name: str, piece: int = 1 << 20) -> bytes:
-    data = bytearray()
-    while True:
-        chunk = file.read(piece)
-        if isinstance(chunk, str):
-            raise ImageError(f"{name}: a file opened for text, expected one opened with 'rb'")
-        if not chunk:
-            return bytes(data)
-        data += chunk
-        if len(data) > _MAX_STREAM_BYTES:
-            raise ImageError(
-                f"{name}: more than {_MAX_STREAM_BYTES >> 20} MiB, too much for an image"
-            )
+def _read_pieces(file: Any, name: str) -> bytes:
+    from sqznet.images.streams import read_all
+
+    return read_all(file, name)
 
 
-def _os_reason(error: OSError) -> str:
+def _expanded(path: str) -> str:
+    if not path.startswith("~"):
+        return path
+    from sqznet.files.paths import expanded
+
+    return expanded(path)
+
+
+def _no_file(path: str, error: OSError | ValueError) -> str:
+    """Why there is no file of this path."""
+    from sqznet.images.texts import advice
+
+    if said := advice(path):
+        return said
     if isinstance(error, FileNotFoundError):
-        return "no such file"
+        return "a link to a file that does not exist" if os.path.islink(path) else "no such file"
     if isinstance(error, IsADirectoryError):
         return "a directory, expected an image file"
     if isinstance(error, PermissionError):
@@ -214,20 +208,44 @@ def _from_stream(file: BinaryIO, size: int, needed: Needed | None, name: str) ->
 
 
 def _decode_stream(file: BinaryIO, size: int, needed: Needed | None, name: str) -> Pixels:
-    image = _open(file, name)
     try:
-        width, height = image.size
-        _check_size(width, height, name)
-        if width * height > _SPARE_PIXELS + _PIXELS_PER_BYTE * size:
-            raise ImageError(
-                f"{name}: {width} x {height} pixels in {size} bytes, "
-                "a truncated file or a decompression bomb"
-            )
-        if needed is not None and image.format == "JPEG":
-            _draft(image, needed)
-        return _from_pil(image, name)
-    finally:
-        image.close()
+        return _decode_content(file, size, needed, name)
+    except ImageError:
+        raise
+    except Exception:
+        repaired = _without_metadata(file)
+        if repaired is None:
+            raise
+    return _decode_content(repaired, size, needed, name)
+
+
+def _decode_content(file: BinaryIO, size: int, needed: Needed | None, name: str) -> Pixels:
+    image = _open(file, name)
+    width, height = image.size
+    check_size(width, height, name)
+    if width * height > _SPARE_PIXELS + _PIXELS_PER_BYTE * size:
+        raise ImageError(
+            f"{name}: {width} x {height} pixels in {size} bytes, "
+            "a truncated file or a decompression bomb"
+        )
+    if needed is not None and image.format == "JPEG":
+        _draft(image, needed)
+    pixels = _from_pil(image, name)
+    image.close()
+    return pixels
+
+
+def _without_metadata(file: BinaryIO) -> BinaryIO | None:
+    """A PNG file without what its pixels do not need; None for anything else."""
+    from sqznet.images import png
+    from sqznet.images.streams import MAX_STREAM_BYTES
+
+    file.seek(0)
+    data = file.read(len(png.MAGIC))
+    if data != png.MAGIC:
+        return None
+    kept = png.without_metadata(data + file.read(MAX_STREAM_BYTES))
+    return None if kept is None else BytesIO(kept)
 
 
 def _draft(image: Image, needed: Needed) -> None:
@@ -244,21 +262,25 @@ def _open(file: BinaryIO, name: str) -> Image:
     head = file.read(16)
     file.seek(0)
     for magic, module, factory in _DIRECT:
-        if head.startswith(magic):
-            plugin = __import__(f"PIL.{module}", fromlist=(factory,))
-            opened: Image = getattr(plugin, factory)(file)
+        if head.startswith(magic) and not head.startswith(_JPEG_LS):
+            opened: Image = getattr(plug_in(module), factory)(file)
             return opened
+    if head.startswith(_TIFF):
+        from sqznet.images import tiff
 
-    from PIL import Image, UnidentifiedImageError
+        if head.startswith(tiff.MAGICS):
+            return tiff.open_tiff(file, name)
 
-    try:
-        image = Image.open(file)
-    except UnidentifiedImageError:
-        raise ImageError(
-            f"{name}: no image format that Pillow reads, it begins with {ascii(head[:8])[1:]}"
-        ) from None
+    from PIL import UnidentifiedImageError
+
+    image: Image | None = None
+    with suppress(UnidentifiedImageError):
+        image = plug_in("Image").open(file)
+    if image is None or image.format in _UNREADABLE:
+        from sqznet.images.formats import open_otherwise
+
+        return open_otherwise(file, name)
     if image.format in _REFUSED_FORMATS:
-        image.close()
         raise ImageError(f"{name}: {image.format} is a vector format, expected pixels")
     return image
 
@@ -267,30 +289,30 @@ def _open(file: BinaryIO, name: str) -> Image:
 
 
 def _from_pil(image: Image, name: str) -> Pixels:
-    _check_size(*image.size, name)
+    check_size(*image.size, name)
     if image.mode == "F":
         raise ImageError(
             f"{name}: floating-point pixels (mode F), expected 8-bit ones: scale them to 0..255 "
             'and call image.convert("L")'
         )
+    tiles: Any = getattr(image, "tile", None)  # what is to be read of a file
+    is_deep = bool(tiles) and ";16" in str(tiles[0]) and image.mode.startswith("RGB")
+    if tiles and hasattr(image, "tag_v2"):
+        from sqznet.images import tiff
+
+        tiff.mend(image, name)
     image.load()
     image = _upright(image)
     width, height = image.size
-    if image.mode in _HIGH_BYTE:
-        return Pixels(_upper_bytes(image, name), height, width, 1)
+    if image.mode.startswith("I"):
+        from sqznet.images import gray
+
+        return Pixels(gray.levels(image, name), height, width, 1)
+    if is_deep:
+        _require_bright(image, name)
     if image.mode not in _KEEP:
         image = _converted(image)
     return _pixels_of(image, height, width)
-
-
-def _check_size(width: int, height: int, name: str) -> None:
-    if width < 1 or height < 1:
-        raise ImageError(f"{name}: {width} x {height} pixels, expected at least one")
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{name}: {width} x {height} pixels, expected at most {MAX_PIXELS} in all "
-            f"and {MAX_SIDE} a side"
-        )
 
 
 def _orientation(image: Image) -> int:
@@ -331,15 +353,13 @@ def _converted(image: Image) -> Image:
     return image.convert("RGB")
 
 
-def _upper_bytes(image: Image, name: str) -> bytes:
-    if image.mode == "I":
-        low, high = image.getextrema()
-        if low < 0 or high > 65535:  # type: ignore[operator]
-            raise ImageError(
-                f"{name}: gray levels from {low} to {high} (mode I), expected 0 to 65535"
-            )
-    first, step = _HIGH_BYTE[image.mode]
-    return image.tobytes()[first::step]
+def _require_bright(image: Image, name: str) -> None:
+    """Refuses colors of 12 bits in a file of 16 bits, of which Pillow keeps the upper 8."""
+    from sqznet.images import gray
+
+    colors: Any = image.getextrema()
+    if all(high < gray.DARK for _, high in colors[:3]):
+        raise gray.too_dark(name)
 
 
 def _pixels_of(image: Image, height: int, width: int) -> Pixels:
@@ -352,43 +372,3 @@ def _pixels_of(image: Image, height: int, width: int) -> Pixels:
     except (AttributeError, ValueError):
         return Pixels(image.tobytes(), height, width, channels)
     return Pixels(lent, height, width, stored)
-
-
-# --- Arrays ------------------------------------------------------------------------------------
-
-_EXPECTED = "expected a uint8 array H x W, H x W x 3 or H x W x 4"
-_HINTS = {
-    "f": ": scale to 0..255 and call .astype('uint8')",
-    "H": ": call (array >> 8).astype('uint8') if it holds 16-bit gray levels",
-    "?": ": call array.astype('uint8') * 255",
-}
-
-
-def _from_array(image: Any) -> Pixels:
-    name = describe(image)
-    view = _view_of(image, name)
-    if view.format != "B":
-        kind = view.format.lstrip("<>=@!|")
-        kind = "f" if kind in ("e", "f", "d", "g") else kind
-        found = getattr(image, "dtype", f"format {view.format!r}")
-        raise ImageError(f"{name}: found {found} elements, {_EXPECTED}{_HINTS.get(kind, '')}")
-    shape = view.shape or ()
-    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3, 4)):
-        hint = ": the channels come last" if len(shape) == 3 and shape[0] in (1, 3, 4) else ""
-        raise ImageError(f"{name}: found the shape {shape}, {_EXPECTED}{hint}")
-    _check_size(shape[1], shape[0], name)
-    return Pixels(view, shape[0], shape[1], shape[2] if len(shape) == 3 else 1)
-
-
-def _view_of(image: Any, name: str) -> memoryview:
-    try:
-        return memoryview(image)
-    except Exception:
-        pass
-    try:  # a tensor of another library that converts to NumPy arrays
-        return memoryview(image.__array__())
-    except Exception:
-        raise ImageError(
-            f"{name}: not an image, expected a path, the bytes of an image file, a binary file "
-            "object, a PIL image or a uint8 array"
-        ) from None

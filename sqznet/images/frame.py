@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqznet._pixels import Yuv420
-from sqznet.errors import ImageError
-from sqznet.images.decoding import Pixels, decode
+from sqznet.errors import ImageError, shown, whole_number
+from sqznet.images.decoding import decode
+from sqznet.images.pixels import MAX_SIDE, Pixels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ class Frame(Pixels):
         Raises ImageError, saying what was found and what was expected.
         """
         if format not in FORMATS:
-            raise ImageError(f"frame format {format!r}, expected one of {', '.join(FORMATS)}")
+            raise ImageError(f"frame format {shown(format)}, expected one of {', '.join(FORMATS)}")
         if format in ("rgb", "bgr"):
             expected = "a uint8 array H x W x 3, H x W x 4 or H x W"
             if _view(data, format, expected).ndim < 2:
@@ -64,8 +65,10 @@ class Frame(Pixels):
         elif height is None or width is None:
             raise ImageError(f"a flat {format} frame needs its height and width")
         else:
-            stride = width
-        if height < 1 or not 1 <= width <= stride:
+            stride = None
+        height, width = _side("height", height), _side("width", width)
+        stride = width if stride is None else stride
+        if width > stride:
             raise ImageError(f"a {format} frame of {height} x {width} in rows of {stride} bytes")
         flat = view if view.ndim == 1 else view.cast("B")
         chroma = flat[height * stride :]
@@ -97,12 +100,12 @@ class Frame(Pixels):
         rows: bytes from row to row of luma and of chroma. step: bytes from sample to sample of
         chroma, 1 or 2. The others are as for `wrap`.
         """
-        if matrix not in LUMA_WEIGHTS:
-            raise ImageError(f"matrix {matrix!r}, expected one of {', '.join(LUMA_WEIGHTS)}")
+        if not isinstance(matrix, str) or matrix not in LUMA_WEIGHTS:
+            raise ImageError(f"matrix {shown(matrix)}, expected one of {', '.join(LUMA_WEIGHTS)}")
         gains = _matrix(matrix, full_range)
         try:
             data = Yuv420(*planes, height, width, rows[0], rows[1], step, gains)
-        except ValueError as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ImageError(f"a YUV frame of {height} x {width}: {error}") from None
         return cls(data, height, width, 3)
 
@@ -111,6 +114,12 @@ class Frame(Pixels):
         """A decoded image as a frame."""
         order = pixels.bgr or bgr
         return cls(pixels.data, pixels.height, pixels.width, pixels.channels, order)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        data = self.data
+        if not isinstance(data, Yuv420 | bytes):
+            data = memoryview(data).tobytes()
+        return type(self), (data, self.height, self.width, self.channels, self.bgr)
 
     def to_rgb(self) -> npt.NDArray[np.uint8]:
         """A copy as a uint8 array (H, W, 3) in RGB order."""
@@ -125,6 +134,13 @@ class Frame(Pixels):
         own = np.asarray(data).reshape(self.height, self.width, self.channels)
         rgb[:] = own[..., 2::-1] if self.bgr and self.channels > 1 else own[..., :3]
         return rgb
+
+
+def _side(name: str, value: Any) -> int:
+    side = whole_number(value)
+    if not 1 <= side <= MAX_SIDE:
+        raise ImageError(f"a frame's {name} is {shown(value)}, expected 1 to {MAX_SIDE} pixels")
+    return side
 
 
 def _matrix(name: str, full_range: bool) -> tuple[float, ...]:

@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from typing import Any
 
-from sqznet.errors import ImageError, reason_of
+from sqznet.errors import ImageError, printable, reason_of
 
-if TYPE_CHECKING:
-    from types import TracebackType
+_is_inside: ContextVar[bool] = ContextVar("sqznet_is_inside_pillow", default=False)
+_modules_seen = 0
 
 
-class _PillowQuiet:
-    """Ignores the warnings of Pillow's modules while any thread is inside.
+class _Warnings:
+    """Stands in for the module `warnings` in Pillow's modules: silent inside `guarded`.
 
-    warnings.catch_warnings alone would leave its filter behind if two threads overlap.
+    A filter would not do: filters belong to the whole process, so that one set here would also
+    hide the warnings of other threads, or undo a change that another thread makes meanwhile.
     """
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._inside = 0
-        self._saved = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._saved = warnings.catch_warnings()
-                self._saved.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._inside += 1
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
+    def warn(
+        self, message: Any, category: Any = None, stacklevel: int = 1, *rest: Any, **options: Any
     ) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._saved.__exit__(kind, error, at)
+        if not _is_inside.get():
+            warnings.warn(message, category, stacklevel + 1, *rest, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(warnings, name)
 
 
-_PILLOW_QUIET = _PillowQuiet()
+_WARNINGS = _Warnings()
 
 
 def reason(error: BaseException) -> str:
-    return " ".join(reason_of(error).split())[:200]
+    return printable(" ".join(reason_of(error).split()), 200)
+
+
+def plug_in(module: str) -> Any:
+    """A module of Pillow, imported and silenced."""
+    imported = __import__(f"PIL.{module}", fromlist=(module,))
+    _silence()
+    return imported
 
 
 def guarded(function: Any, *arguments: Any) -> Any:
@@ -55,11 +49,26 @@ def guarded(function: Any, *arguments: Any) -> Any:
 
     The last argument is the name of the image.
     """
+    _silence()
+    token = _is_inside.set(True)
     try:
-        with _PILLOW_QUIET:
-            return function(*arguments)
+        return function(*arguments)
     except ImageError:
         raise
     # Damaged files make Pillow raise almost anything: SyntaxError, struct.error, IndexError, ...
     except Exception as error:
         raise ImageError(f"{arguments[-1]}: cannot be decoded: {reason(error)}") from None
+    finally:
+        _is_inside.reset(token)
+
+
+def _silence() -> None:
+    """Gives the modules of Pillow that were imported since the last call `_Warnings`."""
+    global _modules_seen
+    if len(sys.modules) == _modules_seen:
+        return
+    modules = sys.modules.copy()
+    for name, module in modules.items():
+        if name.startswith("PIL.") and getattr(module, "warnings", None) is warnings:
+            module.warnings = _WARNINGS  # type: ignore[attr-defined]
+    _modules_seen = len(modules)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.batch.photos import in_order
 from sqznet.errors import SqznetError
+from sqznet.images.callers import Reading, several
 from sqznet.images.finding import Found
 
 if TYPE_CHECKING:
@@ -36,14 +37,14 @@ def length(model: Pipeline) -> int:
     return network.channels(network.layer_names[LAYER])
 
 
-def embed(model: Pipeline, images: Any, normalize: bool, fast_decode: bool) -> Vectors:
+def embed(model: Pipeline, images: Any, normalize: bool, how: Reading) -> Vectors:
     """float32 (N, D); see ``Model.embed``."""
     import numpy as np
 
-    several: Sequence[Any] = images if isinstance(images, list | tuple) else [images]
-    vectors = np.empty((len(several), length(model)), np.float32)
-    for row, maps in enumerate(model.feature_maps(several, (LAYER,), fast_decode)):
-        vectors[row] = maps[LAYER].mean(axis=(0, 1), dtype=np.float64)
+    listed = several(images)
+    found = model.feature_maps([images] if listed is None else listed, (LAYER,), **how._asdict())
+    rows = [maps[LAYER].mean(axis=(0, 1), dtype=np.float64) for maps in found]
+    vectors = np.array(rows, np.float32).reshape(len(rows), length(model))
     return normalized(vectors) if normalize else vectors
 
 
@@ -80,6 +81,8 @@ def _embed_file(model: Pipeline, fast_decode: bool, found: Found) -> FileVector:
     if found.error is not None:
         return FileVector(found.path, None, found.error)
     try:
-        return FileVector(found.path, embed(model, found.path, False, fast_decode)[0], None)
+        return FileVector(
+            found.path, embed(model, found.path, False, Reading(fast_decode))[0], None
+        )
     except SqznetError as error:
         return FileVector(found.path, None, error)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from sqznet import _kernels
 from sqznet.answers import sigmoid
 from sqznet.errors import SqznetError, printable
-from sqznet.images import decoding
+from sqznet.images.callers import PLAIN, Reading
+from sqznet.images.pixels import Pixels
 from sqznet.network.layers import Network
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):
 
     label: str | None = None
     score: float | None = None
-    _pixels: decoding.Pixels | None = None
+    _pixels: Pixels | None = None
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         plain = np.asarray(array)
@@ -70,7 +71,7 @@ class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):
         attributes = dict(self.__dict__)
         if self._pixels is not None:
             preview = _picture(self._pixels, _PREVIEW_SIDE)
-            attributes["_pixels"] = decoding.Pixels(preview, *preview.shape)
+            attributes["_pixels"] = Pixels(preview, *preview.shape)
         return restore, arguments, (state, attributes)
 
     def __setstate__(self, state: Any) -> None:
@@ -94,10 +95,10 @@ class Evidence:
     Raises ImageError if the photo cannot be read.
     """
 
-    def __init__(self, model: Classification, image: Any) -> None:
+    def __init__(self, model: Classification, image: Any, how: Reading = PLAIN) -> None:
         if model.num_classes == 0:
             raise SqznetError("these weights have no classifier, so there is nothing to explain")
-        self._pixels = decoding.decode(image)
+        self._pixels = model.decode(image, how)
         self.height, self.width = self._pixels.height, self._pixels.width
         (maps,) = model.feature_maps([self._pixels])
         self._features = maps["fire9"]
@@ -137,10 +138,8 @@ class Evidence:
         with zero pixels, the average in the network also counts those; this map does not contain
         them.
         """
-        # Reads the weights file: the packed layer computes only the average.
-        checkpoint = self._model.checkpoint
-        checkpoint.require_unchanged()
-        tensors = checkpoint.tensors
+        # From the weights as they were read: the packed layer computes only the average.
+        tensors = self._model.checkpoint.tensors
         weight, bias = (_row(tensors[f"classifier.1.{part}"], index) for part in ("weight", "bias"))
         cells: Floats = np.einsum("ijc,c->ij", self._features, weight) + bias
         return np.maximum(cells, 0, out=cells)
@@ -218,14 +217,14 @@ def _scores(model: Classification, logits: Floats) -> Floats:
     return scores
 
 
-def boxes(model: Classification, image: Any, top: int) -> list[Box]:
+def boxes(model: Classification, image: Any, top: int, how: Reading) -> list[Box]:
     """The boxes of the `top` most likely classes; see ``Model.localize``."""
-    evidence = Evidence(model, image)
+    evidence = Evidence(model, image, how)
     found = [evidence.box(index) for index in evidence.ranking[:top]]
     return [box for box in found if box is not None]
 
 
-def _picture(pixels: decoding.Pixels, side: int) -> npt.NDArray[np.uint8]:
+def _picture(pixels: Pixels, side: int) -> npt.NDArray[np.uint8]:
     from sqznet.images.frame import Frame
     from sqznet.insight.painting import reduced
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from sqznet.errors import SqznetError, WeightsError, printable
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.variants import Wiring
-from sqznet.weights.metadata import compact
+from sqznet.weights.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from sqznet.engine.pipeline import Pipeline
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 class Backbone:
     """A network and its input settings.
 
-    file: the name of its weights file, without folders. sha256: see `fingerprint`. variant,
+    file: the name of its weights file, without folders. sha256: see
+    `sqznet.weights.fingerprint`. variant,
     preprocessing, wiring: the values of the Model.
     """
 
@@ -67,25 +67,3 @@ def _without_head(setting: object) -> object:
     if isinstance(setting, Wiring):
         return setting._replace(conv10_relu=True, activation=None)
     return setting
-
-
-def fingerprint(checkpoint: Checkpoint) -> str:
-    """The SHA-256, in hex, of a network's weights; it does not depend on the file format.
-
-    It covers every tensor in the order of the names: first a line of JSON ([name, element type,
-    shape]), then the tensor's bytes, int8 tensors as float32. If activations are rounded, a last
-    line says how.
-    """
-    checkpoint.require_unchanged()
-    digest = sha256()
-    for name, stored in sorted(checkpoint.tensors.items()):
-        tensor = stored.floats()
-        digest.update(f"{compact([name, tensor.dtype, tensor.shape])}\n".encode())
-        digest.update(tensor.data)
-    if checkpoint.activations:
-        rounding = {
-            place: [grid._asdict() for grid in grids]
-            for place, grids in checkpoint.activations.items()
-        }
-        digest.update(f"{compact(rounding)}\n".encode())
-    return digest.hexdigest()

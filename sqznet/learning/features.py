@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from sqznet.images import decoding
+from sqznet.images.pixels import Pixels
 
 if TYPE_CHECKING:
     from sqznet.engine.pipeline import Pipeline
@@ -38,22 +38,19 @@ LAYERS: Mapping[str, int] = {"fire5": 96, "fire7": 96, "fire9": 192}
 LENGTH = _CELLS * sum(LAYERS.values())
 
 
-def describe(model: Pipeline, images: Sequence[Any], fast_decode: bool = False) -> Floats:
-    """float32 (N, LENGTH): the description of each image, a row of unit length.
-
-    images: as for `Model.classify`. Raises ImageError if an image cannot be read.
-    """
+def describe(model: Pipeline, images: Sequence[Pixels]) -> Floats:
+    """float32 (N, LENGTH): the description of each image, a row of unit length."""
     rows = np.empty((len(images), LENGTH), np.float32)
-    maps = model.feature_maps(images, tuple(LAYERS), fast_decode)
+    maps = model.feature_maps(images, tuple(LAYERS))
     for row, seen in zip(rows, maps, strict=True):
         row[:] = _described(seen)
     return rows
 
 
-def mirror_image(pixels: decoding.Pixels) -> decoding.Pixels:
+def mirror_image(pixels: Pixels) -> Pixels:
     """The image flipped left to right; a view wherever possible."""
     shape = pixels.height, pixels.width, pixels.channels
-    if pixels.bgr or type(pixels) is not decoding.Pixels:  # a camera frame
+    if pixels.bgr or type(pixels) is not Pixels:  # a camera frame
         from sqznet.images.frame import Frame
 
         shape = pixels.height, pixels.width, 3
@@ -61,7 +58,7 @@ def mirror_image(pixels: decoding.Pixels) -> decoding.Pixels:
     else:
         # An older Pillow decodes to bytes, which NumPy takes as a single item.
         upright = np.asarray(memoryview(pixels.data)).reshape(shape)
-    return decoding.Pixels(upright[:, ::-1], *shape)
+    return Pixels(upright[:, ::-1], *shape)
 
 
 def _described(maps: Mapping[str, Floats]) -> Floats:

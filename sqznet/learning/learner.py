@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import Lock
+from typing import Any
 
+from sqznet.forks import renewed
 from sqznet.learning.examples import Examples, Floats
 from sqznet.learning.features import LENGTH
 from sqznet.learning.gaussian_process import GaussianProcess
@@ -36,7 +38,19 @@ class Learner:
         )
         self._process = GaussianProcess.of(self._examples.codes)
         self._scorer: Scorer | None = None
+        renewed(self)
+
+    def renew(self) -> None:
         self._lock = Lock()
+
+    def __copy__(self) -> Learner:
+        with self._lock:
+            other = object.__new__(Learner)
+            other.__dict__.update(self.__dict__)
+        return renewed(other)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Learner, (self.mirror, self._examples)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -18,11 +18,13 @@ from sqznet.batch.photos import in_order
 from sqznet.errors import ImageError, SqznetError, WeightsError, printable, reason_of
 from sqznet.files.part_file import write_file
 from sqznet.images import decoding
+from sqznet.images.callers import PLAIN, Reading, grouped, listed, reading, several
 from sqznet.learning import storage
 from sqznet.learning.backbone import Backbone
 from sqznet.learning.examples import evenly, quota
 from sqznet.learning.features import LENGTH, Floats, describe, mirror_image
 from sqznet.learning.folder import classes_in
+from sqznet.learning.labels import check_labels
 from sqznet.learning.learner import MAX_ROWS, Learner, Views
 from sqznet.model import Model
 from sqznet.weights.locate import WeightsLike, locate
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
 
 #: The label and index of an image that looks like none of the examples.
 UNKNOWN, UNKNOWN_INDEX = "unknown", -1
-
-#: More classes would not leave two images of each, see MAX_ROWS.
-MAX_CLASSES = 900
 
 _GROUP = 64  # images per call of the network
 
@@ -53,6 +52,7 @@ def learn(
     model: Model | None = None,
     mirror: bool | None = None,
     report: Report = _warn,
+    channels: str = "rgb",
 ) -> Recognizer:
     """Trains a recognizer of your own classes on example images.
 
@@ -63,6 +63,7 @@ def learn(
     ``report``: called with a line of text or an ImageError for everything in a folder that is left
     out, and if there are more images than can be remembered (2000, or half as many with their
     mirror images); default: `warnings.warn`.
+    ``channels``: the order in arrays and tensors, "rgb" or "bgr", as OpenCV has it.
 
     A single class can be told from "unknown". One image per class works, too, but then the scores
     and the threshold of "unknown" are rough.
@@ -72,9 +73,9 @@ def learn(
     """
     recognizer = Recognizer(model, mirror=mirror, report=report)
     if isinstance(examples, Mapping):
-        recognizer._teach(examples, None)
+        recognizer._teach(examples, None, reading(False, channels, False))
     elif isinstance(examples, (str, os.PathLike)):
-        recognizer._teach(classes_in(examples, report), report)
+        recognizer._teach(classes_in(examples, report), report, PLAIN)
     else:
         found = type(examples).__name__
         raise SqznetError(f"expected a folder or a mapping from labels to images, found a {found}")
@@ -119,32 +120,57 @@ class Recognizer:
         return self.model.threads
 
     @property
+    def fingerprint(self) -> str:
+        """See ``Classifier``; the hash covers the examples and the network."""
+        return f"recognizer-{sha256(self._encoded()).hexdigest()[:16]}"
+
+    @property
     def activation(self) -> str:
         return "softmax"  # its scores are shares of one decision, whatever the network's are
 
     def __repr__(self) -> str:
         return f"<sqznet.Recognizer of {self.num_classes} classes, {self.num_images} images>"
 
-    def add(self, label: str, images: Any) -> None:
+    def add(self, label: str, images: Any, *, channels: str = "rgb") -> None:
         """Adds images of a new or known class; the earlier images are not needed.
 
-        ``images``: one image or several, as for `Model.classify`. After the network has run, this
-        takes milliseconds: 10 with 200 remembered images, 150 with 2000.
+        ``images``: one image or several, as for `Model.classify`, and so is ``channels``. After the
+        network has run, this takes milliseconds: 10 with 200 remembered images, 150 with 2000.
         Raises ImageError if an image cannot be read; then nothing is learned.
         """
-        self._teach({label: images}, None)
+        self._teach({label: images}, None, reading(False, channels, False))
 
     @overload
-    def classify(
-        self, images: list[Any] | tuple[Any, ...], top: int = 5, fast_decode: bool = False
-    ) -> list[list[Prediction]]: ...
-
-    @overload
-    def classify(
-        self, images: decoding.ImageLike, top: int = 5, fast_decode: bool = False
+    def classify(  # type: ignore[overload-overlap]
+        self,
+        images: decoding.ImageLike,
+        top: int = 5,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
     ) -> list[Prediction]: ...
 
-    def classify(self, images: Any, top: int = 5, fast_decode: bool = False) -> Any:
+    @overload
+    def classify(
+        self,
+        images: Iterable[Any],
+        top: int = 5,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> list[list[Prediction]]: ...
+
+    def classify(
+        self,
+        images: Any,
+        top: int = 5,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> Any:
         """The ``top`` most likely classes, best first; arguments as for `Model.classify`.
 
         A score is a probability: of a hundred answers with score 0.8, about eighty are correct. For
@@ -155,8 +181,9 @@ class Recognizer:
         if self.num_classes == 0:
             raise SqznetError("the recognizer has no examples yet; expected a call of add() first")
         top = checked_top(top, self.num_classes + 1)
-        several = isinstance(images, list | tuple)
-        answers = self.answers(images if several else [images], fast_decode)
+        many = several(images)
+        how = reading(fast_decode, channels, allow_urls)
+        answers = self.answers([images] if many is None else many, how)
         labels = self.labels
         found = []
         for scores, unknown, share in zip(
@@ -168,26 +195,37 @@ class Recognizer:
             if unknown:
                 predictions.insert(0, Prediction(UNKNOWN, float(share), UNKNOWN_INDEX))
             found.append(Predictions(predictions[:top]))
-        return found if several else found[0]
+        return found[0] if many is None else found
 
-    def is_unknown(self, source: Any) -> bool:
+    def is_unknown(self, source: Any, *, channels: str = "rgb") -> bool:
         """Whether an image looks like none of the examples."""
-        return bool(self.answers([source]).unknown[0])
+        return bool(self.answers([source], reading(False, channels, False)).unknown[0])
 
-    def answers(self, images: Sequence[Any], fast_decode: bool = False) -> Answers:
+    def answers(self, images: Iterable[Any], how: Reading = PLAIN) -> Answers:
         """The full results for several images, as arrays. Raises ImageError, and SqznetError if
         there are no examples yet."""
         if self.num_classes == 0:
             raise SqznetError("the recognizer has no examples yet; expected add() first")
-        groups = [images[start : start + _GROUP] for start in range(0, len(images), _GROUP)]
-        rows = [describe(self.model, group, fast_decode) for group in groups]
+        rows = [
+            describe(self.model, [self.model.decode(image, how) for image in group])
+            for group in grouped(images, _GROUP)
+        ]
         return self._learner.ask(np.concatenate([np.empty((0, LENGTH), np.float32), *rows]))
 
     def alone(self) -> Recognizer:
         """The same recognizer for use from several threads: each call runs on its own thread."""
-        other = copy(self)
-        other.model = self.model.alone()
-        return other
+        return _made(type(self), self.model.alone(), self._learner, self._report)
+
+    def __copy__(self) -> Recognizer:
+        """Learns by itself from then on; the network is shared."""
+        return _made(type(self), self.model, copy(self._learner), self._report)
+
+    def __deepcopy__(self, memo: Any) -> Recognizer:
+        return copy(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """See ``Model``; the examples are sent too. In the other process it reports by warnings."""
+        return _made, (type(self), self.model, self._learner)
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False
@@ -212,14 +250,16 @@ class Recognizer:
         """
         if self.num_classes == 0:
             raise SqznetError("nothing to save: the recognizer has no examples yet")
-        content = storage.encode(
-            self._learner.examples, self._learner.mirror, Backbone.of(self.model)
-        )
+        content = self._encoded()
         try:
             write_file(path, content)
         except (OSError, ValueError) as error:
             name = printable(os.fsdecode(path))
             raise WeightsError(f"{name}: cannot be written: {reason_of(error)}") from None
+
+    def _encoded(self) -> bytes:
+        learner = self._learner
+        return storage.encode(learner.examples, learner.mirror, Backbone.of(self.model))
 
     @classmethod
     def load(
@@ -238,7 +278,7 @@ class Recognizer:
         Raises WeightsError, saying what was found and expected, for any other file and for another
         backbone.
         """
-        file = open_file(path)
+        file = open_file(locate(path))
         try:
             examples, mirror, needed = storage.decode(file.view)
             if isinstance(backbone, Model):
@@ -257,15 +297,18 @@ class Recognizer:
                 )
         except WeightsError as error:
             raise WeightsError(f"{file.name}: {error}") from None
-        recognizer = cls(model, mirror=mirror, report=report)
-        recognizer._learner = Learner(mirror, examples)
-        return recognizer
+        return _made(cls, model, Learner(mirror, examples), report)
 
-    def _teach(self, classes: Mapping[str, Any], skip: Callable[[ImageError], None] | None) -> None:
+    def _teach(
+        self,
+        classes: Mapping[str, Any],
+        skip: Callable[[ImageError], None] | None,
+        how: Reading,
+    ) -> None:
         """Adds images of several classes. ``skip`` is called for images that cannot be read;
         without it they raise ImageError."""
-        shown = {label: _listed(images) for label, images in classes.items()}
-        _check_labels(list(shown), self.labels)
+        shown = {label: listed(images) for label, images in classes.items()}
+        check_labels(list(shown), self.labels)
         if empty := [label for label, images in shown.items() if not images]:
             raise SqznetError(f"no image of {empty[0]!r}, expected at least one")
         most = MAX_ROWS // 2 if self._learner.mirror else MAX_ROWS
@@ -284,7 +327,7 @@ class Recognizer:
         both = self._learner.wants_mirror_images(count)
         views: dict[str, Views] = {}
         for label, images in shown.items():
-            plain, mirrored = self._see(images, both, skip)
+            plain, mirrored = self._see(images, both, skip, how)
             if len(plain):
                 views[label] = plain, mirrored
             else:
@@ -297,13 +340,17 @@ class Recognizer:
             )
 
     def _see(
-        self, images: Sequence[Any], both: bool, skip: Callable[[ImageError], None] | None
+        self,
+        images: Sequence[Any],
+        both: bool,
+        skip: Callable[[ImageError], None] | None,
+        how: Reading,
     ) -> Views:
         """Descriptions of the readable images and, if ``both``, of their mirror images."""
         threads = 1 if len(images) < 2 else self.model.threads
         model = self.model if threads == 1 else self.model.alone()
         rows = []
-        for found in in_order(partial(_described, model, both), images, threads):
+        for found in in_order(partial(_described, model, both, how), images, threads):
             if not isinstance(found, ImageError):
                 rows.append(found)
             elif skip is None:
@@ -314,11 +361,19 @@ class Recognizer:
         return views[:, 0], views[:, 1] if both else None
 
 
-def _described(model: Model, both: bool, image: Any) -> Floats | ImageError:
+def _made(
+    kind: type[Recognizer], model: Model, learner: Learner, report: Report = _warn
+) -> Recognizer:
+    recognizer = object.__new__(kind)
+    recognizer.model, recognizer._learner, recognizer._report = model, learner, report
+    return recognizer
+
+
+def _described(model: Model, both: bool, how: Reading, image: Any) -> Floats | ImageError:
     """The description of an image and, if ``both``, of its mirror image: (1, 1 or 2, LENGTH); or
     the reason why the image cannot be read."""
     try:
-        pixels = decoding.decode(image)
+        pixels = model.decode(image, how)
     except ImageError as error:
         return error
     return describe(model, [pixels, mirror_image(pixels)] if both else [pixels])[None]
@@ -341,26 +396,3 @@ def load_recognizer(
             "labels; expected only threads, isa and backbone"
         )
     return Recognizer.load(path, backbone=backbone, threads=threads, isa=isa)
-
-
-def _listed(images: Any) -> list[Any]:
-    several = isinstance(images, (list, tuple, set, frozenset, Iterator)) and not hasattr(
-        images, "read"
-    )
-    return list(images) if several else [images]
-
-
-def _check_labels(new: Sequence[Any], known: Sequence[str]) -> None:
-    """Raises SqznetError unless the labels are usable as names of different classes."""
-    for label in new:
-        if not isinstance(label, str) or not label.strip():
-            raise SqznetError(f"a label is {label!r}, expected the name of a class")
-    if not new:
-        raise SqznetError("no classes, expected at least one")
-    spelled: dict[str, str] = {}
-    for label in (*known, *new):
-        other = spelled.setdefault(unicodedata.normalize("NFC", label.strip()), label)
-        if other != label:
-            raise SqznetError(f"the labels {other!a} and {label!a} are spelled alike; rename one")
-    if len(spelled) > MAX_CLASSES:
-        raise SqznetError(f"{len(spelled)} classes, expected at most {MAX_CLASSES}")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from threading import Condition, Event, Thread
 
+from sqznet.errors import SqznetError
+from sqznet.forks import renewed
 from sqznet.watching.shot import LostError, Notice, Shot, Source, now
 
 # Seconds until a lost source is opened again; doubled after each failure. A source that has run for
@@ -22,13 +24,16 @@ class Newest:
 
     def __init__(self, source: Source, notice: Notice) -> None:
         self._source, self._notice = source, notice
-        self._changed = Condition()
         self._waiting: Shot | None = None
         self._dropped = 0
-        self._ended = False
         self._failure: BaseException | None = None
-        self._stop = Event()
+        self._ended = False
+        renewed(self)
         self._thread = Thread(target=self._read, name=f"sqznet {source.name}", daemon=True)
+
+    def renew(self) -> None:
+        self._changed = Condition()
+        self._stop = Event()
 
     def __iter__(self) -> Iterator[tuple[Shot, int]]:
         """Yields frames, each with the number of frames dropped since the previous one.
@@ -39,6 +44,11 @@ class Newest:
         while True:
             with self._changed:
                 while self._waiting is None and not self._ended:
+                    if not self._thread.is_alive():  # a forked child has no reading thread
+                        raise SqznetError(
+                            f"{self._source.name}: is read by the process that this one was "
+                            "forked from: call watch() in each process"
+                        )
                     self._changed.wait()
                 shot, self._waiting = self._waiting, None
                 dropped, self._dropped = self._dropped, 0

@@ -6,9 +6,12 @@ import os
 import stat
 import sys
 from collections.abc import Generator, Iterable
+from io import IOBase
 from typing import Any
 
-from sqznet.errors import SqznetError, printable, reason_of
+from sqznet.errors import SqznetError, path_for_messages, printable, reason_of
+from sqznet.files.paths import expanded
+from sqznet.images.callers import several
 from sqznet.images.decoding import decode
 from sqznet.images.frame import Frame
 from sqznet.watching.folder import FolderSource
@@ -35,7 +38,7 @@ class FramesSource:
         began = now()
         for frame in self._frames:
             arrived = now()
-            picture = Frame.of(decode(frame), self._bgr and hasattr(frame, "__array__"))
+            picture = Frame.of(decode(frame, bgr=self._bgr))
             yield Shot(picture, arrived - began, arrived)
 
 
@@ -46,12 +49,15 @@ def open_source(source: Any, format: str, live: bool | None, notice: Notice) -> 
     if isinstance(source, int) and not isinstance(source, bool):
         return _camera(source)
     if isinstance(source, (str, os.PathLike)):
-        return _named(os.fsdecode(source), notice)
+        return _named(expanded(source), notice)
     if is_picamera(source):
         return PicameraSource(source)
-    single_image = getattr(source, "ndim", 4) != 4 or isinstance(source, (bytes, bytearray))
-    if isinstance(source, Iterable) and not single_image:
-        return FramesSource(source, format, bool(live))
+    frames = several(source)
+    # A camera may have a read() besides being iterable.
+    if frames is None and hasattr(source, "read") and isinstance(source, Iterable):
+        frames = None if isinstance(source, IOBase) else source
+    if frames is not None:
+        return FramesSource(frames, format, bool(live))
     raise SqznetError(
         f"cannot watch <{type(source).__name__}>, expected a camera number, a video file, a "
         "folder, an address, a Picamera2 or an iterable of frames"
@@ -73,7 +79,7 @@ def _named(name: str, notice: Notice) -> Source:
     try:
         mode = os.stat(name).st_mode
     except (OSError, ValueError) as error:
-        raise SqznetError(f"{printable(name)}: {reason_of(error)}") from None
+        raise SqznetError(f"{path_for_messages(name)}: {reason_of(error)}") from None
     if stat.S_ISDIR(mode):
         return FolderSource(name, notice)
     # FFmpeg would read a name such as "concat:a" as one of its protocols.

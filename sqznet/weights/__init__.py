@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
-from sqznet.errors import SqznetError, WeightsError, reason_of
+from sqznet.errors import SqznetError, WeightsError, printable, reason_of, shown
 from sqznet.weights import safetensors
-from sqznet.weights.checkpoint import Checkpoint, RawTensor
-from sqznet.weights.mapped import WeightsFile, open_file
+from sqznet.weights.checkpoint import Checkpoint, RawTensor, Source
+from sqznet.weights.mapped import WeightsFile, open_file, read_file
 
 __all__ = [
     "BUNDLED_PATH",
@@ -24,34 +24,25 @@ _DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUNDLED_PATH = os.path.join(_DATA, "squeezenet1_1.safetensors")
 _LABEL_COUNT = 1000
 
-_KINDS = ".pth, .safetensors, .npz, .onnx, .caffemodel, .h5, .param or .net"
+_REST = 1 << 20  # bytes beside the tensors that are not worth a copy
+
+_KINDS = ".pth, .safetensors, .npz, .onnx, .caffemodel, .h5, .keras, .param or .net"
+
+_EXPECTED = f"Expected a weights file ({_KINDS})"
 
 # In the order in which they are tried; imported on demand, since the bundled weights need none.
-_READERS = ("npz", "torch", "keras", "ncnn", "deep_compression", "caffe", "onnx")
+_READERS = ("npz", "keras", "torch", "ncnn", "deep_compression", "caffe", "onnx")
 
 # The formats whose files may hold several networks.
 _WITH_PREFIXES = ("torch", "safetensors", "npz")
-
-# Files that users pass by mistake and that can be recognized by their start.
-_OTHER_KINDS = (
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"\x89PNG", "a PNG image"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"PK\x05\x06", "an empty zip archive"),
-    (b"<", "a web page or XML (a download that failed?)"),
-    (b"name:", "text like a .prototxt, which describes a network without its weights"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file it points to"),
-)
 
 
 def read(path: str | os.PathLike[str], prefix: str | None = None) -> Checkpoint:
     """Reads a weights file in any of the supported formats.
 
-    The content determines the format, not the name. The file is mapped, not copied; nothing in it
-    is ever executed. It should not be written to while the Checkpoint is in use, see
-    ``Checkpoint.require_unchanged``. A published file, recognized by its hash, gets the
-    preprocessing that it was trained with.
+    The content determines the format, not the name. Nothing in the file is ever executed. It is
+    read as a whole, so what becomes of it afterwards changes nothing. A published file, recognized
+    by its hash, gets the preprocessing that it was trained with.
     ``prefix``: the name of the network to take from a file that holds several, see
     `sqznet.weights.statedict`.
     Raises WeightsError, naming the file, for any fault.
@@ -59,35 +50,42 @@ def read(path: str | os.PathLike[str], prefix: str | None = None) -> Checkpoint:
     file = open_file(path)._replace(prefix=prefix)
     name = file.name
     try:
+        source = Source.of(path)
         checkpoint = _read_file(file)
         if prefix is not None and checkpoint.format not in _WITH_PREFIXES:
             raise WeightsError(
                 f"is of the format {checkpoint.format}, which holds one network: prefix= is for "
                 f"{', '.join(_WITH_PREFIXES)}"
             )
-        if checkpoint.format == "safetensors":  # no such file is known by its hash
-            return checkpoint
-        from sqznet.weights import known
+        if checkpoint.format != "safetensors":  # no such file is known by its hash
+            from sqznet.weights import known
 
-        return known.with_preset(checkpoint, file.view)
+            checkpoint = known.with_preset(checkpoint, file.view)
+        checkpoint = _without_rest(checkpoint, file.view)
+        return checkpoint if file.prefix else checkpoint._replace(source=source)
     except SqznetError as error:
         raise WeightsError(f"{name}: {error}") from None
+    except ImportError as error:
+        raise WeightsError(
+            f"{name}: cannot be read because a module of this installation is missing or does not "
+            f"start ({reason_of(error)}); the file itself may be sound"
+        ) from error
     except Exception as error:  # no parser is certain to catch all hostile bytes
         raise WeightsError(
-            f"{name}: damaged, or not a weights file ({type(error).__name__} while reading it)"
+            f"{name}: damaged, or not a weights file: {printable(reason_of(error), 200)}"
         ) from error
 
 
 def is_recognizer(path: str | os.PathLike[str]) -> bool:
     """Whether it is a file from `Recognizer.save`; False if it cannot be read."""
     try:
-        return safetensors.is_recognizer(open_file(path).view)
+        return safetensors.is_recognizer(read_file(path, safetensors.START))
     except WeightsError:
         return False
 
 
 def bundled() -> Checkpoint:
-    """The bundled SqueezeNet 1.1: float16, with its labels, mapped."""
+    """The bundled SqueezeNet 1.1: float16, with its labels."""
     return read(BUNDLED_PATH)
 
 
@@ -104,6 +102,16 @@ def imagenet_labels() -> tuple[str, ...]:
     return labels
 
 
+def _without_rest(checkpoint: Checkpoint, content: memoryview) -> Checkpoint:
+    """Copies the tensors out of a file that holds mostly something else, such as an optimizer's
+    state, so that its memory is freed."""
+    tensors = checkpoint.tensors
+    used = sum(tensor.data.nbytes for tensor in tensors.values())
+    if content.nbytes - used <= max(used, _REST):
+        return checkpoint
+    return checkpoint._replace(tensors={name: tensors[name].copy() for name in tensors})
+
+
 def _read_file(file: WeightsFile) -> Checkpoint:
     view = file.view
     if file.path.endswith(".bin"):  # ncnn's weights cannot be recognized by their content
@@ -113,14 +121,29 @@ def _read_file(file: WeightsFile) -> Checkpoint:
             return ncnn.read(file)
     if safetensors.looks_like(view):
         return safetensors.read(file)
+    from sqznet.weights import foreign  # not needed for the bundled weights
+
+    kind = foreign.kind_of(view)
+    if kind is not None:
+        raise WeightsError(f"{kind}. {_EXPECTED}")
     for name in _READERS:
         reader = import_module(f"sqznet.weights.{name}")
         if reader.looks_like(view):
             checkpoint: Checkpoint = reader.read(file)
             return checkpoint
-    start = bytes(view[:32])
-    kind = next((kind for magic, kind in _OTHER_KINDS if start.startswith(magic)), None)
-    found = f"is {kind}" if kind else f"begins with {start[:16]!r}"
+    found = f"begins with {bytes(view[:16])!r}"
     if file.path.endswith(".bin"):
-        found += ", and ncnn's .param file is not beside it"
-    raise WeightsError(f"{found}; expected a weights file ({_KINDS})")
+        found += _of_a_pair(file)
+    raise WeightsError(f"{found}. {_EXPECTED}")
+
+
+def _of_a_pair(file: WeightsFile) -> str:
+    """What the files beside a .bin file, which says nothing of itself, tell of it."""
+    name = os.path.basename(file.path).removesuffix(".bin") + ".xml"
+    beside = file.beside(name)
+    if beside is not None and b"<net " in bytes(beside.view[:400]):
+        return (
+            f"; it holds the weights of the OpenVINO IR {shown(name)} beside it. Take the file "
+            "that was converted, or an ONNX file of the same network"
+        )
+    return ", and ncnn's .param file is not beside it"

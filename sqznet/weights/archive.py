@@ -193,6 +193,13 @@ def expanded(view: memoryview, entry: Entry, limit: int) -> memoryview:
     return expanded
 
 
+def content(view: memoryview, entry: Entry, limit: int) -> memoryview:
+    """The bytes of an entry, deflated or not; a copy, of at most `limit` bytes, if deflated."""
+    if entry.compression == STORED:
+        return stored(view, entry, "")
+    return expanded(view, entry, limit)
+
+
 def _as_stored(view: memoryview, entry: Entry) -> memoryview:
     """An entry's bytes as stored in the file; fewer if the file ends earlier."""
     name = shown(entry.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,7 +12,6 @@ from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
 from sqznet.quantization.description import Integers
-from sqznet.weights.mapped import MappedFile
 
 #: Bytes per element of the element types that weights may have.
 FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
@@ -28,6 +28,7 @@ class _RawTensor(NamedTuple):
     shape: tuple[int, ...]
     data: memoryview
     scales: memoryview | None = None
+    input_scales: memoryview | None = None
 
 
 class RawTensor(_RawTensor):
@@ -36,9 +37,11 @@ class RawTensor(_RawTensor):
     dtype: "float16", "bfloat16", "float32" or "float64"; or "int8" with scales.
     shape: non-negative integers; () is a scalar.
     data: flat bytes (format "B", contiguous), little-endian, C order; its length is the product of
-        the shape times the element's size. It may be a view of a mapped file.
+        the shape times the element's size. It may be a view of the file's bytes.
     scales: for int8, one float32 for each output channel (the first dimension): the weights are
         the integers times their channel's scale. None for floats. Bytes as in ``data``.
+    input_scales: for int8, None or one float32 for each input channel (the second dimension), by
+        which the weights are then divided: the scales of the bytes that they are multiplied with.
 
     Raises WeightsError if dtype, shape and data do not agree.
     """
@@ -51,6 +54,7 @@ class RawTensor(_RawTensor):
         shape: tuple[int, ...],
         data: memoryview,
         scales: memoryview | None = None,
+        input_scales: memoryview | None = None,
     ) -> RawTensor:
         if dtype not in FLOAT_SIZES and (dtype != "int8" or scales is None):
             raise WeightsError(
@@ -71,14 +75,30 @@ class RawTensor(_RawTensor):
                 f"a {dtype} tensor of shape {shape} has scales, expected a float32 for each output "
                 "channel of int8, and none of floats"
             )
-        return super().__new__(cls, dtype, shape, data, scales)
+        if input_scales is not None and (
+            scales is None or len(shape) < 2 or input_scales.nbytes != 4 * shape[1]
+        ):
+            raise WeightsError(
+                f"a {dtype} tensor of shape {shape} has input scales, expected a float32 for each "
+                "input channel of int8, and none of floats"
+            )
+        return super().__new__(cls, dtype, shape, data, scales, input_scales)
 
     def channel(self, index: int) -> RawTensor:
         """The part of one output channel, without a copy."""
         size = self.data.nbytes // self.shape[0]
         data = self.data[index * size : (index + 1) * size]
         scale = self.scales and self.scales[4 * index : 4 * (index + 1)]
-        return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale)
+        return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale, self.input_scales)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        scales = None if self.scales is None else bytes(self.scales)
+        return _tensor, (self.dtype, self.shape, bytes(self.data), scales)
+
+    def copy(self) -> RawTensor:
+        """The same tensor in memory of its own."""
+        scales = None if self.scales is None else bytes(self.scales)
+        return _tensor(self.dtype, self.shape, bytes(self.data), scales)
 
     def floats(self) -> RawTensor:
         """The same weights as floats: int8 becomes float32, floats are unchanged."""
@@ -91,11 +111,18 @@ class RawTensor(_RawTensor):
         weights = np.empty(self.shape, "<f4")
         with np.errstate(all="ignore"):  # layers refuse values that are not finite
             np.multiply(integers, scales, out=weights)
+            if self.input_scales is not None:
+                inputs = np.frombuffer(self.input_scales, "<f4")
+                weights /= inputs.reshape(-1, *[1] * (integers.ndim - 2))
         return RawTensor("float32", self.shape, weights.reshape(-1).data.cast("B"))
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> RawTensor:  # type: ignore[override]
         return cls(*iterable)  # so that _replace checks too
+
+
+def _tensor(dtype: str, shape: tuple[int, ...], data: bytes, scales: bytes | None) -> RawTensor:
+    return RawTensor(dtype, shape, memoryview(data), None if scales is None else memoryview(scales))
 
 
 class Quantization(NamedTuple):
@@ -109,6 +136,37 @@ class Quantization(NamedTuple):
     zero_point: int
     low: int
     high: int
+
+
+class Source(NamedTuple):
+    """The file that weights were read from: its absolute path, and its state then."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Source:
+        """Raises OSError if there is no such file."""
+        status = os.stat(path)
+        return cls(os.path.abspath(os.fsdecode(path)), status.st_size, status.st_mtime_ns)
+
+    def is_unchanged(self) -> bool:
+        try:
+            return Source.of(self.path) == self
+        except OSError:
+            return False
+
+
+class DynamicQuantization(NamedTuple):
+    """A grid that is made for each map of each photo, as by ONNX's DynamicQuantizeLinear.
+
+    Its integers are low..high. The scale is the map's range, widened to contain 0, divided by their
+    number minus 1; the zero point is low minus the range's start in steps, rounded.
+    """
+
+    low: int = 0
+    high: int = 255
 
 
 class Checkpoint(NamedTuple):
@@ -135,6 +193,7 @@ class Checkpoint(NamedTuple):
         network may also run in integers. None for most files.
     own_names: the names that tensors have in the file, where they are others, for messages.
     choice: a line about which of several networks in the file this is, if nobody named it.
+    source: the file, if reading it again gives the same; None if it was read with a choice.
     """
 
     path: str
@@ -149,8 +208,15 @@ class Checkpoint(NamedTuple):
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
     integers: Integers | None = None
+    activations: Mapping[str, tuple[Quantization | DynamicQuantization, ...]] = MappingProxyType({})
     own_names: Mapping[str, str] = MappingProxyType({})
     choice: str = ""
+    source: Source | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Read-only views of dictionaries cannot be pickled.
+        fields = [dict(value) if isinstance(value, Mapping) else value for value in self]
+        return Checkpoint, tuple(fields)
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.
@@ -161,20 +227,6 @@ class Checkpoint(NamedTuple):
         return network_for(
             shapes, variant or self.variant, self.path, wiring or self.wiring, self.own_names
         )
-
-    def require_unchanged(self) -> None:
-        """Raises WeightsError if a mapped file with tensors was written to since it was mapped.
-
-        Before reading the tensors, this checks that they still exist; afterwards, that the data
-        read are those of the file.
-        """
-        files = {id(tensor.data.obj): tensor.data.obj for tensor in self.tensors.values()}
-        for file in files.values():
-            if isinstance(file, MappedFile) and file.was_written():
-                raise WeightsError(
-                    f"{self.path}: was written to while it was in use: load it again, and replace "
-                    "such a file rather than writing into it"
-                )
 
 
 def element_count(shape: tuple[int, ...]) -> int:

@@ -6,6 +6,7 @@ Environment: SQZNET_CACHE sets the cache folder; SQZNET_OFFLINE=1 forbids using 
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 
 from sqznet.errors import WeightsError, printable, reason_of
@@ -92,17 +93,28 @@ def fetch(name: str) -> str:
     from sqznet.weights import hub_download
 
     try:
-        with hub_download.locked(path):
+        with hub_download.locked(path) as deadline:
             if not matches(path, remote.sha256):  # another process may have downloaded it meanwhile
-                hub_download.download(remote.url, path, lambda part: matches(part, remote.sha256))
+                hub_download.download(
+                    remote.url, path, lambda part: matches(part, remote.sha256), deadline
+                )
     except WeightsError as error:
         raise WeightsError(f"{name}: {error}; or {by_hand}") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path that no file system can have
         raise WeightsError(
             f"{name}: cannot be written to {printable(path)}: {reason_of(error)}; "
             f"SQZNET_CACHE can name another folder; or {by_hand}"
         ) from None
     return path
+
+
+def name_of(path: str) -> str | None:
+    """The name whose downloaded file this is. Raises WeightsError as `cache_folder` does."""
+    folder = cache_folder()
+    for name, remote in FILES.items():
+        if path == os.path.join(folder, name.partition("/")[0], remote.file_name):
+            return name
+    return None
 
 
 def cache_folder() -> str:
@@ -128,15 +140,17 @@ def is_offline() -> bool:
 
 
 def matches(path: str, sha256: str) -> bool:
-    """Whether the file exists and its hash begins with `sha256`."""
+    """Whether it is a regular file and its hash begins with `sha256`."""
     import hashlib
 
     digest = hashlib.sha256()
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # reading a pipe would wait for its other end
+            return False
         with open(path, "rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
-    except OSError:  # absent or unreadable
+    except (OSError, ValueError):  # absent or unreadable, or no path at all
         return False
     return digest.hexdigest().startswith(sha256)
 

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from http.client import HTTPException
-from typing import TYPE_CHECKING
+from http.client import HTTPException, HTTPResponse
 
 from sqznet.errors import WeightsError, printable, reason_of
+from sqznet.files.connections import Deadline, opened
 from sqznet.files.part_file import move_into_place
 
-if TYPE_CHECKING:
-    from http.client import HTTPResponse
-
-# A server that sends no byte for this many seconds counts as silent.
-_TIMEOUT = 20.0
+# Seconds for one file, with all attempts: 5 MB at 8 kB/s.
+_LONGEST = 600.0
 
 # Seconds between attempts; there is one more attempt than pauses.
 _PAUSES = (0.5, 1.0, 2.0)
 
 # Several times the size of any SqueezeNet; a server that sends more sends something else.
 _MAX_BYTES = 64 << 20
+_DIGITS = 18  # of a length; Python refuses to read numbers of thousands
 
 _BLOCK = 64 << 10
-_OK, _PARTIAL, _BEYOND_END = 200, 206, 416
+_PARTIAL, _BEYOND_END = 206, 416
 _FIRST_SERVER_FAULT = 500
+# What a server or a name can make Python's HTTP library raise; UnicodeError is a ValueError.
+_FAILURES = (OSError, HTTPException, ValueError)
 
 
 class _BrokenOffError(Exception):
@@ -35,42 +36,76 @@ class _BrokenOffError(Exception):
 
 
 @contextlib.contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Prevents other processes and threads from downloading to the same path at the same time.
+def locked(path: str) -> Iterator[Deadline]:
+    """Prevents other processes and threads from downloading to the same path at the same time, and
+    gives the deadline for this one, which includes the time to wait for another.
 
     A lock file remains beside the path. On systems without such locks, two downloads may corrupt
-    each other's part, which the hash reveals. Raises OSError if the folder is not writable.
+    each other's part, which the hash reveals. Raises OSError if the folder is not writable, and
+    WeightsError if something other than a file is where the downloads go.
     """
+    deadline = Deadline(_LONGEST)
+    lock = f"{path}.lock"
+    for place in (path, lock, _part(path), _tag(_part(path))):
+        _require_regular(place)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.lock", "ab") as file:
-        with contextlib.suppress(ImportError, OSError):
-            import fcntl
+    with open(lock, "ab") as file:
+        while not _locks(file.fileno()):
+            if deadline.has_passed():
+                raise WeightsError(
+                    f"another process has been downloading it for {deadline.seconds:.0f} seconds"
+                )
+            deadline.pause(0.05)
+        yield deadline
 
-            fcntl.flock(file, fcntl.LOCK_EX)  # closing the file releases it
-        yield
+
+def _require_regular(path: str) -> None:
+    """Raises WeightsError if something other than a file is there: reading a pipe would wait for
+    ever, and a device may have no end."""
+    with contextlib.suppress(OSError):
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise WeightsError(f"{printable(path)} is there and no regular file: remove it")
 
 
-def download(url: str, path: str, is_sound: Callable[[str], bool]) -> None:
+def _locks(file: int) -> bool:
+    """Whether the file is locked now, until it is closed, or cannot be locked here at all."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        pass
+    return True
+
+
+def download(url: str, path: str, is_sound: Callable[[str], bool], deadline: Deadline) -> None:
     """Downloads the URL to the path; `is_sound(part)` tells whether a complete file is valid.
 
     Data received before a connection breaks stay in `path`.part for the next attempt or call.
-    Raises WeightsError if the file is not available or not valid, OSError if it cannot be written.
+    Raises WeightsError if the file is not available, not valid or not complete at the deadline, and
+    OSError if it cannot be written.
     """
-    part = f"{path}.part"
+    part, kept = _part(path), "the part received so far is kept for another try"
+    late = f"it is not complete after {deadline.seconds:.0f} seconds; {kept}"
     for pause in (*_PAUSES, None):
         try:
-            was_resumed = _transfer(url, part)
+            with deadline.enforced():
+                was_resumed = _transfer(url, part, deadline)
         except _BrokenOffError as error:
+            if deadline.has_passed():
+                raise WeightsError(late) from None
             if pause is None:
-                raise WeightsError(
-                    f"{error}; the part received so far is kept for another try"
-                ) from None
-            time.sleep(pause)
+                raise WeightsError(f"{error}; {kept}") from None
+            deadline.pause(pause)
             continue
         if is_sound(part):
             move_into_place(part, path)
             _remove(_tag(part))
             return
+        if deadline.has_passed():  # a connection that was cut may look like the end of the file
+            raise WeightsError(late)
         _remove(part)
         _remove(_tag(part))
         if not was_resumed:
@@ -80,10 +115,10 @@ def download(url: str, path: str, is_sound: Callable[[str], bool]) -> None:
     )
 
 
-def _transfer(url: str, part: str) -> bool:
+def _transfer(url: str, part: str, deadline: Deadline) -> bool:
     """Completes the partial file; returns whether it resumed an earlier one."""
     start, validator = _kept(part)
-    with _open(url, part, start, validator) as response:
+    with _open(url, part, start, validator, deadline) as response:
         resumes = response.status == _PARTIAL
         if resumes and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             _remove(part)
@@ -95,15 +130,14 @@ def _transfer(url: str, part: str) -> bool:
         return resumes
 
 
-def _open(url: str, part: str, start: int, validator: str) -> HTTPResponse:
+def _open(url: str, part: str, start: int, validator: str, deadline: Deadline) -> HTTPResponse:
     from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
 
     headers = {"User-Agent": "sqznet", "Accept-Encoding": "identity"}
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     try:
-        response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=_TIMEOUT)
+        return opened(url, headers, deadline)
     except HTTPError as error:
         error.close()
         if error.code == _BEYOND_END and start:
@@ -117,16 +151,19 @@ def _open(url: str, part: str, start: int, validator: str) -> HTTPResponse:
         raise _BrokenOffError(
             f"the server cannot be reached ({printable(reason_of(error.reason), 200)})"
         ) from None
-    except (OSError, HTTPException) as error:
+    except _FAILURES as error:
         raise _BrokenOffError(
             f"the server does not answer ({printable(reason_of(error), 200)})"
         ) from None
-    return response
 
 
 def _receive(response: HTTPResponse, part: str, start: int) -> None:
-    stated = response.headers.get("Content-Length", "")
-    total = start + int(stated) if stated.isascii() and stated.isdigit() else None
+    stated = response.headers.get("Content-Length", "").strip()
+    total = None
+    if stated.isascii() and stated.isdigit():
+        if len(stated) > _DIGITS or start + int(stated) > _MAX_BYTES:
+            raise WeightsError(f"the server has more than {_MAX_BYTES} bytes for it")
+        total = start + int(stated)
     done = start
     with open(part, "ab" if start else "wb") as file, _Progress(part, total) as progress:
         while block := _read(response, done):
@@ -143,13 +180,17 @@ def _receive(response: HTTPResponse, part: str, start: int) -> None:
 def _read(response: HTTPResponse, done: int) -> bytes:
     try:
         return response.read1(_BLOCK)
-    except (OSError, HTTPException) as error:
+    except _FAILURES as error:
         raise _BrokenOffError(
             f"the connection broke off after {done} bytes ({printable(reason_of(error), 200)})"
         ) from None
 
 
 # --- Partial files ---------------------------------------------------------------------------
+
+
+def _part(path: str) -> str:
+    return f"{path}.part"
 
 
 def _tag(part: str) -> str:

@@ -66,9 +66,12 @@ def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """
     name = printable(os.fsdecode(path))
     try:
-        if not os.path.isfile(path):
+        from sqznet.files.paths import expanded
+
+        place = expanded(path)
+        if not os.path.isfile(place):
             raise WeightsError("expected a file of class names, found no such file")
-        with open(path, "rb") as file:
+        with open(place, "rb") as file:
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise WeightsError(f"expected class names, at most {_MAX_BYTES} bytes of them")

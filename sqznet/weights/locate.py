@@ -6,6 +6,7 @@ import os
 
 from sqznet import weights
 
+_PATHS = (str, os.PathLike)
 BUNDLED = "squeezenet1_1"
 
 WeightsLike = str | os.PathLike[str] | None
@@ -24,4 +25,8 @@ def locate(given: WeightsLike) -> str | os.PathLike[str]:
 
         if hub.is_remote(given):
             return hub.fetch(given)
+    if isinstance(given, _PATHS):
+        from sqznet.files.paths import expanded
+
+        return expanded(given)
     return given

@@ -1,8 +1,11 @@
-"""Maps a file into memory, so that reading it needs no copy and no more than the file's size."""
+"""Reads weights files.
+
+A file is read as a whole into memory and not mapped. A mapped file that another program truncates
+ends the process by SIGBUS at the next access, and one that is written to changes weights in use.
+"""
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
 from typing import NamedTuple
@@ -18,7 +21,7 @@ class WeightsFile(NamedTuple):
 
     path: for the file system.
     name: for messages.
-    view: its mapped bytes: read-only, format "B".
+    view: its bytes: read-only, format "B".
     prefix: the name of the module to read if the file holds several networks; None for no choice.
     """
 
@@ -36,40 +39,11 @@ class WeightsFile(NamedTuple):
         return open_file(path) if os.path.lexists(path) else None
 
 
-class MappedFile(mmap.mmap):
-    """The bytes of a file, mapped read-only, with a check whether they are still the same.
-
-    Replacing or deleting the file changes nothing: the mapping keeps the old content.
-    """
-
-    _path: str
-    _status: os.stat_result
-
-    @classmethod
-    def of(cls, path: str | os.PathLike[str], file: int, size: int) -> MappedFile:
-        """Maps an open file with this path and size."""
-        mapped = cls(file, size, access=mmap.ACCESS_READ)
-        mapped._path = os.path.abspath(os.fsdecode(path))
-        mapped._status = os.fstat(file)
-        return mapped
-
-    def was_written(self) -> bool:
-        """Whether the file was written to or truncated since it was mapped."""
-        if self.size() < len(self):
-            return True
-        try:
-            now = os.stat(self._path)
-        except OSError:
-            return False
-        then = self._status
-        return os.path.samestat(now, then) and now.st_mtime_ns != then.st_mtime_ns
-
-
 def open_file(path: str | os.PathLike[str]) -> WeightsFile:
-    """Maps a file. Raises WeightsError, naming it, if that fails."""
+    """Reads a file. Raises WeightsError, naming it, if that fails."""
     name = shown_path(path)
     try:
-        return WeightsFile(os.fsdecode(path), name, map_file(path))
+        return WeightsFile(os.fsdecode(path), name, read_file(path))
     except WeightsError as error:
         raise WeightsError(f"{name}: {error}") from None
 
@@ -84,32 +58,42 @@ def shown_path(path: str | os.PathLike[str]) -> str:
         ) from None
 
 
-def map_file(path: str | os.PathLike[str]) -> memoryview:
-    """The bytes of a regular file as a read-only view (format "B") of a mapping.
+def read_file(path: str | os.PathLike[str], count: int = -1) -> memoryview:
+    """The bytes of a regular file as a read-only view (format "B").
 
-    The mapping lives as long as the view or any slice of it.
-    Raises WeightsError if the file is missing, empty, unreadable, not a regular file, or larger
-    than `MAX_BYTES`.
+    ``count``: how many from the beginning; default: all.
+    Raises WeightsError if the file is missing, empty, unreadable, not a regular file, larger than
+    `MAX_BYTES`, or written to while it is read.
     """
     try:
         # Checked before it is opened: opening a pipe would wait for its other end.
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            raise WeightsError("is a directory, expected a weights file")
+            from sqznet.weights import foreign  # not needed for weights
+
+            kind = foreign.kind_of_folder(path) or "is a directory"
+            raise WeightsError(f"{kind}; expected a weights file")
         if not stat.S_ISREG(mode):
             raise WeightsError("is not a regular file, expected a weights file")
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size == 0:
+        with open(path, "rb", buffering=0) as file:
+            before = os.fstat(file.fileno())
+            if before.st_size == 0:
                 raise WeightsError("the file is empty")
-            if size > MAX_BYTES:
+            if before.st_size > MAX_BYTES:
                 raise WeightsError(
-                    f"has {size} bytes, far more than any SqueezeNet; expected {MAX_BYTES} at most"
+                    f"has {before.st_size} bytes, far more than any SqueezeNet; "
+                    f"expected {MAX_BYTES} at most"
                 )
-            return memoryview(MappedFile.of(path, file.fileno(), size))
+            content = file.read(count)
+            after = os.fstat(file.fileno())
     except WeightsError:
         raise
     except OSError as error:
         raise WeightsError(f"cannot be read: {reason_of(error)}") from None
     except ValueError as error:  # a zero byte or an unencodable character in the name
         raise WeightsError(f"cannot be read: {error}") from None
+    states = [(state.st_size, state.st_mtime_ns) for state in (before, after)]
+    expected = before.st_size if count < 0 else min(count, before.st_size)
+    if states[0] != states[1] or len(content) != expected:
+        raise WeightsError("was written to while it was read: load it again once it is complete")
+    return memoryview(content)

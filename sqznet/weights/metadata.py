@@ -20,7 +20,7 @@ from sqznet.quantization import description as quantization
 from sqznet.quantization.description import Integers
 from sqznet.weights.checkpoint import Checkpoint
 from sqznet.weights.mapped import WeightsFile
-from sqznet.weights.statedict import State
+from sqznet.weights.state import State
 
 #: The entries that sqznet defines; a file may have others.
 KEYS = ("variant", "preprocessing", "labels", "wiring", "integers")

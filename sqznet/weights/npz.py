@@ -21,7 +21,8 @@ from sqznet.weights.checkpoint import (
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.npy import NpyArray
 from sqznet.weights.reparametrized import finished
-from sqznet.weights.statedict import Other, find
+from sqznet.weights.state import Other
+from sqznet.weights.statedict import find
 
 #: The array with the metadata.
 METADATA_NAME = "__metadata__"
@@ -62,6 +63,8 @@ def read(file: WeightsFile) -> Checkpoint:
             entries = _metadata(reader.array(entry))
         else:
             tensors[name] = _tensor(reader.array(entry), name)
+    if any(name.endswith("/W") for name in tensors):
+        raise WeightsError("is a Chainer file; convert it to ONNX with onnx_chainer.export")
     state = find(tensors, partial(finished, tensors), file.prefix, file.name)
     return metadata.checkpoint(file, "npz", state, entries)
 

@@ -1,4 +1,4 @@
-"""Reads protobuf's wire format, the container of ONNX and Caffe files, from mapped bytes.
+"""Reads protobuf's wire format, the container of ONNX and Caffe files, from bytes.
 
 A message is a sequence of fields; each begins with a varint with the field's number and one of four
 wire types (https://protobuf.dev/programming-guides/encoding). The meaning of a field is up to the

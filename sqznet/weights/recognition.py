@@ -22,10 +22,13 @@ AVERAGE = "a global average"
 CONCAT = "a concatenation"
 ADD = "an addition"
 SOFTMAX = "a softmax"
+SIGMOID = "a sigmoid"
 #: Passes its input on, such as a dropout or a split.
 SAME = "an identity"
 #: Changes only the shape; harmless after the global average.
 FLATTEN = "a change of shape"
+
+_ACTIVATIONS = {SOFTMAX: "softmax", SIGMOID: "sigmoid"}
 
 # The position in torchvision's names of the layer after the stem and its ReLU.
 _FIRST_POSITION = 2
@@ -76,6 +79,8 @@ class Recognized:
             "conv10_padding": f"{whose} layer {layer['classifier.1']}",
             "ceil_mode": f"{whose} pooling layers",
             "softmax": f"{whose} last layer",
+            "conv10_relu": f"{whose} layer {layer['classifier.1']}",
+            **({"activation": f"{whose} last layer"} if self.wiring.activation else {}),
         }
 
 
@@ -122,9 +127,12 @@ def recognize(layers: Sequence[Layer]) -> Recognized:
 
     Raises WeightsError, naming the layer, if they are not a SqueezeNet.
     """
-    last, softmax = _output(_nodes(layers))
+    last, activation = _output(_nodes(layers))
     average = _expect(last, AVERAGE, "the network's output")
-    classifier = _expect(average.parent(), RELU, "the input of the average").parent()
+    classifier = average.parent()
+    has_relu = classifier.kind == RELU
+    if has_relu:
+        classifier = classifier.parent()
     classifier = _expect(classifier, CONV, "the classifier")
     modules: list[_Fire | _Node] = []
     node = classifier.parent()
@@ -143,12 +151,22 @@ def recognize(layers: Sequence[Layer]) -> Recognized:
             f"layer {shown(classifier.layer.name)} has {_geometry(classifier.layer)}, "
             "expected a 1x1 kernel, stride 1"
         )
-    return _recognized(stem, modules[::-1], classifier, softmax)
+    names, variant, ceil_mode = _recognized(stem, modules[::-1], classifier)
+    wiring = Wiring(
+        conv1_padding=stem.layer.padding,
+        conv10_padding=classifier.layer.padding,
+        ceil_mode=ceil_mode,
+        softmax=activation == "softmax",
+        conv10_relu=has_relu,
+        activation=activation,
+    )
+    return Recognized(names, variant, wiring)
 
 
 def _recognized(
-    stem: _Node, modules: list[_Fire | _Node], classifier: _Node, softmax: bool
-) -> Recognized:
+    stem: _Node, modules: list[_Fire | _Node], classifier: _Node
+) -> tuple[dict[str, str], str, bool]:
+    """torchvision's names by the layers' own, the variant, and whether pools are in ceil mode."""
     names: dict[str, str] = {}
 
     def name(node: _Node, new: str) -> None:
@@ -173,16 +191,9 @@ def _recognized(
     ceil_modes = {pool.layer.ceil_mode for pool in pools.values()}
     if len(ceil_modes) > 1:
         raise WeightsError("some of its pools include a last, clipped window and some do not")
-    return Recognized(
-        names,
-        _base(stem, tuple(fires), tuple(pools)) + _bypass([fire.kind for fire in fires.values()]),
-        Wiring(
-            conv1_padding=stem.layer.padding,
-            conv10_padding=classifier.layer.padding,
-            ceil_mode=ceil_modes.pop() if ceil_modes else True,
-            softmax=softmax,
-        ),
-    )
+    base = _base(stem, tuple(fires), tuple(pools))
+    variant = base + _bypass([fire.kind for fire in fires.values()])
+    return names, variant, ceil_modes.pop() if ceil_modes else True
 
 
 def _base(stem: _Node, fires: tuple[int, ...], pools: tuple[int, ...]) -> str:
@@ -230,7 +241,7 @@ def _nodes(layers: Iterable[Layer]) -> list[_Node]:
                 f"layer {shown(layer.name)} has {len(parents)} inputs and {len(layer.outputs)} "
                 f"outputs, unlike {layer.kind} of a SqueezeNet"
             )
-        if layer.kind == FLATTEN and parents[0].kind not in (AVERAGE, SOFTMAX):
+        if layer.kind == FLATTEN and parents[0].kind not in (AVERAGE, *_ACTIVATIONS):
             raise WeightsError(
                 f"layer {shown(layer.name)} changes the shape before the global average"
             )
@@ -246,22 +257,22 @@ def _nodes(layers: Iterable[Layer]) -> list[_Node]:
     return nodes
 
 
-def _output(nodes: list[_Node]) -> tuple[_Node, bool]:
-    """The only result of the network before its softmax, and whether it has a softmax."""
+def _output(nodes: list[_Node]) -> tuple[_Node, str | None]:
+    """The only result of the network before its softmax or sigmoid, and which of them it has."""
     read = {id(parent) for node in nodes for parent in node.parents}
     results: dict[int, _Node] = {}
-    softmax = False
+    activation: str | None = None
     for node in nodes:
         if id(node) in read or node.kind == INPUT:
             continue
-        if node.kind == SOFTMAX:
-            softmax = True
+        if node.kind in _ACTIVATIONS:
+            activation = _ACTIVATIONS[node.kind]
             node = node.parent()
         results[id(node)] = node
     if len(results) != 1:
         some = ", ".join(shown(node.layer.name) for node in list(results.values())[:3])
         raise WeightsError(f"it has {len(results)} results ({some or 'none'}), expected one")
-    return results.popitem()[1], softmax
+    return results.popitem()[1], activation
 
 
 def _fire(node: _Node) -> _Fire:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqznet.errors import WeightsError, shown
 from sqznet.weights.checkpoint import RawTensor
-from sqznet.weights.statedict import Other, Parameter
+from sqznet.weights.state import Other, Parameter
 
 if TYPE_CHECKING:
     import numpy as np

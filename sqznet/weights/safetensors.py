@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 from sqznet.errors import WeightsError, shown
+from sqznet.quantization.description import Integers, little_endian
+from sqznet.quantization.plan import plan
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import (
     MAX_DIMENSIONS,
@@ -20,8 +22,10 @@ from sqznet.weights.checkpoint import (
     element_count,
 )
 from sqznet.weights.mapped import WeightsFile
-from sqznet.weights.reparametrized import finished
-from sqznet.weights.statedict import Other, find
+from sqznet.weights.state import Other, State
+
+# How the names in files of sqznet and torchvision begin and end, and one that all have.
+_STARTS, _ENDS, _STEM = ("features.", "classifier.1."), (".weight", ".bias"), "features.0.weight"
 
 _FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 _ITEM_SIZES = {
@@ -39,6 +43,9 @@ _MAX_HEADER = 4 << 20
 #: The value of "_kind" in the metadata of files from `sqznet.learning.storage`.
 RECOGNIZER = "sqznet recognizer"
 _RECOGNIZER_START = f'{{"__metadata__":{{"_kind":"{RECOGNIZER}"'.encode()
+
+#: How many bytes tell whether a file is a recognizer.
+START = _LENGTH_BYTES + len(_RECOGNIZER_START)
 
 _Header = Mapping[str, Any]
 
@@ -63,9 +70,11 @@ def read(file: WeightsFile) -> Checkpoint:
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
     stated, header, body = parse(file.view)
-    found = _tensors(header, body)
-    state = find(found, partial(finished, found), file.prefix, file.name)
-    return metadata.checkpoint(file, "safetensors", state, stated)
+    state = _state(file, _tensors(header, body))
+    checkpoint = metadata.checkpoint(file, "safetensors", state, stated)
+    if not any(tensor.dtype == "int8" for tensor in checkpoint.tensors.values()):
+        return checkpoint
+    return _with_input_scales(checkpoint)
 
 
 def parse(view: memoryview) -> tuple[dict[str, str], _Header, memoryview]:
@@ -116,13 +125,58 @@ def entries(
     _check_cover(sorted(ranges), body.nbytes)
 
 
-def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor | Other]:
-    return {
-        name: RawTensor(_FLOATS[dtype], shape, data)
-        if dtype in _FLOATS
-        else Other(f"has element type {dtype}, expected one of {', '.join(_FLOATS)}", shape)
-        for name, dtype, shape, data in entries(header, body)
+def _state(file: WeightsFile, found: dict[str, RawTensor | Other]) -> State:
+    plain = {
+        name: tensor
+        for name, tensor in found.items()
+        if isinstance(tensor, RawTensor)
+        and len(tensor.shape) in (1, 4)
+        and name.startswith(_STARTS)
+        and name.endswith(_ENDS)
     }
+    if len(plain) == len(found) and _STEM in plain and file.prefix is None:
+        return State(plain, {})
+    from sqznet.weights.reparametrized import finished
+    from sqznet.weights.statedict import find  # takes time that the bundled file does not need
+
+    return find(found, partial(finished, found), file.prefix, file.name)
+
+
+def _tensors(
+    header: _Header, body: memoryview, integers: Integers | None
+) -> dict[str, RawTensor | Other]:
+    convs = {} if integers is None else integers.convs
+    found: dict[str, RawTensor | Other] = {}
+    for name, dtype, shape, data in entries(header, body):
+        conv = convs.get(name.removesuffix(".weight")) if dtype == "I8" else None
+        if conv is not None:
+            found[name] = RawTensor("int8", shape, data, little_endian(conv.weight_scales))
+        elif dtype in _FLOATS:
+            found[name] = RawTensor(_FLOATS[dtype], shape, data)
+        else:
+            reason = f"has element type {dtype}, expected one of {', '.join(_FLOATS)}"
+            found[name] = Other(reason, shape)
+    return found
+
+
+def _with_input_scales(checkpoint: Checkpoint) -> Checkpoint:
+    """The same checkpoint; its int8 tensors know the scales of what they are multiplied with."""
+    assert checkpoint.integers is not None
+    try:
+        convs = plan(checkpoint.network(), checkpoint.integers).convs
+    except WeightsError as error:
+        reason = str(error).removeprefix(f"{checkpoint.path}: ")
+        raise WeightsError(f"its integers do not fit its tensors: {reason}") from None
+    tensors = dict(checkpoint.tensors)
+    for name, conv in convs.items():
+        weight = tensors[f"{name}.weight"]
+        if weight.dtype == "int8":
+            scales = little_endian(conv.input_scales)
+            tensors[f"{name}.weight"] = weight._replace(input_scales=scales)
+    return checkpoint._replace(
+        tensors=tensors,
+        reasons={**checkpoint.reasons, "precision": "int8 in the file, with its scales"},
+    )
 
 
 def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:

@@ -120,7 +120,7 @@ def test_a_canceled_waiting_task_is_never_started(model: sqznet.Model) -> None:
 def test_the_threads_end_with_their_model(small: Path) -> None:
     model = sqznet.load(small, threads=1)
     asyncio.run(model.aclassify(COFFEE))
-    threads = list(asynchronous.workers_of(model).threads._threads)
+    threads = list(asynchronous.ALL_WORKERS.of(model).threads._threads)
     assert threads[0].is_alive()
     del model
     gc.collect()

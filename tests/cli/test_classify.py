@@ -177,6 +177,27 @@ def test_unreadable_photos_are_reported_and_the_rest_is_classified(
     assert len(paths(target)) == 5
 
 
+def test_a_folder_says_what_it_passes_over(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], classify: Classify
+) -> None:
+    for name in ("a.dng", "b.dng", "out.csv", "sub/no_ending"):
+        (folder / name).touch()
+    assert classify(folder, "-o", folder / "out.csv") == 0
+    assert capsys.readouterr().err == (
+        f"sqznet: {folder}: 3 files of other kinds passed over (.dng 2, without a suffix 1)\n"
+    )
+    shutil.copy(COFFEE, folder / "sub" / "no_ending")
+    assert classify(folder / "sub" / "no_ending", "--top", "1") == 0  # named, it is read
+
+
+def test_a_video_says_how_to_watch_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], classify: Classify
+) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isommp41" + bytes(90))
+    assert classify(tmp_path / "clip.mp4") == 1
+    assert "`sqznet watch`" in capsys.readouterr().err
+
+
 def test_without_photos_the_output_stays_unchanged(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -54,6 +54,43 @@ def test_unknown_sets(monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
         cpu.kernels()
 
 
+@pytest.mark.parametrize("isa", ["x" * 10_000, "avx2\x1b[31m\n"])
+def test_a_name_is_shown_shortly(monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
+    monkeypatch.setenv("SQZNET_ISA", isa)
+    for given in (None, isa):
+        with pytest.raises(UnsupportedIsaError, match="unknown instruction set") as caught:
+            cpu.kernels(given)
+        assert len(str(caught.value)) < 300
+        assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+2",
+        " 2",
+        "2 ",
+        "2\n",
+        "1_0",
+        "\u0663",
+        "\u00b2",
+        "0x2",
+        "2.0",
+        "-1",
+        "0",
+        "9" * 9999,
+        "x" * 9999,
+    ],
+)
+def test_only_plain_numbers_of_threads(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("SQZNET_THREADS", text)
+    expected = "SQZNET_THREADS must be a whole number from 1 to 1024, not"
+    with pytest.raises(SqznetError, match=expected) as caught:
+        cpu.thread_count()
+    assert len(str(caught.value)) < 200
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("isa", [2, b"avx2", ["avx2"], 0.5])
 def test_sets_that_are_not_names(isa: object) -> None:
     with pytest.raises(SqznetError):

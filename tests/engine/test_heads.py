@@ -11,6 +11,7 @@ import pytest
 from sqznet import _kernels
 from sqznet.engine import bands
 from sqznet.engine.executor import Executor
+from sqznet.engine.program import Workspace
 from sqznet.network import reference
 from sqznet.network.layers import Branch, Fire, MaxPool, Network
 
@@ -50,10 +51,13 @@ def made(network: Network) -> dict[str, Array]:
 def run(network: Network, made: Mapping[str, Array], x: Array, threads: int) -> dict[str, Array]:
     ready = networks.executor(network, made, threads=threads)
     n, _, height, width = x.shape
-    with ready.workspace(n, height, width, ("features.3",)) as workspace:
+
+    def work(workspace: Workspace) -> dict[str, Array]:
         assert _kernels.import_nchw(ready.pool, x, workspace.input)
         workspace.run()
         return {name: np.array(found) for name, found in workspace.outputs.items()}
+
+    return ready.run(n, height, width, work, ("features.3",))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -213,11 +213,13 @@ def test_a_fork_while_another_thread_holds_the_workspaces() -> None:
         """
         import os, warnings, signal; warnings.simplefilter('ignore', DeprecationWarning)
         import numpy as np, sqznet
+        from sqznet.engine import cpu
         model = sqznet.load(threads=1)
         x = np.zeros((1, 3, 224, 224), np.float32)
         expected = model.logits(x)
         model.executor._lock.acquire()  # as if by threads that the child does not have
-        model.executor._gate._inside = 1024
+        places = [model.executor._gate.place() for _ in range(cpu.usable_cores()[0])]
+        for place in places: place.enter()
         child = os.fork()
         if child == 0:
             signal.alarm(20)

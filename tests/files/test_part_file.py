@@ -10,6 +10,7 @@ import pytest
 
 import sqznet
 from sqznet.files.part_file import PartFile, move_into_place, write_file, written
+from sqznet.files.resumable import ResumableFile
 
 
 def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
@@ -115,16 +116,16 @@ def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
 
 def test_a_part_file_that_a_later_run_finds(tmp_path: Path) -> None:
     target = tmp_path / "target"
-    first = PartFile(target, resumable=True)
+    target.write_text("older")
+    first = ResumableFile(target)
     assert first.path == f"{target}.part"
-    first.create()
-    Path(first.path).write_text("half")
-    again = PartFile(target, resumable=True)
-    assert Path(again.path).read_text() == "half"
-    again.create()
-    assert Path(again.path).read_text() == ""
+    first.file.write(b"half")
+    first.file.close()
+    again = ResumableFile(target)
+    assert again.file.read() == b"half"
+    assert target.read_text() == "older"
     again.commit()
-    again.discard()  # nothing is left to remove
+    assert target.read_text() == "half"
     assert os.listdir(tmp_path) == ["target"]
 
 

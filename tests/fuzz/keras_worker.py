@@ -21,11 +21,12 @@ from sqznet.weights.keras import reader as keras
 
 
 def status(path: str) -> int:
-    keras_child.limit_resources(path)
+    size = os.path.getsize(path)
+    keras_child.limit_resources(size)
     message = ""
     try:
-        answer = b"".join(keras_child.answer(path))
-        assert len(answer) < os.path.getsize(path) + (8 << 20)
+        answer = b"".join(keras_child.answer(path, size))
+        assert len(answer) < size + (8 << 20)
         keras.interpret(path, keras_content.parse_answer(answer))
     except WeightsError as error:
         message = str(error)

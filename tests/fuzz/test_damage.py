@@ -13,6 +13,8 @@ from ..support import caffe_files, layer_lists, ncnn_files, networks, npz_files,
 from ..support.deep_compression_files import deep_file
 from ..support.onnx_files import Exporter, Rounding, Storage
 from ..support.onnx_files import small as small_onnx
+from ..weights.test_exported import EXPORTED
+from ..weights.test_onnx_folding import Folded
 from .damage import Edit, damaged, edits
 from .harness import attempt, every_length, fuzz
 
@@ -55,6 +57,11 @@ def onnx_with_data(harmed: str) -> Seed:
     )
 
 
+def folded(scale: str) -> bytes:
+    made = networks.tensors(classes=3)
+    return Folded(made, bias="Reshape", scale=scale, before=scale).bytes()
+
+
 SEEDS: Mapping[str, Callable[[], Seed]] = {
     "torch-zip": alone(torch_files.small_zip),
     "torch-legacy": alone(torch_files.small_legacy),
@@ -67,6 +74,8 @@ SEEDS: Mapping[str, Callable[[], Seed]] = {
         partial(small_onnx, place="constant", storage=Storage("unpacked", "float16"))
     ),
     "onnx-quantized": alone(lambda: Rounding(networks.tensors(classes=3), weights=True).bytes()),
+    "onnx-folded": alone(lambda: folded("BatchNormalization")),
+    "onnx-dynamic": alone(lambda: (EXPORTED / "onnxruntime_dynamic.onnx").read_bytes()),
     "onnx-external": partial(onnx_with_data, "net.onnx"),
     "onnx-external-data": partial(onnx_with_data, "weights.data"),
     "caffe": alone(caffe_files.small),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
+import re
+import socket
 from pathlib import Path
 
 import pytest
 
-from sqznet.images.finding import Found, expand, read_list
+from sqznet.images.finding import ENDINGS, Found, expand, natural, read_list
+
+from ..support.places import ROOT
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -97,6 +102,129 @@ def test_an_unreadable_folder_gives_an_error(
     photo, locked = expand([tmp_path])
     assert photo.error is None
     assert str(locked.error) == f"{tmp_path / 'locked'}: cannot be listed: Permission denied"
+
+
+# --- What is passed over ---------------------------------------------------------------------
+
+
+def said(named: list[Path | str]) -> tuple[list[str], list[str]]:
+    """The names of the photos, and the lines about the rest."""
+    lines: list[str] = []
+    found = list(expand(named, notice=lines.append))
+    assert all(photo.error is None for photo in found)
+    return [os.path.basename(photo.path) for photo in found], lines
+
+
+def test_files_of_other_kinds_are_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.dng", "c.DNG", "sub/d.dng", "e.txt", "no_ending", ".hidden.txt")
+    assert said([tmp_path]) == (
+        ["a.jpg"],
+        [f"{tmp_path}: 5 files of other kinds passed over (.dng 3, .txt 1, without a suffix 1)"],
+    )
+    (tmp_path / "one").mkdir()
+    touch(tmp_path, "one/x.png", "one/y.cr2")
+    assert said([tmp_path / "one"])[1] == [
+        f"{tmp_path / 'one'}: 1 file of another kind passed over (.cr2 1)"
+    ]
+
+
+def test_many_kinds_are_not_all_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "\x1b[31m.\x1bx", *(f"{i}.k{i}" for i in range(20)))
+    (line,) = said([tmp_path])[1]
+    assert "21 files of other kinds" in line
+    assert "and 15 more" in line
+    assert "\x1b" not in line
+
+
+def test_a_pattern_counts_no_file_twice(tmp_path: Path) -> None:
+    touch(tmp_path, "p/a.jpg", "p/q/r/b.txt")
+    names, lines = said([f"{tmp_path}/p*/**/"])
+    assert names == ["a.jpg"]
+    assert lines == [f"{tmp_path}/p*/**/: 1 file of another kind passed over (.txt 1)"]
+
+
+def test_the_output_is_not_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "out.csv")
+    lines: list[str] = []
+    assert len(list(expand([tmp_path], [str(tmp_path / "out.csv")], lines.append))) == 1
+    assert lines == []
+
+
+def test_photos_of_less_common_formats_are_photos(tmp_path: Path) -> None:
+    kinds = ["apng", "avif", "hif", "ico", "j2k", "jpx", "jxl", "mpo", "psd", "qoi"]
+    touch(tmp_path, *(f"{kind}.{kind}" for kind in kinds))
+    names, lines = said([tmp_path])
+    assert names == [f"{kind}.{kind}" for kind in kinds]
+    assert lines == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_fifos_sockets_and_devices_are_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "z.jpg")
+    os.mkfifo(tmp_path / "a.jpg")
+    (tmp_path / "c.png").symlink_to("/dev/null")
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("b.jpg")
+        for named in (tmp_path, f"{tmp_path}/*.*"):
+            names, (line,) = said([named])
+            assert names == ["z.jpg"]
+            assert line == (
+                f"{named}: 3 special files passed over (a.jpg, a FIFO; b.jpg, a socket; "
+                "c.png, a device)"
+            )
+
+
+def test_the_docs_name_every_suffix() -> None:
+    page = ROOT / "docs" / "images.md"
+    if not page.is_file():
+        pytest.skip("the docs are not beside the tests")
+    listed = page.read_text(encoding="utf-8").rpartition("by their suffix:")[2]
+    assert tuple(re.findall(r"`(\.\w+)`", listed)) == ENDINGS
+
+
+def test_links_to_folders_are_said(tmp_path: Path) -> None:
+    touch(tmp_path, "p/a.jpg", "elsewhere/b.jpg")
+    (tmp_path / "p" / "up").symlink_to(tmp_path)
+    (tmp_path / "p" / "other").symlink_to(tmp_path / "elsewhere")
+    names, lines = said([tmp_path / "p"])
+    assert names == ["a.jpg"]
+    assert lines == [f"{tmp_path / 'p'}: 2 links to folders not followed (other, up)"]
+
+
+def test_links_that_lead_to_themselves_are_survived(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    for name in ("loop", "loop.jpg"):
+        (tmp_path / name).symlink_to(tmp_path / name)
+    names, lines = said([tmp_path])
+    assert names == ["a.jpg", "loop.jpg"]  # reading it gives the error
+    assert lines == [f"{tmp_path}: 1 file of another kind passed over (without a suffix 1)"]
+
+
+def test_by_default_it_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    touch(tmp_path, "a.jpg", "b.txt")
+    with caplog.at_level(logging.WARNING, "sqznet"):
+        list(expand([tmp_path]))
+    assert caplog.messages == [f"{tmp_path}: 1 file of another kind passed over (.txt 1)"]
+
+
+def test_numbers_are_sorted_by_value(tmp_path: Path) -> None:
+    listed = ["a.jpg", "a-1.jpg", "a1.jpg", "a01.jpg", "a2.jpg", "a10.jpg", "b.jpg", "s2b10.jpg",
+              "s2b9.jpg", "s10.jpg"]  # fmt: skip
+    touch(tmp_path, *listed, "f10/x.jpg", "f9/x.jpg")
+    expected = ["a-1.jpg", "a.jpg", "a01.jpg", "a1.jpg", "a2.jpg", "a10.jpg", "b.jpg", "s2b9.jpg",
+                "s2b10.jpg", "s10.jpg"]  # fmt: skip
+    assert said([tmp_path])[0] == [*expected, "x.jpg", "x.jpg"]
+    assert names(list(expand([f"{tmp_path}/f*"])), tmp_path) == ["f9/x.jpg", "f10/x.jpg"]
+    assert said([f"{tmp_path}/*.jpg"])[0] == expected
+    assert sorted(["٣", "3", "²", "x"], key=natural) == ["3", "x", "²", "٣"]
+
+
+def test_an_address_is_no_pattern() -> None:
+    address = "https://example.org/a.jpg?size=[3]*"
+    assert list(expand([address])) == [Found(address)]
 
 
 def test_a_missing_file_is_left_to_the_decoder(tmp_path: Path) -> None:

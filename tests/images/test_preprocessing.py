@@ -18,7 +18,8 @@ from PIL import Image
 
 from sqznet import _kernels, _pixels
 from sqznet.errors import SqznetError
-from sqznet.images.decoding import Pixels, decode
+from sqznet.images.decoding import decode
+from sqznet.images.pixels import Pixels
 from sqznet.images.preprocessing import PRESETS, Preprocessing, geometry, preset_name, resolve
 
 RUNNABLE = [

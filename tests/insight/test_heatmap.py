@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet.errors import ImageError, SqznetError, WeightsError
+from sqznet.errors import ImageError, SqznetError
 from sqznet.images.preprocessing import geometry
 from sqznet.insight.heatmap import (
     BOX_HEAT,
@@ -317,18 +316,10 @@ def test_an_unreadable_photo_is_refused(model: sqznet.Model, tmp_path: Path) -> 
             call(tmp_path / "absent.jpg")
 
 
-def test_weights_that_were_truncated_meanwhile(small: Path) -> None:
-    model = sqznet.load(small)
-    expected = model.heatmap(networks.photo(), 0)
-    assert expected.any()
-    os.truncate(small, 100)
-    with pytest.raises(WeightsError, match="was written to while it was in use"):
-        model.heatmap(networks.photo(), 0)
-
-
 def test_weights_that_were_replaced_meanwhile(small: Path) -> None:
     model = sqznet.load(small)
     expected = model.heatmap(networks.photo(), 0)
+    assert expected.any()
     other = networks.save(small.parent / "other.safetensors", networks.tensors(seed=1))
     other.replace(small)
     np.testing.assert_array_equal(model.heatmap(networks.photo(), 0), expected)

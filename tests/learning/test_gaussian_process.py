@@ -9,6 +9,7 @@ import pytest
 
 import sqznet
 from sqznet.images import decoding
+from sqznet.images.pixels import Pixels
 from sqznet.learning import features, scoring
 from sqznet.learning.examples import Examples, encode, evenly, quota
 from sqznet.learning.gaussian_process import NOISE, GaussianProcess, kernel
@@ -170,7 +171,7 @@ def test_mirror_images(channels: int) -> None:
 def test_a_mirror_image_of_bytes() -> None:
     """An older Pillow decodes to bytes."""
     made = picture("arrow left", 1)
-    mirrored = features.mirror_image(decoding.Pixels(made.tobytes(), *made.shape))
+    mirrored = features.mirror_image(Pixels(made.tobytes(), *made.shape))
     np.testing.assert_array_equal(mirrored.data, made[:, ::-1])
 
 

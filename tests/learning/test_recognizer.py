@@ -194,6 +194,8 @@ def test_what_a_folder_leaves_out_is_reported(tmp_path: Path, model: sqznet.Mode
     (tmp_path / "broken" / "a.jpg").write_bytes(b"\xff\xd8\xff")
     (tmp_path / "stray.png").write_bytes((tmp_path / "rings" / "0.png").read_bytes())
     (tmp_path / ".hidden").mkdir()
+    (tmp_path / "list.csv").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
     deep = tmp_path / "stripes" / "2024" / "may"
     deep.mkdir(parents=True)
     (tmp_path / "stripes" / "0.png").rename(deep / "0.png")
@@ -209,9 +211,11 @@ def test_what_a_folder_leaves_out_is_reported(tmp_path: Path, model: sqznet.Mode
         "cut.png: ",
         "a.jpg: ",
         "class 'broken': none of its images can be read",
+        "rings: 1 file of another kind passed over (.txt 1)",
+        f"{tmp_path}: 2 files of other kinds passed over (.csv 1, without a suffix 1)",
     ):
         assert sum(expected in line for line in said) == 1, expected
-    assert len(said) == 5
+    assert len(said) == 7
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         learn(tmp_path, model=model)

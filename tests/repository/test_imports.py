@@ -25,6 +25,7 @@ LAYERS = (
     "sqznet.learning",  # above `model`, since a Recognizer shows its Model
     "sqznet.loading",
     "sqznet.model",
+    "sqznet.calibration",
     "sqznet.insight",
     "sqznet.batch",
     "sqznet.engine",
@@ -35,6 +36,7 @@ LAYERS = (
     "sqznet.files",
     "sqznet.answers",
     "sqznet.errors",
+    "sqznet.forks",
     "sqznet._kernels",
     "sqznet._pixels",
 )
@@ -131,6 +133,7 @@ def test_heavy_modules_are_imported_where_they_are_used(tool: Any) -> None:
         "sqznet.insight.heatmap",
         "sqznet.diagnostics.verification",
     }
+    numeric |= {name for name in found if name.startswith("sqznet.calibration.")}
     numeric |= {name for name in found if name.startswith("sqznet.learning.")} - {
         "sqznet.learning.folder"
     }

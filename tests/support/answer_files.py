@@ -40,19 +40,22 @@ def rows(path: Path) -> list[tuple[str, Any, Any, Any, Any]]:
     if path.suffix == ".parquet":
         table = pytest.importorskip("pyarrow.parquet").read_table(path)
         assert tuple(table.column_names) == COLUMNS
-        return list(zip(*table.to_pydict().values(), strict=True))
+        assert len(set(table.column("model").to_pylist())) <= 1
+        return list(zip(*table.drop_columns(["model"]).to_pydict().values(), strict=True))
     if path.suffix == ".csv":
         with open(path, newline="", encoding="utf-8") as file:
             header, *found = csv.reader(file)
         assert tuple(header) == COLUMNS
+        assert len({row[5] for row in found}) <= 1  # one model made them all
         return [
             (p, int(r), label, float(s), int(i)) if r else (p, None, None, None, None)
-            for p, r, label, s, i in found
+            for p, r, label, s, i, _ in found
         ]
     text = path.read_text(encoding="utf-8")
     photos = json.loads(text) if path.suffix == ".json" else map(json.loads, text.splitlines())
     flat: list[tuple[str, Any, Any, Any, Any]] = []
     for photo in photos:
+        assert photo["model"].startswith("squeezenet1_1-")
         for rank, p in enumerate(photo["predictions"], start=1):
             flat.append((photo["path"], rank, p["label"], p["score"], p["index"]))
         if not photo["predictions"]:

@@ -187,6 +187,7 @@ class Exporter:
         self.nodes: list[bytes] = []
         self.tensors: list[bytes] = []
         self.inputs: list[bytes] = []
+        self.also: list[str] = []  # outputs before the last one
         self.count = 0
 
     def bytes(self) -> bytes:
@@ -206,7 +207,8 @@ class Exporter:
         shape = [1, classes] if "Flatten" in self.tail else [1, classes, 1, 1]
         code = TYPES.get(self.storage.dtype, BFLOAT16)
         inputs = [value_info(self.input, self.input_shape, code), *self.inputs]
-        outputs = [value_info(output, shape, code)]
+        outputs = [value_info(name, (1,), INT64) for name in self.also]
+        outputs.append(value_info(output, shape, code))
         return model(
             self.nodes, self.tensors, inputs, outputs, self.opset, self.ir_version, self.metadata
         )

@@ -34,7 +34,7 @@ def assert_refused(folder: Path, content: bytes, match: str | None = None) -> st
     assert str(path) in message
     check_message(message)
     # An error that only the last resort catches lacks a specific check.
-    assert "while reading it" not in message
+    assert "damaged, or not a weights file" not in message
     return message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import shutil
@@ -39,6 +40,18 @@ def test_every_image_of_a_list_is_classified() -> None:
     assert levels(pictures, every=2) == [1, 3]
     assert levels(np.stack([flat(5), flat(6)])) == [5, 6]
     assert levels([]) == []
+
+
+def test_any_iterable_is_a_source() -> None:
+    class Camera:
+        def read(self) -> Any:
+            raise AssertionError
+
+        def __iter__(self) -> Iterator[Any]:
+            return iter([flat(8), flat(9)])
+
+    for frames in (Camera(), iter([flat(8), flat(9)]), {0: flat(8), 1: flat(9)}.values()):
+        assert levels(frames) == [8, 9]
 
 
 def test_arrays_in_the_channel_order_of_opencv() -> None:
@@ -90,6 +103,8 @@ def test_exceptions_of_the_callers_iterable_pass_through() -> None:
         (None, {}, "cannot watch <NoneType>"),
         (True, {}, "cannot watch <bool>"),
         (b"photo", {}, "cannot watch <bytes>"),
+        (io.BytesIO(b"photo"), {}, "cannot watch <BytesIO>"),
+        ({"a": 1}, {}, "cannot watch <dict>"),
         (flat(1), {}, "cannot watch <ndarray>"),
         ("no such\nfile.mp4", {}, r"no such\\nfile.mp4: No such file"),
     ],
@@ -208,6 +223,36 @@ def test_photos_of_every_suffix_are_seen(tmp_path: Path, started: Callable[..., 
     wait_for(lambda: len(watcher.seen) >= len(names))
     assert set(watcher.names()) == names == {os.path.basename(p) for p, _ in expand([tmp_path])}
     assert watcher.notices == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_fifo_is_never_waited_for(tmp_path: Path, started: Callable[..., Watcher]) -> None:
+    os.mkfifo(tmp_path / "old.jpg")
+    watcher = started(tmp_path)
+    os.mkfifo(tmp_path / "a.jpg")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    save(tmp_path / "good.png", 5)
+    wait_for(lambda: watcher.seen == [("good.png", 5)])
+    expected = ["old.jpg", "a.jpg", "zero.jpg"]
+    assert sorted(watcher.notices) == sorted(
+        f"{tmp_path}: {name} is not a regular file, so it is skipped" for name in expected
+    )
+
+
+def test_images_of_one_time_come_in_the_order_of_their_numbers(
+    tmp_path: Path, started: Callable[..., Watcher]
+) -> None:
+    (tmp_path / "in").mkdir()
+    watcher = started(tmp_path / "in")
+    names = ("s10.png", "s9.png", "s2.png")
+    for name in names:
+        save(tmp_path / name, 1)
+        os.utime(tmp_path / name, (1000, 1000))
+    for name in names:
+        (tmp_path / name).rename(tmp_path / "in" / name)
+    wait_for(lambda: len(watcher.seen) == 3)
+    assert watcher.names() == ["s2.png", "s9.png", "s10.png"]
 
 
 def test_damaged_and_deleted_images_do_not_end_it(

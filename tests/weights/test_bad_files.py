@@ -80,7 +80,7 @@ def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     (tmp_path / "secret.pth").write_bytes(files.small_zip())

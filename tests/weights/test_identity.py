@@ -203,8 +203,8 @@ def test_files_of_unknown_formats_or_sizes_are_not_hashed(
         ("squeezenet1_0.caffemodel", "caffe", (0, 0, True, False)),
         ("squeezenet1_1.v1layers.caffemodel", "caffe", (0, 0, True, False)),
         ("squeezenet1_1.keras.h5", "keras", (0, 0, False, True)),
-        ("squeezenet1_0.param", "ncnn", (0, 0, True, False)),
-        ("squeezenet1_1.bin", "ncnn", (0, 0, True, False)),
+        ("squeezenet1_0.param", "torchvision", (0, 0, True, False)),
+        ("squeezenet1_1.bin", "torchvision", (0, 0, True, False)),
         ("squeezenet1_0.deep-compression.net", "caffe", (0, 1, True, True)),
     ],
 )

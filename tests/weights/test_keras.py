@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -193,7 +195,7 @@ def test_a_whole_model_states_its_size(tmp_path: Path, base: str, separate_relu:
     config = files.model_config(base, separate_relu=separate_relu)
     found = read_here(whole(tmp_path / "a.h5", config, base=base))
     assert_holds(found, networks.tensors(base))
-    assert found.wiring == FLOOR
+    assert found.wiring == FLOOR._replace(activation="softmax")
     assert found.preprocessing.size == (67, 67)
     assert found.reasons["ceil_mode"] == "the file's model_config"
 
@@ -211,9 +213,10 @@ def test_bypasses_in_a_whole_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "padding", "pool_padding", "wiring"),
     [
-        (67, "same", "valid", Wiring(1, 0, False, True)),
-        (65, "valid", "same", Wiring(0, 0, True, True)),  # 32, 16, 8: pads only on the right
-        (63, "same", "same", Wiring(1, 0, True, True)),
+        (67, "same", "valid", Wiring(1, 0, False, True, activation="softmax")),
+        # 32, 16, 8: pads only on the right
+        (65, "valid", "same", Wiring(0, 0, True, True, activation="softmax")),
+        (63, "same", "same", Wiring(1, 0, True, True, activation="softmax")),
     ],
 )
 def test_same_padding(
@@ -255,6 +258,87 @@ def without(kind: str) -> object:
     return config
 
 
+def rescaled(**values: Any) -> object:
+    config = files.model_config()
+    config["config"]["layers"].insert(1, {"class_name": "Rescaling", "config": values})
+    return config
+
+
+def headless(activation: str, last_relu: bool) -> object:
+    """A config with another end."""
+    config = changed("Activation", activation=activation)
+    if not last_relu:
+        layers = config["config"]["layers"]
+        relus = [i for i, layer in enumerate(layers) if layer["config"].get("activation") == "relu"]
+        del layers[relus[-1]]
+    return config
+
+
+@pytest.mark.parametrize("last_relu", [True, False])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "linear"])
+def test_the_end_of_a_whole_model(tmp_path: Path, activation: str, last_relu: bool) -> None:
+    found = read_here(whole(tmp_path / "a.h5", headless(activation, last_relu)))
+    assert found.wiring == Wiring(
+        ceil_mode=False,
+        softmax=activation == "softmax",
+        conv10_relu=last_relu,
+        activation=None if activation == "linear" else activation,
+    )
+
+
+def test_a_model_that_rescales_its_input(tmp_path: Path) -> None:
+    found = read_here(whole(tmp_path / "a.h5", rescaled(scale=1 / 127.5, offset=-1)))
+    expected = PRESETS["keras"]._replace(
+        size=(67, 67), channel_order="rgb", mean=(127.5,) * 3, std=(127.5,) * 3
+    )
+    assert found.preprocessing == expected
+    assert found.reasons["preprocessing"] == "the Rescaling in the file's model_config"
+
+
+# --- Archives --------------------------------------------------------------------------------
+
+
+def archived(path: Path, compression: int, without: str = "") -> Path:
+    made = networks.tensors()
+    given = files.automatic(files.layers(made, BASES[1]))
+    weights_file = files.vars_file(path.with_suffix(".h5"), given)
+    entries = {
+        "metadata.json": b'{"keras_version": "3.5.0", "date_saved": "2026-01-01@00:00:00"}',
+        "config.json": json.dumps(files.model_config()).encode(),
+        "model.weights.h5": weights_file.read_bytes(),
+    }
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in entries.items():
+            if name != without:
+                archive.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_archive_of_keras_3(tmp_path: Path, compression: int) -> None:
+    found = weights.read(archived(tmp_path / "net.keras", compression))
+    assert_holds(found, networks.tensors())
+    assert found.format == "keras"
+    assert found.wiring == Wiring(ceil_mode=False, softmax=True, activation="softmax")
+    assert found.preprocessing.size == (67, 67)
+    assert found.metadata == {"keras_version": "3.5.0"}
+    assert found.reasons["ceil_mode"] == "the file's model_config"
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "config.json", "model.weights.h5"])
+def test_an_incomplete_archive(tmp_path: Path, name: str) -> None:
+    path = archived(tmp_path / "net.keras", zipfile.ZIP_STORED, without=name)
+    files.refused(path, f"like Keras's, without its {name}")
+
+
+def test_an_archive_with_damaged_weights(tmp_path: Path) -> None:
+    path = archived(tmp_path / "net.keras", zipfile.ZIP_STORED)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + b"damage" + content[middle + 6 :])
+    files.refused(path, "checksum does not match")
+
+
 def with_layer(layer: object) -> object:
     config = files.model_config()
     config["config"]["layers"].append(layer)
@@ -273,7 +357,10 @@ def with_layer(layer: object) -> object:
         (without("Concatenate"), "has 7 fires"),
         (without("MaxPooling2D"), "expected 8 and"),
         (without("GlobalAveragePooling2D"), "0 global averages"),
-        (with_layer({"class_name": "Rescaling", "config": {"name": "r"}}), "'Rescaling', which"),
+        (with_layer({"class_name": "Resizing", "config": {"name": "r"}}), "'Resizing', which"),
+        (with_layer({"class_name": "Rescaling", "config": {"scale": 2}}), "not the only one, bef"),
+        (rescaled(scale=-1), "its scale is -1 and its offset 0.0, expected a number above 0"),
+        (rescaled(scale=1, offset=[1, 2, 3]), "its offset a list, expected"),
         (with_layer({"class_name": "Add", "config": {}}), "adds 1 bypasses"),
         (with_layer({"class_name": "ReLU", "config": {"max_value": 6}}), "not a plain ReLU"),
         (with_layer({"class_name": "ReLU", "config": {}}), "27 ReLUs, expected 26"),

@@ -14,6 +14,8 @@ import pytest
 from sqznet.errors import WeightsError
 from sqznet.weights.keras import child as keras_child
 from sqznet.weights.keras import content as keras_content
+from sqznet.weights.keras import reader as keras_reader
+from sqznet.weights.mapped import open_file
 
 from ..support import keras_files as files
 from ..support import networks
@@ -113,41 +115,88 @@ def test_a_file_that_contains_itself(tmp_path: Path) -> None:
 def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = edited(tmp_path / "a.h5", lambda file: None)
     monkeypatch.setattr(keras_content, "find_spec", lambda name: None)
-    refused(path, r"HDF5 file \(Keras\).*pip install sqznet\[keras\]$")
+    refused(path, r"Keras file \(HDF5\).*pip install sqznet\[keras\]$")
 
 
 def test_without_a_python_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = edited(tmp_path / "a.h5", lambda file: None)
-    monkeypatch.setattr(sys, "executable", "")
-    refused(path, "needs a separate Python interpreter")
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
-    refused(path, "no process to read it could be started")
+    for name in ("prefix", "exec_prefix", "base_prefix"):
+        monkeypatch.setattr(sys, name, str(tmp_path))
+    for executable in ("", "/usr/bin/uwsgi"):
+        monkeypatch.setattr(sys, "executable", executable)
+        message = refused(path, "this program has none: sys.executable is")
+        assert "The file itself may be sound" in message
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python-absent"))
+    message = refused(path, "did not start as one .No such file")
+    assert "damaged" not in message
+
+
+def test_where_python_is_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sys.executable is the server; the installation's own interpreter is found."""
+    path = edited(tmp_path / "a.h5", lambda file: None)
+    for executable in ("/usr/bin/uwsgi", "/usr/sbin/apache2", ""):
+        monkeypatch.setattr(sys, "executable", executable)
+        assert_holds(keras_reader.read(open_file(path)), networks.tensors())
+
+
+def test_a_frozen_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = edited(tmp_path / "a.h5", lambda file: None)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python-like program"))
+    for name in ("prefix", "exec_prefix", "base_prefix"):
+        monkeypatch.setattr(sys, name, str(tmp_path))
+    refused(path, "this program has none")
+
+
+def replace_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    (tmp_path / "child.py").write_text(script)
+    monkeypatch.setattr(keras_content, "_SCRIPT", str(tmp_path / "child.py"))
+    return edited(tmp_path / "a.h5", lambda file: None)
+
+
+WRITE = "import os; os.write(1, {!r});"
+READY = WRITE.format(keras_child.STARTED + keras_child.READY)
 
 
 @pytest.mark.parametrize(
     "script",
     [
-        "import os; os.abort()",
-        "import os; os.write(1, bytes(1 << 24))",
+        "os.abort()",
+        "os.write(1, bytes(1 << 24))",
         "print('x')",
-        "import sys; sys.stdout.buffer.write((2).to_bytes(8, 'little') + b'{}')",
-        "import sys; sys.stdout.buffer.write((99).to_bytes(8, 'little') + b'[1]')",
+        "os.write(1, (2).to_bytes(8, 'little') + b'{}')",
+        "os.write(1, (99).to_bytes(8, 'little') + b'[1]')",
     ],
 )
 def test_a_child_that_goes_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
-    path = edited(tmp_path / "a.h5", lambda file: None)
-    (tmp_path / "child.py").write_text(script)
-    monkeypatch.setattr(keras_content, "_SCRIPT", str(tmp_path / "child.py"))
+    path = replace_child(tmp_path, monkeypatch, READY + script)
     refused(path, "damaged|JSON|content")
 
 
+@pytest.mark.parametrize(
+    ("script", "match"),
+    [
+        ("", "did not start as one .it ended with status 0"),
+        ("import os; os.abort()", "did not start as one .it ended with status -6"),
+        ("print('usage: uwsgi')", "did not start as one"),
+        (WRITE.format(keras_child.STARTED), "h5py of this installation does not start"),
+        (WRITE.format(keras_child.STARTED + b"ImportError: \x1b[1mABI"), r"ImportError: \\x1b"),
+    ],
+)
+def test_faults_of_the_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, match: str
+) -> None:
+    path = replace_child(tmp_path, monkeypatch, script)
+    message = refused(path, match)
+    assert "damaged" not in message
+    assert "The file itself may be sound" in message or "the file itself may be sound" in message
+
+
 def test_a_child_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = edited(tmp_path / "a.h5", lambda file: None)
-    (tmp_path / "child.py").write_text("import time; time.sleep(60)")
-    monkeypatch.setattr(keras_content, "_SCRIPT", str(tmp_path / "child.py"))
-    monkeypatch.setattr(keras_content, "_SECONDS", 0.2)
+    path = replace_child(tmp_path, monkeypatch, READY + "import time; time.sleep(60)")
+    monkeypatch.setattr(keras_content, "_SECONDS", 0.5)
     refused(path, "failed to read it")
 
 
@@ -158,7 +207,7 @@ def test_a_child_stops_itself() -> None:
         import os, signal, sys, time
         from sqznet.weights.keras import child as keras_child
         if os.fork() == 0:
-            keras_child.limit_resources(os.devnull)
+            keras_child.limit_resources(0)
             try:
                 bytearray(8 << 30)
             except MemoryError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,6 @@ from sqznet import weights
 from sqznet.errors import WeightsError
 from sqznet.images.preprocessing import PRESETS
 from sqznet.network.variants import Wiring
-from sqznet.weights.mapped import MappedFile
 
 from ..support import layer_lists, ncnn_files, networks
 from ..support.caffe_files import float_array
@@ -31,9 +31,10 @@ def test_the_real_files_hold_the_same_weights(shared: Path, network: str, suffix
     found = weights.read(shared / "weights" / f"{network}{suffix}")
     expected = weights.read(shared / "weights" / f"{network}.pth")
     assert_same_tensors(found, expected)
-    assert all(isinstance(tensor.data.obj, MappedFile) for tensor in found.tensors.values())
+    assert len({id(tensor.data.obj) for tensor in found.tensors.values()}) == 1  # no copies
     assert (found.format, found.variant, found.wiring) == ("ncnn", network, Wiring())
-    assert found.preprocessing == PRESETS["ncnn"]
+    assert found.preprocessing == PRESETS["torchvision"]
+    assert found.reasons["preprocessing"] == "pnnx's names: a network from PyTorch"
     assert found.warnings == ()
     assert found.reasons["conv10_padding"] == "the .param file's layer 'convrelu_25'"
 
@@ -71,7 +72,7 @@ def test_the_real_files_answer_as_in_ncnn(shared: Path, network: str) -> None:
     model = sqznet.load(path)
     photo = sorted((shared / "images").iterdir())[3]
     x = model.preprocess(photo)
-    assert x.shape == (1, 3, 227, 227)
+    assert x.shape == (1, 3, 224, 224)
     expected = run_ncnn(path, x[0], "out0")
     assert np.abs(model.logits(x)[0] - expected).max() < 1e-4 * np.abs(expected).max()
 
@@ -127,7 +128,7 @@ def test_every_way_of_storing(tmp_path: Path, stored: str) -> None:
         assert found.dtype == ("float16" if stored == "float16" else "float32")
         expected = ncnn_files.expected_weight(array, stored)
         assert np.abs(found - expected).max() <= 1e-7 * np.abs(expected).max(), name
-    assert checkpoint.wiring == Wiring(conv10_padding=1, softmax=True)
+    assert checkpoint.wiring == Wiring(conv10_padding=1, softmax=True, activation="softmax")
     assert bool(checkpoint.warnings) == (stored in ("int8", "table"))
 
 
@@ -329,3 +330,49 @@ def test_int8_scales_that_are_not_finite(tmp_path: Path) -> None:
     change(path, " 8=2", "")
     with pytest.raises(WeightsError, match="'conv1' has int8 weights without scales"):
         weights.read(path)
+
+
+# --- Files of pnnx -----------------------------------------------------------------------------
+
+EXPORTED = Path(__file__).resolve().parents[1] / "exported"
+PNNX = (EXPORTED / "pnnx.param").read_text()
+
+
+def from_pnnx(folder: Path, description: str) -> sqznet.Model:
+    (folder / "net.param").write_text(description)
+    shutil.copy(EXPORTED / "pnnx.bin", folder / "net.bin")
+    return sqznet.load(folder / "net.param", threads=1)
+
+
+def test_files_of_pnnx_get_the_preprocessing_of_torchvision(tmp_path: Path) -> None:
+    """The scores are torch's for the network that pnnx converted."""
+    model = from_pnnx(tmp_path, PNNX)
+    assert model.preprocessing == PRESETS["torchvision"]
+    assert model.wiring == Wiring()
+
+
+@pytest.mark.parametrize(
+    ("last", "preset"),
+    [("Conv_25", "torchvision"), ("/features/Conv", "torchvision"), ("conv10", "ncnn")],
+)
+def test_names_of_torch_mean_its_preprocessing(tmp_path: Path, last: str, preset: str) -> None:
+    names = iter(["Conv_0", *[f"/a/{i}/Conv" for i in range(24)], last])
+    text = re.sub("convrelu_[0-9]+", lambda _: next(names), PNNX).replace("in0", "input.1")
+    assert from_pnnx(tmp_path, text).preprocessing == PRESETS[preset]
+
+
+def test_a_size_in_the_file_counts(tmp_path: Path) -> None:
+    text = PNNX.replace("0 1 in0", "0 1 in0 0=96 1=64 2=3")
+    expected = PRESETS["torchvision"]._replace(size=(64, 96))
+    assert from_pnnx(tmp_path, text).preprocessing == expected
+
+
+def test_the_end_of_the_network(tmp_path: Path) -> None:
+    x = networks.inputs(1, 1, 65, 65) / 60
+    plain = from_pnnx(tmp_path, PNNX)
+    head, _, tail = PNNX.rpartition("9=1")
+    linear = from_pnnx(tmp_path, f"{head}9=0{tail}")
+    assert linear.wiring == Wiring(conv10_relu=False)
+    assert linear.logits(x).min() < 0 <= plain.logits(x).min()
+    text = PNNX.replace("47 55", "48 56") + "Sigmoid sigmoid_0 1 1 out0 out1\n"
+    assert from_pnnx(tmp_path, text).wiring == Wiring(activation="sigmoid")

@@ -131,7 +131,7 @@ def test_every_operator_set(tmp_path: Path, opset: int) -> None:
     checkpoint = read(tmp_path, content)
     assert_holds(checkpoint, made)
     assert checkpoint.variant == "squeezenet1_1"
-    assert checkpoint.wiring == Wiring(0, 0, True, True)
+    assert checkpoint.wiring == Wiring(0, 0, True, True, activation="softmax")
     assert_valid(content)
 
 
@@ -182,7 +182,7 @@ def test_like_the_zoo_files_that_came_from_caffe2(tmp_path: Path, tail: list[str
     checkpoint = read(tmp_path, exporter.bytes())
     assert_holds(checkpoint, made)
     assert checkpoint.variant == "squeezenet1_1"
-    assert checkpoint.wiring == Wiring(0, 0, False, True)
+    assert checkpoint.wiring == Wiring(0, 0, False, True, activation="softmax")
     assert checkpoint.preprocessing == PRESETS["onnx-zoo-1.0"]
     assert "Softmax" in checkpoint.reasons["preprocessing"]
     assert_runs_alike(tmp_path / "net.onnx", softmax=True)
@@ -233,9 +233,9 @@ class Odd(Exporter):
         self.change = change
 
     def conv(self, name: str, x: str, relu: bool = True, **attributes: Any) -> str:
-        if name == "features.0" and self.change == "sub":
-            x = self.node("Sub", [x, self.constant("mean", np.ones(1, np.float32))])
-        if name == "classifier.1" and self.change == "no relu":
+        if name == "features.0" and self.change == "sqrt":
+            x = self.node("Sqrt", [x])
+        if name == "features.6.squeeze" and self.change == "no relu":
             return super().conv(name, x, False, **attributes)
         if name == "features.4.squeeze" and self.change == "leaky":
             return self.node("LeakyRelu", [super().conv(name, x, False, **attributes)])
@@ -254,8 +254,8 @@ class Odd(Exporter):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("sub", "reads the Sub node .*preprocessing in the graph"),
-        ("no relu", "no Relu follows the Conv node .*the last convolution"),
+        ("sqrt", "reads the Sqrt node .*expected an input of the graph, or nodes that scale it"),
+        ("no relu", "no Relu follows the Conv node .*a squeeze convolution"),
         ("leaky", "found the LeakyRelu node 'node 1[0-9]', expected a squeeze convolution"),
         ("order", "the Concat node .* joins convolutions of 3x3 and 1x1"),
         ("bypass", "bypasses around fire3, expected them around fire3, 5, 7 and 9"),
@@ -285,7 +285,7 @@ def test_other_graphs_are_refused_by_node(tmp_path: Path, change: str, message: 
         ({"convs": {"features.3.squeeze": {"group": 3}}}, "has 3 groups"),
         ({"convs": {"features.3.squeeze": {"kernel_shape": [3, 3]}}}, "says kernel_shape"),
         ({"input_shape": (1, 64, 64, 3)}, "expected N x 3 x H x W"),
-        ({"tail": ["Sigmoid"]}, "found the Sigmoid node"),
+        ({"tail": ["Tanh"]}, "found the Tanh node"),
     ],
 )
 def test_odd_options_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:

@@ -16,7 +16,7 @@ namespace {
 constexpr int kDenseTiles = 48 / kConvMr;  // of the largest group
 constexpr int kTiles = ceil_div(kDenseTiles * kConvMr, kSparseMr);
 
-// Lists of more channels would not fit on the stack. The dense kernel computes such layers, which
+// Lists of more channels would take too much memory. The dense kernel computes such layers, which
 // no SqueezeNet has.
 constexpr int kMaxChannels = 768;
 
@@ -124,15 +124,16 @@ void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
 // Groups end with their image, so that an image's numbers do not depend on its place in a batch.
 int64_t squeeze_f32_items(const ConvArgs& a) { return a.y.n * groups_of(a).count; }
 
-void squeeze_f32(const ConvArgs& a, int64_t begin, int64_t end) {
-  Lists lists;
+int64_t squeeze_f32_lists() { return sizeof(Lists); }
+
+void squeeze_f32(const ConvArgs& a, int64_t begin, int64_t end, void* lists) {
   ConvArgs one = a;
   one.x.n = one.y.n = 1;
   for (int64_t item = begin; item < end; ++item) {
     const int64_t groups = groups_of(a).count, n = item / groups;
     one.x.data = a.x.data + n * a.x.image;
     one.y.data = a.y.data + n * a.y.image;
-    one_group(one, item % groups, &lists);
+    one_group(one, item % groups, static_cast<Lists*>(lists));
   }
 }
 

@@ -280,9 +280,9 @@ Chunks chunks_of(const WinogradArgs& a, const TileGrid& grid) {
 int channel_blocks(const WinogradArgs& a) { return ceil_div(a.y.c, kConvNr); }
 
 template <int kSide, int kTaps>
-void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {
+void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, float* u,
+                         float* products) {
   constexpr int kPoints = Transform<kSide, kTaps>::kPoints;
-  alignas(64) float products[kConvMr * kPoints * kConvNr];
   const TileGrid grid = grid_of(a);
   const Chunks chunks = chunks_of(a, grid);
   for (int64_t item = begin; item < end; ++item) {
@@ -332,19 +332,20 @@ int64_t winograd_output_f32_items(const WinogradArgs& a) {
   return chunks_of(a, grid_of(a)).count * channel_blocks(a);
 }
 
-void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end, float* u) {
+void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end, float* u,
+                         float* products) {
   if (a.taps == 4)
-    return a.tile == 6 ? products_and_output<9, 4>(a, begin, end, u)
-                       : products_and_output<8, 4>(a, begin, end, u);
+    return a.tile == 6 ? products_and_output<9, 4>(a, begin, end, u, products)
+                       : products_and_output<8, 4>(a, begin, end, u, products);
   switch (a.tile) {
     case 4:
-      return products_and_output<6, 3>(a, begin, end, u);
+      return products_and_output<6, 3>(a, begin, end, u, products);
     case 5:
-      return products_and_output<7, 3>(a, begin, end, u);
+      return products_and_output<7, 3>(a, begin, end, u, products);
     case 6:
-      return products_and_output<8, 3>(a, begin, end, u);
+      return products_and_output<8, 3>(a, begin, end, u, products);
     default:
-      return products_and_output<9, 3>(a, begin, end, u);
+      return products_and_output<9, 3>(a, begin, end, u, products);
   }
 }
 

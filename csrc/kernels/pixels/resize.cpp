@@ -31,7 +31,7 @@ namespace {
 constexpr int kRows = 4;
 constexpr int kTaps = 4;            // per register, of each row
 constexpr int kBlock = 256;         // samples whose coefficients are split together, at most
-constexpr int kSplitCoeffs = 8192;  // coefficients of these samples, at most
+constexpr int kSplitCoeffs = 7168;  // coefficients of these samples, at most: 28 KB of the stack
 
 // Adds four taps of two rows, or only the first two unless `both`. `coeff` is as split_8 gives it.
 template <int Channels>

@@ -28,6 +28,7 @@ _KINDS: Mapping[str, str] = {
     "Eltwise": recognition.ADD,
     "Softmax": recognition.SOFTMAX,
     "SoftmaxWithLoss": recognition.SOFTMAX,
+    "Sigmoid": recognition.SIGMOID,
     "Dropout": recognition.SAME,
     "Split": recognition.SAME,
     "Flatten": recognition.FLATTEN,

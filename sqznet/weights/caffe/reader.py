@@ -61,7 +61,7 @@ def _checkpoint(file: WeightsFile, net: Message, blobs: Blobs, whose: str) -> Ch
     found = _by_names(blobs) if is_bare else recognition.recognize(layers)
     reasons = found.reasons(whose) | {"ceil_mode": "Caffe's pools always do"}
     if is_bare:
-        keys = ("conv1_padding", "conv10_padding", "softmax")
+        keys = ("conv1_padding", "conv10_padding", "softmax", "conv10_relu")
         reasons |= dict.fromkeys(keys, "the default for caffemodel files without settings")
     else:
         for layer in layers:
@@ -168,7 +168,7 @@ def _shape(blob: Message) -> tuple[int, ...]:
 
 
 def _tensor(blob: Message, shape: tuple[int, ...]) -> RawTensor:
-    """The blob's numbers in this shape, as a view of the mapped file."""
+    """The blob's numbers in this shape, as a view of the file's bytes."""
     single, double = blob.get("data", []), blob.get("double_data", [])
     if bool(single) == bool(double):
         raise WeightsError("a blob without numbers, or with both floats and doubles")

@@ -1,19 +1,24 @@
 """Reads an HDF5 file in a separate process: hostile bytes can crash or stall HDF5's library.
 
 `sqznet.weights.keras` runs this file as a script, so that nothing else of sqznet is imported. Its
-arguments are the path of the HDF5 file and, as JSON, the folders to import from. The answer on
-stdout is the length of a JSON text as an unsigned 64-bit little-endian integer, that text, then the
-bytes of the float tensors that it lists, in order. The text is {"error": message} or
+arguments are the path of the HDF5 file, or "-" for one on stdin, and, as JSON, the folders to
+import from. It writes `STARTED` to stdout once it runs, and `READY` once it has imported h5py, so
+that the caller can tell a fault of the installation from one of the file. The answer follows: the
+length of a JSON text as an unsigned 64-bit little-endian integer, that text, then the bytes of the
+float tensors that it lists, in order. The text is {"error": message} or
 {"attributes": {group: {name: text or list of texts}}, "tensors": [[path, dtype, shape], ...]};
 tensors of other element types are listed without bytes.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from typing import Any
+
+STARTED, READY = b"sqznet:started\n", b"sqznet:ready\n"
 
 # The attributes with Keras's version, the order of the layers, and the weights and name of a layer.
 _ATTRIBUTES = (
@@ -45,9 +50,10 @@ class RefusedError(Exception):
     """The file is readable, but its content is not that of a Keras SqueezeNet."""
 
 
-def describe(path: str) -> tuple[dict[str, Any], list[bytes]]:
+def describe(source: Any, size: int) -> tuple[dict[str, Any], list[bytes]]:
     """The answer's JSON object and the tensors' bytes: little-endian, in C order.
 
+    source: the path of a file of `size` bytes, or a binary file object.
     Raises RefusedError, or whatever h5py raises for damage.
     """
     import h5py
@@ -56,8 +62,8 @@ def describe(path: str) -> tuple[dict[str, Any], list[bytes]]:
     tensors: list[tuple[str, str, tuple[int, ...]]] = []
     chunks: list[bytes] = []
     seen = set()
-    left = min(os.path.getsize(path), _MAX_BYTES)
-    with h5py.File(path, "r") as file:
+    left = min(size, _MAX_BYTES)
+    with h5py.File(source, "r") as file:
         waiting = [("", file["/"])]
         while waiting:
             name, item = waiting.pop()
@@ -141,14 +147,14 @@ def _bytes(name: str, item: Any, left: int) -> bytes:
     return bytes(values.tobytes())
 
 
-def limit_resources(path: str) -> None:
-    """Ends this process soon if the file is hostile, to protect the machine."""
+def limit_resources(size: int) -> None:
+    """Ends this process soon if the file of `size` bytes is hostile, to protect the machine."""
     try:
         import resource
         import signal
     except ImportError:  # Windows; the caller's time limit remains
         return
-    limit = _ADDRESS_SPACE + 4 * os.path.getsize(path)
+    limit = _ADDRESS_SPACE + 4 * size
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY or hard > limit:
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
@@ -156,11 +162,11 @@ def limit_resources(path: str) -> None:
     signal.setitimer(signal.ITIMER_PROF, _CPU_SECONDS)
 
 
-def answer(path: str) -> list[bytes]:
-    """The content of stdout for a file; never raises."""
+def answer(source: Any, size: int) -> list[bytes]:
+    """The answer for a file; never raises."""
     chunks: list[bytes] = []
     try:
-        found, chunks = describe(path)
+        found, chunks = describe(source, size)
     except RefusedError as error:
         found = {"error": str(error)}
     except Exception as error:
@@ -170,14 +176,25 @@ def answer(path: str) -> list[bytes]:
 
 def main(path: str, folders: str) -> None:
     """Answers for one file; imports h5py from where the caller would."""
+    _write(STARTED)
     sys.path[:] = json.loads(folders)
+    source: Any = path
+    if path == "-":
+        content = sys.stdin.buffer.read()
+        source, size = io.BytesIO(content), len(content)
+    else:
+        size = os.path.getsize(path)
     try:
         import h5py  # noqa: F401 - before the time limit starts
     except Exception as error:
-        chunks = _text_of({"error": f"HDF5 file, but h5py cannot be imported ({_reason(error)})"})
-    else:
-        limit_resources(path)
-        chunks = answer(path)
+        _write(_reason(error).encode())
+        return
+    _write(READY)
+    limit_resources(size)
+    _write(*answer(source, size))
+
+
+def _write(*chunks: bytes) -> None:
     for chunk in chunks:
         sys.stdout.buffer.write(chunk)
     sys.stdout.flush()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from sqznet.errors import WeightsError, shown
@@ -18,7 +19,7 @@ from sqznet.weights.metadata import parse_json
 
 _NESTED = ("Functional", "Model", "Sequential")
 _HARMLESS = ("InputLayer", "Dropout", "SpatialDropout2D", "Flatten", "Reshape")
-_RELU, _SOFTMAX = "relu", "softmax"
+_RELU, _SOFTMAX, _SIGMOID = "relu", "softmax", "sigmoid"
 _FIRES = 8
 _MAX_NESTING = 8
 
@@ -66,12 +67,14 @@ class _Layer:
 
 @dataclass(frozen=True)
 class Config:
-    """wiring: paddings, pooling and softmax. size: the input's height and width in pixels, or None
-    if any size is allowed. simple_bypass: whether four fires add their own input."""
+    """wiring: paddings, pooling and what follows the last convolution. size: the input's height and
+    width in pixels, or None if any size is allowed. simple_bypass: whether four fires add their own
+    input. rescaling: the factor and the addend for levels, if the model begins with them."""
 
     wiring: Wiring
     size: tuple[int, int] | None
     simple_bypass: bool
+    rescaling: tuple[float, float] | None
 
 
 def parse(text: str, base: str, convolutions: int) -> Config:
@@ -95,17 +98,21 @@ def parse(text: str, base: str, convolutions: int) -> Config:
     activations = [
         layer.config.get("activation") for layer in (*of["Conv2D"], *of["Activation"])
     ] + [_relu(layer) for layer in of["ReLU"]]
-    _check_activations(activations)
+    has_relu = _ends_in_relu(layers)
+    _check_activations(activations, has_relu)
     size = _size(layers)
+    activation = next((kind for kind in (_SOFTMAX, _SIGMOID) if kind in activations), None)
+    if of["Softmax"]:
+        activation = _SOFTMAX
     return Config(
         wiring=_wiring(
             of["Conv2D"][0],
             of["MaxPooling2D"],
             size or PRESETS["keras"].size,
-            softmax=bool(of["Softmax"]) or _SOFTMAX in activations,
-        ),
+        )._replace(softmax=activation == _SOFTMAX, conv10_relu=has_relu, activation=activation),
         size=size,
         simple_bypass=_is_simple_bypass(len(of["Add"]), convolutions),
+        rescaling=_rescaling(layers),
     )
 
 
@@ -135,6 +142,7 @@ def _check_kinds(layers: list[_Layer]) -> None:
         "Softmax",
         "Concatenate",
         "GlobalAveragePooling2D",
+        "Rescaling",
     )
     for layer in layers:
         if layer.kind not in computing + _HARMLESS:
@@ -181,14 +189,48 @@ def _relu(layer: _Layer) -> str:
     return _RELU
 
 
-def _check_activations(activations: list[Any]) -> None:
+def _ends_in_relu(layers: list[_Layer]) -> bool:
+    """Whether a ReLU follows the last convolution, which is the last one in the list."""
+    last = max(i for i, layer in enumerate(layers) if layer.kind == "Conv2D")
+    after = takewhile(lambda layer: layer.kind != "GlobalAveragePooling2D", layers[last + 1 :])
+    return layers[last].config.get("activation") == _RELU or any(
+        layer.kind == "ReLU" or layer.config.get("activation") == _RELU for layer in after
+    )
+
+
+def _check_activations(activations: list[Any], has_last_relu: bool) -> None:
     for found in activations:
-        if found not in (_RELU, _SOFTMAX, "linear"):
+        if found not in (_RELU, _SOFTMAX, _SIGMOID, "linear"):
             raise WeightsError(
-                f"the model_config has the activation {shown(found)}, expected relu and softmax"
+                f"the model_config has the activation {shown(found)}, expected relu, and softmax "
+                "or sigmoid"
             )
-    if (count := activations.count(_RELU)) not in _RELU_COUNTS:
-        raise WeightsError(f"the model_config has {count} ReLUs, expected {_RELU_COUNTS[0]}")
+    expected = [count - (not has_last_relu) for count in _RELU_COUNTS]
+    if (count := activations.count(_RELU)) not in expected:
+        raise WeightsError(f"the model_config has {count} ReLUs, expected {expected[0]}")
+
+
+def _rescaling(layers: list[_Layer]) -> tuple[float, float] | None:
+    """The factor and the addend of a Rescaling, which must come before the first convolution."""
+    found = [i for i, layer in enumerate(layers) if layer.kind == "Rescaling"]
+    if not found:
+        return None
+    layer = layers[found[0]]
+    first = min(i for i, other in enumerate(layers) if other.kind == "Conv2D")
+    factor, addend = layer.config.get("scale"), layer.config.get("offset", 0.0)
+    if len(found) > 1 or found[0] > first:
+        raise WeightsError(f"{layer.title} is not the only one, before the first convolution")
+    if not (
+        isinstance(factor, (int, float))
+        and isinstance(addend, (int, float))
+        and 1e-9 < factor < 1e6
+        and abs(addend) < 1e9
+    ):
+        raise WeightsError(
+            f"{layer.title}: its scale is {shown(factor)} and its offset {shown(addend)}, expected "
+            "a number above 0 and a number"
+        )
+    return float(factor), float(addend)
 
 
 def _is_simple_bypass(additions: int, convolutions: int) -> bool:
@@ -221,7 +263,7 @@ def _size(layers: list[_Layer]) -> tuple[int, int] | None:
     return None
 
 
-def _wiring(stem: _Layer, pools: list[_Layer], size: tuple[int, int], softmax: bool) -> Wiring:
+def _wiring(stem: _Layer, pools: list[_Layer], size: tuple[int, int]) -> Wiring:
     """Keras's "same" pads as much as the output size needs, and an odd pixel on the right. This
     equals our padding, or our ceil mode, only for one parity of the input."""
     kernel = stem.pair("kernel_size")[0]
@@ -242,4 +284,4 @@ def _wiring(stem: _Layer, pools: list[_Layer], size: tuple[int, int], softmax: b
                 "(padding 'same'), which sqznet cannot do"
             )
         sides = tuple(side // 2 if True in kinds else (side - 1) // 2 for side in sides)
-    return Wiring(conv1_padding=padding, ceil_mode=True in kinds, softmax=softmax)
+    return Wiring(conv1_padding=padding, ceil_mode=True in kinds)

@@ -70,8 +70,21 @@ def convolutions(content: Content) -> list[Convolution]:
                 "expected a convolution's kernel and bias"
             )
     if not found:
-        raise WeightsError("is an HDF5 file without the layers of a Keras model")
+        raise WeightsError(_other_program(content))
     return found
+
+
+def _other_program(content: Content) -> str:
+    """What an HDF5 file without a Keras model is."""
+    paths = list(content.tensors)
+    if any(re.fullmatch("data/.+/[0-9]+", path) for path in paths):
+        return (
+            "is a snapshot of Caffe in HDF5; save it as a .caffemodel, with snapshot_format: "
+            "BINARYPROTO, or net.save in Python"
+        )
+    if any(path.endswith("/W") for path in paths):
+        return "is a Chainer file; convert it to ONNX with onnx_chainer.export"
+    return "is an HDF5 file without the layers of a Keras model"
 
 
 def base(layers: Sequence[Convolution]) -> str:

@@ -1,18 +1,25 @@
-"""Reads Keras's HDF5 files: only weights or a whole model, from Keras 2 or 3."""
+"""Reads Keras's files: only weights or a whole model, from Keras 2 or 3, as HDF5 or as an archive.
+
+A .keras archive is a zip file with config.json (the model), metadata.json (Keras's version) and
+model.weights.h5 (keras/src/saving/saving_lib.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from sqznet.errors import WeightsError
 from sqznet.images.preprocessing import PRESETS
 from sqznet.network.variants import Wiring
+from sqznet.weights import archive
 from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint, RawTensor
 from sqznet.weights.keras import config as keras_config
 from sqznet.weights.keras import content as keras_content
 from sqznet.weights.keras import layers as keras_layers
 from sqznet.weights.keras.content import Content
-from sqznet.weights.mapped import WeightsFile
+from sqznet.weights.mapped import MAX_BYTES, WeightsFile
+from sqznet.weights.metadata import parse_json
 from sqznet.weights.naming import variant_of
 
 _DEFAULT = "the default for keras files"
@@ -20,9 +27,21 @@ _CONFIG = "the file's model_config"
 _WIRED = ("conv1_padding", "conv10_padding", "ceil_mode", "softmax")
 
 
+_ARCHIVED_CONFIG, _ARCHIVED_METADATA = "config.json", "metadata.json"
+_ARCHIVED_WEIGHTS = "model.weights.h5"
+_ARCHIVED = (_ARCHIVED_CONFIG, _ARCHIVED_METADATA, _ARCHIVED_WEIGHTS)
+
+# Keras compresses nothing; weights of which nine tenths are zero shrink to a fifth.
+_MAX_GROWTH = 10
+
+# The config of a SqueezeNet has 54 kB.
+_MAX_CONFIG = 4 << 20
+
+
 def looks_like(view: memoryview) -> bool:
-    """Whether the bytes begin like an HDF5 file."""
-    return bytes(view[:4]) == b"\x89HDF"
+    """Whether the bytes begin like an HDF5 file or a .keras archive."""
+    is_archive = archive.first_name(view).decode("ascii", "replace") in _ARCHIVED
+    return is_archive or bytes(view[:4]) == b"\x89HDF"
 
 
 def read(file: WeightsFile) -> Checkpoint:
@@ -30,9 +49,37 @@ def read(file: WeightsFile) -> Checkpoint:
 
     What the file does not state (a weights file states nothing) is as in keras-squeezenet: pools
     that drop a clipped window, no padding, a softmax, the preset "keras".
-    Raises WeightsError (without the path) if h5py is not installed or the file is invalid.
+    Raises WeightsError (without the path) if the file is invalid, and if h5py is not installed or
+    no interpreter can be started.
     """
+    if archive.first_name(file.view):
+        return interpret(file.name, _archived(file.view))
     return interpret(file.name, keras_content.read(file))
+
+
+def _archived(view: memoryview) -> Content:
+    """The content of a .keras archive as that of an HDF5 file of a whole model."""
+    entries = archive.entries(view)
+    missing = [name for name in _ARCHIVED if name not in entries]
+    if missing:
+        raise WeightsError(f"is a zip archive like Keras's, without its {missing[0]}")
+
+    def read(name: str, limit: int) -> memoryview:
+        entry = entries[name]
+        if entry.size > limit:
+            raise WeightsError(f"its {name} has {entry.size} bytes, expected {limit} at most")
+        return archive.content(view, entry, limit)
+
+    config = bytes(read(_ARCHIVED_CONFIG, _MAX_CONFIG)).decode("utf-8", "replace")
+    metadata = parse_json(bytes(read(_ARCHIVED_METADATA, _MAX_CONFIG)), _ARCHIVED_METADATA)
+    limit = min(MAX_BYTES, _MAX_GROWTH * view.nbytes)
+    content = keras_content.read_bytes(read(_ARCHIVED_WEIGHTS, limit))
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    stated: dict[str, str | list[str]] = {"model_config": config}
+    if isinstance(version, str):
+        stated["keras_version"] = version
+    root = {**content.attributes.get("", {}), **stated}
+    return Content({**content.attributes, "": root}, content.tensors)
 
 
 def interpret(name: str, content: Content) -> Checkpoint:
@@ -50,10 +97,18 @@ def interpret(name: str, content: Content) -> Checkpoint:
     if isinstance(text := content.attributes.get("", {}).get("model_config"), str):
         config = keras_config.parse(text, base, len(convolutions))
         wiring = config.wiring
-        reasons |= dict.fromkeys((*_WIRED, "variant"), _CONFIG)
+        reasons |= dict.fromkeys((*_WIRED, "variant", "conv10_relu"), _CONFIG)
+        if wiring.activation:
+            reasons["activation"] = _CONFIG
         if config.size is not None:
             preprocessing = preprocessing._replace(size=config.size)
             reasons["preprocessing"] += f", at the size in {_CONFIG}"
+        if config.rescaling is not None:
+            factor, addend = config.rescaling
+            preprocessing = preprocessing._replace(
+                channel_order="rgb", mean=(-addend / factor,) * 3, std=(1 / factor,) * 3
+            )
+            reasons["preprocessing"] = f"the Rescaling in {_CONFIG}"
         if config.simple_bypass:
             variant = f"{base}_simple_bypass"
     return Checkpoint(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqznet.errors import WeightsError, shown
-from sqznet.images.preprocessing import MAX_SIDE, PRESETS
+from sqznet.images.preprocessing import MAX_SIDE, PRESETS, Preprocessing
 from sqznet.weights import recognition
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile
@@ -30,6 +30,11 @@ _MAX_TEXT = 1 << 18
 _WHOLE = re.compile(r"[-+]?[0-9]{1,9}", re.ASCII)
 _NUMBER = re.compile(r"[-+]?[0-9]{0,20}(\.[0-9]{0,20})?([eE][-+]?[0-9]{1,3})?", re.ASCII)
 _LIST_BASE = -23300
+
+# Names that converters of PyTorch's networks give: pnnx to the input, and torch's ONNX exporter,
+# from which onnx2ncnn takes them, to convolutions.
+_PNNX_INPUT = "in0"
+_TORCH_CONV = re.compile(r"Conv_[0-9]+|/.+/Conv")
 
 _QUANTIZED = "its weights have 8 bits, but sqznet computes with them in float32"
 
@@ -90,20 +95,19 @@ def read(file: WeightsFile) -> Checkpoint:
     layers = [_layer(line) for line in lines]
     found = recognition.recognize(layers)
     tensors, is_quantized = _tensors(lines, layers, weights.view, found.names)
-    size = _input_size(lines)
+    preprocessing, reason = _preprocessing(lines)
     return Checkpoint(
         path=file.name,
         format="ncnn",
         tensors=tensors,
         metadata={},
         variant=found.variant,
-        preprocessing=PRESETS["ncnn"]._replace(size=size or PRESETS["ncnn"].size),
+        preprocessing=preprocessing,
         labels=None,
         wiring=found.wiring,
         reasons={
             **found.reasons("the .param file's"),
-            "preprocessing": "the default for ncnn files"
-            + (", the size from the .param file" if size else ""),
+            "preprocessing": reason,
             **({"precision": "8 bits in the file, dequantized"} if is_quantized else {}),
         },
         warnings=(_QUANTIZED,) if is_quantized else (),
@@ -266,12 +270,28 @@ _KINDS: Mapping[str, Callable[[_Line], Layer]] = {
     "BinaryOp": _plain(recognition.ADD, {0: 0, 1: 0}),
     "Eltwise": _eltwise,
     "Softmax": _plain(recognition.SOFTMAX, {0: 0}),
+    "Sigmoid": _plain(recognition.SIGMOID),
     "Split": _plain(recognition.SAME),
     "Noop": _plain(recognition.SAME),
     "Dropout": _plain(recognition.SAME, {0: 1}),
     "Flatten": _plain(recognition.FLATTEN),
     "Reshape": _plain(recognition.FLATTEN),
 }
+
+
+def _preprocessing(lines: list[_Line]) -> tuple[Preprocessing, str]:
+    """That of the framework that the file's names point to, at its size if it states one."""
+    preset, reason = PRESETS["ncnn"], "the default for ncnn files"
+    inputs = [name for line in lines if line.kind == "Input" for name in line.outputs]
+    convolutions = [line.name for line in lines if line.kind == "Convolution"]
+    if inputs == [_PNNX_INPUT]:
+        preset, reason = PRESETS["torchvision"], "pnnx's names: a network from PyTorch"
+    elif all(_TORCH_CONV.fullmatch(name) for name in convolutions):
+        preset, reason = PRESETS["torchvision"], "torch's names: a network from PyTorch"
+    size = _input_size(lines)
+    if size is None:
+        return preset, reason
+    return preset._replace(size=size), reason + ", the size from the .param file"
 
 
 def _input_size(lines: list[_Line]) -> tuple[int, int] | None:

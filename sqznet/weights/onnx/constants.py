@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from sqznet.errors import WeightsError, shown
 from sqznet.weights.checkpoint import Quantization, RawTensor, element_count
+from sqznet.weights.onnx import arithmetic
 from sqznet.weights.onnx.graph import Graph, Node
 from sqznet.weights.onnx.tensors import OnnxTensor, TensorData, integer_bounds
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
 
 # Nodes that pass a constant on; a longer chain of them is a cycle.
 _PASSED_ON = ("Identity", "Cast")
@@ -15,6 +22,14 @@ _MAX_CHAIN = 20
 
 _UINT8 = 2
 _MAX_AXES = 8
+
+# The forms of a Constant without a tensor: the attribute's field, and the type of the result.
+_CONSTANTS = {
+    "value_float": ("number", "float32"),
+    "value_floats": ("numbers", "float32"),
+    "value_int": ("integer", "int64"),
+    "value_ints": ("integers", "int64"),
+}
 
 # Limit for an activation's integers, all of which float32 represents exactly; its largest number.
 _MAX_LEVELS = 1 << 16
@@ -42,6 +57,7 @@ class Constants:
         self._graph = graph
         self._data = data
         self._converted: dict[tuple[str, ...], RawTensor] = {}
+        self._arrays: dict[str, Array | None] = {}
         self.any_quantized = False
 
     def tensor(self, name: str) -> OnnxTensor | None:
@@ -55,6 +71,8 @@ class Constants:
     def shape(self, name: str, node: Node) -> tuple[int, ...]:
         """The shape of a weight. Raises WeightsError if the value is not a constant."""
         found = self._find(name)
+        if found is None and (array := self.array(name)) is not None:
+            return array.shape
         return _required(found.tensor if isinstance(found, Quantized) else found, name, node).shape
 
     def weight(self, name: str, node: Node) -> RawTensor:
@@ -62,7 +80,22 @@ class Constants:
         found = self._find(name)
         if isinstance(found, Quantized):
             return self.dequantized(found, name)
+        if found is None and (array := self.array(name)) is not None:
+            return self.computed(array, node)
         return self._data.raw(_required(found, name, node))
+
+    def array(self, name: str) -> Array | None:
+        """The values of a constant, computed where the graph computes them; None if it is none."""
+        return self._array(name, _MAX_CHAIN)
+
+    def computed(self, values: Array, node: Node) -> RawTensor:
+        """Values that were computed for `node`, as a tensor of float32."""
+        import numpy as np
+
+        self._data.spend(4 * values.size, node)
+        with np.errstate(all="ignore"):  # layers refuse what is not finite
+            floats = np.ascontiguousarray(values, "<f4")
+        return RawTensor("float32", values.shape, floats.reshape(-1).data.cast("B"))
 
     def dequantized(self, found: Quantized, *key: str) -> RawTensor:
         """The floats that it represents; `key` names it and its scales."""
@@ -79,10 +112,12 @@ class Constants:
 
     def integers(self, name: str, node: Node) -> tuple[int, ...]:
         """A short list of integers, such as axes. Raises WeightsError if it is something else."""
-        tensor = self.required(name, node)
-        if tensor.is_float or element_count(tensor.shape) > _MAX_AXES:
-            raise WeightsError(f"{tensor} of {node} is not a short list of integers")
-        return tuple(int(value) for value in self._data.numbers(tensor).reshape(-1))
+        values = self.array(name)
+        if values is None:
+            self.required(name, node)
+        if values is None or values.dtype.kind not in "iu" or values.size > _MAX_AXES:
+            raise WeightsError(f"{shown(name)} of {node} is not a short list of integers")
+        return tuple(int(value) for value in values.reshape(-1))
 
     def quantization(self, node: Node, index: int) -> Quantization:
         """The rounding of a node's activations, or of those that it reads.
@@ -122,6 +157,42 @@ class Constants:
                 f"{tensor} of {node} has the shape {tensor.shape}, expected one number"
             )
         return float(self._data.numbers(tensor).reshape(-1)[0])
+
+    def _array(self, name: str, chain: int) -> Array | None:
+        if name not in self._arrays:
+            self._arrays[name] = None  # for a value that depends on itself
+            self._arrays[name] = self._evaluated(name, chain)
+        return self._arrays[name]
+
+    def _evaluated(self, name: str, chain: int) -> Array | None:
+        if name in self._graph.tensors:
+            return self._data.numbers(self._graph.tensors[name])
+        node = self._graph.producers.get(name)
+        if node is None or chain == 0:
+            return None
+        if node.op == "Constant":
+            return self._constant(node)
+        if node.op == "DequantizeLinear":
+            found = self._dequantize(node)
+            return None if found is None else floats_of(self.dequantized(found, name))
+        if not arithmetic.can_compute(node):
+            return None
+        inputs = [self._array(read, chain - 1) if read else None for read in node.inputs]
+        if any(x is None for x, read in zip(inputs, node.inputs, strict=True) if read):
+            return None
+        self._data.spend(arithmetic.result_bytes(node, inputs), node)
+        return arithmetic.compute(node, inputs)
+
+    def _constant(self, node: Node) -> Array | None:
+        import numpy as np
+
+        for name, attribute in node.attributes.items():
+            if name == "value" and attribute.tensor:
+                return self._data.numbers(attribute.tensor)
+            if name in _CONSTANTS:
+                field, dtype = _CONSTANTS[name]
+                return np.array(getattr(attribute, field), dtype)
+        return None
 
     def _find(self, name: str) -> OnnxTensor | Quantized | None:
         """The tensor of a value, through any of the nodes that a weight may pass."""
@@ -175,6 +246,18 @@ class Constants:
             and arrays[0].shape == arrays[1].shape
             and bool((arrays[0] == arrays[1]).all())
         )
+
+
+def floats_of(tensor: RawTensor) -> Array:
+    """The values of a tensor of floats or int8, as float32 or float64."""
+    import numpy as np
+
+    floats = tensor.floats()
+    if floats.dtype == "bfloat16":
+        bits = np.frombuffer(floats.data, "<u2").astype("<u4") << np.uint32(16)
+        return np.asarray(bits.view("<f4")).reshape(floats.shape)
+    kind = {"float16": "<f2", "float32": "<f4", "float64": "<f8"}[floats.dtype]
+    return np.frombuffer(floats.data, kind).reshape(floats.shape)
 
 
 def _required(tensor: OnnxTensor | None, name: str, node: Node) -> OnnxTensor:

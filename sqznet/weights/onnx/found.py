@@ -7,18 +7,32 @@ from dataclasses import dataclass
 
 from sqznet.errors import WeightsError, shown
 from sqznet.network.variants import TOPOLOGIES
-from sqznet.weights.checkpoint import Quantization, RawTensor
-from sqznet.weights.onnx.constants import Constants, Quantized
+from sqznet.weights.checkpoint import DynamicQuantization, Quantization
+from sqznet.weights.onnx.affine import IDENTITY, Affine
 from sqznet.weights.onnx.graph import Node
 from sqznet.weights.recognition import bypass_suffix
+
+#: The order of a map's axes that ONNX's layers expect.
+NCHW = "NCHW"
+
+#: Rows above, columns on the left, rows below, columns on the right.
+Pads = tuple[int, int, int, int]
+NO_PADS: Pads = (0, 0, 0, 0)
+
+Rounding = Quantization | DynamicQuantization
 
 
 @dataclass(frozen=True)
 class Producer:
-    """The origin of a value: a relevant node or, if that is None, an input `name`.
+    """The origin of a value: a layer's node or, if that is None, an input `name`; and what lies
+    between the two.
 
     relu: whether a ReLU was passed; clipped: whether a quantization that clips at 0 was passed;
     grid: the meaning of the value's integers, if it has integers.
+    before, after: what is scaled and added before the ReLUs and roundings, and after them.
+    layout: the order of the origin's axes; is_flipped: whether its channels are read in reverse
+    order, before the ReLUs and `after`; pads: zeros around it.
+    scaled_by: the integers of the DynamicQuantizeLinear whose scale was multiplied.
     """
 
     node: Node | None
@@ -26,6 +40,12 @@ class Producer:
     relu: bool
     clipped: bool
     grid: Quantization | None
+    before: Affine = IDENTITY
+    after: Affine = IDENTITY
+    layout: str = NCHW
+    is_flipped: bool = False
+    pads: Pads = NO_PADS
+    scaled_by: str = ""
 
     @property
     def op(self) -> str:
@@ -39,24 +59,40 @@ class Producer:
 
 @dataclass(frozen=True)
 class FoundConv:
-    """A convolution: the origin of its input, the shape of its weight (OIHW) and its ReLU."""
+    """A convolution: the origin of its input, the shape of its weight (OIHW), its ReLU, and what
+    the graph scales and adds between the two."""
 
     node: Node
     producer: Producer
     shape: tuple[int, int, int, int]
     relu: bool
+    scaled: Affine = IDENTITY
+
+
+@dataclass(frozen=True)
+class FoundPool:
+    """A max pool and the origin of its input."""
+
+    node: Node
+    producer: Producer
 
 
 @dataclass(frozen=True)
 class FoundFire:
-    """A fire and its bypass: None, "simple" or the convolution of a complex bypass."""
+    """A fire and its bypass: None, "simple" or the convolution of a complex bypass.
+
+    parts: what is scaled and added between the two expand convolutions and the concatenation.
+    added: the same between the concatenation and the addition, and between the bypass and it.
+    """
 
     squeeze: FoundConv
     expand1x1: FoundConv
     expand3x3: FoundConv
     concat: Node
+    parts: tuple[Affine, Affine]
     bypass: FoundConv | str | None = None
     add: Node | None = None
+    added: tuple[Affine, Affine] = (IDENTITY, IDENTITY)
 
     @property
     def producer(self) -> Producer:
@@ -65,22 +101,28 @@ class FoundFire:
 
 @dataclass(frozen=True)
 class FoundNetwork:
-    """The layers of a SqueezeNet; `blocks` are fires and the nodes of pools, input first.
+    """The layers of a SqueezeNet; `blocks` are fires and pools, input first.
 
-    roundings: of values, by their names in the graph.
+    conv10: the last convolution or, after the average, a linear layer. activation: "softmax" or
+    "sigmoid" if the graph ends in one, else None. roundings: of values, by their names in the
+    graph.
     """
 
-    input: str
-    softmax: bool
     conv1: FoundConv
-    blocks: tuple[FoundFire | Node, ...]
+    blocks: tuple[FoundFire | FoundPool, ...]
     conv10: FoundConv
     average: Node
-    roundings: Mapping[str, tuple[Quantization, ...]]
+    activation: str | None
+    roundings: Mapping[str, tuple[Rounding, ...]]
 
     @property
-    def pools(self) -> list[Node]:
-        return [block for block in self.blocks if isinstance(block, Node)]
+    def input(self) -> Producer:
+        """The graph's input and what happens to it before the first convolution."""
+        return self.conv1.producer
+
+    @property
+    def pools(self) -> list[FoundPool]:
+        return [block for block in self.blocks if isinstance(block, FoundPool)]
 
     @property
     def variant(self) -> str:
@@ -115,56 +157,27 @@ class FoundNetwork:
                     named[f"features.{place}.bypass"] = block.bypass
         return named
 
-    def tensors(self, constants: Constants) -> dict[str, RawTensor]:
-        """Every weight and bias by torchvision's names."""
-        made: dict[str, RawTensor] = {}
-        for name, conv in self.convolutions.items():
-            made[f"{name}.weight"], made[f"{name}.bias"] = _parameters(conv, constants)
-        return made
-
     @property
-    def activations(self) -> dict[str, tuple[Quantization, ...]]:
+    def activations(self) -> dict[str, tuple[Rounding, ...]]:
         """The graph's roundings of values, as in `Checkpoint.activations`."""
         nodes = {name: conv.node for name, conv in self.convolutions.items()}
         nodes["average"] = self.average
         for place, block in enumerate(self.blocks, start=2):
-            if isinstance(block, Node):
-                nodes[f"features.{place}"] = block
+            if isinstance(block, FoundPool):
+                nodes[f"features.{place}"] = block.node
                 continue
             nodes[f"features.{place}.concat"] = block.concat
             if block.add:
                 nodes[f"features.{place}.add"] = block.add
-        values = {"input": self.input, **{name: node.outputs[0] for name, node in nodes.items()}}
+        values = {
+            "input": self.input.name,
+            **{name: node.outputs[0] for name, node in nodes.items()},
+        }
         return {
             name: roundings
             for name, value in values.items()
             if (roundings := self.roundings.get(value))
         }
-
-
-def _parameters(conv: FoundConv, constants: Constants) -> tuple[RawTensor, RawTensor]:
-    """Weight and bias of a convolution as floats."""
-    node = conv.node
-    if node.op == "QLinearConv":
-        scale, zero_point = node.input(4), node.input(5)
-        scales = constants.required(scale, node)
-        points = constants.required(zero_point, node) if zero_point else None
-        tensor = constants.required(node.input(3), node)
-        weight = constants.dequantized(
-            Quantized(tensor, (scales,), points, 0), node.input(3), scale, zero_point
-        )
-        if node.input(8):
-            both = (constants.required(node.input(1), node), scales)
-            tensor = constants.required(node.input(8), node)
-            bias = constants.dequantized(
-                Quantized(tensor, both, None, 0), node.input(8), node.input(1), scale
-            )
-            return weight, bias
-    else:
-        weight = constants.weight(node.input(1), node)
-        if node.input(2):
-            return weight, constants.weight(node.input(2), node)
-    return weight, constants.zeros(conv.shape[0], node)
 
 
 def _bypass_suffix(fires: list[FoundFire]) -> str:

@@ -1,9 +1,6 @@
 """Finds the SqueezeNet in an ONNX graph by the function of its nodes, never by their names.
 
-The search goes from the graph's output to its input. It skips nodes that change nothing at
-inference. It also skips quantization and ReLU, but remembers them: quantizers merge a ReLU into the
-quantization that follows it, whose zero point then clips at 0. Rounding and ReLU can be exchanged,
-because quantization preserves 0 and the order of numbers.
+The search goes from the graph's output to its input.
 """
 
 from __future__ import annotations
@@ -12,101 +9,146 @@ from dataclasses import replace
 
 from sqznet.errors import WeightsError, shown
 from sqznet.weights.checkpoint import Quantization
+from sqznet.weights.onnx.affine import IDENTITY
 from sqznet.weights.onnx.constants import Constants
-from sqznet.weights.onnx.found import FoundConv, FoundFire, FoundNetwork, Producer
+from sqznet.weights.onnx.found import (
+    NCHW,
+    NO_PADS,
+    FoundConv,
+    FoundFire,
+    FoundNetwork,
+    FoundPool,
+    Producer,
+)
 from sqznet.weights.onnx.graph import Graph, Node
+from sqznet.weights.onnx.head import MATRICES, Head, find_head, matrix_shape
+from sqznet.weights.onnx.walk import Walk
 
-# Nodes that pass on their first input at inference; nodes that only change the shape may follow the
-# average.
-_PASSED_ON = ("Identity", "Dropout", "Cast", "Relu", "QuantizeLinear", "DequantizeLinear")
-_RESHAPING = ("Reshape", "Flatten", "Squeeze")
-
-_SOFTMAXES = ("Softmax", "QLinearSoftmax")
-_AVERAGES = ("GlobalAveragePool", "QLinearGlobalAveragePool", "AveragePool", "ReduceMean")
-_CONVS = ("Conv", "QLinearConv")
+_CONVS = ("Conv", "QLinearConv", "ConvInteger")
 _CONCATS = ("Concat", "QLinearConcat")
 _ADDS = ("Add", "Sum", "QLinearAdd")
 
 # The data inputs of the quantized operators; scale and zero point follow each.
 _PAIR_INPUTS = {"QLinearConcat": (2, 5), "QLinearAdd": (0, 3)}
-# The input with the scale of the output; its zero point follows.
-_OUTPUT_SCALES = {
-    "QuantizeLinear": 1,
-    "QLinearConv": 6,
-    "QLinearConcat": 0,
-    "QLinearAdd": 6,
-    "QLinearGlobalAveragePool": 3,
-    "QLinearSoftmax": 3,
-}
-# These may read integers and then produce integers with the same scale.
-_OF_ANY_TYPE = ("MaxPool", "Concat")
-
-# A value is quantized once, or twice if a ReLU was not merged.
-_MAX_ROUNDINGS = 4
-
-# Far more than the nodes of any SqueezeNet; a longer search is in a cycle.
-_MAX_STEPS = 20_000
-
-_DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 
 def find_network(graph: Graph, constants: Constants) -> FoundNetwork:
-    """The SqueezeNet in a graph.
+    """The SqueezeNet in a graph: what makes its first output that comes from one.
 
     Raises WeightsError, naming the node, if the graph is something else.
     """
-    return _Walk(graph, constants).network()
+    if not graph.outputs:
+        raise WeightsError("the ONNX graph has no output")
+    first: WeightsError | None = None
+    for output in graph.outputs:
+        try:
+            return _Search(Walk(graph, constants)).network(output)
+        except WeightsError as error:
+            first = first or error
+    assert first is not None
+    raise first
 
 
-class _Walk:
-    def __init__(self, graph: Graph, constants: Constants) -> None:
-        self._graph = graph
-        self._constants = constants
-        self._steps = _MAX_STEPS
-        self._roundings: dict[str, tuple[Quantization, ...]] = {}
+class _Search:
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._constants = walk.constants
 
-    def network(self) -> FoundNetwork:
-        if not self._graph.outputs:
-            raise WeightsError("the ONNX graph has no output")
-        last = self._producer(self._graph.outputs[0], _RESHAPING)
-        softmax = last.op in _SOFTMAXES
-        if last.node and softmax:
-            if last.node.integer("axis", 1) not in (1, -1, -3):
-                raise WeightsError(f"{last.node} is not over the classes")
-            last = self._taken(last.node, 0, _RESHAPING)
-        average = _expect(last, _AVERAGES, "the average over the whole map")
-        self._check_average(average)
-        conv10 = self._conv(self._taken(average, 0), "the last convolution", relu=True)
+    def network(self, output: str) -> FoundNetwork:
+        head = find_head(self._walk, output)
+        conv10 = self._conv10(head) if head.linear is None else self._linear(head)
         conv1, blocks = self._trunk(conv10.producer)
-        start = conv1.producer.name
-        return FoundNetwork(start, softmax, conv1, blocks, conv10, average, self._roundings)
+        return FoundNetwork(
+            conv1, blocks, conv10, head.average, head.activation, self._walk.roundings
+        )
 
-    def _trunk(self, at: Producer) -> tuple[FoundConv, tuple[FoundFire | Node, ...]]:
+    def _conv10(self, head: Head) -> FoundConv:
+        """The last convolution of a network that ends in its average."""
+        at = self._walk.taken(head.average, 0, head.layout)
+        conv10 = self._conv(at, "the last convolution")
+        _check_no_pads(at, head.average)
+        if head.relu and not conv10.relu:
+            raise WeightsError(f"a ReLU follows {head.average}, but none follows {conv10.node}")
+        # Between the ReLU and the average, and after it: both can be exchanged with it.
+        scaled = at.after.then(head.scaled)
+        if conv10.relu and not (scaled.keeps_order and scaled.keeps_zero):
+            raise WeightsError(
+                f"the result of {conv10.node} is changed after its ReLU, expected a factor above 0 "
+                "at most"
+            )
+        values = (at.name, head.average.outputs[0])
+        if scaled is not IDENTITY and any(map(self._walk.roundings.get, values)):
+            raise WeightsError(f"the result of {conv10.node} is scaled after it was rounded")
+        return replace(conv10, scaled=conv10.scaled.then(scaled))
+
+    def _linear(self, head: Head) -> FoundConv:
+        """A layer after the average, which can be exchanged with a convolution before it."""
+        last = head.linear
+        assert last is not None
+        assert last.node is not None
+        producer = self._walk.taken(head.average, 0, head.layout)
+        _check_no_pads(producer, head.average)
+        if producer.op in _CONVS:
+            raise WeightsError(
+                f"{last.node} is a layer after the average of {producer}, where a SqueezeNet has "
+                "only one of them"
+            )
+        producer = replace(producer, after=producer.after.then(head.scaled))
+        scaled = last.before.then(last.after)
+        if last.op in MATRICES:
+            shape = matrix_shape(last.node, self._constants)
+            return FoundConv(last.node, producer, shape, False, scaled)
+        conv = self._conv(last, "the last layer")
+        if conv.shape[2] != 1 or any(last.node.integers("pads", ())):
+            raise WeightsError(f"{last.node} reads the average with pads or a kernel beyond 1x1")
+        return replace(conv, producer=producer, scaled=scaled)
+
+    def _trunk(self, at: Producer) -> tuple[FoundConv, tuple[FoundFire | FoundPool, ...]]:
         """From the last fire or pool to the first convolution; returns the blocks input first."""
-        blocks: list[FoundFire | Node] = []
+        blocks: list[FoundFire | FoundPool] = []
         while at.op not in _CONVS:
             if at.node and at.op == "MaxPool":
-                blocks.append(at.node)
-                at = self._producer(at.node.input(0), grid=at.grid)
+                _check_layout(at)
+                above = self._walk.producer(at.node.input(0), at.grid)
+                if not (above.relu or above.op in _CONCATS):
+                    # A maximum ignores zeros only among numbers that are not below them.
+                    _check_no_pads(above, at.node)
+                blocks.append(FoundPool(at.node, above))
+                at = self._before_pool(at, above)
                 continue
             fire = self._bypassed(at) if at.op in _ADDS else self._fire(at)
             blocks.append(fire)
             at = fire.producer
         conv1 = self._conv(at, "the first convolution", relu=True)
-        if conv1.producer.node or conv1.producer.name not in self._graph.inputs:
+        if conv1.producer.node or conv1.producer.name not in self._walk.graph.inputs:
             raise WeightsError(
-                f"{conv1.node} reads {conv1.producer}, expected an input of the graph: "
-                "preprocessing in the graph is not supported"
+                f"{conv1.node} reads {conv1.producer}, expected an input of the graph, or nodes "
+                "that scale it and reorder its axes"
             )
         return conv1, tuple(reversed(blocks))
 
+    def _before_pool(self, pool: Producer, above: Producer) -> Producer:
+        """The origin of a pool's input, with the ReLU and the scale that follow the pool: both can
+        be exchanged with a maximum."""
+        if pool.before is IDENTITY and not pool.relu:
+            return above
+        is_rounded = bool(self._walk.roundings.get(above.name))
+        if pool.before is not IDENTITY:
+            if above.relu or above.clipped or is_rounded or not pool.before.keeps_order:
+                raise WeightsError(f"the result of {pool} is scaled before its ReLU")
+            above = replace(above, before=above.after.then(pool.before), after=IDENTITY)
+        return replace(above, relu=True) if pool.relu else above
+
     def _fire(self, at: Producer) -> FoundFire:
         node = _expect(at, _CONCATS, "the Concat of a fire, a pool or the first convolution")
-        if node.integer("axis", 1) not in (1, -3):
-            raise WeightsError(f"{node} joins axis {shown(node.integer('axis', 1))}, expected 1")
+        if node.integer("axis", 1) % 4 != at.layout.index("C"):
+            raise WeightsError(
+                f"{node} joins axis {shown(node.integer('axis', 1))}, "
+                f"expected {at.layout.index('C')}"
+            )
+        pair = self._pair(node, at.grid, at.layout)
         ones, threes = (
-            self._conv(part, "a convolution of a fire", relu=not at.relu)
-            for part in self._pair(node, at.grid)
+            self._conv(part, "a convolution of a fire", relu=not at.relu) for part in pair
         )
         sizes = ones.shape[2:], threes.shape[2:]
         if sizes != ((1, 1), (3, 3)):
@@ -119,32 +161,53 @@ class _Walk:
                 f"{ones.node} reads {ones.producer} and {threes.node} reads {threes.producer}, "
                 "expected the same squeeze convolution"
             )
+        parts = pair[0].after, pair[1].after
+        if at.relu and not all(
+            part.relu or part.clipped or part.after is IDENTITY for part in pair
+        ):
+            raise WeightsError(f"what {node} joins is scaled after it was rounded")
+        if at.before is not IDENTITY:
+            if any(part.relu or part.clipped for part in pair) or parts != (IDENTITY, IDENTITY):
+                raise WeightsError(f"the result of {node} is scaled before another ReLU")
+            first = ones.shape[0]
+            own = at.before.part(0, first), at.before.part(first, first + threes.shape[0])
+            ones, threes = (
+                replace(conv, scaled=conv.scaled.then(more))
+                for conv, more in zip((ones, threes), own, strict=True)
+            )
+        if not ones.producer.before.same(threes.producer.before):
+            raise WeightsError(f"{ones.node} and {threes.node} read their input scaled differently")
         # Both read the same node, but maybe not through the same ReLU.
         squeezed = min(ones.producer, threes.producer, key=lambda s: s.relu or s.clipped)
         squeeze = self._conv(squeezed, "a squeeze convolution", relu=True)
-        return FoundFire(squeeze, ones, threes, node)
+        return FoundFire(squeeze, ones, threes, node, parts)
 
     def _bypassed(self, at: Producer) -> FoundFire:
         """A fire with an addition around it."""
         node = at.node
         assert node is not None
-        pair = self._pair(node, None)
+        pair = self._pair(node, None, at.layout)
         for made, other in (pair, pair[::-1]):
             if made.op not in _CONCATS:
                 continue
             fire = self._fire(made)
+            added = made.after, other.after
             if other.node is not None and other.node is fire.producer.node:
-                return replace(fire, bypass="simple", add=node)
+                _check_same_scale(node, other, fire)
+                return replace(fire, bypass="simple", add=node, added=added)
             if other.op in _CONVS and not other.relu and not at.relu:
                 bypass = self._conv(other, "the convolution of a bypass", relu=False)
                 if bypass.producer.node is fire.producer.node:
-                    return replace(fire, bypass=bypass, add=node)
+                    _check_same_scale(node, bypass.producer, fire)
+                    return replace(fire, bypass=bypass, add=node, added=added)
         raise WeightsError(
             f"{node} adds {pair[0]} and {pair[1]}, expected a fire and the input of that fire, "
             "itself or through a 1x1 convolution, with no Relu after it"
         )
 
-    def _pair(self, node: Node, grid: Quantization | None) -> tuple[Producer, Producer]:
+    def _pair(
+        self, node: Node, grid: Quantization | None, layout: str
+    ) -> tuple[Producer, Producer]:
         """The origins of the two data inputs of a Concat or Add; `grid`: of its output."""
         quantized = node.op in _PAIR_INPUTS
         count = 8 if quantized else 2
@@ -152,18 +215,23 @@ class _Walk:
             found = f"{len(node.inputs)} inputs"
             raise WeightsError(f"{node} has {found}, expected {count if quantized else 'two'}")
         if not quantized:
-            first, second = (self._producer(name, grid=grid) for name in node.inputs)
-            return first, second
-        first, second = (self._taken(node, index) for index in _PAIR_INPUTS[node.op])
+            first, second = (self._walk.producer(name, grid, layout) for name in node.inputs)
+        else:
+            first, second = (self._walk.taken(node, i, layout) for i in _PAIR_INPUTS[node.op])
+        for part in (first, second):
+            _check_no_pads(part, node)
         return first, second
 
-    def _conv(self, at: Producer, role: str, relu: bool) -> FoundConv:
-        """A convolution with or without a ReLU after it."""
+    def _conv(self, at: Producer, role: str, relu: bool = False) -> FoundConv:
+        """A convolution with or without a ReLU after it; `relu`: whether it must have one."""
         node = _expect(at, _CONVS, role)
+        _check_layout(at)
         if relu and not (at.relu or at.clipped):
             raise WeightsError(f"no Relu follows {node}, {role}")
         if node.integer("group", 1) != 1:
             raise WeightsError(f"{node} has {shown(node.integer('group', 1))} groups, expected 1")
+        if node.op == "ConvInteger" and at.scaled_by != node.input(0):
+            raise WeightsError(f"{node} is not scaled by the scale of the integers that it reads")
         weight = node.input(3 if node.op == "QLinearConv" else 1)
         shape = self._constants.shape(weight, node)
         if len(shape) != 4 or min(shape) < 1 or shape[2] != shape[3]:
@@ -176,75 +244,24 @@ class _Walk:
                 f"but its weight is {_by(*shape[2:])}"
             )
         o, i, height, width = shape
-        return FoundConv(node, self._taken(node, 0), (o, i, height, width), at.relu)
-
-    def _check_average(self, node: Node) -> None:
-        if node.op == "ReduceMean":
-            axes = node.integers("axes", ())
-            if node.input(1):
-                axes = self._constants.integers(node.input(1), node)
-            if sorted(axis if axis >= 0 else axis + 4 for axis in axes) != [2, 3]:
-                raise WeightsError(f"{node} averages axes {list(axes)}, expected [2, 3]")
-        if node.integer("channels_last", 0):
-            raise WeightsError(f"{node} has its channels last, expected N x C x H x W")
-
-    def _taken(self, node: Node, index: int, also: tuple[str, ...] = ()) -> Producer:
-        """The origin of a node's input, which is a float or has its scale in the next input."""
-        is_quantized = node.op.startswith("QLinear")
-        grid = self._constants.quantization(node, index + 1) if is_quantized else None
-        return self._producer(node.input(index), also, grid)
-
-    def _producer(
-        self, name: str, also: tuple[str, ...] = (), grid: Quantization | None = None
-    ) -> Producer:
-        """The first node before a value that is not skipped; `grid`: of the value's integers."""
-        relu = clipped = False
-        roundings: list[Quantization] = []
-        while (node := self._graph.producers.get(name)) is not None:
-            self._steps -= 1
-            if self._steps < 0:
-                raise WeightsError("the nodes of the ONNX graph form a cycle")
-            if node.domain not in _DOMAINS:
-                raise WeightsError(f"{node} has the unknown domain {shown(node.domain)}")
-            if node.op in _OUTPUT_SCALES:
-                made = self._constants.quantization(node, _OUTPUT_SCALES[node.op])
-                _check_same(node, made, grid)
-                grid = None
-                clipped = clipped or made.zero_point == made.low
-                if roundings[:1] != [made]:
-                    roundings.insert(0, made)
-            elif node.op == "DequantizeLinear":
-                if grid:
-                    raise WeightsError(f"{node} produces floats, expected integers")
-                grid = self._constants.quantization(node, 1)
-            elif node.op == "Relu":
-                if grid and grid.zero_point:
-                    raise WeightsError(f"{node} reads integers with zero point {grid.zero_point}")
-                relu = True
-            if node.op not in (*_PASSED_ON, *also):
-                break
-            name = node.input(0)
-        producer = Producer(node, name, relu, clipped, grid)
-        if grid and producer.op not in _OF_ANY_TYPE:
-            raise WeightsError(f"{producer} produces floats, expected integers")
-        self._remember(producer, tuple(roundings))
-        return producer
-
-    def _remember(self, producer: Producer, roundings: tuple[Quantization, ...]) -> None:
-        if len(roundings) > _MAX_ROUNDINGS:
-            raise WeightsError(f"{producer} is quantized {len(roundings)} times in a row")
-        if self._roundings.setdefault(producer.name, roundings) != roundings:
-            raise WeightsError(
-                f"{producer} is quantized in one way for one node and in another way for the next, "
-                "expected the same for all nodes that read it"
-            )
+        producer = self._walk.taken(node, 0)
+        return FoundConv(node, producer, (o, i, height, width), at.relu or at.clipped, at.before)
 
 
-def _check_same(node: Node, made: Quantization, taken: Quantization | None) -> None:
-    if taken and (made.scale, made.zero_point) != (taken.scale, taken.zero_point):
+def _check_same_scale(node: Node, around: Producer, fire: FoundFire) -> None:
+    if not around.before.same(fire.producer.before):
+        raise WeightsError(f"{node} adds {around} scaled differently from the input of the fire")
+
+
+def _check_no_pads(at: Producer, node: Node) -> None:
+    if at.pads != NO_PADS:
+        raise WeightsError(f"{node} reads the result of {at} with zeros around it")
+
+
+def _check_layout(at: Producer) -> None:
+    if at.layout != NCHW:
         raise WeightsError(
-            f"{node} produces integers with the scale {made.scale:.6g} and the zero point "
-            f"{made.zero_point}, but they are read with {taken.scale:.6g} and {taken.zero_point}"
+            f"the axes of the result of {at} are reordered, expected them in the order NCHW"
         )
 
 

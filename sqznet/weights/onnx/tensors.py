@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # TensorProto's element types: their names, as in NumPy if it has them, and their sizes in bytes.
 _FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
+#: The element types of floats.
+FLOAT_TYPES = tuple(_FLOATS)
 _INTEGERS = {
     2: ("uint8", 1),
     3: ("int8", 1),
@@ -185,7 +187,7 @@ class TensorData:
         for scale in scales:
             if not scale.is_float:
                 raise WeightsError(f"{scale}, a scale, has no floats")
-        self._spend(element_count(tensor.shape) * max(4, size), tensor)
+        self.spend(element_count(tensor.shape) * max(4, size), tensor)
         zero = np.float32(0)
         with np.errstate(all="ignore"):  # overflow is refused later, like any infinity
             data = self._bytes(tensor)
@@ -210,7 +212,7 @@ class TensorData:
 
     def zeros(self, count: int, what: str) -> RawTensor:
         """`count` float32 zeros: the bias that the convolution `what` omits."""
-        self._spend(4 * count, what)
+        self.spend(4 * count, what)
         return RawTensor("float32", (count,), memoryview(bytes(4 * count)))
 
     def _along(
@@ -227,7 +229,7 @@ class TensorData:
                 f"{tensor} has the shape {tensor.shape}, expected one number, or one for each "
                 f"index of axis {shown(axis)} of {shape}"
             )
-        self._spend(4 * count, tensor)
+        self.spend(4 * count, tensor)
         with np.errstate(all="ignore"):
             values = self.numbers(tensor).astype(np.float32)
         if count == 1:
@@ -240,7 +242,7 @@ class TensorData:
         kind = _FLOATS.get(tensor.data_type) or _INTEGERS[tensor.data_type][0]
         values: npt.NDArray[np.generic]
         if kind == "bfloat16":
-            self._spend(2 * data.nbytes, tensor)
+            self.spend(2 * data.nbytes, tensor)
             values = (np.frombuffer(data, "<u2").astype("<u4") << np.uint32(16)).view("<f4")
         else:
             values = np.frombuffer(data, np.dtype(kind).newbyteorder("<"))
@@ -277,12 +279,12 @@ class TensorData:
             return memoryview(b"")
         if kind in ("float32", "float64"):
             if len(values) > 1:
-                self._spend(expected, tensor)
+                self.spend(expected, tensor)
             return float_bytes(values, tensor.item_size)
         count = element_count(tensor.shape)
         # int32_data stores half floats as their bits.
         stored = np.dtype("uint16" if tensor.is_float else kind).newbyteorder("<")
-        self._spend(count * tensor.item_size, tensor)
+        self.spend(count * tensor.item_size, tensor)
         numbers = varint_array(values, count)
         if kind != "uint64":
             bounds = np.iinfo(stored)
@@ -325,7 +327,8 @@ class TensorData:
             )
         return file.view
 
-    def _spend(self, nbytes: int, what: object) -> None:
+    def spend(self, nbytes: int, what: object) -> None:
+        """Raises WeightsError if the file's conversion takes more memory than a network needs."""
         self._budget -= nbytes
         if self._budget < 0:
             raise WeightsError(f"{what} would need far more memory than the file's size")

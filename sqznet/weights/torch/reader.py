@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from sqznet.errors import WeightsError, shown
-from sqznet.weights import archive, metadata
+from sqznet.weights import archive, foreign, metadata
 from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint, RawTensor
 from sqznet.weights.mapped import WeightsFile
 from sqznet.weights.reparametrized import finished
-from sqznet.weights.statedict import Other, Parameter, find
+from sqznet.weights.state import Other, Parameter
+from sqznet.weights.statedict import find
 from sqznet.weights.torch.entries import entries as list_entries
 from sqznet.weights.torch.machine import Placeholder
 from sqznet.weights.torch.objects import (
@@ -157,7 +158,9 @@ def _folder(names: Collection[str]) -> str:
     """The only folder in the archive, with a slash; everything is in it."""
     folders = {name.split("/", 1)[0] + "/" for name in names}
     if len(folders) != 1 or folders.copy().pop() + "data.pkl" not in names:
-        raise WeightsError(f"a zip archive without a data.pkl; {_ADVICE}")
+        raise WeightsError(
+            foreign.kind_of_archive(names) or f"a zip archive without a data.pkl; {_ADVICE}"
+        )
     folder = folders.pop()
     if folder + "constants.pkl" in names:
         raise WeightsError(
@@ -170,9 +173,7 @@ def _folder(names: Collection[str]) -> str:
 def _open_legacy(view: memoryview) -> tuple[object, FindStorage]:
     number, position = load(view, 0, find_global, storage_from_id)
     if number != _LEGACY_NUMBER:
-        raise WeightsError(
-            f"a plain pickle, as pickle.dump writes it, and not from torch.save; {_ADVICE}"
-        )
+        raise WeightsError(foreign.kind_of_pickle(view))
     protocol, position = load(view, position, find_global, storage_from_id)
     if protocol != _LEGACY_PROTOCOL:
         raise WeightsError(

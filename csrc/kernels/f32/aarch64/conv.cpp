@@ -15,10 +15,11 @@ namespace SQZ_ISA {
 namespace {
 
 // The maximum number of tiles per pass over the channel blocks, and the size of their packed
-// inputs, which share the L2 cache with one block of weights. With deeper convolutions fewer tiles
-// fit. If not even one tile fits, which no SqueezeNet needs, the inputs are not packed.
+// inputs, which share the L2 cache with one block of weights and lie on the stack. With deeper
+// convolutions fewer tiles fit. If not even one tile fits, which no SqueezeNet needs, the inputs are
+// not packed.
 constexpr int kGroup = 8;
-constexpr ptrdiff_t kPackedFloats = 8 * 1024;
+constexpr ptrdiff_t kPackedFloats = 7 * 1024;
 
 // Packs a run of `count` floats of each pixel as [k][pixel]. Returns the end of the packed run.
 SQZ_INLINE float* pack_run(const float* const* x, ptrdiff_t count, float* to) {

@@ -19,7 +19,7 @@ namespace {
 constexpr int kGroup = 48, kTiles = kGroup / kConvMr, kSample = kGroup / 4;
 static_assert(kTiles * kConvMr == kGroup, "a group is a whole number of dense tiles");
 
-// Lists of more channels would not fit on the stack. The dense kernel computes such layers, which
+// Lists of more channels would take too much memory. The dense kernel computes such layers, which
 // no SqueezeNet has.
 constexpr int kMaxChannels = 768;
 
@@ -93,15 +93,16 @@ int64_t groups_per_image(const ConvArgs& args) {
 // Groups end with their image, so that an image's numbers do not depend on its place in a batch.
 int64_t squeeze_f32_items(const ConvArgs& args) { return args.y.n * groups_per_image(args); }
 
-void squeeze_f32(const ConvArgs& args, int64_t begin, int64_t end) {
-  Lists lists;
+int64_t squeeze_f32_lists() { return sizeof(Lists); }
+
+void squeeze_f32(const ConvArgs& args, int64_t begin, int64_t end, void* lists) {
   ConvArgs one = args;
   one.x.n = one.y.n = 1;
   for (int64_t item = begin; item < end; ++item) {
     const int64_t image = item / groups_per_image(args);
     one.x.data = args.x.data + image * args.x.image;
     one.y.data = args.y.data + image * args.y.image;
-    one_group(one, item % groups_per_image(args), &lists);
+    one_group(one, item % groups_per_image(args), static_cast<Lists*>(lists));
   }
 }
 

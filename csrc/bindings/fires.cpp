@@ -1,0 +1,93 @@
+// Binds the packed layers of a fire: all of it, and a 3x3 convolution alone. Their shapes are checked
+// only here.
+#include <pybind11/stl.h>
+
+#include <memory>
+
+#include "bindings/parts.h"
+#include "bindings/step.h"
+#include "bindings/tensor.h"
+#include "bindings/weights.h"
+#include "bindings/without_lock.h"
+
+namespace py = pybind11;
+
+namespace sqz {
+namespace {
+
+Packed pack_winograd_3x3(const Float32Kernels& table, const Tensor& weight, const Tensor& bias) {
+  const auto [weights, biases] = parameters(weight, bias, 3);
+  return pack_winograd(weights.data, biases, weights.n, weights.h, 3, table.conv_nr);
+}
+
+void require_tile(int tile) {
+  require(tile == 0 || (tile >= Winograd::kMinTile && tile <= Winograd::kMaxTile),
+          "tile must be 0 or from 4 to 7");
+}
+
+// x may be a band of a map, with one row above and one row below the rows of y.
+void require_rows(const View& x, const View& y, int above) {
+  const int below = x.h - y.h - above;
+  require((above == 0 || above == 1) && (below == 0 || below == 1),
+          "x may have at most one row above and one row below the rows of y");
+}
+
+Step bind_padded_conv(const std::shared_ptr<PaddedConv>& conv, const Pool& pool, const Tensor& x,
+                      const Tensor& scratch, const Tensor& y, int above) {
+  const FloatMap in = x.floats(), out = y.floats();
+  const View &input = in.view, &output = out.view;
+  require_size(input, input.n, input.h, input.w, conv->packed().in, "x");
+  require_size(output, input.n, output.h, input.w, conv->packed().out, "y");
+  require_rows(input, output, above);
+  const ScratchMemory memory = scratch_for(*conv, *pool, output, scratch);
+  return {[=] { conv->run(*pool, in.view, memory.scratch, out.view, above); }};
+}
+
+Step bind_fire(const std::shared_ptr<Fire>& fire, const Pool& pool, const Tensor& x,
+               const Tensor& scratch, const Tensor& y, int above) {
+  const FloatMap in = x.floats(), out = y.floats();
+  const View &input = in.view, &output = out.view;
+  require_size(input, input.n, input.h, input.w, fire->squeeze().packed().in, "x");
+  require_size(output, input.n, output.h, input.w,
+               fire->expand1().packed().out + fire->expand3().out, "y");
+  require_rows(input, output, above);
+  const ScratchMemory memory = scratch_for(*fire, *pool, output, scratch);
+  return {[=] { fire->run(*pool, in.view, memory.scratch, out.view, above); }};
+}
+
+}  // namespace
+
+void bind_fires(py::module_& m) {
+  py::class_<PaddedConv, std::shared_ptr<PaddedConv>> padded(m, "PaddedConv");
+  padded.def(py::init([](const Float32Kernels& table, const Tensor& weight, const Tensor& bias,
+                         bool relu, int tile) {
+               const WithoutLock released;
+               require_tile(tile);
+               return std::make_shared<PaddedConv>(table, pack_winograd_3x3(table, weight, bias),
+                                                   tile, relu);
+             }),
+             py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("relu") = true,
+             py::arg("tile") = 0);
+  def_calls(padded, &bind_padded_conv, py::arg("y"), py::arg("above") = 0);
+  py::class_<Fire, std::shared_ptr<Fire>> fire(m, "Fire");
+  fire.def(py::init([](const Float32Kernels& table, const Tensor& squeeze_weight,
+                       const Tensor& squeeze_bias, const Tensor& expand1_weight,
+                       const Tensor& expand1_bias, const Tensor& expand3_weight,
+                       const Tensor& expand3_bias, int tile) {
+             const WithoutLock released;
+             require(expand1_weight.shape[1] == squeeze_weight.shape[0] &&
+                         expand3_weight.shape[1] == squeeze_weight.shape[0],
+                     "both expands must have as many inputs as the squeeze has outputs");
+             require_tile(tile);
+             return std::make_shared<Fire>(table, pack(table, squeeze_weight, squeeze_bias, 1),
+                                           pack(table, expand1_weight, expand1_bias, 1),
+                                           pack_winograd_3x3(table, expand3_weight, expand3_bias),
+                                           tile);
+           }),
+           py::arg("kernels"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
+           py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
+           py::arg("expand3x3_bias"), py::arg("tile") = 0);
+  def_calls(fire, &bind_fire, py::arg("y"), py::arg("above") = 0);
+}
+
+}  // namespace sqz

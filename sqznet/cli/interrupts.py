@@ -1,0 +1,58 @@
+"""Ctrl-C and SIGTERM: both end a command in the same way, and wait until a record is complete."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM, which `timeout`, `docker stop` and systemd send."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Raises `Terminated` for SIGTERM inside the block, unless the program handles it already."""
+    if not _is_main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number: int, frame: Any) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Delays both until the block is done, so that every record is written completely."""
+    if not _is_main_thread():
+        yield
+        return
+    came: list[int] = []
+    before: dict[int, Any] = {}
+    try:
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            if callable(handler):  # else it is ignored, ends the process, or is not Python's
+                before[number] = handler
+                signal.signal(number, lambda number, _frame: came.append(number))
+        yield
+    finally:
+        for taken, handler in before.items():
+            signal.signal(taken, handler)
+    if came:
+        signal.raise_signal(came[0])
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
