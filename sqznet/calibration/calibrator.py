@@ -145,7 +145,7 @@ class Calibrator:
             low, high = min(float(samples.min()), 0.0), max(float(samples.max()), 0.0)
             scale = np.float32((high - low) / rounding.LARGEST_BYTE or 1.0)
             zero = round(-low / float(scale))
-        self._sums[layer.name] = SumIntegers(array("f", [scale]), zero)
+        self._sums[layer.name] = SumIntegers(array("f", [float(scale)]), zero)
         plan = SumPlan(
             fire=array("f", own.scales / scale),
             around=array("f", np.broadcast_to(around.scales / scale, layer.channels)),
@@ -188,18 +188,19 @@ class Calibrator:
         correction = np.rint(fit.bias() / units)
         whole = np.clip(correction, -MAX_BIAS, MAX_BIAS).astype(np.int32)
         scale = rounding.activation_scale(np.concatenate(samples))
-        output = array("f", [] if stays else [scale])
+        output = array("f", [] if stays else [float(scale)])
         self._convs[name] = ConvIntegers(array("f", units), array("i", whole), output)
         self._weights[name] = rounded
         moved = np.einsum("oikl,i->o", rounded, np.broadcast_to(x.zero, weight.shape[1]))
         self._biases[name] = np.asarray((whole + moved) * units, np.float32)
         self._advance()
+        factors = np.asarray(units / scale, np.float32)
         outputs: list[Any] = []
         results: list[Any] = []
         for values, levels in inputs():
             y, sums = exact(values), summed(levels).astype(np.int64) + whole
             outputs.append(np.maximum(y, 0.0) if relu else y)
-            results.append(sums if stays else integers.requantized(sums, units / scale))
+            results.append(sums if stays else integers.requantized(sums, factors))
         scales = units if stays else np.full(len(bias), scale)
         return Maps(outputs, results, np.asarray(scales, np.float32), 0)
 

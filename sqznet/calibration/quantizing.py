@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sqznet import _kernels
 from sqznet.calibration.calibrator import Calibration, Calibrator, conv_count
 from sqznet.engine.classification import Classification
-from sqznet.errors import SqznetError
+from sqznet.errors import ImageError, SqznetError
 from sqznet.files.part_file import write_file
 from sqznet.network.layers import Network
 from sqznet.quantization import reference
@@ -79,8 +79,10 @@ def quantize(
     images: Sequence[Any],
     keep_weights: bool = False,
     advance: Callable[[], None] = lambda: None,
+    report: Callable[[ImageError], None] | None = None,
 ) -> Quantized:
-    """See ``Model.quantize``. ``advance`` is called `steps` times."""
+    """See ``Model.quantize``. ``advance`` is called `steps` times. ``report``: called for a photo
+    that cannot be read, which is then left out; None: its error is raised."""
     if len(images) < 2:
         raise SqznetError(
             f"quantizing needs photos to calibrate with and to judge by: found {len(images)}, "
@@ -90,23 +92,33 @@ def quantize(
         raise SqznetError("quantizing needs a network with a classifier, by which it is judged")
     network = model.executor.network
     used, apart = divided(len(images))
-    photos = []
-    for index in used:
-        photos.append(gray_levels(model, images[index]))
-        advance()
+
+    def read(indices: list[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        for index in indices:
+            try:
+                yield gray_levels(model, images[index])
+            except ImageError as error:
+                if report is None:
+                    raise
+                report(error)
+            advance()
+
+    photos = list(read(used))
+    if not photos:
+        raise SqznetError("none of the photos to calibrate with could be read")
     tensors = float_tensors(model.checkpoint)
     found = calibrated(model, tensors, photos, keep_weights, advance)
     checkpoint = described(model, network, found)
     planned = plan(network, found.integers)
     convs = integer_convs(planned, lambda name: float_tensor(checkpoint, f"{name}.weight"))
     expected, logits = [], []
-    for index in apart:
-        levels = gray_levels(model, images[index])
+    for levels in read(apart):
         expected.append(model.logits(normalized(model, levels))[0])
         logits.append(reference.forward(network, convs, planned.sums, levels)[0])
-        advance()
+    if not logits:
+        raise SqznetError("none of the photos kept apart could be read")
     compared = compare(np.array(expected), np.array(logits))
-    return Quantized(checkpoint, network, len(used), len(apart), *compared)
+    return Quantized(checkpoint, network, len(photos), len(logits), *compared)
 
 
 def calibrated(
@@ -165,7 +177,7 @@ def gray_levels(model: Classification, image: Any) -> npt.NDArray[np.uint8]:
     pre = model.preprocessing
     x = model.preprocess(image).transpose(0, 2, 3, 1)
     levels = np.rint(x * np.array(pre.std, np.float32) + np.array(pre.mean, np.float32))
-    return np.clip(levels, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
 def normalized(model: Classification, levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

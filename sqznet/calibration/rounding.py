@@ -24,7 +24,7 @@ _MOST_SAMPLES = 100_000
 _DAMPING = 0.01
 
 
-def activation_scale(samples: Floats) -> np.float32:
+def activation_scale(samples: Floats) -> Any:
     """The scale of a map's bytes with the least squared error on its positive samples.
 
     Large values are rare, so that clipping some of them costs less than coarse steps for all.

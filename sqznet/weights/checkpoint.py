@@ -92,13 +92,11 @@ class RawTensor(_RawTensor):
         return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale, self.input_scales)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        scales = None if self.scales is None else bytes(self.scales)
-        return _tensor, (self.dtype, self.shape, bytes(self.data), scales)
+        return _tensor, (self.dtype, self.shape, bytes(self.data), *map(_copied, self[3:]))
 
     def copy(self) -> RawTensor:
         """The same tensor in memory of its own."""
-        scales = None if self.scales is None else bytes(self.scales)
-        return _tensor(self.dtype, self.shape, bytes(self.data), scales)
+        return _tensor(self.dtype, self.shape, bytes(self.data), *map(_copied, self[3:]))
 
     def floats(self) -> RawTensor:
         """The same weights as floats: int8 becomes float32, floats are unchanged."""
@@ -121,8 +119,13 @@ class RawTensor(_RawTensor):
         return cls(*iterable)  # so that _replace checks too
 
 
-def _tensor(dtype: str, shape: tuple[int, ...], data: bytes, scales: bytes | None) -> RawTensor:
-    return RawTensor(dtype, shape, memoryview(data), None if scales is None else memoryview(scales))
+def _copied(view: memoryview | None) -> bytes | None:
+    return None if view is None else bytes(view)
+
+
+def _tensor(dtype: str, shape: tuple[int, ...], data: bytes, *scales: bytes | None) -> RawTensor:
+    views = (None if content is None else memoryview(content) for content in scales)
+    return RawTensor(dtype, shape, memoryview(data), *views)
 
 
 class Quantization(NamedTuple):
@@ -206,9 +209,8 @@ class Checkpoint(NamedTuple):
     wiring: Wiring = Wiring()
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
-    activations: Mapping[str, tuple[Quantization, ...]] = MappingProxyType({})
-    integers: Integers | None = None
     activations: Mapping[str, tuple[Quantization | DynamicQuantization, ...]] = MappingProxyType({})
+    integers: Integers | None = None
     own_names: Mapping[str, str] = MappingProxyType({})
     choice: str = ""
     source: Source | None = None

@@ -95,7 +95,8 @@ def checkpoint(
         wiring=wiring,
         integers=description.integers,
         reasons=reasons,
-        warnings=state.notes,
+        warnings=(state.left_out,) if state.left_out else (),
+        choice=state.choice,
         own_names=state.own,
     )
 

@@ -70,7 +70,8 @@ def read(file: WeightsFile) -> Checkpoint:
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
     stated, header, body = parse(file.view)
-    state = _state(file, _tensors(header, body))
+    integers = metadata.parse(stated, "safetensors").integers
+    state = _state(file, _tensors(header, body, integers))
     checkpoint = metadata.checkpoint(file, "safetensors", state, stated)
     if not any(tensor.dtype == "int8" for tensor in checkpoint.tensors.values()):
         return checkpoint
