@@ -203,8 +203,13 @@ def float_tensor(checkpoint: Checkpoint, name: str) -> Any:
 def compare(expected: Any, found: Any) -> Comparison:
     """Compares logits (N, classes)."""
     agreement = (expected.argmax(axis=1) == found.argmax(axis=1)).mean()
+    return Comparison(float(agreement), float(divergences(expected, found).mean()))
+
+
+def divergences(expected: Any, found: Any) -> Any:
+    """The Kullback-Leibler divergence of each photo's softmax from the expected, float64 (N,)."""
     p, q = log_softmax(expected), log_softmax(found)
-    return Comparison(float(agreement), float((np.exp(p) * (p - q)).sum(axis=1).mean()))
+    return (np.exp(p) * (p - q)).sum(axis=1)
 
 
 def log_softmax(logits: Any) -> Any:
