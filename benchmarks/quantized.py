@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ def cross_validated(model: sqznet.Model, levels: Sequence[Any], keep_weights: bo
         found = quantizing.calibrated(model, tensors, used, keep_weights)
         checkpoint = quantizing.described(model, network, found)
         planned = plan(network, found.integers)
-        weights = quantizing.float_tensors(checkpoint)
-        convs = integer_convs(planned, lambda name, given=weights: given[f"{name}.weight"])
+        weight_of = partial(quantizing.weight, quantizing.float_tensors(checkpoint))
+        convs = integer_convs(planned, weight_of)
         for index in range(half, len(levels), 2):
             logits[index] = reference.forward(network, convs, planned.sums, levels[index])[0]
     return logits

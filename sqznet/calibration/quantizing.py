@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,7 +111,7 @@ def quantize(
     found = calibrated(model, tensors, photos, keep_weights, advance)
     checkpoint = described(model, network, found)
     planned = plan(network, found.integers)
-    convs = integer_convs(planned, lambda name: float_tensor(checkpoint, f"{name}.weight"))
+    convs = integer_convs(planned, partial(weight, float_tensors(checkpoint)))
     expected, logits = [], []
     for levels in read(apart):
         expected.append(model.logits(normalized(model, levels))[0])
@@ -144,8 +145,8 @@ def described(model: Classification, network: Network, found: Calibration) -> Ch
     tensors = dict(own.tensors)
     if found.weights is not None:
         planned = plan(network, found.integers)
-        for name, weight in found.weights.items():
-            tensors[f"{name}.weight"] = integer_tensor(planned, name, weight)
+        for name, integers in found.weights.items():
+            tensors[f"{name}.weight"] = integer_tensor(planned, name, integers)
             bias = found.biases[name].astype("<f4")
             data = memoryview(bias.tobytes())
             tensors[f"{name}.bias"] = RawTensor("float32", bias.shape, data)
@@ -161,12 +162,13 @@ def described(model: Classification, network: Network, found: Calibration) -> Ch
     )
 
 
-def integer_tensor(planned: Plan, name: str, weight: npt.NDArray[np.int8]) -> RawTensor:
+def integer_tensor(planned: Plan, name: str, integers: npt.NDArray[np.int8]) -> RawTensor:
+    """The tensor of a convolution's int8 weight with its scales."""
     conv = planned.convs[name]
     return RawTensor(
         "int8",
-        weight.shape,
-        memoryview(weight.tobytes()),
+        integers.shape,
+        memoryview(integers.tobytes()),
         little_endian(conv.weight_scales),
         little_endian(conv.input_scales),
     )
@@ -190,6 +192,11 @@ def normalized(model: Classification, levels: npt.NDArray[np.uint8]) -> npt.NDAr
 def float_tensors(checkpoint: Checkpoint) -> dict[str, Any]:
     """All tensors as float32 arrays."""
     return {name: float_tensor(checkpoint, name) for name in checkpoint.tensors}
+
+
+def weight(tensors: Mapping[str, Any], name: str) -> Any:
+    """The weight of the convolution with this name."""
+    return tensors[f"{name}.weight"]
 
 
 def float_tensor(checkpoint: Checkpoint, name: str) -> Any:

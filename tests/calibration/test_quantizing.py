@@ -55,7 +55,7 @@ def test_integers_answer_almost_like_floats(tmp_path: Path, name: str, keep_weig
     expected = model.logits(quantizing.normalized(model, levels))
     logits = integer_logits(found.checkpoint, levels)
     # Eight bits for each of ten layers of a few channels.
-    assert np.abs(logits - expected).max() < 0.1 * np.abs(expected).max()
+    assert np.abs(logits - expected).max() < 0.2 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("bypass", ["", "complex"])
