@@ -46,8 +46,7 @@ def cross_validated(model: sqznet.Model, levels: Sequence[Any], keep_weights: bo
     tensors = quantizing.float_tensors(model.checkpoint)
     logits = np.empty((len(levels), model.num_classes), np.float32)
     for half in (0, 1):
-        others = levels[1 - half :: 2]
-        used = others[:: -(-len(others) // quantizing.CALIBRATED)]
+        used = quantizing.evenly(levels[1 - half :: 2], quantizing.CALIBRATED)
         found = quantizing.calibrated(model, tensors, used, keep_weights)
         checkpoint = quantizing.described(model, network, found)
         planned = plan(network, found.integers)

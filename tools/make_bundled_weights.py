@@ -218,6 +218,9 @@ def make(sdist: bytes, wheel: bytes) -> dict[str, bytes]:
         "preprocessing": compact(PREPROCESSING),
         "labels": compact(labels),
         "provenance": compact(provenance()),
+        # What `sqznet quantize --keep-weights` found: kept beside this tool, since the photos that
+        # it needs are not part of the project.
+        "integers": compact(json.loads(INTEGERS.read_text(encoding="ascii"))),
     }
     return {
         "squeezenet1_1.safetensors": serialize(convert(keras_layers(pickled)), metadata),

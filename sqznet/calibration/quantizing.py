@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from sqznet.quantization.plan import Plan, plan
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.writers import safetensors
+
+Item = TypeVar("Item")
 
 #: The most photos that a calibration uses, and that it is judged by. More change nothing.
 CALIBRATED, JUDGED = 60, 40
@@ -66,7 +68,7 @@ def divided(count: int) -> tuple[list[int], list[int]]:
     """The indices of ``count`` photos for the calibration, and of those kept apart."""
     apart = list(range(_SPACING - 1, count, _SPACING)) or [count - 1]
     used = [index for index in range(count) if index not in set(apart)]
-    return _some(used, CALIBRATED), _some(apart, JUDGED)
+    return evenly(used, CALIBRATED), evenly(apart, JUDGED)
 
 
 def steps(model: Classification, count: int) -> int:
@@ -224,8 +226,7 @@ def log_softmax(logits: Any) -> Any:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def _some(indices: list[int], most: int) -> list[int]:
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
     """At most so many of them, evenly spread."""
-    if len(indices) <= most:
-        return indices
-    return [indices[i * len(indices) // most] for i in range(most)]
+    count = min(most, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
