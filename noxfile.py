@@ -289,6 +289,15 @@ def wheel_armv7l(session: nox.Session) -> None:
     cross_build(session, "armv7l")
 
 
+@nox.session
+def armv6(session: nox.Session) -> None:
+    """The package for ARMv6, cross-built in 512 MB, and its kernels on an emulated ARM1176."""
+    cross_build(session, "armv6l")
+    command = ["scripts/emulate.sh", "armv6l", "arm1176", "-rs"]
+    tests = tests_of(("engine/threads", "kernels/bindings", "kernels/resize"))
+    session.run(*command, *tests, external=True, env=shared_environment())
+
+
 def cross_build(session: nox.Session, arch: str) -> None:
     session.install("pytest>=8")
     session.run("scripts/cross.sh", arch, external=True)
@@ -315,12 +324,14 @@ EMULATED = [("aarch64", "cortex-a53"), ("aarch64", "max,sme=off"), ("armv7l", "c
 @nox.session(venv_backend="none")
 @nox.parametrize("arch,cpu", EMULATED, ids=["cortex-a53", "max", "cortex-a7"])
 def emulate(session: nox.Session, arch: str, cpu: str) -> None:
-    """These wheels on emulated processors: installation, one photo, all tests (docs/arm.md).
+    """These wheels on emulated processors: installation, one photo, tests (docs/arm.md).
 
-    On the second 64-bit one, only the tests of what may differ from the first: the kernels.
+    All tests where a number may have other sizes than on x86-64; else those that may find what is
+    peculiar to the processor.
     """
     session.run("scripts/try_wheel.sh", arch, cpu, external=True)
-    chosen = tests_of(KERNELS) if cpu.startswith("max") else ["tests"]
+    peculiar = {"cortex-a53": tests_of((*COMPILED, *KERNELS)), "max,sme=off": tests_of(KERNELS)}
+    chosen = peculiar.get(cpu, ["tests"])
     command = ["scripts/emulate.sh", arch, cpu, "-rs", *(session.posargs or chosen)]
     session.run(*command, external=True, env=shared_environment())
 

@@ -70,17 +70,18 @@ if [[ ! -e $sysroot/ready ]]; then
 fi
 
 rm -rf "$built/wheel" "$built/repaired" "$built/package"
-if [[ $1 == armv6l ]]; then
-  ulimit -Sv $((512 << 10)) # boards with ARMv6 have 512 MB, and some compile the package themselves
-fi
-CMAKE_TOOLCHAIN_FILE=$PWD/cmake/$triplet.cmake \
-  SQZ_SYSROOT=$sysroot \
-  SQZ_COMPILER=$compiler \
-  _PYTHON_HOST_PLATFORM=linux-$1 \
-  SETUPTOOLS_EXT_SUFFIX=.cpython-${version/./}-$triplet.so \
-  python -m build -q --wheel --no-isolation --outdir "$built/wheel" \
-  -Cbuild-dir="$built/objects" -Ccmake.define.SQZ_WERROR=ON \
-  -Ccmake.define.Python_INCLUDE_DIR="$sysroot/python-headers" .
+(
+  # Boards with ARMv6 have 512 MB, and some compile the package themselves.
+  [[ $1 != armv6l ]] || ulimit -Sv $((512 << 10))
+  CMAKE_TOOLCHAIN_FILE=$PWD/cmake/$triplet.cmake \
+    SQZ_SYSROOT=$sysroot \
+    SQZ_COMPILER=$compiler \
+    _PYTHON_HOST_PLATFORM=linux-$1 \
+    SETUPTOOLS_EXT_SUFFIX=.cpython-${version/./}-$triplet.so \
+    python -m build -q --wheel --no-isolation --outdir "$built/wheel" \
+    -Cbuild-dir="$built/objects" -Ccmake.define.SQZ_WERROR=ON \
+    -Ccmake.define.Python_INCLUDE_DIR="$sysroot/python-headers" .
+)
 if [[ $compiler == clang ]]; then
   python -m zipfile -e "$built"/wheel/*.whl "$built/package"
   exit

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Makes a virtual environment by hand in which python3 is the board's, run by qemu, and installs the
-# wheel there with the board's pip: scripts/emulated_python.sh aarch64|armv7l|armv6l FOLDER,
-# after
+# wheel there with the board's pip: scripts/emulated_python.sh aarch64|armv7l|armv6l FOLDER, after
 # scripts/cross.sh has built both. The environment includes Debian's NumPy and Pillow.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,5 +1,4 @@
-"""What a fork must wait for, and what a forked child must set right: every lock of the package, and
-what the lock guards.
+"""What a fork must wait for, and what a forked child must renew.
 
 At a fork, another thread may hold a lock, or be halfway through a change that the lock guards. The
 child has only the thread that forked, so nobody there releases the lock. So each object that has a

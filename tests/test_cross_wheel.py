@@ -69,6 +69,39 @@ def test_symbols_are_as_old_as_the_tag_says(arch: str, tmp_path: Path) -> None:
         assert {(name, version) for name, version in versions if version > limits[name]} == set()
 
 
+@pytest.fixture(params=["armv6l"])
+def armv6(request: pytest.FixtureRequest) -> str:
+    """As `arch`, for the package that is built for ARMv6 but is no wheel for others."""
+    if not (ROOT / "build" / "cross" / request.param / "repaired").is_dir():
+        pytest.skip("no package for armv6l: scripts/cross.sh armv6l builds it")
+    return str(request.param)
+
+
+def test_code_for_armv6_is_of_armv6(armv6: str) -> None:
+    """NEON kernels are for later boards with the same system, and chosen at run time."""
+    command = ["arm-linux-gnueabi-readelf", "-A", *map(str, objects(armv6))]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"Tag_CPU_arch: (\S+)", said)) == {"v6"}
+
+
+def test_core_compiles_as_on_raspberry_pi_os(armv6: str, tmp_path: Path) -> None:
+    """The same sources as its compiler takes them: they need no libatomic, and assemble."""
+    compiler = "arm-linux-gnueabihf-g++"
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}")
+    generated = ROOT / "build" / "cross" / armv6 / "objects" / "include"
+    flags = ["-std=c++17", "-O1", "-fPIC", "-Werror", "-marm", "-march=armv6", "-mfpu=vfp"]
+    flags += ["-mfloat-abi=hard"]
+    includes = [f"-I{path}" for path in (ROOT / "csrc", ROOT / "csrc" / "include", generated)]
+    sources = sorted((ROOT / "csrc" / "core").glob("*.cpp"))
+    assert len(sources) > 5
+    subprocess.run([compiler, *flags, *includes, "-c", *sources], cwd=tmp_path, check=True)
+    command = ["arm-linux-gnueabihf-nm", "-u", *tmp_path.glob("*.o")]
+    undefined = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "__aeabi" in undefined
+    assert "__atomic" not in undefined
+
+
 def objects(arch: str) -> list[Path]:
     found = sorted((ROOT / "build" / "cross" / arch / "objects").rglob("*.o"))
     assert len(found) > 20

@@ -87,7 +87,7 @@ def _resident() -> float:
 def _child(folder: Path, seconds: float) -> None:
     model = sqznet.load(folder / "small0.npz")
     rounds = 0
-    for _ in until(min(30.0, seconds / 10)):  # every path of the code once, and all caches full
+    for _ in until(min(120.0, seconds / 5)):  # every path of the code once, and all caches full
         _work(folder, model, rounds)
         rounds += 1
     began = time.monotonic()

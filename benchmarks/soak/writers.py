@@ -79,7 +79,7 @@ def _wrong(
         return "no result, though a process finished" if finished or older else None
     if target.read_bytes() != whole:
         return "a result that is not whole"
-    if any("Traceback" in text for text in said):
+    if any("Traceback" in text and "/sqznet/" in text for text in said):  # not Python's own start
         return f"a traceback: {said}"
     return None
 

@@ -9,8 +9,8 @@ namespace sqz {
 void bind_dispatch(pybind11::module_& m);  // kernels of the instruction sets, thread pool
 void bind_fires(pybind11::module_& m);     // fires, padded convolutions
 void bind_gate(pybind11::module_& m);
-void bind_layers(pybind11::module_& m);    // the other packed layers
-void bind_steps(pybind11::module_& m);     // steps and operations without weights
+void bind_layers(pybind11::module_& m);  // the other packed layers
+void bind_steps(pybind11::module_& m);   // steps and operations without weights
 void bind_tensors(pybind11::module_& m);
 
 }  // namespace sqz

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from sqznet.answers import Predictions, score_text, share
 from sqznet.cli.interrupts import undisturbed
-from sqznet.cli.salvage import Head, whole_size
 from sqznet.errors import SqznetError, printable
-from sqznet.files.resumable import ResumableFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -162,6 +160,9 @@ class ResultFile:
     """
 
     def __init__(self, path: str, format_name: str, resume: bool, model: str) -> None:
+        from sqznet.cli.salvage import whole_size
+        from sqznet.files.resumable import ResumableFile
+
         self.done: Counter[str] = Counter()
         self._part = ResumableFile(path)
         self._survives = format_name in _SURVIVING
@@ -228,6 +229,8 @@ class ResultFile:
 
     def _continue(self, earlier: str, whole: int) -> None:
         """Continues FILE.part behind its whole records, or a copy of FILE."""
+        from sqznet.cli.salvage import Head
+
         raw = self._part.file
         if not whole:
             from shutil import copyfileobj

@@ -1,5 +1,7 @@
-"""Connections for downloads: HTTP and HTTPS only, never from HTTPS to anything else, and none that
-lasts longer than its deadline."""
+"""Connections for downloads, within a deadline.
+
+HTTP and HTTPS only, and never from HTTPS to anything else.
+"""
 
 from __future__ import annotations
 

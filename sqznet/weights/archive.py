@@ -1,4 +1,4 @@
-"""Reads zip archives from mapped bytes; torch's and NumPy's files are zip archives.
+"""Reads zip archives from bytes; torch's and NumPy's files are zip archives.
 
 The format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT. The standard library's
 reader builds its whole index before anyone can look at the size of it.
