@@ -234,8 +234,9 @@ class _Fit:
     """The bias that makes the integer outputs of each channel equal the float ones on average.
 
     With a ReLU, the average is over the positions where the float output is positive: the others
-    are clipped, so that their errors do not matter. On SqueezeNet 1.1, this alone takes the
-    divergence from .0056 to .0043, while the average over all positions raises it to .009.
+    are clipped, so that their errors do not matter. On SqueezeNet 1.1, with kept weights and 60
+    photos, this takes the divergence on 250 other photos from .0056 (no correction) to .0043; the
+    average over all positions raises it to .009.
     """
 
     def __init__(self, channels: int, relu: bool) -> None:
