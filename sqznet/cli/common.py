@@ -65,14 +65,18 @@ def complain(error: Exception | str, name: str | None = None) -> None:
         print(printable(f"sqznet: {' '.join(reason.split())}"), file=sys.stderr)
 
 
-def add_model_options(parser: Parser, recognizer: bool = False) -> None:
-    """Adds the options for `load_model`; `recognizer`: whether --model may be a recognizer."""
-    parser.add_argument(
-        "--model",
-        metavar="FILE",
-        help="the weights, a file or a name to download such as torchvision/squeezenet1_1 "
-        "(default: the bundled SqueezeNet 1.1)",
-    )
+def add_model_options(parser: Parser, recognizer: bool = False, required: bool = False) -> None:
+    """Adds the options for `load_model`; `recognizer`: whether --model may be a recognizer;
+    `required`: the weights are an argument, not the option --model."""
+    if required:
+        parser.add_argument("model", metavar="WEIGHTS", help="the weights, a file or a name")
+    else:
+        parser.add_argument(
+            "--model",
+            metavar="FILE",
+            help="the weights, a file or a name to download such as torchvision/squeezenet1_1 "
+            "(default: the bundled SqueezeNet 1.1)",
+        )
     parser.add_argument(
         "--labels", metavar="FILE", help="class names, text or JSON (default: those of the weights)"
     )

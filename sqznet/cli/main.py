@@ -32,6 +32,7 @@ COMMANDS = (
     "identify",
     "info",
     "learn",
+    "quantize",
     "similar",
     "verify",
     "watch",

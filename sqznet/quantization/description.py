@@ -123,8 +123,13 @@ def _bias(value: object, what: str) -> array[int]:
     return bias
 
 
+def little_endian(numbers: array[Any]) -> memoryview:
+    """The bytes of numbers as files have them."""
+    return memoryview(_little_endian(numbers).tobytes())
+
+
 def _text(numbers: array[Any]) -> str:
-    return b64encode(_little_endian(numbers).tobytes()).decode("ascii")
+    return b64encode(little_endian(numbers)).decode("ascii")
 
 
 def _array(kind: str, value: object, what: str) -> array[Any]:

@@ -28,6 +28,7 @@ class _RawTensor(NamedTuple):
     shape: tuple[int, ...]
     data: memoryview
     scales: memoryview | None = None
+    input_scales: memoryview | None = None
 
 
 class RawTensor(_RawTensor):
@@ -39,6 +40,8 @@ class RawTensor(_RawTensor):
         the shape times the element's size. It may be a view of the file's bytes.
     scales: for int8, one float32 for each output channel (the first dimension): the weights are
         the integers times their channel's scale. None for floats. Bytes as in ``data``.
+    input_scales: for int8, None or one float32 for each input channel (the second dimension), by
+        which the weights are then divided: the scales of the bytes that they are multiplied with.
 
     Raises WeightsError if dtype, shape and data do not agree.
     """
@@ -51,6 +54,7 @@ class RawTensor(_RawTensor):
         shape: tuple[int, ...],
         data: memoryview,
         scales: memoryview | None = None,
+        input_scales: memoryview | None = None,
     ) -> RawTensor:
         if dtype not in FLOAT_SIZES and (dtype != "int8" or scales is None):
             raise WeightsError(
@@ -71,23 +75,28 @@ class RawTensor(_RawTensor):
                 f"a {dtype} tensor of shape {shape} has scales, expected a float32 for each output "
                 "channel of int8, and none of floats"
             )
-        return super().__new__(cls, dtype, shape, data, scales)
+        if input_scales is not None and (
+            scales is None or len(shape) < 2 or input_scales.nbytes != 4 * shape[1]
+        ):
+            raise WeightsError(
+                f"a {dtype} tensor of shape {shape} has input scales, expected a float32 for each "
+                "input channel of int8, and none of floats"
+            )
+        return super().__new__(cls, dtype, shape, data, scales, input_scales)
 
     def channel(self, index: int) -> RawTensor:
         """The part of one output channel, without a copy."""
         size = self.data.nbytes // self.shape[0]
         data = self.data[index * size : (index + 1) * size]
         scale = self.scales and self.scales[4 * index : 4 * (index + 1)]
-        return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale)
+        return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale, self.input_scales)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        scales = None if self.scales is None else bytes(self.scales)
-        return _tensor, (self.dtype, self.shape, bytes(self.data), scales)
+        return _tensor, (self.dtype, self.shape, bytes(self.data), *map(_copied, self[3:]))
 
     def copy(self) -> RawTensor:
         """The same tensor in memory of its own."""
-        scales = None if self.scales is None else bytes(self.scales)
-        return _tensor(self.dtype, self.shape, bytes(self.data), scales)
+        return _tensor(self.dtype, self.shape, bytes(self.data), *map(_copied, self[3:]))
 
     def floats(self) -> RawTensor:
         """The same weights as floats: int8 becomes float32, floats are unchanged."""
@@ -100,6 +109,9 @@ class RawTensor(_RawTensor):
         weights = np.empty(self.shape, "<f4")
         with np.errstate(all="ignore"):  # layers refuse values that are not finite
             np.multiply(integers, scales, out=weights)
+            if self.input_scales is not None:
+                inputs = np.frombuffer(self.input_scales, "<f4")
+                weights /= inputs.reshape(-1, *[1] * (integers.ndim - 2))
         return RawTensor("float32", self.shape, weights.reshape(-1).data.cast("B"))
 
     @classmethod
@@ -107,8 +119,13 @@ class RawTensor(_RawTensor):
         return cls(*iterable)  # so that _replace checks too
 
 
-def _tensor(dtype: str, shape: tuple[int, ...], data: bytes, scales: bytes | None) -> RawTensor:
-    return RawTensor(dtype, shape, memoryview(data), None if scales is None else memoryview(scales))
+def _copied(view: memoryview | None) -> bytes | None:
+    return None if view is None else bytes(view)
+
+
+def _tensor(dtype: str, shape: tuple[int, ...], data: bytes, *scales: bytes | None) -> RawTensor:
+    views = (None if content is None else memoryview(content) for content in scales)
+    return RawTensor(dtype, shape, memoryview(data), *views)
 
 
 class Quantization(NamedTuple):
@@ -193,6 +210,7 @@ class Checkpoint(NamedTuple):
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization | DynamicQuantization, ...]] = MappingProxyType({})
+    integers: Integers | None = None
     own_names: Mapping[str, str] = MappingProxyType({})
     choice: str = ""
     source: Source | None = None

@@ -78,7 +78,13 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         for key, text in checkpoint.metadata.items()
         if not key.startswith(metadata.PREFIX)
     }
-    tensors = {key: tensor.floats() for key, tensor in checkpoint.tensors.items()}
+    tensors = {
+        # Only a safetensors file has the scales of such integers in its metadata.
+        key: tensor
+        if tensor.input_scales is not None and format_name == "safetensors"
+        else tensor.floats()
+        for key, tensor in checkpoint.tensors.items()
+    }
     complete = checkpoint._replace(tensors=tensors, metadata={**others, **stated})
     content = writers.encode(format_name, complete, network)
     try:

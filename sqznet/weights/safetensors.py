@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 from sqznet.errors import WeightsError, shown
+from sqznet.quantization.description import Integers, little_endian
+from sqznet.quantization.plan import plan
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import (
     MAX_DIMENSIONS,
@@ -68,8 +70,12 @@ def read(file: WeightsFile) -> Checkpoint:
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
     stated, header, body = parse(file.view)
-    state = _state(file, _tensors(header, body))
-    return metadata.checkpoint(file, "safetensors", state, stated)
+    integers = metadata.parse(stated, "safetensors").integers
+    state = _state(file, _tensors(header, body, integers))
+    checkpoint = metadata.checkpoint(file, "safetensors", state, stated)
+    if not any(tensor.dtype == "int8" for tensor in checkpoint.tensors.values()):
+        return checkpoint
+    return _with_input_scales(checkpoint)
 
 
 def parse(view: memoryview) -> tuple[dict[str, str], _Header, memoryview]:
@@ -137,13 +143,41 @@ def _state(file: WeightsFile, found: dict[str, RawTensor | Other]) -> State:
     return find(found, partial(finished, found), file.prefix, file.name)
 
 
-def _tensors(header: _Header, body: memoryview) -> dict[str, RawTensor | Other]:
-    return {
-        name: RawTensor(_FLOATS[dtype], shape, data)
-        if dtype in _FLOATS
-        else Other(f"has element type {dtype}, expected one of {', '.join(_FLOATS)}", shape)
-        for name, dtype, shape, data in entries(header, body)
-    }
+def _tensors(
+    header: _Header, body: memoryview, integers: Integers | None
+) -> dict[str, RawTensor | Other]:
+    convs = {} if integers is None else integers.convs
+    found: dict[str, RawTensor | Other] = {}
+    for name, dtype, shape, data in entries(header, body):
+        conv = convs.get(name.removesuffix(".weight")) if dtype == "I8" else None
+        if conv is not None:
+            found[name] = RawTensor("int8", shape, data, little_endian(conv.weight_scales))
+        elif dtype in _FLOATS:
+            found[name] = RawTensor(_FLOATS[dtype], shape, data)
+        else:
+            reason = f"has element type {dtype}, expected one of {', '.join(_FLOATS)}"
+            found[name] = Other(reason, shape)
+    return found
+
+
+def _with_input_scales(checkpoint: Checkpoint) -> Checkpoint:
+    """The same checkpoint; its int8 tensors know the scales of what they are multiplied with."""
+    assert checkpoint.integers is not None
+    try:
+        convs = plan(checkpoint.network(), checkpoint.integers).convs
+    except WeightsError as error:
+        reason = str(error).removeprefix(f"{checkpoint.path}: ")
+        raise WeightsError(f"its integers do not fit its tensors: {reason}") from None
+    tensors = dict(checkpoint.tensors)
+    for name, conv in convs.items():
+        weight = tensors[f"{name}.weight"]
+        if weight.dtype == "int8":
+            scales = little_endian(conv.input_scales)
+            tensors[f"{name}.weight"] = weight._replace(input_scales=scales)
+    return checkpoint._replace(
+        tensors=tensors,
+        reasons={**checkpoint.reasons, "precision": "int8 in the file, with its scales"},
+    )
 
 
 def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:

@@ -9,7 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from ..support import caffe_files, layer_lists, ncnn_files, networks, npz_files, torch_files
+from ..support import (
+    caffe_files,
+    integer_networks,
+    layer_lists,
+    ncnn_files,
+    networks,
+    npz_files,
+    torch_files,
+)
 from ..support.deep_compression_files import deep_file
 from ..support.onnx_files import Exporter, Rounding, Storage
 from ..support.onnx_files import small as small_onnx
@@ -66,6 +74,7 @@ SEEDS: Mapping[str, Callable[[], Seed]] = {
     "torch-zip": alone(torch_files.small_zip),
     "torch-legacy": alone(torch_files.small_legacy),
     "safetensors": alone(torch_files.small_safetensors),
+    "safetensors-int8": alone(integer_networks.small_file),
     "npz": alone(partial(npz, np.savez)),
     "npz-compressed": alone(partial(npz, np.savez_compressed)),
     "onnx-raw": alone(small_onnx),

@@ -25,6 +25,7 @@ LAYERS = (
     "sqznet.learning",  # above `model`, since a Recognizer shows its Model
     "sqznet.loading",
     "sqznet.model",
+    "sqznet.calibration",
     "sqznet.insight",
     "sqznet.batch",
     "sqznet.engine",
@@ -132,6 +133,7 @@ def test_heavy_modules_are_imported_where_they_are_used(tool: Any) -> None:
         "sqznet.insight.heatmap",
         "sqznet.diagnostics.verification",
     }
+    numeric |= {name for name in found if name.startswith("sqznet.calibration.")}
     numeric |= {name for name in found if name.startswith("sqznet.learning.")} - {
         "sqznet.learning.folder"
     }

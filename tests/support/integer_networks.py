@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.layers import Classifier, Conv, Fire, Layer, Network
+from sqznet.network.variants import Wiring
 from sqznet.quantization.description import ConvIntegers, Integers, SumIntegers
 from sqznet.quantization.integers import IntegerConv, integer_convs
 from sqznet.quantization.plan import Plan, plan
+from sqznet.weights import metadata
+from sqznet.weights.writers.safetensors import pack
+
+from . import networks
 
 MEAN, STD = (103.939, 116.779, 123.68), (1.0, 2.0, 0.5)
 
@@ -62,3 +68,21 @@ def planned(
 def photos(seed: int, n: int, height: int, width: int) -> Any:
     """Gray levels, uint8 (N, H, W, 3)."""
     return np.random.default_rng(seed).integers(0, 256, (n, height, width, 3), np.uint8)
+
+
+def small_file() -> bytes:
+    """A safetensors file of int8 weights."""
+    made = networks.tensors(classes=3)
+    network = networks.network(made)
+    integers = described(network)
+    pixels = Preprocessing(64, "squash", "bgr", MEAN, STD)
+    stated = metadata.dump(network.variant, pixels, None, Wiring(), integers)
+    convs = integer_convs(plan(network, integers), lambda name: made[f"{name}.weight"])
+    stored = {
+        **{name: ("F32", array.shape, array.tobytes()) for name, array in made.items()},
+        **{
+            f"{name}.weight": ("I8", conv.weight.shape, conv.weight.tobytes())
+            for name, conv in convs.items()
+        },
+    }
+    return pack(stated, ((name, *entry) for name, entry in stored.items()))

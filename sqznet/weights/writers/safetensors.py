@@ -9,15 +9,22 @@ from sqznet.network.layers import Network
 from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint
 from sqznet.weights.metadata import compact
 
-_DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
+_DTYPES = {
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float32": "F32",
+    "float64": "F64",
+    "int8": "I8",
+}
 _ALIGNMENT = 8
 
 
 def encode(checkpoint: Checkpoint, network: Network) -> bytes:
-    """A safetensors file of every tensor in its own precision."""
+    """A safetensors file of every tensor in its own precision. The scales of int8 are in the
+    metadata's "integers"."""
     tensors = {name: checkpoint.tensors[name] for name in network.tensors()}
     # Larger elements first, so that each tensor begins at a multiple of its element size.
-    names = sorted(tensors, key=lambda name: -FLOAT_SIZES[tensors[name].dtype])
+    names = sorted(tensors, key=lambda name: -FLOAT_SIZES.get(tensors[name].dtype, 1))
     return pack(
         checkpoint.metadata,
         (

@@ -1,0 +1,232 @@
+"""Quantizes a loaded network, and measures what that costs on photos kept apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sqznet import _kernels
+from sqznet.calibration.calibrator import Calibration, Calibrator, conv_count
+from sqznet.engine.classification import Classification
+from sqznet.errors import ImageError, SqznetError
+from sqznet.files.part_file import write_file
+from sqznet.network.layers import Network
+from sqznet.quantization import reference
+from sqznet.quantization.description import little_endian
+from sqznet.quantization.integers import integer_convs
+from sqznet.quantization.plan import Plan, plan
+from sqznet.weights import metadata
+from sqznet.weights.checkpoint import Checkpoint, RawTensor
+from sqznet.weights.writers import safetensors
+
+Item = TypeVar("Item")
+
+#: The most photos that a calibration uses, and that it is judged by. More change nothing.
+CALIBRATED, JUDGED = 60, 40
+
+# Every so many photos, one is kept apart.
+_SPACING = 4
+
+
+class Comparison(NamedTuple):
+    """The integer network's logits compared with the float network's.
+
+    agreement: the share of photos with the same best class, 0 to 1. divergence: the mean
+    Kullback-Leibler divergence of the softmax from that of the float network, in nats.
+    """
+
+    agreement: float
+    divergence: float
+
+
+class Quantized(NamedTuple):
+    """The result of ``Model.quantize``.
+
+    checkpoint: weights, scales and biases. calibrated, judged: the number of photos for either.
+    agreement, divergence: see `Comparison`, on the photos that were kept apart.
+    """
+
+    checkpoint: Checkpoint
+    network: Network
+    calibrated: int
+    judged: int
+    agreement: float
+    divergence: float
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a safetensors file, which ``sqznet.load(path, precision="int8")`` reads. An old
+        file is replaced when the new one is complete. Raises OSError if it cannot be written."""
+        write_file(path, safetensors.encode(self.checkpoint, self.network))
+
+
+def divided(count: int) -> tuple[list[int], list[int]]:
+    """The indices of ``count`` photos for the calibration, and of those kept apart."""
+    apart = list(range(_SPACING - 1, count, _SPACING)) or [count - 1]
+    used = [index for index in range(count) if index not in set(apart)]
+    return evenly(used, CALIBRATED), evenly(apart, JUDGED)
+
+
+def steps(model: Classification, count: int) -> int:
+    """How often `quantize` reports progress for ``count`` photos."""
+    used, apart = divided(count)
+    return len(used) + conv_count(model.executor.network) + len(apart)
+
+
+def quantize(
+    model: Classification,
+    images: Sequence[Any],
+    keep_weights: bool = False,
+    advance: Callable[[], None] = lambda: None,
+    report: Callable[[ImageError], None] | None = None,
+) -> Quantized:
+    """See ``Model.quantize``. ``advance`` is called `steps` times. ``report``: called for a photo
+    that cannot be read, which is then left out; None: its error is raised."""
+    if len(images) < 2:
+        raise SqznetError(
+            f"quantizing needs photos to calibrate with and to judge by: found {len(images)}, "
+            "expected 2 or more, better 80"
+        )
+    if not model.num_classes:
+        raise SqznetError("quantizing needs a network with a classifier, by which it is judged")
+    network = model.executor.network
+    used, apart = divided(len(images))
+
+    def read(indices: list[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        for index in indices:
+            try:
+                yield gray_levels(model, images[index])
+            except ImageError as error:
+                if report is None:
+                    raise
+                report(error)
+            advance()
+
+    photos = list(read(used))
+    if not photos:
+        raise SqznetError("none of the photos to calibrate with could be read")
+    tensors = float_tensors(model.checkpoint)
+    found = calibrated(model, tensors, photos, keep_weights, advance)
+    checkpoint = described(model, network, found)
+    planned = plan(network, found.integers)
+    convs = integer_convs(planned, partial(weight, float_tensors(checkpoint)))
+    expected, logits = [], []
+    for levels in read(apart):
+        expected.append(model.logits(normalized(model, levels))[0])
+        logits.append(reference.forward(network, convs, planned.sums, levels)[0])
+    if not logits:
+        raise SqznetError("none of the photos kept apart could be read")
+    compared = compare(np.array(expected), np.array(logits))
+    return Quantized(checkpoint, network, len(photos), len(logits), *compared)
+
+
+def calibrated(
+    model: Classification,
+    tensors: Any,
+    photos: Sequence[npt.NDArray[np.uint8]],
+    keep_weights: bool,
+    advance: Callable[[], None] = lambda: None,
+) -> Calibration:
+    """The calibration of a model's network with these gray levels; see `Calibrator`."""
+    executor, pre = model.executor, model.preprocessing
+    calibrator = Calibrator(
+        executor.network, tensors, executor.kernels, executor.pool, keep_weights, advance
+    )
+    return calibrator.calibrate(photos, pre.mean, pre.std)
+
+
+def described(model: Classification, network: Network, found: Calibration) -> Checkpoint:
+    """The model's checkpoint with the integers of a calibration."""
+    pre, own = model.preprocessing, model.checkpoint
+    others = {k: v for k, v in own.metadata.items() if not k.startswith(metadata.PREFIX)}
+    stated = metadata.dump(network.variant, pre, own.labels, model.wiring, found.integers)
+    tensors = dict(own.tensors)
+    if found.weights is not None:
+        planned = plan(network, found.integers)
+        for name, integers in found.weights.items():
+            tensors[f"{name}.weight"] = integer_tensor(planned, name, integers)
+            bias = found.biases[name].astype("<f4")
+            data = memoryview(bias.tobytes())
+            tensors[f"{name}.bias"] = RawTensor("float32", bias.shape, data)
+    return own._replace(
+        tensors={name: tensors[name] for name in network.tensors()},
+        format="safetensors",
+        metadata={**others, **stated},
+        variant=network.variant,
+        preprocessing=pre,
+        wiring=model.wiring,
+        activations={},
+        integers=found.integers,
+    )
+
+
+def integer_tensor(planned: Plan, name: str, integers: npt.NDArray[np.int8]) -> RawTensor:
+    """The tensor of a convolution's int8 weight with its scales."""
+    conv = planned.convs[name]
+    return RawTensor(
+        "int8",
+        integers.shape,
+        memoryview(integers.tobytes()),
+        little_endian(conv.weight_scales),
+        little_endian(conv.input_scales),
+    )
+
+
+def gray_levels(model: Classification, image: Any) -> npt.NDArray[np.uint8]:
+    """What the integer network reads of a photo: uint8 (1, H, W, 3)."""
+    pre = model.preprocessing
+    x = model.preprocess(image).transpose(0, 2, 3, 1)
+    levels = np.rint(x * np.array(pre.std, np.float32) + np.array(pre.mean, np.float32))
+    return np.asarray(np.clip(levels, 0, 255), np.uint8)
+
+
+def normalized(model: Classification, levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """The float network's input (1, 3, H, W) for these gray levels."""
+    pre = model.preprocessing
+    x = (levels - np.array(pre.mean, np.float32)) / np.array(pre.std, np.float32)
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)
+
+
+def float_tensors(checkpoint: Checkpoint) -> dict[str, Any]:
+    """All tensors as float32 arrays."""
+    return {name: float_tensor(checkpoint, name) for name in checkpoint.tensors}
+
+
+def weight(tensors: Mapping[str, Any], name: str) -> Any:
+    """The weight of the convolution with this name."""
+    return tensors[f"{name}.weight"]
+
+
+def float_tensor(checkpoint: Checkpoint, name: str) -> Any:
+    raw = checkpoint.tensors[name].floats()
+    shape = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
+    out, cin, height, width = shape
+    tensor = _kernels.Tensor.from_bytes(raw.data, raw.dtype, (out, cin, height, width))
+    return np.array(tensor).reshape(raw.shape)
+
+
+def compare(expected: Any, found: Any) -> Comparison:
+    """Compares logits (N, classes)."""
+    agreement = (expected.argmax(axis=1) == found.argmax(axis=1)).mean()
+    return Comparison(float(agreement), float(divergences(expected, found).mean()))
+
+
+def divergences(expected: Any, found: Any) -> Any:
+    """The Kullback-Leibler divergence of each photo's softmax from the expected, float64 (N,)."""
+    p, q = log_softmax(expected), log_softmax(found)
+    return (np.exp(p) * (p - q)).sum(axis=1)
+
+
+def log_softmax(logits: Any) -> Any:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of them, evenly spread."""
+    count = min(most, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
