@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import _kernels, weights
@@ -128,22 +129,26 @@ class Classification(Pipeline):
         y = np.empty((n, self.num_classes), np.float32)
         for start in range(0, n, self.threads):
             group = x[start : start + self.threads]
-            work = partial(self._logits_of, group)
-            largest = max(float(group.max()), -float(group.min()))
-            y[start : start + self.threads] = self.executor.run(
-                len(group), height, width, work, largest_input=largest
+            run = partial(
+                self.executor.run, len(group), height, width, partial(self._logits_of, group)
             )
+            logits, largest = run()
+            if largest > self.executor.safe_input:  # which a run for smaller inputs does not check
+                logits, _ = run(largest_input=largest)
+            y[start : start + self.threads] = logits
         return y
 
     def _logits_of(
         self, x: npt.NDArray[np.float32], workspace: Workspace
-    ) -> npt.NDArray[np.float32]:
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        """Also gives the largest magnitude of the input."""
         import numpy as np
 
-        if not _kernels.import_nchw(self.executor.pool, x, workspace.input):
+        largest = _kernels.import_nchw(self.executor.pool, x, workspace.input)
+        if not isfinite(largest):
             raise SqznetError("logits() needs finite values: x holds NaN or infinity")
         workspace.run()
-        return np.array(workspace.outputs["logits"])[:, 0, 0]
+        return np.array(workspace.outputs["logits"])[:, 0, 0], largest
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False
