@@ -28,7 +28,8 @@ std::vector<int> word_taps(const IntegerWeights& w, int group, bool joined) {
   if (joined || joins_runs(group, run)) return word_taps(w.kh * run, group, false);
   std::vector<int> taps;
   for (int ky = 0; ky < w.kh; ++ky)
-    for (int tap : word_taps(run, group, true)) taps.push_back(tap == kNone ? kNone : ky * run + tap);
+    for (int tap : word_taps(run, group, true))
+      taps.push_back(tap == kNone ? kNone : ky * run + tap);
   return taps;
 }
 
@@ -46,9 +47,10 @@ std::int64_t largest_sum(const IntegerWeights& w, std::size_t depth) {
   return largest;
 }
 
+// `offset` is added to each weight.
 template <typename T>
 void pack_weights(const IntegerWeights& w, const std::vector<int>& taps, int sums, int registers,
-                  T* packed) {
+                  int offset, T* packed) {
   const int depth = w.in * w.kh * w.kw, group = static_cast<int>(4 / sizeof(T));
   const int all = (w.out + sums - 1) / sums;
   for (int block = 0; block < all; block += registers) {
@@ -59,10 +61,24 @@ void pack_weights(const IntegerWeights& w, const std::vector<int>& taps, int sum
           const int o = block * sums + c, tap = taps[word + i];
           // From [ky][kx][ci] to the file's order, [ci][ky][kx].
           const int ci = tap % w.in, position = tap / w.in;
-          *packed++ = o < w.out && tap != kNone
-                          ? w.weight[static_cast<std::size_t>(o) * depth + ci * w.kh * w.kw + position]
-                          : T{0};
+          const int weight =
+              o < w.out && tap != kNone
+                  ? w.weight[static_cast<std::size_t>(o) * depth + ci * w.kh * w.kw + position]
+                  : 0;
+          *packed++ = static_cast<T>(weight + offset);
         }
+  }
+}
+
+// Adds to each bias what the kernels subtract with `offset` from each byte. If it does not fit into 32
+// bits, neither do the products, and both wrap around: their sum is right.
+void add_offset(const IntegerWeights& w, int offset, std::int32_t* bias) {
+  const std::size_t depth = static_cast<std::size_t>(w.in) * w.kh * w.kw;
+  for (int o = 0; o < w.out; ++o) {
+    std::int64_t total = 0;
+    for (std::size_t k = 0; k < depth; ++k) total += w.weight[o * depth + k];
+    bias[o] = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias[o]) +
+                                        static_cast<std::uint32_t>(total * offset));
   }
 }
 
@@ -82,12 +98,25 @@ PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, Reader 
   packed.bias = Array<std::int32_t>(all);
   packed.scale = Array<float>(all);
   std::copy_n(w.bias, w.out, packed.bias.data());
+  const bool listed = reader == Reader::classifier;
+  if (!listed && table.input_offset) add_offset(w, table.input_offset, packed.bias.data());
+  const int offset = listed ? table.weight_offset : 0;
   std::copy_n(w.scale, w.out, packed.scale.data());
   if (bytes)
-    pack_weights(w, taps, sums, registers, static_cast<std::int8_t*>(packed.weight.data()));
+    pack_weights(w, taps, sums, registers, offset, static_cast<std::int8_t*>(packed.weight.data()));
   else
-    pack_weights(w, taps, sums, registers, static_cast<std::int16_t*>(packed.weight.data()));
+    pack_weights(w, taps, sums, registers, offset,
+                 static_cast<std::int16_t*>(packed.weight.data()));
   return packed;
+}
+
+Array<std::int32_t> border_sums(const IntegerWeights& w, const std::uint8_t* border) {
+  Array<std::int32_t> sums(w.out);
+  for (int o = 0; o < w.out; ++o) {
+    sums.data()[o] = w.bias[o];
+    for (int i = 0; i < w.in; ++i) sums.data()[o] += border[i] * w.weight[o * w.in + i];
+  }
+  return sums;
 }
 
 void quantize_weights(const float* weight, const float* input_scale, const float* weight_scale,

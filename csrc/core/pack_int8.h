@@ -34,6 +34,10 @@ enum class Reader { conv, classifier };
 // Throws std::invalid_argument if a sum may need more than 32 bits.
 PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& weights, Reader reader);
 
+// The sum of each output channel of a 1x1 convolution for a pixel with the bytes `border`, which its
+// padding holds.
+Array<std::int32_t> border_sums(const IntegerWeights& weights, const std::uint8_t* border);
+
 // q = round(w * input_scale[i] / weight_scale[o]), clipped to -127..127: the integers of float32
 // weights, with one scale for each input and for each output channel.
 void quantize_weights(const float* weight, const float* input_scale, const float* weight_scale,

@@ -24,7 +24,8 @@ SQZ_INLINE uint32_t input_word(const uint8_t* x, int channels, int i) {
   return word;
 }
 
-// A pixel's list: the number of entries, then the indices of the words.
+// A pixel's list: the number of entries, then the indices of the words. Its values: the sum of all
+// bytes, then the words.
 SQZ_INLINE int32_t* list_of(const ByteClassifierArgs& a, int64_t pixel) {
   return a.lists + pixel * (words_per_pixel(a) + 1);
 }
@@ -42,7 +43,7 @@ SQZ_INLINE void multiply_list(const int32_t* list, int entries, const uint32_t* 
     const Word x = broadcast_word(words[e]);
     SQZ_UNROLL
     for (int v = 0; v < kCount; ++v)
-      sums[v] = dot(sums[v], x, load_weights(row + v * kSums * kGroup));
+      sums[v] = dot_listed(sums[v], x, load_weights(row + v * kSums * kGroup));
   }
 }
 
@@ -60,7 +61,13 @@ SQZ_NOINLINE void add_pixels(const ByteClassifierArgs& a, int64_t begin, int64_t
     SQZ_UNROLL
     for (int v = 0; v < kCount; ++v) sums[v] = load_sums(a.b + first + v * kSums);
     const int32_t* list = list_of(a, pixel);
-    multiply_list<kCount>(list + 1, *list, words_at(a, pixel), w, sums);
+    const uint32_t* words = words_at(a, pixel);
+    if (kWeightOffset) {
+      const Sums extra = broadcast_sum(static_cast<int32_t>(words[0]) * -kWeightOffset);
+      SQZ_UNROLL
+      for (int v = 0; v < kCount; ++v) sums[v] = add_sums(sums[v], extra);
+    }
+    multiply_list<kCount>(list + 1, *list, words + 1, w, sums);
     SQZ_UNROLL
     for (int v = 0; v < kCount; ++v)
       total[v] = add_sums(total[v], a.relu ? positive(sums[v]) : sums[v]);
@@ -74,10 +81,14 @@ SQZ_NOINLINE void add_pixels(const ByteClassifierArgs& a, int64_t begin, int64_t
 void add_registers(const ByteClassifierArgs& a, int64_t begin, int64_t end, int first,
                    int64_t* totals) {
   switch (min(kListRegisters, ceil_div(a.classes - first, kSums))) {
-    case 1: return add_pixels<1>(a, begin, end, first, totals);
-    case 2: return add_pixels<min(2, kListRegisters)>(a, begin, end, first, totals);
-    case 3: return add_pixels<min(3, kListRegisters)>(a, begin, end, first, totals);
-    default: return add_pixels<kListRegisters>(a, begin, end, first, totals);
+    case 1:
+      return add_pixels<1>(a, begin, end, first, totals);
+    case 2:
+      return add_pixels<min(2, kListRegisters)>(a, begin, end, first, totals);
+    case 3:
+      return add_pixels<min(3, kListRegisters)>(a, begin, end, first, totals);
+    default:
+      return add_pixels<kListRegisters>(a, begin, end, first, totals);
   }
 }
 
@@ -99,13 +110,17 @@ void classifier_list_i8(const ByteClassifierArgs& a, int64_t begin, int64_t end)
     int32_t* list = list_of(a, pixel);
     uint32_t* values = words_at(a, pixel);
     int count = 0;
+    uint32_t total = 0;
     for (int i = 0; i < words; ++i) {
       const uint32_t word = input_word(x, a.x.c, i);
       list[1 + count] = i;
-      values[count] = word;
+      values[1 + count] = word;
       count += word != 0;
     }
+    if (kWeightOffset)
+      for (int c = 0; c < a.x.c; ++c) total += x[c];
     *list = count;
+    *values = total;
   }
 }
 
@@ -123,8 +138,8 @@ void classifier_i8(const ByteClassifierArgs& a, int64_t begin, int64_t end) {
     for (int64_t pixel = 0; pixel < plane; pixel += a.flush)
       add_registers(a, n * plane + pixel, n * plane + min(pixel + a.flush, plane), first, totals);
     for (int o = first; o < min(first + kBlock, a.classes); ++o) {
-      const int64_t bias = a.relu && a.b[o] < 0 ? 0 : a.b[o];
-      const double total = static_cast<double>(totals[o - first] + a.border * bias);
+      const int64_t each = a.relu && a.border_sum[o] < 0 ? 0 : a.border_sum[o];
+      const double total = static_cast<double>(totals[o - first] + a.border * each);
       a.logits[n * a.classes + o] = static_cast<float>(total * static_cast<double>(a.scale[o]) /
                                                        static_cast<double>(plane + a.border));
     }
