@@ -18,10 +18,11 @@ struct IntegerWeights {
 };
 
 struct PackedBytes {
-  // For each block of `registers` registers (fewer in the last one): for each input word in the
-  // order in which conv_i8 reads them, `group` weights for each output channel of the block.
+  // For each block of `registers` registers (fewer in the last one) or, for the classifier, of
+  // `list_registers`: for each input word in the order in which the kernel reads them, `group`
+  // weights for each output channel of the block.
   Buffer weight;
-  Array<std::int32_t> bias;  // padded to whole registers, as is scale
+  Array<std::int32_t> bias;  // padded like the blocks, as is scale
   Array<float> scale;
   int out = 0, in = 0, kh = 0, kw = 0;
   std::int64_t largest_sum = 0;  // of any output channel, for any input, as an absolute value

@@ -21,6 +21,8 @@ constexpr int kItems = kGroup == 2 ? 4 : 8;
 
 constexpr int kWordBytes = 4;
 
+constexpr int kLoad = kWords * kGroup;  // input channels that are loaded together
+
 // The input words of a pixel: `rows` runs, `stride` bytes apart, of `words` words and, if a run is not
 // whole words, a last one at offset `rest`.
 struct Runs {
@@ -32,7 +34,7 @@ struct Runs {
 
 SQZ_INLINE Runs runs_of(const ByteConvArgs& a) {
   const int run = a.kw * a.x.c;
-  if (joins_runs(kGroup, run)) return {1, 0, ceil_div(a.kh * run, kGroup), -1};
+  if (joins_runs(kGroup, run)) return {1, 0, ceil_div(a.kh * run, kLoad) * kWords, -1};
   return {a.kh, a.x.row, run / kGroup, run % kGroup ? run - kGroup : -1};
 }
 
@@ -58,11 +60,13 @@ SQZ_INLINE void multiply_word(const uint8_t* const* x, ptrdiff_t offset, const W
 // The same for word `kWord` of several that were loaded together.
 template <int kWord, int kPixels, int kCount>
 SQZ_INLINE void multiply_loaded(const Words* xv, const Weight* w, Sums (*sums)[kCount]) {
+  Weights wv[kCount];
   SQZ_UNROLL
-  for (int v = 0; v < kCount; ++v) {
-    const Weights wv = load_weights(w + (kWord * kCount + v) * kSums * kGroup);
+  for (int v = 0; v < kCount; ++v) wv[v] = load_weights(w + (kWord * kCount + v) * kSums * kGroup);
+  SQZ_UNROLL
+  for (int m = 0; m < kPixels; ++m) {
     SQZ_UNROLL
-    for (int m = 0; m < kPixels; ++m) sums[m][v] = dot<kWord>(sums[m][v], xv[m], wv);
+    for (int v = 0; v < kCount; ++v) sums[m][v] = dot<kWord>(sums[m][v], xv[m], wv[v]);
   }
 }
 
@@ -198,7 +202,7 @@ SQZ_INLINE void copy_run(const uint8_t* x, int count, ptrdiff_t readable, Input*
 SQZ_INLINE void join_runs(const ByteConvArgs& a, const uint8_t* x, const uint8_t* end, Input* to) {
   const int run = a.kw * a.x.c;
   for (int ky = 0; ky < a.kh; ++ky, x += a.x.row, to += run) copy_run(x, run, end - x, to);
-  for (int i = a.kh * run; i % kGroup; ++i) *to++ = 0;
+  for (int i = a.kh * run; i % kLoad; ++i) *to++ = 0;
 }
 
 SQZ_INLINE const uint8_t* end_of(const ByteView& v) {

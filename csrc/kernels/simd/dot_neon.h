@@ -17,7 +17,7 @@ inline constexpr int kSums = 4, kGroup = 4, kWords = 4;
 inline constexpr int kRegisters = 2, kTall = 4, kWide = 4, kListRegisters = 4;
 #else
 // 5 pixels x 4 registers: 20 accumulators, 5 registers of inputs, up to 7 of weights.
-inline constexpr int kRegisters = 4, kTall = 10, kWide = 5, kListRegisters = 8;
+inline constexpr int kRegisters = 4, kTall = 10, kWide = 5, kListRegisters = 16;
 #endif
 
 using Weight = int8_t;
