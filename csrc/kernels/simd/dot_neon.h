@@ -95,8 +95,12 @@ SQZ_INLINE Sums dot(Sums sums, Words x, Weights w) {
   const int32x4_t words = vreinterpretq_s32_s8(x);
   const int32x2_t half = kWord < 2 ? vget_low_s32(words) : vget_high_s32(words);
   const int8x8_t word = vreinterpret_s8_s32(vdup_lane_s32(half, kWord % 2));
-  return vaddq_s32(sums, add_pairs(vpaddlq_s16(vmull_s8(word, vget_low_s8(w))),
-                                   vpaddlq_s16(vmull_s8(word, vget_high_s8(w)))));
+  const int16x8_t low = vmull_s8(word, vget_low_s8(w)), high = vmull_s8(word, vget_high_s8(w));
+#if defined(__aarch64__) || defined(_M_ARM64)
+  return vpadalq_s16(sums, vpaddq_s16(low, high));  // two products fit into 16 bits
+#else
+  return vaddq_s32(sums, add_pairs(vpaddlq_s16(low), vpaddlq_s16(high)));
+#endif
 }
 SQZ_INLINE Sums dot_listed(Sums sums, Word x, Weights w) {
   const uint8x16_t weights = vreinterpretq_u8_s8(w);
