@@ -35,24 +35,24 @@ SQZ_INLINE void add_rectified(const Vec (*acc)[kVectors], int64_t rows, Vec* sum
 }
 
 template <int kBlocks>
-void add_dense(const ClassifierArgs& a, int64_t n, Blocks<kBlocks>* blocks) {
-  const int64_t pixels = pixels_per_image(a.x);
+void add_dense(const ClassifierArgs& args, int64_t n, Blocks<kBlocks>* blocks) {
+  const int64_t pixels = pixels_per_image(args.x);
   for (int64_t p = 0; p < pixels; p += kConvMr) {
     const float* x[kConvMr];
     const int tile = static_cast<int>(min<int64_t>(pixels - p, kConvMr));
     // With min(), GCC would keep the pointers in memory during the loop over the channels, too.
-    for (int m = 0; m < kConvMr; ++m) x[m] = pixel_at(a.x, n, p + (m < tile ? m : tile - 1));
+    for (int m = 0; m < kConvMr; ++m) x[m] = pixel_at(args.x, n, p + (m < tile ? m : tile - 1));
     for (int b = 0; b < kBlocks; ++b) {
       Vec acc[kConvMr][kConvNv];
       start_tile<kConvMr>(blocks->bias + b * kConvNv, acc);
-      multiply_tile<kConvMr>(x, a.x.c, blocks->w + b * blocks->next, 0, acc);
+      multiply_tile<kConvMr>(x, args.x.c, blocks->w + b * blocks->next, 0, acc);
       add_rectified<kConvMr>(acc, tile, blocks->sum + b * kConvNv);
     }
   }
 }
 
-int64_t tiles_per_image(const ClassifierArgs& a) {
-  return ceil_div<int64_t>(pixels_per_image(a.x), kSparseMr);
+int64_t tiles_per_image(const ClassifierArgs& args) {
+  return ceil_div<int64_t>(pixels_per_image(args.x), kSparseMr);
 }
 
 // A tile's list: its length, its channels and their values, kSparseMr for each channel. All blocks
@@ -64,101 +64,105 @@ struct List {
 };
 
 // list_channels() writes up to a register beyond the channels.
-int64_t list_size(const ClassifierArgs& a) { return 1 + a.x.c + kLanes; }
+int64_t list_size(const ClassifierArgs& args) { return 1 + args.x.c + kLanes; }
 
 // A cache line more than the values take: else all tiles' values would meet in the same sets of the
 // L1 cache where the channels are a power of two.
-int64_t values_size(const ClassifierArgs& a) { return kSparseMr * a.x.c + 16; }
+int64_t values_size(const ClassifierArgs& args) { return kSparseMr * args.x.c + 16; }
 
-List list_of(const ClassifierArgs& a, int64_t tile) {
-  int32_t* start = a.lists + tile * list_size(a);
-  return {start, start + 1, a.values + tile * values_size(a)};
+List list_of(const ClassifierArgs& args, int64_t tile) {
+  int32_t* start = args.lists + tile * list_size(args);
+  return {start, start + 1, args.values + tile * values_size(args)};
 }
 
 template <int kBlocks>
-void add_sparse(const ClassifierArgs& a, int64_t n, Blocks<kBlocks>* blocks) {
+void add_sparse(const ClassifierArgs& args, int64_t n, Blocks<kBlocks>* blocks) {
   // A list reads scattered rows of weights, which the hardware prefetcher does not predict. So the
   // weights of the next blocks are prefetched, a part of them with each tile.
   const float* next = blocks->w + kBlocks * blocks->next;
-  const int64_t share = kBlocks * blocks->next / tiles_per_image(a) + 1;
-  for (int64_t i = 0; i < tiles_per_image(a); ++i) {
+  const int64_t share = kBlocks * blocks->next / tiles_per_image(args) + 1;
+  for (int64_t i = 0; i < tiles_per_image(args); ++i) {
     for (int64_t f = i * share; f < (i + 1) * share; f += 16) prefetch(next + f);
-    const List list = list_of(a, n * tiles_per_image(a) + i);
+    const List list = list_of(args, n * tiles_per_image(args) + i);
     const auto value = [&](int entry, ptrdiff_t, int pixel) {
       return list.values[entry * kSparseMr + pixel];
     };
     Vec acc[kSparseMr][kBlocks * kConvNv];
     start_tile<kSparseMr>(blocks->bias, acc);
     multiply_list<kBlocks>(list.channels, *list.count, value, blocks->w, blocks->next, acc);
-    add_rectified<kSparseMr>(acc, pixels_per_image(a.x) - i * kSparseMr, blocks->sum);
+    add_rectified<kSparseMr>(acc, pixels_per_image(args.x) - i * kSparseMr, blocks->sum);
   }
 }
 
-int block_count(const ClassifierArgs& a) { return ceil_div(a.classes, kConvNr); }
+int block_count(const ClassifierArgs& args) { return ceil_div(args.classes, kConvNr); }
 
 // Computes the logits of kBlocks blocks of classes, from block `first` on.
 template <int kBlocks>
-void classify(const ClassifierArgs& a, int64_t n, int first) {
+void classify(const ClassifierArgs& args, int64_t n, int first) {
   Blocks<kBlocks> blocks;
-  blocks.next = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
-  blocks.w = a.w + first * blocks.next;
-  const Vec border = broadcast(static_cast<float>(a.border));
+  blocks.next = static_cast<ptrdiff_t>(args.x.c) * kConvNr;
+  blocks.w = args.w + first * blocks.next;
+  const Vec border = broadcast(static_cast<float>(args.border));
   for (int v = 0; v < kBlocks * kConvNv; ++v) {
-    blocks.bias[v] = load(a.b + first * kConvNr + v * kLanes);
+    blocks.bias[v] = load(args.b + first * kConvNr + v * kLanes);
     blocks.sum[v] = mul(max(blocks.bias[v], zero()), border);
   }
   int64_t entries = 0;
-  for (int64_t t = 0; t < tiles_per_image(a); ++t)
-    entries += *list_of(a, n * tiles_per_image(a) + t).count;
-  const float all = static_cast<float>(tiles_per_image(a) * a.x.c);
+  for (int64_t t = 0; t < tiles_per_image(args); ++t)
+    entries += *list_of(args, n * tiles_per_image(args) + t).count;
+  const float all = static_cast<float>(tiles_per_image(args) * args.x.c);
   if (static_cast<float>(entries) > kDenseFrom * all)
-    add_dense(a, n, &blocks);
+    add_dense(args, n, &blocks);
   else
-    add_sparse(a, n, &blocks);
-  const Vec divisor = broadcast(static_cast<float>(pixels_per_image(a.x) + a.border));
+    add_sparse(args, n, &blocks);
+  const Vec divisor = broadcast(static_cast<float>(pixels_per_image(args.x) + args.border));
   for (int v = 0; v < kBlocks * kConvNv; ++v) {
     const int o = first * kConvNr + v * kLanes;
-    store_left(a.logits + n * a.classes + o, div(blocks.sum[v], divisor), a.classes - o);
+    store_left(args.logits + n * args.classes + o, div(blocks.sum[v], divisor), args.classes - o);
   }
 }
 
 // An item is as many blocks as one walk over the lists computes. If the last item has fewer, it
 // computes them one by one.
-int items_per_image(const ClassifierArgs& a) { return ceil_div(block_count(a), kSparseBlocks); }
+int items_per_image(const ClassifierArgs& args) {
+  return ceil_div(block_count(args), kSparseBlocks);
+}
 
 }  // namespace
 
-ListSizes classifier_f32_lists(const ClassifierArgs& a) {
-  const int64_t tiles = a.x.n * tiles_per_image(a);
-  return {tiles * list_size(a), tiles * values_size(a)};
+ListSizes classifier_f32_lists(const ClassifierArgs& args) {
+  const int64_t tiles = args.x.n * tiles_per_image(args);
+  return {tiles * list_size(args), tiles * values_size(args)};
 }
 
-int64_t classifier_list_f32_items(const ClassifierArgs& a) { return a.x.n * tiles_per_image(a); }
+int64_t classifier_list_f32_items(const ClassifierArgs& args) {
+  return args.x.n * tiles_per_image(args);
+}
 
-void classifier_list_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
+void classifier_list_f32(const ClassifierArgs& args, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
-    const int64_t n = i / tiles_per_image(a), first = i % tiles_per_image(a) * kSparseMr;
-    const SparseTile t = sparse_tile_at(a.x, n, first);
-    const List list = list_of(a, i);
-    *list.count = list_channels(t, a.x.c, list.channels);
+    const int64_t n = i / tiles_per_image(args), first = i % tiles_per_image(args) * kSparseMr;
+    const SparseTile t = sparse_tile_at(args.x, n, first);
+    const List list = list_of(args, i);
+    *list.count = list_channels(t, args.x.c, list.channels);
     for (int e = 0; e < *list.count; ++e)
       for (int m = 0; m < kSparseMr; ++m) list.values[e * kSparseMr + m] = t.x[m][list.channels[e]];
   }
 }
 
-int64_t classifier_f32_items(const ClassifierArgs& a) {
-  return static_cast<int64_t>(a.x.n) * items_per_image(a);
+int64_t classifier_f32_items(const ClassifierArgs& args) {
+  return static_cast<int64_t>(args.x.n) * items_per_image(args);
 }
 
-void classifier_f32(const ClassifierArgs& a, int64_t begin, int64_t end) {
+void classifier_f32(const ClassifierArgs& args, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
-    const int64_t n = i / items_per_image(a);
-    const int first = static_cast<int>(i % items_per_image(a)) * kSparseBlocks;
-    if (first + kSparseBlocks <= block_count(a)) {
-      classify<kSparseBlocks>(a, n, first);
+    const int64_t n = i / items_per_image(args);
+    const int first = static_cast<int>(i % items_per_image(args)) * kSparseBlocks;
+    if (first + kSparseBlocks <= block_count(args)) {
+      classify<kSparseBlocks>(args, n, first);
       continue;
     }
-    for (int b = first; b < block_count(a); ++b) classify<1>(a, n, b);
+    for (int b = first; b < block_count(args); ++b) classify<1>(args, n, b);
   }
 }
 

@@ -19,23 +19,24 @@ using Tile = PixelTile<float, kConvMr>;
 
 // Computes one tile by kBlocks blocks of output channels, from `block` on.
 template <int kBlocks>
-void multiply(const ConvArgs& a, const Tile& t, int block) {
+void multiply(const ConvArgs& args, const Tile& t, int block) {
   constexpr int kVectors = kBlocks * kConvNv;
   Vec acc[kConvMr][kVectors];
-  start_tile_at<kConvMr>(a.b + block * kConvNr, acc);
-  const ptrdiff_t run = static_cast<ptrdiff_t>(a.kw) * a.x.c, next_block = a.kh * run * kConvNr;
-  const float* w = a.w + block * next_block;
-  for (int ky = 0; ky < a.kh; ++ky) {
+  start_tile_at<kConvMr>(args.b + block * kConvNr, acc);
+  const ptrdiff_t run = static_cast<ptrdiff_t>(args.kw) * args.x.c,
+                  next_block = args.kh * run * kConvNr;
+  const float* w = args.w + block * next_block;
+  for (int ky = 0; ky < args.kh; ++ky) {
     const float* x[kConvMr];
     SQZ_UNROLL
-    for (int m = 0; m < kConvMr; ++m) x[m] = t.x[m] + ky * a.x.row;
+    for (int m = 0; m < kConvMr; ++m) x[m] = t.x[m] + ky * args.x.row;
     multiply_tile<kConvMr, kBlocks>(x, run, w, next_block, acc);
     w += run * kConvNr;
   }
   float* y[kConvMr];
   SQZ_UNROLL
   for (int m = 0; m < kConvMr; ++m) y[m] = t.y[m] + block * kConvNr;
-  store_tile<kConvMr>(acc, a.relu, t.pixels, a.y.c - block * kConvNr, y);
+  store_tile<kConvMr>(acc, args.relu, t.pixels, args.y.c - block * kConvNr, y);
 }
 
 // Number of tiles per pass over the channel blocks. Their inputs share the L2 cache with one block
@@ -44,19 +45,20 @@ constexpr int64_t kGroup = 8;
 
 }  // namespace
 
-int64_t conv_f32_items(const ConvArgs& a) { return tiles_of<kConvMr>(a); }
+int64_t conv_f32_items(const ConvArgs& args) { return tiles_of<kConvMr>(args); }
 
-void conv_f32(const ConvArgs& a, int64_t begin, int64_t end) {
-  const int blocks = ceil_div(a.y.c, kConvNr);
+void conv_f32(const ConvArgs& args, int64_t begin, int64_t end) {
+  const int blocks = ceil_div(args.y.c, kConvNr);
   for (; begin < end; begin += kGroup) {
     const int group = static_cast<int>(min(end - begin, kGroup));
     Tile tiles[kGroup];
-    for (int g = 0; g < group; ++g) tiles[g] = tile_from<float, kConvMr>(a, (begin + g) * kConvMr);
+    for (int g = 0; g < group; ++g)
+      tiles[g] = tile_from<float, kConvMr>(args, (begin + g) * kConvMr);
     int o = 0;
     for (; o + kConvBlocks <= blocks; o += kConvBlocks)
-      for (int g = 0; g < group; ++g) multiply<kConvBlocks>(a, tiles[g], o);
+      for (int g = 0; g < group; ++g) multiply<kConvBlocks>(args, tiles[g], o);
     for (; o < blocks; ++o)
-      for (int g = 0; g < group; ++g) multiply<1>(a, tiles[g], o);
+      for (int g = 0; g < group; ++g) multiply<1>(args, tiles[g], o);
   }
 }
 

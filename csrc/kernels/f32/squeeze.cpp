@@ -28,46 +28,46 @@ struct Lists {
 };
 
 template <int kBlocks>
-void some_blocks(const ConvArgs& a, const SparseTile& t, const int32_t* list, int count, int block,
-                 float* const* at) {
+void some_blocks(const ConvArgs& args, const SparseTile& t, const int32_t* list, int count,
+                 int block, float* const* at) {
   Vec acc[kSparseMr][kBlocks * kConvNv];
-  start_tile_at<kSparseMr>(a.b + block * kConvNr, acc);
-  const ptrdiff_t next_block = static_cast<ptrdiff_t>(a.x.c) * kConvNr;
+  start_tile_at<kSparseMr>(args.b + block * kConvNr, acc);
+  const ptrdiff_t next_block = static_cast<ptrdiff_t>(args.x.c) * kConvNr;
   const auto value = [&](int, ptrdiff_t channel, int pixel) { return t.x[pixel][channel]; };
-  multiply_list<kBlocks>(list, count, value, a.w + block * next_block, next_block, acc);
+  multiply_list<kBlocks>(list, count, value, args.w + block * next_block, next_block, acc);
   float* y[kSparseMr];
   SQZ_UNROLL
   for (int m = 0; m < kSparseMr; ++m) y[m] = at[m] + block * kConvNr;
-  store_tile<kSparseMr>(acc, a.relu, t.pixels, a.y.c - block * kConvNr, y);
+  store_tile<kSparseMr>(acc, args.relu, t.pixels, args.y.c - block * kConvNr, y);
 }
 
 // Computes the input and output addresses of the tiles in a group of `pixels` from `first` on.
 // Counting rows and columns saves one division per pixel, which would take a tenth of the products'
 // time.
-void place_tiles(const ConvArgs& a, int64_t first, int pixels, Lists* lists) {
-  int row = static_cast<int>(first / a.y.w), column = static_cast<int>(first % a.y.w);
+void place_tiles(const ConvArgs& args, int64_t first, int pixels, Lists* lists) {
+  int row = static_cast<int>(first / args.y.w), column = static_cast<int>(first % args.y.w);
   for (int t = 0; pixels > 0; ++t) {
     SparseTile& tile = lists->tiles[t];
     tile.pixels = min(pixels, kSparseMr);
     for (int m = 0; m < kSparseMr; ++m) {
-      tile.x[m] = a.x.data + row * a.x.row + column * a.x.pixel;
-      lists->y[t][m] = a.y.data + row * a.y.row + column * a.y.pixel;
-      if (--pixels > 0 && ++column == a.y.w) column = 0, ++row;
+      tile.x[m] = args.x.data + row * args.x.row + column * args.x.pixel;
+      lists->y[t][m] = args.y.data + row * args.y.row + column * args.y.pixel;
+      if (--pixels > 0 && ++column == args.y.w) column = 0, ++row;
     }
   }
 }
 
 // Lists the nonzero channels of a group's tiles. Returns false if the lists are too long to pay.
-bool list_group(const ConvArgs& a, int tiles, Lists* lists) {
+bool list_group(const ConvArgs& args, int tiles, Lists* lists) {
   // Listing costs the same for few outputs as for many. So with few outputs only shorter lists pay.
-  const float limit = kDenseFrom - kListCost / static_cast<float>(a.y.c);
+  const float limit = kDenseFrom - kListCost / static_cast<float>(args.y.c);
   int entries = 0;
   for (int t = 0; t < tiles; ++t) {
-    lists->count[t] = list_channels(lists->tiles[t], a.x.c, lists->channels[t]);
+    lists->count[t] = list_channels(lists->tiles[t], args.x.c, lists->channels[t]);
     entries += lists->count[t];
     // The first tiles show whether a group is dense, so a dense group is spared most of the lists.
     if (t != tiles / 4 && t != tiles - 1) continue;
-    const float all = static_cast<float>(t + 1) * static_cast<float>(a.x.c);
+    const float all = static_cast<float>(t + 1) * static_cast<float>(args.x.c);
     if (static_cast<float>(entries) > limit * all) return false;
   }
   return true;
@@ -75,9 +75,9 @@ bool list_group(const ConvArgs& a, int tiles, Lists* lists) {
 
 static_assert(kSparseBlocks <= 4, "walk() handles up to 4 blocks");
 
-void walk(const ConvArgs& a, const Lists& lists, int tile, int block, int blocks) {
+void walk(const ConvArgs& args, const Lists& lists, int tile, int block, int blocks) {
   const auto run = [&](auto some) {
-    some(a, lists.tiles[tile], lists.channels[tile], lists.count[tile], block, lists.y[tile]);
+    some(args, lists.tiles[tile], lists.channels[tile], lists.count[tile], block, lists.y[tile]);
   };
   if constexpr (kSparseBlocks > 3) {
     if (blocks == 4) return run(some_blocks<4>);
@@ -98,41 +98,41 @@ struct Groups {
   int64_t first_tile(int64_t group) const { return group * tiles / count; }
 };
 
-Groups groups_of(const ConvArgs& a) {
-  const int64_t tiles = ceil_div<int64_t>(pixels_per_image(a.y), kConvMr);
+Groups groups_of(const ConvArgs& args) {
+  const int64_t tiles = ceil_div<int64_t>(pixels_per_image(args.y), kConvMr);
   return {ceil_div<int64_t>(tiles, kDenseTiles), tiles};
 }
 
 // `a` holds one image.
-void one_group(const ConvArgs& a, int64_t group, Lists* lists) {
-  const Groups groups = groups_of(a);
+void one_group(const ConvArgs& args, int64_t group, Lists* lists) {
+  const Groups groups = groups_of(args);
   const int64_t begin = groups.first_tile(group), end = groups.first_tile(group + 1);
-  const int64_t first = begin * kConvMr, last = min(end * kConvMr, pixels_per_image(a.y));
+  const int64_t first = begin * kConvMr, last = min(end * kConvMr, pixels_per_image(args.y));
   const int pixels = static_cast<int>(last - first), tiles = ceil_div(pixels, kSparseMr);
-  place_tiles(a, first, pixels, lists);
-  if (a.x.c > kMaxChannels || !list_group(a, tiles, lists)) return conv_f32(a, begin, end);
-  const int blocks = ceil_div(a.y.c, kConvNr);
+  place_tiles(args, first, pixels, lists);
+  if (args.x.c > kMaxChannels || !list_group(args, tiles, lists)) return conv_f32(args, begin, end);
+  const int blocks = ceil_div(args.y.c, kConvNr);
   // The inner loop is over the pixels, so that the weights stay in the caches.
   for (int b = 0; b < blocks; b += kSparseBlocks) {
     const int some = min(blocks - b, kSparseBlocks);
-    for (int t = 0; t < tiles; ++t) walk(a, *lists, t, b, some);
+    for (int t = 0; t < tiles; ++t) walk(args, *lists, t, b, some);
   }
 }
 
 }  // namespace
 
 // Groups end with their image, so that an image's numbers do not depend on its place in a batch.
-int64_t squeeze_f32_items(const ConvArgs& a) { return a.y.n * groups_of(a).count; }
+int64_t squeeze_f32_items(const ConvArgs& args) { return args.y.n * groups_of(args).count; }
 
 int64_t squeeze_f32_lists() { return sizeof(Lists); }
 
-void squeeze_f32(const ConvArgs& a, int64_t begin, int64_t end, void* lists) {
-  ConvArgs one = a;
+void squeeze_f32(const ConvArgs& args, int64_t begin, int64_t end, void* lists) {
+  ConvArgs one = args;
   one.x.n = one.y.n = 1;
   for (int64_t item = begin; item < end; ++item) {
-    const int64_t groups = groups_of(a).count, n = item / groups;
-    one.x.data = a.x.data + n * a.x.image;
-    one.y.data = a.y.data + n * a.y.image;
+    const int64_t groups = groups_of(args).count, n = item / groups;
+    one.x.data = args.x.data + n * args.x.image;
+    one.y.data = args.y.data + n * args.y.image;
     one_group(one, item % groups, static_cast<Lists*>(lists));
   }
 }

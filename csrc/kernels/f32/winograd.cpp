@@ -38,9 +38,9 @@ struct TileGrid {
 #endif
 };
 
-TileGrid grid_of(const WinogradArgs& a) {
-  const int rows = ceil_div(a.y.h, a.tile), columns = ceil_div(a.y.w, a.tile);
-  const int64_t tiles = static_cast<int64_t>(a.y.n) * rows * columns;
+TileGrid grid_of(const WinogradArgs& args) {
+  const int rows = ceil_div(args.y.h, args.tile), columns = ceil_div(args.y.w, args.tile);
+  const int64_t tiles = static_cast<int64_t>(args.y.n) * rows * columns;
   return {rows, columns, tiles, ceil_div<int64_t>(tiles, kConvMr)};
 }
 
@@ -50,40 +50,40 @@ SQZ_INLINE ptrdiff_t point_stride(int width, int channels) {
   return static_cast<ptrdiff_t>(width) * channels + kPointPadding;
 }
 
-SQZ_INLINE float* points_of(const WinogradArgs& a, int64_t block) {
-  const int side = a.tile + a.taps - 1;
-  return a.points + block * (side * side) * point_stride(kConvMr, a.x.c);
+SQZ_INLINE float* points_of(const WinogradArgs& args, int64_t block) {
+  const int side = args.tile + args.taps - 1;
+  return args.points + block * (side * side) * point_stride(kConvMr, args.x.c);
 }
 
 template <int kSide, int kTaps>
-void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
+void transform_tile(const WinogradArgs& args, const TileGrid& grid, int64_t tile) {
   using T = Transform<kSide, kTaps>;
   constexpr int kTile = T::kTile;
   const int64_t n = tile / (static_cast<int64_t>(grid.rows) * grid.columns);
   const int ty = static_cast<int>(tile / grid.columns % grid.rows) * kTile;
   const int tx = static_cast<int>(tile % grid.columns) * kTile;
-  const float* x = a.x.data + n * a.x.image + ty * a.x.row + tx * a.x.pixel;
+  const float* x = args.x.data + n * args.x.image + ty * args.x.row + tx * args.x.pixel;
   // Beyond the lower and right edges a tile reads zeros.
-  const int rows = min(a.x.h - ty, kSide), columns = min(a.x.w - tx, kSide);
+  const int rows = min(args.x.h - ty, kSide), columns = min(args.x.w - tx, kSide);
   const int64_t block = grid.block_of(tile);
   const int64_t place = tile - grid.first_tile(block);
   const typename T::InputFactors factors;
-  const ptrdiff_t next_point = point_stride(kConvMr, a.x.c), next_row = a.x.row;
-  for (int first = 0; first < a.x.c; first += kLanes) {
+  const ptrdiff_t next_point = point_stride(kConvMr, args.x.c), next_row = args.x.row;
+  for (int first = 0; first < args.x.c; first += kLanes) {
 #if defined(SQZ_AARCH64)
-    const int c = first, left = min(a.x.c - c, kLanes);
-    float* out = points_of(a, block) + packed_place(place, c);
+    const int c = first, left = min(args.x.c - c, kLanes);
+    float* out = points_of(args, block) + packed_place(place, c);
 #else
     // The last register may overlap the one before it. Partial loads are needed only if there are
     // fewer channels than floats in a register.
-    const int left = min(a.x.c, kLanes);
-    const int c = first + left <= a.x.c ? first : a.x.c - left;
-    float* out = points_of(a, block) + place * a.x.c + c;
+    const int left = min(args.x.c, kLanes);
+    const int c = first + left <= args.x.c ? first : args.x.c - left;
+    float* out = points_of(args, block) + place * args.x.c + c;
 #endif
     Vec half[kSide][kSide];  // transformed along the columns: [column][point]
     if (rows == kSide && columns == kSide && left == kLanes) {
       const float* column = x + c;
-      for (int j = 0; j < kSide; ++j, column += a.x.pixel) {
+      for (int j = 0; j < kSide; ++j, column += args.x.pixel) {
         Vec d[kSide];
         SQZ_UNROLL
         for (int i = 0; i < kSide; ++i) d[i] = load(column + i * next_row);
@@ -94,7 +94,7 @@ void transform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile) {
         Vec d[kSide];
         SQZ_UNROLL
         for (int i = 0; i < kSide; ++i) {
-          const float* p = x + i * next_row + j * a.x.pixel + c;
+          const float* p = x + i * next_row + j * args.x.pixel + c;
           if (i >= rows || j >= columns)
             d[i] = zero();
           else
@@ -185,23 +185,23 @@ void multiply_block(int tiles, const float* points, const float* u, int channels
 #endif
 
 template <int kSide, int kTaps>
-void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
+void untransform_tile(const WinogradArgs& args, const TileGrid& grid, int64_t tile,
                       const float* products, int first_channel) {
   using T = Transform<kSide, kTaps>;
   constexpr int kTile = T::kTile;
   const int64_t n = tile / (static_cast<int64_t>(grid.rows) * grid.columns);
   const int ty = static_cast<int>(tile / grid.columns % grid.rows) * kTile;
   const int tx = static_cast<int>(tile % grid.columns) * kTile;
-  const int rows = min(a.y.h - ty, kTile), columns = min(a.y.w - tx, kTile);
-  float* y = a.y.data + n * a.y.image + ty * a.y.row + tx * a.y.pixel + first_channel;
+  const int rows = min(args.y.h - ty, kTile), columns = min(args.y.w - tx, kTile);
+  float* y = args.y.data + n * args.y.image + ty * args.y.row + tx * args.y.pixel + first_channel;
   const typename T::OutputFactors factors;
   // Columns past the edge are written to the place of the last column, which is written after them.
   ptrdiff_t places[kTile];
-  for (int j = 0; j < kTile; ++j) places[j] = min(j, columns - 1) * a.y.pixel;
+  for (int j = 0; j < kTile; ++j) places[j] = min(j, columns - 1) * args.y.pixel;
   for (int v = 0; v < kConvNv; ++v) {
-    const int left = a.y.c - first_channel - v * kLanes;
+    const int left = args.y.c - first_channel - v * kLanes;
     if (left <= 0) break;
-    const Vec bias = load(a.b + first_channel + v * kLanes);
+    const Vec bias = load(args.b + first_channel + v * kLanes);
     Vec half[kSide][kTile];  // [column][output row]
     for (int j = 0; j < kSide; ++j) {
       Vec m[kSide];
@@ -213,12 +213,12 @@ void untransform_tile(const WinogradArgs& a, const TileGrid& grid, int64_t tile,
       T::output(factors, m, half[j]);
     }
     float* row = y + v * kLanes;
-    for (int i = 0; i < rows; ++i, row += a.y.row) {
+    for (int i = 0; i < rows; ++i, row += args.y.row) {
       Vec m[kSide], out[kTile];
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) m[j] = half[j][i];
       T::output(factors, m, out);
-      rectify<kTile>(a.relu, out);
+      rectify<kTile>(args.relu, out);
       SQZ_UNROLL
       for (int j = kTile - 1; j >= 0; --j) store_left(row + places[j], out[j], left);
     }
@@ -271,31 +271,32 @@ struct Chunks {
   int64_t first_block(int64_t chunk) const { return chunk * blocks / count; }
 };
 
-Chunks chunks_of(const WinogradArgs& a, const TileGrid& grid) {
-  const int side = a.tile + a.taps - 1;
-  const int64_t floats = grid.blocks * side * side * point_stride(kConvMr, a.x.c);
+Chunks chunks_of(const WinogradArgs& args, const TileGrid& grid) {
+  const int side = args.tile + args.taps - 1;
+  const int64_t floats = grid.blocks * side * side * point_stride(kConvMr, args.x.c);
   return {min(ceil_div(floats, kChunkFloats), grid.blocks), grid.blocks};
 }
 
-int channel_blocks(const WinogradArgs& a) { return ceil_div(a.y.c, kConvNr); }
+int channel_blocks(const WinogradArgs& args) { return ceil_div(args.y.c, kConvNr); }
 
 template <int kSide, int kTaps>
-void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, float* u,
+void products_and_output(const WinogradArgs& args, int64_t begin, int64_t end, float* u,
                          float* products) {
   constexpr int kPoints = Transform<kSide, kTaps>::kPoints;
-  const TileGrid grid = grid_of(a);
-  const Chunks chunks = chunks_of(a, grid);
+  const TileGrid grid = grid_of(args);
+  const Chunks chunks = chunks_of(args, grid);
   for (int64_t item = begin; item < end; ++item) {
-    const int64_t chunk = item / channel_blocks(a);
-    const int channel = static_cast<int>(item % channel_blocks(a)) * kConvNr;
-    transform_filters<kSide, kTaps>(a.w + static_cast<ptrdiff_t>(channel) * kTaps * kTaps * a.x.c,
-                                    a.x.c, point_stride(kConvNr, a.x.c), u);
+    const int64_t chunk = item / channel_blocks(args);
+    const int channel = static_cast<int>(item % channel_blocks(args)) * kConvNr;
+    transform_filters<kSide, kTaps>(
+        args.w + static_cast<ptrdiff_t>(channel) * kTaps * kTaps * args.x.c, args.x.c,
+        point_stride(kConvNr, args.x.c), u);
     for (int64_t b = chunks.first_block(chunk); b < chunks.first_block(chunk + 1); ++b) {
       const int64_t first = grid.first_tile(b);
       const int tiles = static_cast<int>(grid.first_tile(b + 1) - first);
-      multiply_block<kPoints>(tiles, points_of(a, b), u, a.x.c, products);
+      multiply_block<kPoints>(tiles, points_of(args, b), u, args.x.c, products);
       for (int t = 0; t < tiles; ++t) {
-        untransform_tile<kSide, kTaps>(a, grid, first + t, products + t * kPoints * kConvNr,
+        untransform_tile<kSide, kTaps>(args, grid, first + t, products + t * kPoints * kConvNr,
                                        channel);
       }
     }
@@ -303,49 +304,49 @@ void products_and_output(const WinogradArgs& a, int64_t begin, int64_t end, floa
 }
 
 template <int kSide, int kTaps>
-void transform_tiles(const WinogradArgs& a, int64_t begin, int64_t end) {
-  const TileGrid grid = grid_of(a);
-  for (int64_t tile = begin; tile < end; ++tile) transform_tile<kSide, kTaps>(a, grid, tile);
+void transform_tiles(const WinogradArgs& args, int64_t begin, int64_t end) {
+  const TileGrid grid = grid_of(args);
+  for (int64_t tile = begin; tile < end; ++tile) transform_tile<kSide, kTaps>(args, grid, tile);
 }
 
 }  // namespace
 
-int64_t winograd_input_f32_items(const WinogradArgs& a) { return grid_of(a).tiles; }
+int64_t winograd_input_f32_items(const WinogradArgs& args) { return grid_of(args).tiles; }
 
-void winograd_input_f32(const WinogradArgs& a, int64_t begin, int64_t end) {
-  if (a.taps == 4)
-    return a.tile == 6 ? transform_tiles<9, 4>(a, begin, end)
-                       : transform_tiles<8, 4>(a, begin, end);
-  switch (a.tile) {
+void winograd_input_f32(const WinogradArgs& args, int64_t begin, int64_t end) {
+  if (args.taps == 4)
+    return args.tile == 6 ? transform_tiles<9, 4>(args, begin, end)
+                          : transform_tiles<8, 4>(args, begin, end);
+  switch (args.tile) {
     case 4:
-      return transform_tiles<6, 3>(a, begin, end);
+      return transform_tiles<6, 3>(args, begin, end);
     case 5:
-      return transform_tiles<7, 3>(a, begin, end);
+      return transform_tiles<7, 3>(args, begin, end);
     case 6:
-      return transform_tiles<8, 3>(a, begin, end);
+      return transform_tiles<8, 3>(args, begin, end);
     default:
-      return transform_tiles<9, 3>(a, begin, end);
+      return transform_tiles<9, 3>(args, begin, end);
   }
 }
 
-int64_t winograd_output_f32_items(const WinogradArgs& a) {
-  return chunks_of(a, grid_of(a)).count * channel_blocks(a);
+int64_t winograd_output_f32_items(const WinogradArgs& args) {
+  return chunks_of(args, grid_of(args)).count * channel_blocks(args);
 }
 
-void winograd_output_f32(const WinogradArgs& a, int64_t begin, int64_t end, float* u,
+void winograd_output_f32(const WinogradArgs& args, int64_t begin, int64_t end, float* u,
                          float* products) {
-  if (a.taps == 4)
-    return a.tile == 6 ? products_and_output<9, 4>(a, begin, end, u, products)
-                       : products_and_output<8, 4>(a, begin, end, u, products);
-  switch (a.tile) {
+  if (args.taps == 4)
+    return args.tile == 6 ? products_and_output<9, 4>(args, begin, end, u, products)
+                          : products_and_output<8, 4>(args, begin, end, u, products);
+  switch (args.tile) {
     case 4:
-      return products_and_output<6, 3>(a, begin, end, u, products);
+      return products_and_output<6, 3>(args, begin, end, u, products);
     case 5:
-      return products_and_output<7, 3>(a, begin, end, u, products);
+      return products_and_output<7, 3>(args, begin, end, u, products);
     case 6:
-      return products_and_output<8, 3>(a, begin, end, u, products);
+      return products_and_output<8, 3>(args, begin, end, u, products);
     default:
-      return products_and_output<9, 3>(a, begin, end, u, products);
+      return products_and_output<9, 3>(args, begin, end, u, products);
   }
 }
 

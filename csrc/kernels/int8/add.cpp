@@ -11,10 +11,10 @@ namespace {
 
 // z: the bytes or sums of a pixel
 template <typename T>
-void add_pixel(const ByteSumArgs& a, const T* z, uint8_t* y) {
-  const float *fire = a.fire, *around = a.around;
-  const int channels = a.y.c, zero = a.zero;
-  const uint32_t around_zero = static_cast<uint32_t>(a.around_zero);
+void add_pixel(const ByteSumArgs& args, const T* z, uint8_t* y) {
+  const float *fire = args.fire, *around = args.around;
+  const int channels = args.y.c, zero = args.zero;
+  const uint32_t around_zero = static_cast<uint32_t>(args.around_zero);
   for (int c = 0; c < channels; ++c) {
     const int32_t shifted = static_cast<int32_t>(static_cast<uint32_t>(z[c]) - around_zero);
     float v = static_cast<float>(y[c]) * fire[c] + static_cast<float>(shifted) * around[c];
@@ -33,15 +33,15 @@ void add_pixel(const ByteSumArgs& a, const T* z, uint8_t* y) {
 
 }  // namespace
 
-void add_i8(const ByteSumArgs& a, int64_t begin, int64_t end) {
-  const int64_t plane = pixels_per_image(a.y);
+void add_i8(const ByteSumArgs& args, int64_t begin, int64_t end) {
+  const int64_t plane = pixels_per_image(args.y);
   for (int64_t i = begin; i < end; ++i) {
     const int64_t n = i / plane, p = i % plane;
-    uint8_t* y = pixel_at(a.y, n, p);
-    if (a.sums)
-      add_pixel(a, a.sums + (i - begin) * a.y.c, y);
+    uint8_t* y = pixel_at(args.y, n, p);
+    if (args.sums)
+      add_pixel(args, args.sums + (i - begin) * args.y.c, y);
     else
-      add_pixel(a, pixel_at(a.x, n, p), y);
+      add_pixel(args, pixel_at(args.x, n, p), y);
   }
 }
 

@@ -14,7 +14,9 @@ namespace {
 // Output channels of an item. The last block may have channels that do not exist.
 constexpr int kBlock = kListRegisters * kSums;
 
-SQZ_INLINE int words_per_pixel(const ByteClassifierArgs& a) { return ceil_div(a.x.c, kGroup); }
+SQZ_INLINE int words_per_pixel(const ByteClassifierArgs& args) {
+  return ceil_div(args.x.c, kGroup);
+}
 
 // Word `i` of a pixel; the channels past the last one are zero.
 SQZ_INLINE uint32_t input_word(const uint8_t* x, int channels, int i) {
@@ -27,12 +29,12 @@ SQZ_INLINE uint32_t input_word(const uint8_t* x, int channels, int i) {
 
 // A pixel's list: the number of entries, then the indices of the words. Its values: the sum of all
 // bytes, then the words.
-SQZ_INLINE int32_t* list_of(const ByteClassifierArgs& a, int64_t pixel) {
-  return a.lists + pixel * (words_per_pixel(a) + 1);
+SQZ_INLINE int32_t* list_of(const ByteClassifierArgs& args, int64_t pixel) {
+  return args.lists + pixel * (words_per_pixel(args) + 1);
 }
 
-SQZ_INLINE uint32_t* words_at(const ByteClassifierArgs& a, int64_t pixel) {
-  return a.words + pixel * (words_per_pixel(a) + 1);
+SQZ_INLINE uint32_t* words_at(const ByteClassifierArgs& args, int64_t pixel) {
+  return args.words + pixel * (words_per_pixel(args) + 1);
 }
 
 // sums[v] += products of all words in a pixel's list
@@ -48,19 +50,19 @@ SQZ_INLINE void multiply_list(const int32_t* list, int entries, const uint32_t* 
 }
 
 // totals[o] += sum over pixels [begin, end) of relu?(x . w[o] + b[o])
-SQZ_NOINLINE void add_pixels(const ByteClassifierArgs& a, int64_t begin, int64_t end, int first,
+SQZ_NOINLINE void add_pixels(const ByteClassifierArgs& args, int64_t begin, int64_t end, int first,
                              int64_t* totals) {
-  const Weight* w =
-      static_cast<const Weight*>(a.w) + static_cast<ptrdiff_t>(first) * words_per_pixel(a) * kGroup;
+  const Weight* w = static_cast<const Weight*>(args.w) +
+                    static_cast<ptrdiff_t>(first) * words_per_pixel(args) * kGroup;
   Sums total[kListRegisters];
   SQZ_UNROLL
   for (int v = 0; v < kListRegisters; ++v) total[v] = zero_sums();
   for (int64_t pixel = begin; pixel < end; ++pixel) {
     Sums sums[kListRegisters];
     SQZ_UNROLL
-    for (int v = 0; v < kListRegisters; ++v) sums[v] = load_sums(a.b + first + v * kSums);
-    const int32_t* list = list_of(a, pixel);
-    const uint32_t* words = words_at(a, pixel);
+    for (int v = 0; v < kListRegisters; ++v) sums[v] = load_sums(args.b + first + v * kSums);
+    const int32_t* list = list_of(args, pixel);
+    const uint32_t* words = words_at(args, pixel);
     if (kWeightOffset) {
       const Sums extra = broadcast_sum(static_cast<int32_t>(words[0]) * -kWeightOffset);
       SQZ_UNROLL
@@ -69,7 +71,7 @@ SQZ_NOINLINE void add_pixels(const ByteClassifierArgs& a, int64_t begin, int64_t
     multiply_list(list + 1, *list, words + 1, w, sums);
     SQZ_UNROLL
     for (int v = 0; v < kListRegisters; ++v)
-      total[v] = add_sums(total[v], a.relu ? positive(sums[v]) : sums[v]);
+      total[v] = add_sums(total[v], args.relu ? positive(sums[v]) : sums[v]);
   }
   int32_t chunk[kBlock];
   SQZ_UNROLL
@@ -79,54 +81,55 @@ SQZ_NOINLINE void add_pixels(const ByteClassifierArgs& a, int64_t begin, int64_t
 
 }  // namespace
 
-int64_t classifier_i8_words(const ByteClassifierArgs& a) {
-  return a.x.n * pixels_per_image(a.x) * (words_per_pixel(a) + 1);
+int64_t classifier_i8_words(const ByteClassifierArgs& args) {
+  return args.x.n * pixels_per_image(args.x) * (words_per_pixel(args) + 1);
 }
 
-int64_t classifier_list_i8_items(const ByteClassifierArgs& a) {
-  return a.x.n * pixels_per_image(a.x);
+int64_t classifier_list_i8_items(const ByteClassifierArgs& args) {
+  return args.x.n * pixels_per_image(args.x);
 }
 
-void classifier_list_i8(const ByteClassifierArgs& a, int64_t begin, int64_t end) {
-  const int64_t plane = pixels_per_image(a.x);
-  const int words = words_per_pixel(a);
+void classifier_list_i8(const ByteClassifierArgs& args, int64_t begin, int64_t end) {
+  const int64_t plane = pixels_per_image(args.x);
+  const int words = words_per_pixel(args);
   for (int64_t pixel = begin; pixel < end; ++pixel) {
-    const uint8_t* x = pixel_at(a.x, pixel / plane, pixel % plane);
-    int32_t* list = list_of(a, pixel);
-    uint32_t* values = words_at(a, pixel);
+    const uint8_t* x = pixel_at(args.x, pixel / plane, pixel % plane);
+    int32_t* list = list_of(args, pixel);
+    uint32_t* values = words_at(args, pixel);
     int count = 0;
     uint32_t total = 0;
     for (int i = 0; i < words; ++i) {
-      const uint32_t word = input_word(x, a.x.c, i);
+      const uint32_t word = input_word(x, args.x.c, i);
       list[1 + count] = i;
       values[1 + count] = word;
       count += word != 0;
     }
     if (kWeightOffset)
-      for (int c = 0; c < a.x.c; ++c) total += x[c];
+      for (int c = 0; c < args.x.c; ++c) total += x[c];
     *list = count;
     *values = total;
   }
 }
 
-int64_t classifier_i8_items(const ByteClassifierArgs& a) {
-  return static_cast<int64_t>(a.x.n) * ceil_div(a.classes, kBlock);
+int64_t classifier_i8_items(const ByteClassifierArgs& args) {
+  return static_cast<int64_t>(args.x.n) * ceil_div(args.classes, kBlock);
 }
 
-void classifier_i8(const ByteClassifierArgs& a, int64_t begin, int64_t end) {
-  const int64_t plane = pixels_per_image(a.x);
-  const int blocks = ceil_div(a.classes, kBlock);
+void classifier_i8(const ByteClassifierArgs& args, int64_t begin, int64_t end) {
+  const int64_t plane = pixels_per_image(args.x);
+  const int blocks = ceil_div(args.classes, kBlock);
   for (; begin < end; ++begin) {
     const int64_t n = begin / blocks;
     const int first = static_cast<int>(begin % blocks) * kBlock;
     int64_t totals[kBlock] = {};
-    for (int64_t pixel = 0; pixel < plane; pixel += a.flush)
-      add_pixels(a, n * plane + pixel, n * plane + min(pixel + a.flush, plane), first, totals);
-    for (int o = first; o < min(first + kBlock, a.classes); ++o) {
-      const int64_t each = a.relu && a.border_sum[o] < 0 ? 0 : a.border_sum[o];
-      const double total = static_cast<double>(totals[o - first] + a.border * each);
-      a.logits[n * a.classes + o] = static_cast<float>(total * static_cast<double>(a.scale[o]) /
-                                                       static_cast<double>(plane + a.border));
+    for (int64_t pixel = 0; pixel < plane; pixel += args.flush)
+      add_pixels(args, n * plane + pixel, n * plane + min(pixel + args.flush, plane), first,
+                 totals);
+    for (int o = first; o < min(first + kBlock, args.classes); ++o) {
+      const int64_t each = args.relu && args.border_sum[o] < 0 ? 0 : args.border_sum[o];
+      const double total = static_cast<double>(totals[o - first] + args.border * each);
+      args.logits[n * args.classes + o] = static_cast<float>(
+          total * static_cast<double>(args.scale[o]) / static_cast<double>(plane + args.border));
     }
   }
 }

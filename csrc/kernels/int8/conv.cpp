@@ -32,10 +32,10 @@ struct Runs {
   int rest;  // -1 if there is none
 };
 
-SQZ_INLINE Runs runs_of(const ByteConvArgs& a) {
-  const int run = a.kw * a.x.c;
-  if (joins_runs(kGroup, kLoad, run)) return {1, 0, ceil_div(a.kh * run, kLoad) * kWords, -1};
-  return {a.kh, a.x.row, run / kGroup, run % kGroup ? run - kGroup : -1};
+SQZ_INLINE Runs runs_of(const ByteConvArgs& args) {
+  const int run = args.kw * args.x.c;
+  if (joins_runs(kGroup, kLoad, run)) return {1, 0, ceil_div(args.kh * run, kLoad) * kWords, -1};
+  return {args.kh, args.x.row, run / kGroup, run % kGroup ? run - kGroup : -1};
 }
 
 SQZ_INLINE ptrdiff_t words_of(const Runs& runs) {
@@ -156,27 +156,28 @@ SQZ_INLINE void compute(const uint8_t* const* inputs, const Runs& runs, const We
 
 // Computes an item by a block of kCount registers.
 template <int kCount>
-SQZ_NOINLINE void compute_block(const ByteConvArgs& a, const Tile& tile,
+SQZ_NOINLINE void compute_block(const ByteConvArgs& args, const Tile& tile,
                                 const uint8_t* const* inputs, const Runs& runs, int first,
                                 int32_t* sums) {
   constexpr int kPixels = kCount <= 2 ? kTall : kWide;
-  const Weight* w = static_cast<const Weight*>(a.w) + first * words_of(runs) * kGroup;
+  const Weight* w = static_cast<const Weight*>(args.w) + first * words_of(runs) * kGroup;
   for (int m = 0; m < tile.pixels; m += kPixels)
-    compute<kPixels, kCount>(inputs + m, runs, w, a.b + first, a.scale + first, tile.pixels - m,
-                             {tile.y + m, sums ? sums + m * a.y.c : nullptr, a.y.c}, first);
+    compute<kPixels, kCount>(inputs + m, runs, w, args.b + first, args.scale + first,
+                             tile.pixels - m,
+                             {tile.y + m, sums ? sums + m * args.y.c : nullptr, args.y.c}, first);
 }
 
-void compute_registers(const ByteConvArgs& a, const Tile& tile, const uint8_t* const* inputs,
+void compute_registers(const ByteConvArgs& args, const Tile& tile, const uint8_t* const* inputs,
                        const Runs& runs, int first, int32_t* sums) {
-  switch (min(kRegisters, ceil_div(a.y.c - first, kSums))) {
+  switch (min(kRegisters, ceil_div(args.y.c - first, kSums))) {
     case 1:
-      return compute_block<1>(a, tile, inputs, runs, first, sums);
+      return compute_block<1>(args, tile, inputs, runs, first, sums);
     case 2:
-      return compute_block<min(2, kRegisters)>(a, tile, inputs, runs, first, sums);
+      return compute_block<min(2, kRegisters)>(args, tile, inputs, runs, first, sums);
     case 3:
-      return compute_block<min(3, kRegisters)>(a, tile, inputs, runs, first, sums);
+      return compute_block<min(3, kRegisters)>(args, tile, inputs, runs, first, sums);
     default:
-      return compute_block<kRegisters>(a, tile, inputs, runs, first, sums);
+      return compute_block<kRegisters>(args, tile, inputs, runs, first, sums);
   }
 }
 
@@ -199,10 +200,11 @@ SQZ_INLINE void copy_run(const uint8_t* x, int count, ptrdiff_t readable, Input*
 
 // Copies the runs of a pixel, one after another, as unsigned values of the weights' size. `end` is
 // the end of the whole input.
-SQZ_INLINE void join_runs(const ByteConvArgs& a, const uint8_t* x, const uint8_t* end, Input* to) {
-  const int run = a.kw * a.x.c;
-  for (int ky = 0; ky < a.kh; ++ky, x += a.x.row, to += run) copy_run(x, run, end - x, to);
-  for (int i = a.kh * run; i % kLoad; ++i) *to++ = 0;
+SQZ_INLINE void join_runs(const ByteConvArgs& args, const uint8_t* x, const uint8_t* end,
+                          Input* to) {
+  const int run = args.kw * args.x.c;
+  for (int ky = 0; ky < args.kh; ++ky, x += args.x.row, to += run) copy_run(x, run, end - x, to);
+  for (int i = args.kh * run; i % kLoad; ++i) *to++ = 0;
 }
 
 SQZ_INLINE const uint8_t* end_of(const ByteView& v) {
@@ -210,49 +212,50 @@ SQZ_INLINE const uint8_t* end_of(const ByteView& v) {
 }
 
 // Computes items; see conv_i8 and, if `sums` is not null, conv_sums_i8.
-SQZ_INLINE void compute_items(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch,
+SQZ_INLINE void compute_items(const ByteConvArgs& args, int64_t begin, int64_t end, void* scratch,
                               int32_t* sums) {
-  const Runs runs = runs_of(a);
+  const Runs runs = runs_of(args);
   const ptrdiff_t pixel_words = words_of(runs);
-  const bool joined = joins_runs(kGroup, kLoad, a.kw * a.x.c);
-  const uint8_t* const input_end = end_of(a.x);
-  for (; begin < end; begin += kItems, sums += sums ? kItems * kTall * a.y.c : 0) {
+  const bool joined = joins_runs(kGroup, kLoad, args.kw * args.x.c);
+  const uint8_t* const input_end = end_of(args.x);
+  for (; begin < end; begin += kItems, sums += sums ? kItems * kTall * args.y.c : 0) {
     const int items = static_cast<int>(min<int64_t>(end - begin, kItems));
     Tile tiles[kItems];
     const uint8_t* inputs[kItems][kTall];
     for (int i = 0; i < items; ++i) {
-      tiles[i] = tile_from<uint8_t, kTall>(a, (begin + i) * kTall);
+      tiles[i] = tile_from<uint8_t, kTall>(args, (begin + i) * kTall);
       for (int m = 0; m < kTall; ++m) {
         inputs[i][m] = tiles[i].x[m];
         if (!joined) continue;
         uint8_t* to = static_cast<uint8_t*>(scratch) + (i * kTall + m) * pixel_words * kWordBytes;
-        join_runs(a, tiles[i].x[m], input_end, reinterpret_cast<Input*>(to));
+        join_runs(args, tiles[i].x[m], input_end, reinterpret_cast<Input*>(to));
         inputs[i][m] = to;
       }
     }
-    for (int first = 0; first < a.y.c; first += kRegisters * kSums)
+    for (int first = 0; first < args.y.c; first += kRegisters * kSums)
       for (int i = 0; i < items; ++i)
-        compute_registers(a, tiles[i], inputs[i], runs, first,
-                          sums ? sums + i * kTall * a.y.c : nullptr);
+        compute_registers(args, tiles[i], inputs[i], runs, first,
+                          sums ? sums + i * kTall * args.y.c : nullptr);
   }
 }
 
 }  // namespace
 
-int64_t conv_i8_scratch(const ByteConvArgs& a) {
-  if (!joins_runs(kGroup, kLoad, a.kw * a.x.c)) return 0;
-  const int64_t words = static_cast<int64_t>(kItems * kTall) * words_of(runs_of(a));
+int64_t conv_i8_scratch(const ByteConvArgs& args) {
+  if (!joins_runs(kGroup, kLoad, args.kw * args.x.c)) return 0;
+  const int64_t words = static_cast<int64_t>(kItems * kTall) * words_of(runs_of(args));
   return words * kWordBytes + kChunk * static_cast<int64_t>(sizeof(Input));
 }
 
-int64_t conv_i8_items(const ByteConvArgs& a) { return tiles_of<kTall>(a); }
+int64_t conv_i8_items(const ByteConvArgs& args) { return tiles_of<kTall>(args); }
 
-void conv_i8(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch) {
-  compute_items(a, begin, end, scratch, nullptr);
+void conv_i8(const ByteConvArgs& args, int64_t begin, int64_t end, void* scratch) {
+  compute_items(args, begin, end, scratch, nullptr);
 }
 
-void conv_sums_i8(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch, int32_t* sums) {
-  compute_items(a, begin, end, scratch, sums);
+void conv_sums_i8(const ByteConvArgs& args, int64_t begin, int64_t end, void* scratch,
+                  int32_t* sums) {
+  compute_items(args, begin, end, scratch, sums);
 }
 
 }  // namespace SQZ_ISA

@@ -10,12 +10,12 @@ namespace {
 SQZ_INLINE uint8_t larger(uint8_t a, uint8_t b) { return a > b ? a : b; }
 
 // y[c] = the largest of the window's values of channel c
-void pool_whole(const BytePoolArgs& a, const uint8_t* x, uint8_t* y) {
+void pool_whole(const BytePoolArgs& args, const uint8_t* x, uint8_t* y) {
   const uint8_t* const above = x;
-  const uint8_t* const middle = x + a.x.row;
-  const uint8_t* const below = x + 2 * a.x.row;
-  const ptrdiff_t pixel = a.x.pixel;
-  const int channels = a.x.c;
+  const uint8_t* const middle = x + args.x.row;
+  const uint8_t* const below = x + 2 * args.x.row;
+  const ptrdiff_t pixel = args.x.pixel;
+  const int channels = args.x.c;
   for (int c = 0; c < channels; ++c) {
     uint8_t best = 0;
     for (int dx = 0; dx < 3; ++dx)
@@ -25,32 +25,34 @@ void pool_whole(const BytePoolArgs& a, const uint8_t* x, uint8_t* y) {
   }
 }
 
-void pool_clipped(const BytePoolArgs& a, const uint8_t* x, int rows, int columns, uint8_t* y) {
-  for (int c = 0; c < a.x.c; ++c) {
+void pool_clipped(const BytePoolArgs& args, const uint8_t* x, int rows, int columns, uint8_t* y) {
+  for (int c = 0; c < args.x.c; ++c) {
     uint8_t best = 0;
     for (int dy = 0; dy < rows; ++dy)
       for (int dx = 0; dx < columns; ++dx)
-        best = larger(best, x[dy * a.x.row + dx * a.x.pixel + c]);
+        best = larger(best, x[dy * args.x.row + dx * args.x.pixel + c]);
     y[c] = best;
   }
 }
 
 }  // namespace
 
-int64_t maxpool_u8_items(const BytePoolArgs& a) { return static_cast<int64_t>(a.y.n) * a.y.h; }
+int64_t maxpool_u8_items(const BytePoolArgs& args) {
+  return static_cast<int64_t>(args.y.n) * args.y.h;
+}
 
-void maxpool_u8(const BytePoolArgs& a, int64_t begin, int64_t end) {
+void maxpool_u8(const BytePoolArgs& args, int64_t begin, int64_t end) {
   for (; begin < end; ++begin) {
-    const int64_t n = begin / a.y.h, row = begin % a.y.h;
-    const uint8_t* x = a.x.data + n * a.x.image + 2 * row * a.x.row;
-    uint8_t* y = a.y.data + n * a.y.image + row * a.y.row;
-    const int rows = static_cast<int>(min<int64_t>(3, a.x.h - 2 * row));
-    for (int column = 0; column < a.y.w; ++column, x += 2 * a.x.pixel, y += a.y.pixel) {
-      const int columns = min(3, a.x.w - 2 * column);
+    const int64_t n = begin / args.y.h, row = begin % args.y.h;
+    const uint8_t* x = args.x.data + n * args.x.image + 2 * row * args.x.row;
+    uint8_t* y = args.y.data + n * args.y.image + row * args.y.row;
+    const int rows = static_cast<int>(min<int64_t>(3, args.x.h - 2 * row));
+    for (int column = 0; column < args.y.w; ++column, x += 2 * args.x.pixel, y += args.y.pixel) {
+      const int columns = min(3, args.x.w - 2 * column);
       if (rows == 3 && columns == 3)
-        pool_whole(a, x, y);
+        pool_whole(args, x, y);
       else
-        pool_clipped(a, x, rows, columns, y);
+        pool_clipped(args, x, rows, columns, y);
     }
   }
 }
