@@ -24,7 +24,8 @@ ROOT = PACKAGE.parent
 TARGET = ROOT / "docs" / "architecture.svg"
 WIDTH = 900
 LEFT, LEFT_WIDTH = 20, 196  # the column of the package's own files
-NOT_DRAWN = {"errors", "forks"}  # small, and imported from everywhere
+# Small, and imported from everywhere; and what only PyInstaller imports.
+NOT_DRAWN = {"errors", "forks", "_pyinstaller"}
 
 # The packages, from top to bottom: the left and right ends of their boxes, row by row. One that is
 # indented leaves a lane to arrows that pass it.

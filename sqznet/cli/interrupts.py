@@ -33,6 +33,34 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
+def heard_once() -> Iterator[None]:
+    """The first of both ends the block; later ones are ignored, while the block completes what it
+    has begun."""
+    if not _is_main_thread():
+        yield
+        return
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
+    heard = False
+
+    def hear(number: int, frame: Any) -> None:
+        nonlocal heard
+        handler = before[number]
+        if not heard and callable(handler):
+            heard = True
+            handler(number, frame)
+
+    try:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, hear)
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
+
+
+@contextmanager
 def undisturbed() -> Iterator[None]:
     """Delays both until the block is done, so that every record is written completely."""
     if not _is_main_thread():

@@ -22,11 +22,14 @@ from sqznet.cli.common import (
     load_model,
     positive,
 )
+from sqznet.cli.interrupts import heard_once, undisturbed
 from sqznet.errors import printable
 
 if TYPE_CHECKING:
     from sqznet import Sighting
     from sqznet.cli.common import Commands, Parser
+
+_STDIN = "/dev/stdin"
 
 # Shows one sighting to the user.
 Show = Callable[["Sighting"], None]
@@ -41,8 +44,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a camera number, a video file, an rtsp:// or http:// address, or a folder (each "
-        "image that is written to it from now on)",
+        help="a camera number, a video file, an rtsp:// or http:// address, a folder (each image "
+        "that is written to it from now on), or - for a video on standard input",
     )
     parser.add_argument(
         "--fps", type=_rate, metavar="N", help="the maximum number of frames per second"
@@ -60,9 +63,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--smoothing",
         type=_seconds,
-        default=0.5,
         metavar="SECONDS",
-        help="time over which scores are averaged, 0 for none (default: 0.5)",
+        help="time over which scores are averaged, 0 for none (default: 0.5, for a folder 0)",
     )
     parser.add_argument(
         "--format",
@@ -84,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args)
     if isinstance(model, int):
         return model
-    source = int(args.source) if args.source.isascii() and args.source.isdigit() else args.source
+    source: int | str = _STDIN if args.source == "-" else args.source
+    if args.source.isascii() and args.source.isdigit():
+        source = int(args.source)
     try:
         sightings = sqznet.watch(
             source,
@@ -114,10 +118,8 @@ def _watch(sightings: Generator[Sighting, None, None], args: argparse.Namespace)
         ends.callback(sightings.close)
         takers: list[Show] = []
         if args.output is not None:
-            from sqznet.watching.annotate import AnnotatedVideo
-
             try:
-                takers.append(ends.enter_context(AnnotatedVideo(args.output)).add)
+                takers.append(ends.enter_context(_annotated(args.output)))
             except sqznet.SqznetError as error:
                 complain(error)
                 return EXIT_USAGE
@@ -131,6 +133,29 @@ def _watch(sightings: Generator[Sighting, None, None], args: argparse.Namespace)
             complain(error)
             return EXIT_UNREADABLE
     return EXIT_OK
+
+
+@contextmanager
+def _annotated(path: str) -> Iterator[Show]:
+    """The function that writes sightings into a video, which is complete when the block is left,
+    also by Ctrl-C or SIGTERM."""
+    from sqznet.watching.annotate import AnnotatedVideo
+
+    def add(sighting: Sighting) -> None:
+        with undisturbed():
+            video.add(sighting)
+
+    def complete() -> None:
+        with undisturbed():
+            video.close()
+
+    # If a signal comes just before `complete` holds it back, the video is closed behind it.
+    with ExitStack() as ends:
+        ends.enter_context(heard_once())
+        with undisturbed():
+            video = ends.enter_context(AnnotatedVideo(path))
+        ends.callback(complete)
+        yield add
 
 
 @contextmanager

@@ -14,8 +14,6 @@ from sqznet.insight.painting import elided, length, write
 from sqznet.watching.video import pyav
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import numpy as np
     import numpy.typing as npt
 
@@ -80,17 +78,19 @@ class AnnotatedVideo:
         self._output: Any = self._av.open(self._file, "w", format=CONTAINERS[suffix])
         self._stream: Any = None
         self._last = -1
-        self._failed = False
+        self._failed = self._closed = False
 
     def __enter__(self) -> AnnotatedVideo:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Completes the video; a second time it does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         if self._failed or self._stream is None:
             self._discard()
         else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqznet.errors import SqznetError, checked_count
 from sqznet.watching.newest import Newest
 from sqznet.watching.shot import Notice, Shot, Source, now
-from sqznet.watching.smoothing import Smoother
+from sqznet.watching.smoothing import HYSTERESIS, SMOOTHING, Smoother
 from sqznet.watching.sources import open_source
 
 if TYPE_CHECKING:
@@ -55,29 +55,30 @@ def watch(
     fps: float | None = None,
     every: int = 1,
     top: int = 5,
-    smoothing: float = 0.5,
-    hysteresis: float = 0.3,
+    smoothing: float | None = None,
+    hysteresis: float | None = None,
     format: str = "rgb",
     live: bool = False,
     notice: Notice | None = None,
 ) -> Generator[Sighting, None, None]:
     """Classifies the frames of a camera, a video or a folder as they arrive.
 
-    source: a camera number; a video file; an address such as ``"rtsp://..."`` or ``"http://..."``
-    (these need PyAV: ``pip install sqznet[video]``); a folder, of which each image file that is
-    written from now on is classified once it is complete; a started Picamera2; or any iterable of
-    images, such as a generator of arrays.
+    source: a camera number; a video file or a FIFO; an address such as ``"rtsp://..."`` or
+    ``"http://..."`` (these need PyAV: ``pip install sqznet[video]``); an animated GIF, PNG or WebP
+    file; a folder, of which each image file that is written from now on is classified once it is
+    complete; a started Picamera2; or any iterable of images, such as a generator of arrays.
     For a live source (cameras and endless streams) only the newest frame counts and older ones are
     dropped, so answers are never late and memory stays flat. A lost live source is opened again
-    when it is back. For a file every frame is classified.
+    when it is back. Of a file, a pipe or a video on a web server every frame is classified.
 
     ``model``: a model, or what ``load`` takes; default: the bundled SqueezeNet 1.1.
     ``fps``: the maximum number of frames per second; for a file, per second of video.
     ``every``: for a file or a folder, classify only every N-th frame.
     ``top``: the number of predictions.
-    ``smoothing``: the time constant in seconds of the average over time, 0 for none.
+    ``smoothing``: the time constant in seconds of the average over time, 0 for none; default: 0.5,
+    and 0 for a folder, whose photos have nothing to do with each other.
     ``hysteresis``: at least 0 and below 1; the shown label changes when its average falls below
-    (1 - hysteresis) times the best average.
+    (1 - hysteresis) times the best average; default: 0.3, and 0 for a folder.
     ``format``: "rgb" or "bgr" (as in OpenCV), the channel order of arrays from the caller.
     ``live``: whether the caller's images arrive at their own pace; then they are read in the
     background, and only the newest counts.
@@ -88,12 +89,12 @@ def watch(
     SqznetError if the source cannot be opened or an option is invalid, and, after the readable
     frames, if a video is damaged or truncated; and WeightsError as ``load`` does.
     """
-    smoother = Smoother(smoothing, hysteresis)
     every, top = checked_count("every", every), checked_count("top", top)
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SqznetError(f"fps is {fps}, expected more than 0")
     notice = notice or logging.getLogger("sqznet").warning
     opened = open_source(source, format, live, notice)
+    smoother = _smoother(opened, smoothing, hysteresis)
     if opened.live and every > 1:
         raise SqznetError("every is for files: a live source gives the newest frame, try fps")
     if fps is not None and not opened.timed:
@@ -155,6 +156,13 @@ def _chosen(
 def _next(due: float, taken: float, fps: float) -> float:
     """When the next frame is due: one interval later; missed frames are not made up for."""
     return due + 1 / fps if taken < due + 1 / fps else taken + 1 / fps
+
+
+def _smoother(source: Source, smoothing: float | None, hysteresis: float | None) -> Smoother:
+    usual = (SMOOTHING, HYSTERESIS) if source.timed else (0.0, 0.0)
+    return Smoother(
+        usual[0] if smoothing is None else smoothing, usual[1] if hysteresis is None else hysteresis
+    )
 
 
 def _loaded(model: Any) -> Any:

@@ -22,6 +22,9 @@ from sqznet.errors import SqznetError
 if TYPE_CHECKING:
     from sqznet.answers import Prediction
 
+#: The defaults of `Smoother`.
+SMOOTHING, HYSTERESIS = 0.5, 0.3
+
 # Smaller averages are dropped, so that the table stays small.
 _NEGLIGIBLE = 1e-5
 
@@ -33,7 +36,7 @@ class Smoother:
     shows the best class. Raises SqznetError for anything else.
     """
 
-    def __init__(self, tau: float = 0.5, hysteresis: float = 0.3) -> None:
+    def __init__(self, tau: float = SMOOTHING, hysteresis: float = HYSTERESIS) -> None:
         if not (math.isfinite(tau) and tau >= 0):
             raise SqznetError(f"smoothing is {tau}, expected seconds, 0 or more")
         if not 0 <= hysteresis < 1:

@@ -14,10 +14,11 @@ from sqznet.files.paths import expanded
 from sqznet.images.callers import several
 from sqznet.images.decoding import decode
 from sqznet.images.frame import Frame
+from sqznet.watching.animation import AnimationSource, may_be_animated
 from sqznet.watching.folder import FolderSource
 from sqznet.watching.picamera import PicameraSource, is_picamera
 from sqznet.watching.shot import Notice, Shot, Source, now
-from sqznet.watching.video import VideoSource
+from sqznet.watching.video import Kind, VideoSource
 
 
 class FramesSource:
@@ -70,18 +71,24 @@ def _camera(number: int) -> Source:
     path = f"/dev/video{number}"
     if number < 0 or not os.path.exists(path):
         raise SqznetError(f"camera {number}: no such device ({path})")
-    return VideoSource(path, "v4l2")
+    return VideoSource(path, Kind.CAMERA)
 
 
 def _named(name: str, notice: Notice) -> Source:
     if "://" in name:
-        return VideoSource(name)
+        return VideoSource(name, Kind.ADDRESS)
     try:
         mode = os.stat(name).st_mode
     except (OSError, ValueError) as error:
         raise SqznetError(f"{path_for_messages(name)}: {reason_of(error)}") from None
     if stat.S_ISDIR(mode):
         return FolderSource(name, notice)
+    if stat.S_ISREG(mode) and may_be_animated(name):
+        return AnimationSource(name)
+    kind = Kind.FILE
+    if stat.S_ISCHR(mode):
+        kind = Kind.CAMERA
+    elif stat.S_ISFIFO(mode):
+        kind = Kind.PIPE
     # FFmpeg would read a name such as "concat:a" as one of its protocols.
-    path = os.path.abspath(name)
-    return VideoSource(path, "v4l2" if stat.S_ISCHR(mode) else None, printable(name))
+    return VideoSource(os.path.abspath(name), kind, printable(name))

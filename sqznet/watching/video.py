@@ -1,13 +1,18 @@
-"""Video files, cameras and network streams, through PyAV (the extra `video`)."""
+"""Video files, cameras, pipes and network streams, through PyAV (the extra `video`)."""
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Generator, Iterator
+from enum import Enum
 from typing import Any
 
 from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.images.frame import Frame
+from sqznet.watching.fetched import fetched
+from sqznet.watching.length import is_endless, stated_length
+from sqznet.watching.pipe import Pipe, open_pipe
 from sqznet.watching.shot import LostError, Shot, now
 
 # Seconds to open a network stream, and to wait for its next packet.
@@ -15,9 +20,22 @@ TIMEOUT = 10.0
 # A file that ends more than this many seconds before its stated end was truncated.
 MISSING = 0.5
 
+# Formats of recordings that may begin between two key frames: what comes before the first one
+# cannot be decoded.
+_JOINED_MIDWAY = frozenset(("h264", "hevc", "m4v", "mjpeg", "mpeg", "mpegts", "mpegvideo"))
+
 _PLANAR = {"yuv420p": 1, "yuvj420p": 1, "nv12": 2, "nv21": 2}
 _BT709 = 1  # AVCOL_SPC_BT709; all others are read as BT.601, FFmpeg's default
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+
+
+class Kind(Enum):
+    """Where a video comes from."""
+
+    CAMERA = "a V4L2 device"
+    FILE = "a file, which can be read anywhere"
+    PIPE = "a FIFO or a pipe, which is read once"
+    ADDRESS = "the network"
 
 
 def pyav() -> Any:
@@ -34,45 +52,98 @@ def shown(address: str) -> str:
     return printable(re.sub(r"(?<=://)[^/?#]*@", "", address))
 
 
-class VideoSource:
-    """The first video stream of a file, a camera or an address.
+class _UnreadableError(SqznetError):
+    """FFmpeg gave no frame of what it read."""
 
-    address: what FFmpeg opens; name: its name in messages, if different. container: FFmpeg's name
-    of the input format, None to detect it. Cameras and endless streams are live. Raises SqznetError
-    if it cannot be opened.
+
+class VideoSource:
+    """The first video stream of a file, a camera, a pipe or an address.
+
+    address: what FFmpeg opens; kind: where that is; name: its name in messages, if different.
+    Cameras and endless streams are live; every frame of anything else counts. Raises SqznetError if
+    it cannot be opened.
     """
 
     timed = True
 
-    def __init__(self, address: str, container: str | None = None, name: str | None = None) -> None:
+    def __init__(self, address: str, kind: Kind, name: str | None = None) -> None:
+        self._input: Any = address
         self._av = pyav()
         self.name = name or shown(address)
-        self._address, self._format = address, container
-        self._opened: Any = self._open()
-        self.live = container is not None or not self._opened.duration
+        self._address, self._kind = address, kind
+        if kind is Kind.PIPE:
+            try:
+                self._input = open_pipe(address)
+            except OSError as error:
+                raise SqznetError(f"{self.name}: {reason_of(error)}") from None
+        self._opened: Any = self._open_or_fetch()
+        endless = self._kind is Kind.ADDRESS and is_endless(self._opened)
+        self.live = kind is Kind.CAMERA or endless
+
+    def __del__(self) -> None:  # it may never have been read
+        self._close_input()
+
+    def _close_input(self) -> None:
+        """Closes a file of its own."""
+        if not isinstance(self._input, str):
+            self._input.close()
+
+    def _open_or_fetch(self) -> Any:
+        try:
+            return self._open()
+        except _UnreadableError:
+            if not self._fetch():
+                raise
+        return self._open()
+
+    def _fetch(self) -> bool:
+        """Whether the source is a file of its own now: FFmpeg cannot read every file from a server
+        that always sends the whole."""
+        if self._kind is not Kind.ADDRESS:
+            return False
+        file = fetched(self._address, self.name)
+        if file is not None:
+            self._input, self._kind = file, Kind.FILE
+        return file is not None
 
     def _open(self) -> Any:
-        network = "://" in self._address
+        camera, network = self._kind is Kind.CAMERA, self._kind is Kind.ADDRESS
         options = {"rtsp_transport": "tcp"} if self._address.startswith("rtsp") else {}
         try:
             opened = self._av.open(
-                self._address,
-                format=self._format,
+                self._input,
+                "r",
+                format="v4l2" if camera else None,
                 options=options,
                 timeout=TIMEOUT if network else None,
             )
         except (self._av.error.InvalidDataError, EOFError):
-            raise SqznetError(
+            self._raise_interrupt()
+            raise _UnreadableError(
                 f"{self.name}: no format that FFmpeg reads, expected a video"
             ) from None
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            raise SqznetError(f"{self.name}: {reason_of(error)}") from None
-        if not opened.streams.video:
+            self._raise_interrupt()
+            kind = _UnreadableError if _is_broken_off(error) else SqznetError
+            raise kind(f"{self.name}: {reason_of(error)}") from None
+        try:
+            self._raise_interrupt()
+            if not opened.streams.video:
+                raise SqznetError(f"{self.name}: no video in it, expected a video stream")
+            stream = opened.streams.best("video")
+            if stream is None or stream.codec_context is None:
+                raise SqznetError(f"{self.name}: no codec of this FFmpeg decodes its video")
+        except BaseException:
             opened.close()
-            raise SqznetError(f"{self.name}: no video in it, expected a video stream")
+            raise
         # Frame threads decode several frames at once, which would delay a live picture.
-        opened.streams.video[0].thread_type = "SLICE" if self._format or network else "AUTO"
+        stream.thread_type = "AUTO" if self._kind is Kind.FILE else "SLICE"
         return opened
+
+    def _raise_interrupt(self) -> None:
+        """Raises what came, such as Ctrl-C, while FFmpeg read from a pipe."""
+        if isinstance(self._input, Pipe) and self._input.interrupt is not None:
+            raise self._input.interrupt
 
     def shots(self) -> Generator[Shot, None, None]:
         try:
@@ -81,14 +152,25 @@ class VideoSource:
             raise LostError(str(error).removeprefix(f"{self.name}: ")) from None
         self._opened = None
         try:
-            yield from self._live_shots(opened) if self.live else self._file_shots(opened)
+            if self.live:
+                yield from self._live_shots(opened)
+                return
+            try:
+                yield from self._all_shots(opened)
+            except _UnreadableError:
+                if not self._fetch():
+                    raise
+                opened.close()
+                opened = self._open()
+                yield from self._all_shots(opened)
         finally:
             opened.close()
+            self._close_input()
 
     def _live_shots(self, opened: Any) -> Iterator[Shot]:
         began = now()
         try:
-            for packet in opened.demux(opened.streams.video[0]):
+            for packet in opened.demux(opened.streams.best("video")):
                 try:
                     frames = packet.decode()
                 except self._av.error.InvalidDataError:
@@ -100,36 +182,60 @@ class VideoSource:
             raise LostError(reason_of(error)) from None
         raise LostError("the stream ended")
 
-    def _file_shots(self, opened: Any) -> Iterator[Shot]:
-        stream = opened.streams.video[0]
-        interval = 1 / float(stream.average_rate or 25)
-        packets, reached, last = 0, 0.0, -interval
+    def _all_shots(self, opened: Any) -> Iterator[Shot]:
+        stream = opened.streams.best("video")
+        interval = 1 / float(stream.guessed_rate or stream.average_rate or 25)
+        reached, last, frames = 0.0, -interval, 0
         start = (opened.start_time or 0) / self._av.time_base
         first = stream.start_time
         try:
-            for packet in opened.demux():
+            for packet in self._packets(opened):
                 if packet.pts is not None and packet.time_base is not None:
                     end = (packet.pts + (packet.duration or 0)) * packet.time_base
                     reached = max(reached, float(end) - start)
                 if packet.stream is not stream:
                     continue
-                packets += packet.size > 0
-                for frame in packet.decode():
+                for frame in self._decoded(packet, opened, frames == 0):
                     time = last + interval
                     if frame.pts is not None:
-                        time = float((frame.pts - (first or 0)) * frame.time_base)
+                        first = frame.pts if first is None else first
+                        time = float((frame.pts - first) * frame.time_base)
                     last = time
+                    frames += 1
                     yield Shot(to_frame(frame), time, now())
         except (self._av.FFmpegError, OSError) as error:
-            raise SqznetError(
-                f"{self.name}: damaged after {last + interval:.1f} s: {reason_of(error)}"
-            ) from None
-        length = (opened.duration or 0) / self._av.time_base
-        if packets < stream.frames or reached < length - MISSING:
+            # An answer of unknown length ends where the server closes the connection.
+            if not (frames and opened.size < 0 and _is_broken_off(error)):
+                kind = SqznetError if frames else _UnreadableError
+                raise kind(
+                    f"{self.name}: damaged after {last + interval:.1f} s: {reason_of(error)}"
+                ) from None
+        if not frames:
+            raise _UnreadableError(f"{self.name}: none of its frames could be decoded")
+        length = stated_length(opened, self._address if self._kind is Kind.FILE else None)
+        if reached < length - MISSING:
             raise SqznetError(
                 f"{self.name}: ends after {last + interval:.1f} s of {length:.1f} s, the file was "
                 "cut short"
             )
+
+    def _packets(self, opened: Any) -> Iterator[Any]:
+        for packet in opened.demux():
+            self._raise_interrupt()
+            yield packet
+
+    def _decoded(self, packet: Any, opened: Any, is_begin: bool) -> list[Any]:
+        try:
+            return list(packet.decode())
+        except self._av.error.InvalidDataError:
+            if is_begin and opened.format.name in _JOINED_MIDWAY:
+                return []
+            raise
+
+
+def _is_broken_off(error: Exception) -> bool:
+    """Whether the connection to a server ended earlier than FFmpeg expected."""
+    return getattr(error, "errno", None) == errno.EIO
 
 
 def to_frame(frame: Any) -> Frame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -9,8 +10,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -21,7 +24,7 @@ from sqznet.cli.main import main
 from ..support.commands import Run
 from ..support.isolated import hear_ctrl_c
 from ..support.places import EXAMPLES
-from ..support.watching import flat, write_clip
+from ..support.watching import encoded, flat, write_clip
 
 pytest.importorskip("av", reason="PyAV is not installed: pip install sqznet[video]")
 
@@ -128,6 +131,151 @@ def test_a_folder_is_watched_until_ctrl_c(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_a_video_on_standard_input(tmp_path: Path, small: Path) -> None:
+    content = encoded([100] * 20, "matroska", "libx264", piped=True)
+    command = [sys.executable, "-m", "sqznet", "watch", "-", "--format", "jsonl", "--model", small]
+    done = subprocess.run(command, input=content, cwd=tmp_path, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [json.loads(line)["dropped"] for line in done.stdout.splitlines()] == [0] * 20
+
+
+# --- Stopped by signals ----------------------------------------------------------------------
+
+INT, TERM = signal.SIGINT, signal.SIGTERM
+
+
+def frames_of(path: Path) -> int:
+    import av
+
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert all(90 < frame[:20].mean() < 110 for frame in frames)
+    return len(frames)
+
+
+class Stopped:
+    """`sqznet watch - -o out.mp4` of an endless video, which comes as fast as it is read."""
+
+    def __init__(self, folder: Path, weights: Path, suffix: str = ".mp4") -> None:
+        self.output = folder / f"out{suffix}"
+        command = [sys.executable, "-m", "sqznet", "watch", "-", "--format", "jsonl"]
+        self.process = subprocess.Popen(
+            [*command, "--model", weights, "-o", self.output],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=hear_ctrl_c,
+        )
+        self._content = encoded([100] * 100, "mpegts", "libx264", noise=5)
+        self._thread = threading.Thread(target=self._feed)
+        self._thread.start()
+
+    def _feed(self) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
+            while True:
+                stdin.write(self._content)
+
+    def wait_for(self, frames: int) -> None:
+        assert self.process.stdout is not None
+        for _ in range(frames):
+            assert self.process.stdout.readline()
+
+    def ended(self) -> tuple[int, bytes]:
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        with self.process.stdout as stdout, self.process.stderr as stderr:
+            stdout.read()
+            self._thread.join()
+            return self.process.wait(20), stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("signals", "code"),
+    [([INT], 130), ([TERM], 143), ([INT, INT, INT, TERM], 130)],
+)
+def test_signals_leave_a_video_that_plays(
+    tmp_path: Path, small: Path, signals: list[signal.Signals], code: int
+) -> None:
+    watching = Stopped(tmp_path, small)
+    watching.wait_for(12)
+    for number in signals:
+        watching.process.send_signal(number)
+        time.sleep(0.002)
+    found, err = watching.ended()
+    assert err == b""
+    # A late one may find the video complete and end the command, or the process that is leaving.
+    late = {INT: (130, -INT), TERM: (143, -TERM)}
+    assert found in (code, *(code for number in signals[1:] for code in late[number]))
+    assert frames_of(watching.output) >= 12
+    assert os.listdir(tmp_path) == ["out.mp4"]
+
+
+def test_signals_at_any_moment_leave_a_video_that_plays(
+    clip: Path, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A burst of them, which begins at a chosen function of writing and completing the video."""
+    from sqznet.watching import annotate
+
+    output = tmp_path / "out.mp4"
+    write_clip(clip, [100] * 8)
+    places = ["_write", "_new_stream", "add", "close", "_complete"]
+    commands = [["watch", str(clip), "--model", str(small), "-o", str(output)]]
+    for place in places:
+        real = getattr(annotate.AnnotatedVideo, place)
+
+        def burst(self: object, *arguments: object, real: Any = real) -> object:
+            for number in (TERM, INT, INT):
+                signal.raise_signal(number)
+            result = real(self, *arguments)
+            for number in (INT, TERM):
+                signal.raise_signal(number)
+            return result
+
+        with monkeypatch.context() as patched:
+            patched.setattr(annotate.AnnotatedVideo, place, burst)
+            assert main(commands[0]) in (130, 143), place
+        expected = 8 if place in ("close", "_complete") else 1
+        assert frames_of(output) == expected, place
+        output.unlink()
+        assert os.listdir(tmp_path) == [clip.name], place
+        assert signal.getsignal(INT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+@pytest.mark.parametrize(("number", "code", "frames"), [(INT, 130, 9), (TERM, 143, 0)])
+def test_a_silent_pipe_can_be_left(
+    tmp_path: Path, small: Path, number: signal.Signals, code: int, frames: int
+) -> None:
+    """FFmpeg alone would wait for its next bytes."""
+    os.mkfifo(tmp_path / "pipe")
+    command = [sys.executable, "-m", "sqznet", "watch"]
+    process = subprocess.Popen(
+        [*command, "pipe", "--format", "jsonl", "--top", "1", "--model", small, "-o", "out.mp4"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=hear_ctrl_c,
+    )
+    content = encoded([100] * 150, "mpegts", "libx264", noise=9) if frames else b""
+    with open(tmp_path / "pipe", "wb", buffering=0) as pipe:
+        pipe.write(content)
+        assert process.stdout is not None
+        for _ in range(frames):
+            assert process.stdout.readline()
+        time.sleep(0.3)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (code, b"")
+    if frames:
+        assert frames_of(tmp_path / "out.mp4") >= frames
+    assert sorted(os.listdir(tmp_path)) == ["out.mp4", "pipe"][0 if frames else 1 :]
+
+
+# --- What is seen ----------------------------------------------------------------------------
 
 
 def test_the_live_view() -> None:

@@ -16,6 +16,7 @@ from ..support.places import ROOT
 # What lies directly in sqznet/: a module or a package may import only what stands below it.
 # docs/architecture.md says what each is for.
 LAYERS = (
+    "sqznet._pyinstaller",
     "sqznet.__main__",
     "sqznet.cli",
     "sqznet.diagnostics",

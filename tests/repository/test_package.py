@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import re
 from pathlib import Path
@@ -22,6 +23,9 @@ def test_the_wheel_is_complete() -> None:
         "sqznet/data/squeezenet1_1.safetensors",
         "sqznet/data/imagenet_classes.txt",
         "sqznet/weights/__init__.py",
+        "sqznet/_pyinstaller/hook-sqznet.py",
+        "sqznet/_pyinstaller/rthooks.dat",
+        "sqznet/_pyinstaller/rthooks/pyi_rth_sqznet.py",
     }
     assert wanted - names == set()
     for module in ("_kernels", "_pixels"):
@@ -35,6 +39,14 @@ def test_the_wheel_is_complete() -> None:
         if re.search(r"\.(cpp|h|pyx|o|a|orig)$|(^|/)(tests|benchmarks|csrc|tools)/", name)
     ]
     assert strays == []
+
+
+def test_pyinstaller_finds_the_hooks() -> None:
+    (entry,) = importlib.metadata.distribution("sqznet").entry_points.select(group="pyinstaller40")
+    (folder,) = entry.load()()
+    hooks = ast.literal_eval((Path(folder) / "rthooks.dat").read_text())
+    for names in hooks.values():
+        assert all((Path(folder) / "rthooks" / name).is_file() for name in names)
 
 
 def test_the_version_is_stated_once() -> None:

@@ -17,8 +17,9 @@ class Server:
     content: the file. faults: what goes wrong with the next answers, one after the other:
     "cut" closes the connection halfway, "stall" goes silent there, "mute" never answers, "garbage"
     answers nonsense, "part" sends another part than asked for, an integer is an error's code.
-    ranges: whether parts can be asked for. validators: the headers that name the version.
-    asked: the Range header of each request, or None.
+    ranges: whether parts can be asked for. says_close: whether an answer of unknown length
+    announces that the connection will be closed, as it ought to. validators: the headers that name
+    the version. asked: the Range header of each request, or None.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -26,6 +27,7 @@ class Server:
         self.faults: list[str | int] = []
         self.ranges = True
         self.has_length = True
+        self.says_close = True
         self.validators = ("ETag",)
         self.asked: list[str | None] = []
         self.url = ""
@@ -76,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
         if told.has_length:
             self.send_header("Content-Length", str(len(content) - start))
         else:
-            self.send_header("Connection", "close")
+            if told.says_close:
+                self.send_header("Connection", "close")
             self.close_connection = True
         self.end_headers()
         half = (start + len(content)) // 2

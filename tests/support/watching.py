@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
-from sqznet import Frame, Prediction
+import sqznet
+from sqznet import Frame, Prediction, Sighting
 from sqznet.watching.shot import Shot
 
 Bytes = npt.NDArray[np.uint8]
+
+#: Gray levels that tell twenty frames apart.
+RAMP = [20 + 10 * i for i in range(20)]
 
 
 def flat(level: int, height: int = 24, width: int = 32) -> Bytes:
@@ -68,6 +76,59 @@ def real_clip(name: str) -> Path:
     return Path(found.origin).parent / "datasets" / "data" / name
 
 
+class _Unseekable:
+    """What a muxer writes to if its output is a pipe: it cannot go back and fill in a header."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def write(self, piece: bytes) -> int:
+        self.content += piece
+        return len(piece)
+
+
+def encoded(
+    levels: Sequence[int],
+    format: str,
+    codec: str,
+    *,
+    rate: int = 10,
+    piped: bool = False,
+    times: Sequence[int] | None = None,
+    noise: int = 0,
+    **options: str,
+) -> bytes:
+    """A video of gray 64 x 48 frames in a container of FFmpeg's.
+
+    piped: without what is only known at its end. times: of the frames, in 1 / rate seconds. noise:
+    gray levels more or less for each pixel. `options` go to the muxer.
+    """
+    import av
+
+    pipe, folder = _Unseekable(), TemporaryDirectory()
+    path = Path(folder.name) / "video"
+    random = np.random.default_rng(0)
+    with (
+        folder,
+        av.open(pipe if piped else str(path), "w", format=format, options=options) as output,
+    ):
+        stream = output.add_stream(codec, rate=rate)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        if codec == "libx264":
+            stream.options = {"bf": "0"}
+        for index, level in enumerate(levels):
+            gray = level + random.integers(-noise, noise + 1, (48, 64, 1))
+            picture = np.clip(gray, 0, 255).astype(np.uint8).repeat(3, axis=2)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = index if times is None else times[index]
+            frame.time_base = Fraction(1, rate)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+        output.close()
+        return bytes(pipe.content) if piped else path.read_bytes()
+
+
 def write_clip(path: Path, levels: list[int], *, rate: int = 25, **options: str) -> None:
     """A video of gray 64 x 48 frames, every fifth a key frame; `options` go to the muxer."""
     import av
@@ -83,3 +144,33 @@ def write_clip(path: Path, levels: list[int], *, rate: int = 25, **options: str)
             picture = np.repeat(noisy, 3, axis=2).astype(np.uint8)
             output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         output.mux(stream.encode(None))
+
+
+def animated(format: str, levels: Sequence[int] = RAMP, **options: Any) -> bytes:
+    """An animation of frames of these gray levels; `options` go to Pillow."""
+    first, *others = (Image.fromarray(flat(level)) for level in levels)
+    file = io.BytesIO()
+    first.save(file, format, save_all=True, append_images=others, **{"duration": 100} | options)
+    return file.getvalue()
+
+
+def watched(source: Any, **options: Any) -> list[Sighting]:
+    """All that is seen in a source, of which nothing else is to be said."""
+    options = {"model": Levels(), "smoothing": 0, "notice": _nothing_said, **options}
+    return list(sqznet.watch(source, **options))
+
+
+def _nothing_said(line: str) -> None:
+    raise AssertionError(line)
+
+
+def brightness(seen: list[Sighting]) -> list[float]:
+    return [float(sighting.picture.to_rgb().mean()) for sighting in seen]
+
+
+def check_ramp(seen: list[Sighting], interval: float = 0.1) -> None:
+    """Checks that these are the frames of `RAMP`, once each, `interval` seconds apart."""
+    assert brightness(seen) == pytest.approx(RAMP, abs=5)
+    times = [sighting.time for sighting in seen]
+    assert times == pytest.approx([interval * i for i in range(20)], abs=2e-3)
+    assert sum(sighting.dropped for sighting in seen) == 0

@@ -284,6 +284,23 @@ def test_a_folder_that_goes_away_is_waited_for(
     wait_for(lambda: watcher.seen == [("new.png", 8)])
 
 
+def test_photos_of_a_folder_have_nothing_to_do_with_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is shown with its own label and score, unless averaging is asked for."""
+    monkeypatch.setattr(folder, "POLL", 0.001)
+    for options, shown in (({}, [1, 2, 3]), ({"smoothing": 60, "hysteresis": 0.9}, [1, 1, 1])):
+        sightings = sqznet.watch(tmp_path, model=Levels(), **options)
+        seen = []
+        for level in (1, 2, 3):
+            save(tmp_path / f"{len(options)}-{level}.png", level)
+            seen.append(next(sightings))
+        assert [sighting.shown.index for sighting in seen] == shown
+        if not options:
+            assert [sighting.shown.score for sighting in seen] == [0.9] * 3
+            assert [sighting.predictions[0] for sighting in seen] == [s.shown for s in seen]
+
+
 def test_only_existing_files_are_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sqznet._pyinstaller import folders as pyinstaller
 from sqznet.errors import WeightsError
 from sqznet.weights.keras import child as keras_child
 from sqznet.weights.keras import content as keras_content
@@ -146,6 +148,32 @@ def test_a_frozen_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for name in ("prefix", "exec_prefix", "base_prefix"):
         monkeypatch.setattr(sys, name, str(tmp_path))
     refused(path, "this program has none")
+
+
+# Does what PyInstaller does with the hook in a program that it built.
+_FROZEN = """
+import runpy, sys
+sys.argv[0] = sys.executable
+runpy.run_path(HOOK)
+raise SystemExit("the program itself began")
+"""
+
+
+def test_a_program_built_by_pyinstaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts itself; the hook recognizes that."""
+    hook = Path(pyinstaller.get_hook_dirs()[0]) / "rthooks" / "pyi_rth_sqznet.py"
+    monkeypatch.setattr(sys, "sqznet_child", None, raising=False)
+    runpy.run_path(str(hook))
+    program, argument = vars(sys)["sqznet_child"]
+    assert program == sys.executable
+    code = _FROZEN.replace("HOOK", repr(str(hook)))
+    monkeypatch.setattr(sys, "sqznet_child", (program, "-I", "-c", code, argument))
+    path = edited(tmp_path / "a.h5", lambda file: None)
+    assert_holds(keras_reader.read(open_file(path)), networks.tensors())
+    monkeypatch.setattr(sys, "sqznet_child", (program, "-I", "-c", code, "--something-else"))
+    refused(path, "did not start as one .it ended with status 1")
+    monkeypatch.setattr(keras_content, "find_spec", lambda name: None)
+    refused(path, "build the program where it is installed: pip install")
 
 
 def replace_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:

@@ -1,11 +1,12 @@
 """Reads an HDF5 file in a separate process: hostile bytes can crash or stall HDF5's library.
 
-`sqznet.weights.keras` runs this file as a script, so that nothing else of sqznet is imported. Its
-arguments are the path of the HDF5 file, or "-" for one on stdin, and, as JSON, the folders to
-import from. It writes `STARTED` to stdout once it runs, and `READY` once it has imported h5py, so
-that the caller can tell a fault of the installation from one of the file. The answer follows: the
-length of a JSON text as an unsigned 64-bit little-endian integer, that text, then the bytes of the
-float tensors that it lists, in order. The text is {"error": message} or
+`sqznet.weights.keras` runs this file as a script, so that nothing else of sqznet is imported; a
+program that PyInstaller built starts itself instead and calls `main`. The arguments are the path of
+the HDF5 file, or "-" for one on stdin, and, as JSON, the folders to import from. `STARTED` is
+written to stdout first, and `READY` once h5py has been imported, so that the caller can tell a
+fault of the installation from one of the file. The answer follows: the length of a JSON text as an
+unsigned 64-bit little-endian integer, that text, then the bytes of the float tensors that it lists,
+in order. The text is {"error": message} or
 {"attributes": {group: {name: text or list of texts}}, "tensors": [[path, dtype, shape], ...]};
 tensors of other element types are listed without bytes.
 """

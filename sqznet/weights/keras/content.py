@@ -53,8 +53,9 @@ def read_bytes(content: memoryview) -> Content:
 
 def _require_h5py() -> None:
     if find_spec("h5py") is None:
+        install = "build the program where it is installed" if _reentry() else "install it"
         raise WeightsError(
-            "is a Keras file (HDF5), which h5py reads; install it: pip install sqznet[keras]"
+            f"is a Keras file (HDF5), which h5py reads; {install}: pip install sqznet[keras]"
         )
 
 
@@ -117,7 +118,7 @@ def _run_child(path: str, size: int, content: memoryview | None = None) -> bytes
     }
     folders = json.dumps([os.path.abspath(folder) for folder in sys.path])
     limit = size + _MAX_HEADER
-    command = [interpreter(), "-I", _SCRIPT, path, folders]
+    command = [*(_reentry() or (interpreter(), "-I", _SCRIPT)), path, folders]
     try:
         process = subprocess.Popen(
             command,
@@ -151,10 +152,10 @@ def _checked(answer: bytes, limit: int, python: str, status: int) -> bytes:
     ready = answer.removeprefix(STARTED)
     if not ready.startswith(READY):
         reason = printable(ready.decode("utf-8", "replace"), 200) or f"status {status}"
+        again = f"Install it anew: {printable(python)} -m pip install --force-reinstall h5py"
         raise WeightsError(
             f"is a Keras file (HDF5), but the h5py of this installation does not start ({reason}); "
-            f"the file itself may be sound. Install it anew: {printable(python)} -m pip install "
-            "--force-reinstall h5py"
+            f"the file itself may be sound. {'Build the program anew' if _reentry() else again}"
         )
     found = ready.removeprefix(READY)
     if not found or len(found) > limit:
@@ -162,11 +163,17 @@ def _checked(answer: bytes, limit: int, python: str, status: int) -> bytes:
     return found
 
 
+def _reentry() -> tuple[str, ...] | None:
+    """What starts a program that PyInstaller built as the child, see `sqznet._pyinstaller`."""
+    found: tuple[str, ...] | None = getattr(sys, "sqznet_child", None)
+    return found
+
+
 def interpreter() -> str:
     """The path of a Python interpreter of this installation.
 
-    sys.executable is another program where Python is embedded (uWSGI, mod_wsgi) or frozen
-    (PyInstaller). Raises WeightsError, which says so, if there is no interpreter.
+    sys.executable is another program where Python is embedded (uWSGI, mod_wsgi) or frozen by
+    another tool than PyInstaller. Raises WeightsError, which says so, if there is no interpreter.
     """
     name = os.path.basename(sys.executable or "").lower()
     if name.startswith(_PYTHONS) and not getattr(sys, "frozen", False):
