@@ -122,7 +122,10 @@ class Recognizer:
     @property
     def fingerprint(self) -> str:
         """See ``Classifier``; the hash covers the examples and the network."""
-        return f"recognizer-{sha256(self._encoded()).hexdigest()[:16]}"
+        content = self._encoded()
+        if self.model.precision != "float32":  # the file does not say it
+            content += self.model.fingerprint.encode()
+        return f"recognizer-{sha256(content).hexdigest()[:16]}"
 
     @property
     def activation(self) -> str:
@@ -269,11 +272,12 @@ class Recognizer:
         backbone: Model | WeightsLike = None,
         threads: int | None = None,
         isa: str | None = None,
+        precision: str | None = None,
         report: Report = _warn,
     ) -> Recognizer:
         """Reads a file of `save`. ``backbone``: the network that it was trained on, as a Model or
-        as `sqznet.load` takes it; default: the bundled one. ``threads``, ``isa``: as for
-        `sqznet.load`, if the backbone is not a Model.
+        as `sqznet.load` takes it; default: the bundled one. ``threads``, ``isa``, ``precision``:
+        as for `sqznet.load`, if the backbone is not a Model.
 
         Raises WeightsError, saying what was found and expected, for any other file and for another
         backbone.
@@ -291,6 +295,7 @@ class Recognizer:
                     checkpoint,
                     threads=threads,
                     isa=isa,
+                    precision=precision,
                     variant=needed.variant,
                     preprocessing=needed.preprocessing,
                     wiring=needed.wiring,
@@ -384,6 +389,7 @@ def load_recognizer(
     backbone: WeightsLike,
     threads: int | None,
     isa: str | None,
+    precision: str | None,
     stated: Iterable[object],
 ) -> Recognizer:
     """Loads the Recognizer of a file for `sqznet.load`.
@@ -393,6 +399,8 @@ def load_recognizer(
     if any(value is not None for value in stated):
         raise SqznetError(
             f"{decoding.describe(path)} is a recognizer; its file sets preprocessing, wiring and "
-            "labels; expected only threads, isa and backbone"
+            "labels; expected only threads, isa, precision and backbone"
         )
-    return Recognizer.load(path, backbone=backbone, threads=threads, isa=isa)
+    return Recognizer.load(
+        path, backbone=backbone, threads=threads, isa=isa, precision=precision
+    )
