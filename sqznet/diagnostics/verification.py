@@ -1,7 +1,8 @@
 """Checks that the kernels agree with the reference on this machine, on generated inputs.
 
-Integers must be the same bit for bit. Every other error is relative to the largest expected value. Rounding to float32 stays below `BOUND`; a
-single wrong tap of a convolution causes an error hundreds of times larger.
+Integers must be the same bit for bit. Every other error is relative to the largest expected value.
+Rounding to float32 stays below `BOUND`; a single wrong tap of a convolution causes an error
+hundreds of times larger.
 """
 
 from __future__ import annotations

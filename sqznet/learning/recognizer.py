@@ -122,10 +122,8 @@ class Recognizer:
     @property
     def fingerprint(self) -> str:
         """See ``Classifier``; the hash covers the examples and the network."""
-        content = self._encoded()
-        if self.model.precision != "float32":  # the file does not say it
-            content += self.model.fingerprint.encode()
-        return f"recognizer-{sha256(content).hexdigest()[:16]}"
+        network = b"" if self.model.precision == "float32" else self.model.fingerprint.encode()
+        return f"recognizer-{sha256(self._encoded() + network).hexdigest()[:16]}"
 
     @property
     def activation(self) -> str:
@@ -181,8 +179,6 @@ class Recognizer:
         -1)``. That score, at least 0.95, is the share of the examples that look more familiar; the
         classes share the rest. A class of your own may be named "unknown"; its index is not -1.
         """
-        if self.num_classes == 0:
-            raise SqznetError("the recognizer has no examples yet; expected a call of add() first")
         top = checked_top(top, self.num_classes + 1)
         many = several(images)
         how = reading(fast_decode, channels, allow_urls)
@@ -208,7 +204,7 @@ class Recognizer:
         """The full results for several images, as arrays. Raises ImageError, and SqznetError if
         there are no examples yet."""
         if self.num_classes == 0:
-            raise SqznetError("the recognizer has no examples yet; expected add() first")
+            raise SqznetError("the recognizer has no examples yet; expected a call of add() first")
         rows = [
             describe(self.model, [self.model.decode(image, how) for image in group])
             for group in grouped(images, _GROUP)
@@ -401,6 +397,4 @@ def load_recognizer(
             f"{decoding.describe(path)} is a recognizer; its file sets preprocessing, wiring and "
             "labels; expected only threads, isa, precision and backbone"
         )
-    return Recognizer.load(
-        path, backbone=backbone, threads=threads, isa=isa, precision=precision
-    )
+    return Recognizer.load(path, backbone=backbone, threads=threads, isa=isa, precision=precision)

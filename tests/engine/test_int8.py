@@ -105,18 +105,17 @@ def test_bands_change_nothing(case: Case, threads: int, monkeypatch: pytest.Monk
     monkeypatch.setattr(bands, "LARGE", 1)
     monkeypatch.setattr(bands, "BAND", 1)
     model = case.load(threads=threads)
-    with model.executor.workspace(1, 150, 90) as workspace:
-        layers = [index for index, _ in workspace.by_layer()]
+    layers = [index for index, _ in model.executor.acquire(1, 150, 90).by_layer()]
     assert len(layers) > len(set(layers))  # it does run in bands
     assert model.logits(normalized(levels)).tobytes() == expected.tobytes()
 
 
 def test_maps_take_a_quarter_of_the_memory(case: Case) -> None:
-    sizes = {}
-    for precision in ("float32", "int8"):
-        with case.load(precision=precision).executor.workspace(1, 224, 224) as workspace:
-            sizes[precision] = workspace.nbytes
-    assert sizes["int8"] < 0.3 * sizes["float32"]
+    floats, integers = (
+        case.load(precision=precision).executor.acquire(1, 224, 224).nbytes
+        for precision in ("float32", "int8")
+    )
+    assert integers < 0.3 * floats
 
 
 def test_what_is_built_on_a_model_works_with_integers(case: Case) -> None:
