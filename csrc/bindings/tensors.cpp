@@ -84,7 +84,7 @@ Tensor from_bytes(const py::buffer& data, const std::string& dtype, const Shape&
   return t;
 }
 
-bool import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
+float import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
   const py::buffer_info info = x.request();
   // NumPy's format of unaligned float32 is "=f".
   require((info.format == "f" || info.format == "=f") && info.ndim == 4,

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 namespace sqz {
@@ -99,54 +100,76 @@ float largest_row(const float* values, std::size_t rows, std::size_t length) {
 
 namespace {
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// The largest magnitude of adjacent values, or infinity if one is not finite. It has a maximum for
+// each of several lanes, because compilers do not reorder the comparisons of floats to vectorize
+// them.
+float largest_of(const unsigned char* values, std::ptrdiff_t count) {
+  constexpr std::ptrdiff_t kLanes = 16, kSize = sizeof(float);
+  float largest[kLanes] = {};
+  std::int32_t bad[kLanes] = {};
+  const auto look = [&](std::ptrdiff_t i, std::ptrdiff_t lane) {
+    const float magnitude = std::fabs(read<float>(values + i * kSize));
+    bad[lane] |= not_finite(values + i * kSize);
+    largest[lane] = largest[lane] > magnitude ? largest[lane] : magnitude;
+  };
+  std::ptrdiff_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (std::ptrdiff_t lane = 0; lane < kLanes; ++lane) look(i + lane, lane);
+  for (; i < count; ++i) look(i, 0);
+  for (const std::int32_t lane : bad)
+    if (lane) return kInfinity;
+  return *std::max_element(largest, largest + kLanes);
+}
+
 // Copies one row of pixels, channel by channel. `channel` and `pixel` are the source's strides in
-// bytes. The result is not 0 if a value is not finite.
-std::int32_t import_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t pixel,
-                        const View& y, float* to) {
-  std::int32_t bad = 0;
+// bytes. Returns what largest_of() returns for all of them.
+float import_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t pixel,
+                 const View& y, float* to) {
+  float largest = 0;
   for (std::ptrdiff_t c = 0; c < y.c; ++c, from += channel)
     for (std::ptrdiff_t w = 0; w < y.w; ++w) {
-      bad |= not_finite(from + w * pixel);
+      largest = std::max(largest, largest_of(from + w * pixel, 1));
       to[w * y.pixel + c] = read<float>(from + w * pixel);
     }
-  return bad;
+  return largest;
 }
 
 // The same for the most common layout: three planes with adjacent pixels.
-std::int32_t import_rgb_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t width,
-                            float* to) {
+float import_rgb_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t width,
+                     float* to) {
   const unsigned char *r = from, *g = from + channel, *b = from + 2 * channel;
   constexpr std::ptrdiff_t kSize = sizeof(float);
-  std::int32_t bad = 0;
-  for (const unsigned char* plane : {r, g, b})
-    for (std::ptrdiff_t i = 0; i < width; ++i) bad |= not_finite(plane + i * kSize);
   for (std::ptrdiff_t i = 0; i < width; ++i, to += 3) {
     // All three values are read before one is written, so that the compiler can vectorize the loop.
     const float red = read<float>(r + i * kSize), green = read<float>(g + i * kSize);
     const float blue = read<float>(b + i * kSize);
     to[0] = red, to[1] = green, to[2] = blue;
   }
-  return bad;
+  return std::max({largest_of(r, width), largest_of(g, width), largest_of(b, width)});
 }
 
 }  // namespace
 
-bool import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdiff_t strides[4],
-                 const View& y) {
+float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdiff_t strides[4],
+                  const View& y) {
   const bool rgb = y.c == 3 && y.pixel == 3 && strides[3] == sizeof(float);
-  std::atomic<bool> finite{true};
+  std::atomic<float> largest{0};
   pool.run(static_cast<std::int64_t>(y.n) * y.h, [&](std::int64_t begin, std::int64_t end, int) {
-    std::int32_t bad = 0;
+    float own = 0;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t n = i / y.h, h = i % y.h;
       const unsigned char* from = source + n * strides[0] + h * strides[2];
       float* to = y.data + n * y.image + h * y.row;
-      bad |= rgb ? import_rgb_row(from, strides[1], y.w, to)
-                 : import_row(from, strides[1], strides[3], y, to);
+      own = std::max(own, rgb ? import_rgb_row(from, strides[1], y.w, to)
+                              : import_row(from, strides[1], strides[3], y, to));
     }
-    if (bad) finite = false;
+    float before = largest;
+    while (before < own && !largest.compare_exchange_weak(before, own)) {
+    }
   });
-  return finite;
+  return largest;
 }
 
 bool import_nchw_levels(ThreadPool& pool, const unsigned char* source,

@@ -25,10 +25,10 @@ bool all_finite(const float* values, std::size_t count);
 // a number if a value is or if the sum overflows.
 float largest_row(const float* values, std::size_t rows, std::size_t length);
 
-// Copies an NCHW array with any strides (in bytes) to the NHWC view. Returns false if a value is
-// not finite.
-bool import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdiff_t strides[4],
-                 const View& y);
+// Copies an NCHW array with any strides (in bytes) to the NHWC view. Returns the largest magnitude,
+// or infinity if a value is not finite.
+float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdiff_t strides[4],
+                  const View& y);
 
 // The same for bytes: the gray levels x * std[c] + mean[c] of normalized values, rounded and clipped to
 // 0..255. `y` has three channels.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import _kernels, weights
@@ -130,31 +131,36 @@ class Classification(Pipeline):
         y = np.empty((n, self.num_classes), np.float32)
         for start in range(0, n, self.threads):
             group = x[start : start + self.threads]
-            work = partial(self._logits_of, group)
-            largest = max(float(group.max()), -float(group.min()))
-            if self.precision == "int8":
-                largest = 0.0  # the gray levels are limited
-            y[start : start + self.threads] = self.executor.run(
-                len(group), height, width, work, largest_input=largest
+            run = partial(
+                self.executor.run, len(group), height, width, partial(self._logits_of, group)
             )
+            logits, largest = run()
+            if largest > self.executor.safe_input:  # which a run for smaller inputs does not check
+                logits, _ = run(largest_input=largest)
+            y[start : start + self.threads] = logits
         return y
 
     def _logits_of(
         self, x: npt.NDArray[np.float32], workspace: Workspace
-    ) -> npt.NDArray[np.float32]:
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        """Also gives the largest magnitude of the input."""
         import numpy as np
 
-        if not self._import(x, workspace.input):
+        largest = self._import(x, workspace.input)
+        if not isfinite(largest):
             raise SqznetError("logits() needs finite values: x holds NaN or infinity")
         workspace.run()
-        return np.array(workspace.outputs["logits"])[:, 0, 0]
+        return np.array(workspace.outputs["logits"])[:, 0, 0], largest
 
-    def _import(self, x: npt.NDArray[np.float32], y: _kernels.Tensor) -> bool:
-        """Copies a preprocessed input; bytes get its gray levels. False if it is not finite."""
+    def _import(self, x: npt.NDArray[np.float32], y: _kernels.Tensor) -> float:
+        """Copies a preprocessed input, as gray levels if ``y`` has bytes. Gives its largest
+        magnitude, 0 for gray levels, whose sums cannot overflow, or infinity if it is not finite.
+        """
         if y.dtype == "float32":
             return _kernels.import_nchw(self.executor.pool, x, y)
         pre = self.preprocessing
-        return _kernels.import_nchw_levels(self.executor.pool, x, y, pre.mean, pre.std)
+        finite = _kernels.import_nchw_levels(self.executor.pool, x, y, pre.mean, pre.std)
+        return 0.0 if finite else inf
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False

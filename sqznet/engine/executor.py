@@ -54,6 +54,7 @@ class Executor:
         parameters = partial(_parameters, tensors, origin, norms)
         self._layers: PackedLayers = layers(network, parameters, kernels, pool)
         self._bounds = Bounds(network, norms, origin)
+        self.safe_input = self._bounds.safe_input
         self._idle: list[Workspace] = []  # in order of use, the latest at the end
         renewed(self)
 
@@ -115,7 +116,7 @@ class Executor:
         ``run`` checks them, and raises WeightsError if they may have.
         """
         check = None
-        if largest_input > self._bounds.safe_input:
+        if largest_input > self.safe_input:
             keep = tuple(layer.name for layer in self.network.layers)
             check = partial(self._bounds.check, largest_input=largest_input)
         workspace = self._acquire(n, height, width, (*self.network.outputs, *keep))
