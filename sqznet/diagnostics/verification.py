@@ -34,7 +34,7 @@ BOUND = 5e-5
 #: SHA-256 of the files in sqznet/data, as tools/make_bundled_weights.py writes them.
 BUNDLED_SHA256 = {
     "imagenet_classes.txt": "ee4fa67b1dd46919ef87529b70e25bdd1ec9ebd350de3ad426e6640eb70320a1",
-    "squeezenet1_1.safetensors": "421de7d70c9930764fad45450c7cad8b801fba6d0e7853ce64a498d1e812dcc6",
+    "squeezenet1_1.safetensors": "2330b00b5dbc451ec14a4b37e760dd67100f4b0581d67cbd4377f3add17da245",
 }
 
 # Input sizes of the whole network: a small rectangle and the normal size.
