@@ -219,6 +219,20 @@ class ByteFire:
         self, pool: ThreadPool, x: Tensor, scratch: Tensor, y: Tensor, above: int = 0
     ) -> None: ...
 
+class ByteSum:
+    def __init__(
+        self,
+        kernels: Int8Kernels,
+        fire: Tensor,
+        around: Tensor,
+        zero: int = 0,
+        around_zero: int = 0,
+        bypass: tuple[Tensor, Tensor, Tensor] | None = None,
+    ) -> None: ...
+    def scratch(self, n: int, h: int, w: int, threads: int) -> int: ...
+    def bind(self, pool: ThreadPool, x: Tensor, scratch: Tensor, y: Tensor) -> Step: ...
+    def __call__(self, pool: ThreadPool, x: Tensor, scratch: Tensor, y: Tensor) -> None: ...
+
 class ByteClassifier:
     def __init__(
         self,
@@ -226,6 +240,7 @@ class ByteClassifier:
         weight: Tensor,
         bias: Tensor,
         scale: Tensor,
+        border: Tensor,
         padding: int = 0,
         relu: bool = True,
     ) -> None: ...

@@ -172,6 +172,19 @@ float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrd
   return largest;
 }
 
+namespace {
+
+// Of 0 to 255: adding 1.5 * 2^23 rounds to the nearest integer, to the even one if two are equally
+// near.
+std::uint8_t rounded(float level) {
+  const float shifted = level + 12582912.0f;
+  std::uint32_t bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  return static_cast<std::uint8_t>(bits);
+}
+
+}  // namespace
+
 bool import_nchw_levels(ThreadPool& pool, const unsigned char* source,
                         const std::ptrdiff_t strides[4], const ByteView& y, const float mean[3],
                         const float std[3]) {
@@ -187,8 +200,7 @@ bool import_nchw_levels(ThreadPool& pool, const unsigned char* source,
           const unsigned char* from = row + c * strides[1] + w * strides[3];
           bad |= not_finite(from);
           const float level = read<float>(from) * std[c] + mean[c];
-          to[c] = static_cast<std::uint8_t>(
-              std::nearbyint(std::min(std::max(level, 0.0f), 255.0f)));
+          to[c] = rounded(std::min(std::max(level, 0.0f), 255.0f));
         }
     }
     if (bad) finite = false;

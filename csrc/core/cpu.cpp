@@ -1,5 +1,6 @@
 #include "core/cpu.h"
 
+#include <cstddef>
 #include <cstdint>
 
 #if defined(__x86_64__) || defined(__i386__) || defined(_M_X64) || defined(_M_IX86)
@@ -9,9 +10,16 @@
 #else
 #include <cpuid.h>
 #endif
-#elif defined(__linux__) && defined(__arm__)
+#elif defined(__linux__) && (defined(__arm__) || defined(__aarch64__))
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+// Older headers lack it.
+#if defined(__linux__) && defined(__aarch64__) && !defined(HWCAP2_I8MM)
+#define HWCAP2_I8MM (1 << 13)
 #endif
 
 namespace sqz {
@@ -61,10 +69,25 @@ CpuFeatures probe() {
   return x86_features({one.ecx, seven.ebx, seven.ecx, seven_one.eax, saved});
 }
 #else
+#if defined(__APPLE__)
+bool has(const char* feature) {
+  int value = 0;
+  std::size_t size = sizeof(value);
+  return sysctlbyname(feature, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+#endif
+
 CpuFeatures probe() {
   CpuFeatures features;
 #if defined(__aarch64__) || defined(_M_ARM64)
   features.neon = true;
+#if defined(__linux__)
+  features.dotprod = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+  features.i8mm = getauxval(AT_HWCAP2) & HWCAP2_I8MM;
+#elif defined(__APPLE__)
+  features.dotprod = has("hw.optional.arm.FEAT_DotProd");
+  features.i8mm = has("hw.optional.arm.FEAT_I8MM");
+#endif
 #elif defined(__linux__) && defined(__arm__)
   const unsigned long caps = getauxval(AT_HWCAP);
   features.neon = (caps & HWCAP_NEON) && (caps & HWCAP_VFPv4);
@@ -102,7 +125,9 @@ std::vector<std::pair<std::string, bool>> feature_list(const CpuFeatures& featur
           {"avx512", features.avx512},
           {"avx512_vnni", features.avx512_vnni},
           {"avx_vnni", features.avx_vnni},
-          {"neon", features.neon}};
+          {"neon", features.neon},
+          {"dotprod", features.dotprod},
+          {"i8mm", features.i8mm}};
 }
 
 }  // namespace sqz

@@ -13,7 +13,7 @@ struct CpuFeatures {
   bool avx2 = false, fma = false, f16c = false;
   bool avx512 = false;  // F, BW, DQ and VL together
   bool avx512_vnni = false, avx_vnni = false;
-  bool neon = false;
+  bool neon = false, dotprod = false, i8mm = false;
 };
 
 // A feature is false if the operating system does not save the registers that it needs.

@@ -61,6 +61,8 @@ std::vector<InstructionSet> instruction_sets() {
       {"avx512", avx512, avx512_needs, {}},
       {"avx_vnni", features.avx_vnni, "AVX2 and AVX-VNNI", {}},
       {"avx2", features.avx2 && features.fma, "AVX2 and FMA", {}},
+      {"neon_i8mm", features.neon && features.i8mm, "NEON with products of 8-bit integers", {}},
+      {"neon_dotprod", features.neon && features.dotprod, "NEON with dot products", {}},
       {"neon", features.neon, "NEON, on ARMv7 with VFPv4", {}},
       {"scalar", true, "nothing", {}},
   };

@@ -7,8 +7,14 @@
 namespace sqz {
 
 ByteConvArgs ByteConv::args(const ByteView& x, const ByteView& y) const {
-  return {x,          y,          packed_.weight.data(), packed_.bias.data(), packed_.scale.data(),
-          packed_.kh, packed_.kw, stride_};
+  return {x,
+          y,
+          packed_.weight.data(),
+          packed_.bias.data(),
+          packed_.scale.data(),
+          packed_.kh,
+          packed_.kw,
+          stride_};
 }
 
 ByteConv::Memory ByteConv::plan(Scratch& scratch, int, int, int, int threads) const {
@@ -33,8 +39,7 @@ ByteFire::ByteFire(const Int8Kernels& table, PackedBytes squeeze, PackedBytes ex
       expand3_(table, std::move(expand3), 1) {}
 
 ByteFire::Memory ByteFire::plan(Scratch& scratch, int n, int h, int w, int threads) const {
-  const ByteView bordered =
-      take_map<std::uint8_t>(scratch, n, h + 2, w + 2, squeeze_.packed().out);
+  const ByteView bordered = take_map<std::uint8_t>(scratch, n, h + 2, w + 2, squeeze_.packed().out);
   return {bordered, squeeze_.plan(scratch, n, h, w, threads),
           expand1_.plan(scratch, n, h, w, threads), expand3_.plan(scratch, n, h, w, threads)};
 }
@@ -49,13 +54,60 @@ void ByteFire::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const B
   });
   // Both expands read the same pixels, so one loop runs both.
   const int split = expand1_.packed().out;
-  const ByteConvArgs ones =
-      expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
+  const ByteConvArgs ones = expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
   const ByteConvArgs threes =
       expand3_.args(memory.bordered, channel_slice(y, split, expand3_.packed().out));
   pool.run(table_.conv_i8_items(ones), [&](std::int64_t begin, std::int64_t end, int thread) {
     expand1_.compute(ones, begin, end, memory.expand1, thread);
     expand3_.compute(threes, begin, end, memory.expand3, thread);
+  });
+}
+
+ByteSum::ByteSum(const Int8Kernels& table, SumFactors factors, std::optional<PackedBytes> bypass)
+    : table_(table), factors_(std::move(factors)) {
+  if (bypass) bypass_.emplace(table, std::move(*bypass), 1);
+}
+
+// Items of the convolution whose sums are kept until they are added. They fit into the first cache.
+constexpr int kSumItems = 4;
+
+std::size_t ByteSum::sums_each() const {
+  const std::size_t pixels = static_cast<std::size_t>(kSumItems) * bypass_->tile();
+  return whole_lines(pixels * channels() * sizeof(std::int32_t)) / sizeof(std::int32_t);
+}
+
+ByteSum::Memory ByteSum::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  if (!bypass_) return {nullptr, {nullptr, 0}};
+  std::int32_t* sums = scratch.take<std::int32_t>(sums_each() * threads);
+  return {sums, bypass_->plan(scratch, n, h, w, threads)};
+}
+
+void ByteSum::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y) const {
+  const ByteSumArgs a{x,
+                      nullptr,
+                      y,
+                      factors_.fire.data(),
+                      factors_.around.data(),
+                      factors_.zero,
+                      factors_.around_zero};
+  const std::int64_t pixels = static_cast<std::int64_t>(y.n) * y.h * y.w;
+  if (!bypass_) {
+    pool.run(pixels,
+             [&](std::int64_t begin, std::int64_t end, int) { table_.add_i8(a, begin, end); });
+    return;
+  }
+  const Memory memory = plan(scratch, x.n, x.h, x.w, pool.threads());
+  const ByteConvArgs conv = bypass_->args(x, y);
+  const std::int64_t tile = bypass_->tile();
+  pool.run(table_.conv_i8_items(conv), [&](std::int64_t begin, std::int64_t end, int thread) {
+    ByteSumArgs own = a;
+    std::int32_t* sums = memory.sums + thread * sums_each();
+    own.sums = sums;
+    for (; begin < end; begin += kSumItems) {
+      const std::int64_t stop = std::min<std::int64_t>(begin + kSumItems, end);
+      bypass_->compute_sums(conv, begin, stop, memory.conv, thread, sums);
+      table_.add_i8(own, begin * tile, std::min(stop * tile, pixels));
+    }
   });
 }
 
@@ -70,6 +122,7 @@ ByteClassifierArgs ByteClassifier::args(const ByteView& x, const Memory& memory,
           packed_.scale.data(),
           packed_.out,
           border,
+          border_sums_.data(),
           std::numeric_limits<std::int32_t>::max() / largest,
           relu_,
           memory.lists,
@@ -89,9 +142,8 @@ void ByteClassifier::run(ThreadPool& pool, const ByteView& x, Scratch scratch,
   pool.run(table_.classifier_list_i8_items(a), [&](std::int64_t begin, std::int64_t end, int) {
     table_.classifier_list_i8(a, begin, end);
   });
-  pool.run(table_.classifier_i8_items(a), [&](std::int64_t begin, std::int64_t end, int) {
-    table_.classifier_i8(a, begin, end);
-  });
+  pool.run(table_.classifier_i8_items(a),
+           [&](std::int64_t begin, std::int64_t end, int) { table_.classifier_i8(a, begin, end); });
 }
 
 void max_pool(const Int8Kernels& table, ThreadPool& pool, const ByteView& x, const ByteView& y) {

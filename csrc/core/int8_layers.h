@@ -1,6 +1,8 @@
 // The layers of a SqueezeNet on bytes; see layers.h for the rules, and sqz/int8.h for the arithmetic.
 #pragma once
 
+#include <optional>
+
 #include "core/maps.h"
 #include "core/pack_int8.h"
 #include "core/scratch.h"
@@ -27,10 +29,17 @@ class ByteConv {
   };
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
   void run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y) const;
+  int tile() const { return table_.pixels; }  // pixels of an item
   // Items of one run, on one thread.
   void compute(const ByteConvArgs& a, std::int64_t begin, std::int64_t end, const Memory& memory,
                int thread) const {
     table_.conv_i8(a, begin, end, memory.scratch + thread * memory.each);
+  }
+
+  // Their sums, see conv_sums_i8.
+  void compute_sums(const ByteConvArgs& a, std::int64_t begin, std::int64_t end,
+                    const Memory& memory, int thread, std::int32_t* sums) const {
+    table_.conv_sums_i8(a, begin, end, memory.scratch + thread * memory.each, sums);
   }
 
  private:
@@ -62,11 +71,47 @@ class ByteFire {
   ByteConv squeeze_, expand1_, expand3_;
 };
 
+// How a bypass is added to the output of a fire with `channels` channels, see ByteSumArgs.
+struct SumFactors {
+  Array<float> fire, around;
+  int channels, zero, around_zero;
+};
+
+// Adds a bypass to the output of a fire, in place: the fire's input, or a 1x1 convolution of it.
+class ByteSum {
+ public:
+  ByteSum(const Int8Kernels& table, SumFactors factors, std::optional<PackedBytes> bypass);
+
+  int channels() const { return factors_.channels; }
+  int inputs() const { return bypass_ ? bypass_->packed().in : channels(); }
+
+  // The sums of a group of pixels, and the scratch memory of the convolution, of all threads.
+  struct Memory {
+    std::int32_t* sums;
+    ByteConv::Memory conv;
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  void run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y) const;
+
+ private:
+  std::size_t sums_each() const;
+
+  const Int8Kernels& table_;
+  SumFactors factors_;
+  std::optional<ByteConv> bypass_;
+};
+
 // 1x1 convolution, ReLU and global average. `padding` is the padding of the 1x1 convolution.
 class ByteClassifier {
  public:
-  ByteClassifier(const Int8Kernels& table, PackedBytes packed, int padding, bool relu)
-      : table_(table), packed_(std::move(packed)), padding_(padding), relu_(relu) {}
+  // border_sums: see core/pack_int8.h.
+  ByteClassifier(const Int8Kernels& table, PackedBytes packed, Array<std::int32_t> border_sums,
+                 int padding, bool relu)
+      : table_(table),
+        packed_(std::move(packed)),
+        border_sums_(std::move(border_sums)),
+        padding_(padding),
+        relu_(relu) {}
 
   const PackedBytes& packed() const { return packed_; }
   struct Memory {
@@ -82,6 +127,7 @@ class ByteClassifier {
 
   const Int8Kernels& table_;
   PackedBytes packed_;
+  Array<std::int32_t> border_sums_;
   int padding_;
   bool relu_;
 };

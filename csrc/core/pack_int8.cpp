@@ -11,8 +11,8 @@ namespace {
 
 constexpr int kNone = -1;
 
-// The weights of each input word of a run, as indices into the run or kNone. The last word is filled
-// with zeros; or, if `in_place`, it has the last weights of the run, some of them as zeros because
+// The weights of each input word of a run, as indices into the run or kNone. The last word (`group`
+// may also be several words) is filled with zeros; or, if `in_place`, it has the last weights of the run, some of them as zeros because
 // the word before has them too.
 std::vector<int> word_taps(int run, int group, bool in_place) {
   std::vector<int> taps;
@@ -23,12 +23,14 @@ std::vector<int> word_taps(int run, int group, bool in_place) {
   return taps;
 }
 
-std::vector<int> word_taps(const IntegerWeights& w, int group, bool joined) {
+std::vector<int> word_taps(const IntegerWeights& w, int group, int words, bool listed) {
   const int run = w.kw * w.in;
-  if (joined || joins_runs(group, run)) return word_taps(w.kh * run, group, false);
+  if (listed) return word_taps(run, group, false);
+  if (joins_runs(group, run)) return word_taps(w.kh * run, group * words, false);
   std::vector<int> taps;
   for (int ky = 0; ky < w.kh; ++ky)
-    for (int tap : word_taps(run, group, true)) taps.push_back(tap == kNone ? kNone : ky * run + tap);
+    for (int tap : word_taps(run, group, true))
+      taps.push_back(tap == kNone ? kNone : ky * run + tap);
   return taps;
 }
 
@@ -46,33 +48,49 @@ std::int64_t largest_sum(const IntegerWeights& w, std::size_t depth) {
   return largest;
 }
 
+// `offset` is added to each weight.
 template <typename T>
-void pack_weights(const IntegerWeights& w, const std::vector<int>& taps, int sums, int registers,
-                  T* packed) {
+void pack_weights(const IntegerWeights& w, const std::vector<int>& taps, int block, int all,
+                  int offset, T* packed) {
   const int depth = w.in * w.kh * w.kw, group = static_cast<int>(4 / sizeof(T));
-  const int all = (w.out + sums - 1) / sums;
-  for (int block = 0; block < all; block += registers) {
-    const int channels = std::min(registers, all - block) * sums;
+  for (int first = 0; first < all; first += block) {
+    const int channels = std::min(block, all - first);
     for (std::size_t word = 0; word < taps.size(); word += group)
       for (int c = 0; c < channels; ++c)
         for (int i = 0; i < group; ++i) {
-          const int o = block * sums + c, tap = taps[word + i];
+          const int o = first + c, tap = taps[word + i];
           // From [ky][kx][ci] to the file's order, [ci][ky][kx].
           const int ci = tap % w.in, position = tap / w.in;
-          *packed++ = o < w.out && tap != kNone
-                          ? w.weight[static_cast<std::size_t>(o) * depth + ci * w.kh * w.kw + position]
-                          : T{0};
+          const int weight =
+              o < w.out && tap != kNone
+                  ? w.weight[static_cast<std::size_t>(o) * depth + ci * w.kh * w.kw + position]
+                  : 0;
+          *packed++ = static_cast<T>(weight + offset);
         }
+  }
+}
+
+// Adds to each bias what the kernels subtract with `offset` from each byte. If it does not fit into 32
+// bits, neither do the products, and both wrap around: their sum is right.
+void add_offset(const IntegerWeights& w, int offset, std::int32_t* bias) {
+  const std::size_t depth = static_cast<std::size_t>(w.in) * w.kh * w.kw;
+  for (int o = 0; o < w.out; ++o) {
+    std::int64_t total = 0;
+    for (std::size_t k = 0; k < depth; ++k) total += w.weight[o * depth + k];
+    bias[o] = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias[o]) +
+                                        static_cast<std::uint32_t>(total * offset));
   }
 }
 
 }  // namespace
 
 PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, Reader reader) {
-  const int registers = reader == Reader::classifier ? table.list_registers : table.registers;
-  const int sums = table.sums, all = (w.out + sums - 1) / sums * sums;
+  const bool listed = reader == Reader::classifier;
+  const int block = (listed ? table.list_registers : table.registers) * table.sums;
+  const int whole = listed ? block : table.sums;
+  const int all = (w.out + whole - 1) / whole * whole;
   const bool bytes = table.group == 4;
-  const std::vector<int> taps = word_taps(w, table.group, reader == Reader::classifier);
+  const std::vector<int> taps = word_taps(w, table.group, table.words, listed);
   PackedBytes packed;
   packed.out = w.out, packed.in = w.in, packed.kh = w.kh, packed.kw = w.kw;
   packed.largest_sum = largest_sum(w, static_cast<std::size_t>(w.in) * w.kh * w.kw);
@@ -82,12 +100,23 @@ PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, Reader 
   packed.bias = Array<std::int32_t>(all);
   packed.scale = Array<float>(all);
   std::copy_n(w.bias, w.out, packed.bias.data());
+  if (!listed && table.input_offset) add_offset(w, table.input_offset, packed.bias.data());
+  const int offset = listed ? table.weight_offset : 0;
   std::copy_n(w.scale, w.out, packed.scale.data());
   if (bytes)
-    pack_weights(w, taps, sums, registers, static_cast<std::int8_t*>(packed.weight.data()));
+    pack_weights(w, taps, block, all, offset, static_cast<std::int8_t*>(packed.weight.data()));
   else
-    pack_weights(w, taps, sums, registers, static_cast<std::int16_t*>(packed.weight.data()));
+    pack_weights(w, taps, block, all, offset, static_cast<std::int16_t*>(packed.weight.data()));
   return packed;
+}
+
+Array<std::int32_t> border_sums(const IntegerWeights& w, const std::uint8_t* border) {
+  Array<std::int32_t> sums(w.out);
+  for (int o = 0; o < w.out; ++o) {
+    sums.data()[o] = w.bias[o];
+    for (int i = 0; i < w.in; ++i) sums.data()[o] += border[i] * w.weight[o * w.in + i];
+  }
+  return sums;
 }
 
 void quantize_weights(const float* weight, const float* input_scale, const float* weight_scale,

@@ -18,10 +18,11 @@ struct IntegerWeights {
 };
 
 struct PackedBytes {
-  // For each block of `registers` registers (fewer in the last one): for each input word in the
-  // order in which conv_i8 reads them, `group` weights for each output channel of the block.
+  // For each block of `registers` registers (fewer in the last one) or, for the classifier, of
+  // `list_registers`: for each input word in the order in which the kernel reads them, `group`
+  // weights for each output channel of the block.
   Buffer weight;
-  Array<std::int32_t> bias;  // padded to whole registers, as is scale
+  Array<std::int32_t> bias;  // padded like the blocks, as is scale
   Array<float> scale;
   int out = 0, in = 0, kh = 0, kw = 0;
   std::int64_t largest_sum = 0;  // of any output channel, for any input, as an absolute value
@@ -33,6 +34,10 @@ enum class Reader { conv, classifier };
 
 // Throws std::invalid_argument if a sum may need more than 32 bits.
 PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& weights, Reader reader);
+
+// The sum of each output channel of a 1x1 convolution for a pixel with the bytes `border`, which its
+// padding holds.
+Array<std::int32_t> border_sums(const IntegerWeights& weights, const std::uint8_t* border);
 
 // q = round(w * input_scale[i] / weight_scale[o]), clipped to -127..127: the integers of float32
 // weights, with one scale for each input and for each output channel.

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqznet import _kernels
 from sqznet.engine.float_layers import Parameters
-from sqznet.engine.program import Dtype, Operand, Program
-from sqznet.errors import SqznetError
+from sqznet.engine.program import Dtype, Operand, Program, Rows
 from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
 from sqznet.quantization.plan import Plan
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 # The tensors of an int8 convolution: weight, bias, scale.
 Integers = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor, _kernels.Tensor]]
-Kernel = _kernels.ByteConv | _kernels.ByteFire | _kernels.ByteClassifier
+Kernel = _kernels.ByteConv | _kernels.ByteFire | _kernels.ByteSum | _kernels.ByteClassifier
 
 
 class Int8Layers:
@@ -47,7 +46,9 @@ class Int8Layers:
         integers = partial(_integers, plan, parameters)
         for layer in network.layers:
             if layer.name not in self._packed and layer.tensors(1):
-                self._packed[layer.name] = _PACK[type(layer)](layer, integers, kernels.int8)
+                self._packed[layer.name] = _PACK[type(layer)](layer, integers, plan, kernels.int8)
+            if isinstance(layer, Fire) and layer.bypass is not None:
+                self._packed[f"{layer.name}.add"] = _pack_sum(layer, integers, plan, kernels.int8)
 
     def dtype_of(self, layer: Layer) -> Dtype:
         return "float32" if isinstance(layer, Classifier) else "uint8"
@@ -57,14 +58,22 @@ class Int8Layers:
             pool = partial(_kernels.bind_max_pool_u8, self._kernels, self._pool)
             program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
             return
+        if not isinstance(layer, Fire):
+            self._step(program, layer.name, x, y)
+            return
+        n, h, w, _ = y.shape
         kernel = self._packed[layer.name]
-        bind: Callable[..., _kernels.Step] = partial(kernel.bind, self._pool)
-        n, h, w, _ = x.shape
-        if isinstance(layer, Fire):
-            bind = partial(bind, above=above)
-            h = y.shape[1]
         scratch = program.scratch(kernel.scratch(n, h, w, self._pool.threads))
-        program.step(bind, x, scratch, y)
+        program.step(partial(kernel.bind, self._pool, above=above), x, scratch, y)
+        if layer.bypass is not None:
+            if isinstance(x, Rows):  # only the rows that are written
+                x = x.part(above, above + h)
+            self._step(program, f"{layer.name}.add", x, y)
+
+    def _step(self, program: Program, name: str, x: Operand, y: Operand) -> None:
+        kernel, (n, h, w, _) = self._packed[name], x.shape
+        scratch = program.scratch(kernel.scratch(n, h, w, self._pool.threads))
+        program.step(partial(kernel.bind, self._pool), x, scratch, y)
 
     def floats(self, name: str, values: _kernels.Tensor) -> npt.NDArray[np.float32]:
         import numpy as np
@@ -101,23 +110,40 @@ def _vector(values: array[float] | array[int], dtype: Dtype = "float32") -> _ker
     return _kernels.Tensor.over(values, (len(values), 1, 1, 1), dtype)
 
 
-def _pack_conv(layer: Conv, integers: Integers, kernels: _kernels.Int8Kernels) -> _kernels.ByteConv:
+def _pack_conv(
+    layer: Conv, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
+) -> _kernels.ByteConv:
     return _kernels.ByteConv(kernels, *integers(layer.name), stride=layer.stride)
 
 
-def _pack_fire(layer: Fire, integers: Integers, kernels: _kernels.Int8Kernels) -> _kernels.ByteFire:
-    if layer.bypass is not None:
-        raise SqznetError("networks with a bypass cannot run in int8 yet: use precision='float32'")
+def _pack_fire(
+    layer: Fire, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
+) -> _kernels.ByteFire:
     parts = ("squeeze", "expand1x1", "expand3x3")
     squeeze, ones, threes = (integers(f"{layer.name}.{part}") for part in parts)
     return _kernels.ByteFire(kernels, *squeeze, *ones, *threes)
 
 
+def _pack_sum(
+    layer: Fire, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
+) -> _kernels.ByteSum:
+    added = plan.sums[layer.name]
+    return _kernels.ByteSum(
+        kernels,
+        _vector(added.fire),
+        _vector(added.around),
+        added.zero,
+        added.around_zero,
+        integers(f"{layer.name}.bypass") if layer.bypass == "complex" else None,
+    )
+
+
 def _pack_classifier(
-    layer: Classifier, integers: Integers, kernels: _kernels.Int8Kernels
+    layer: Classifier, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
 ) -> _kernels.ByteClassifier:
+    border = _vector(array("B", plan.convs[layer.name].border), "uint8")
     return _kernels.ByteClassifier(
-        kernels, *integers(layer.name), padding=layer.padding, relu=layer.relu
+        kernels, *integers(layer.name), border, padding=layer.padding, relu=layer.relu
     )
 
 

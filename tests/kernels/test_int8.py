@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from sqznet import _kernels
 from sqznet.quantization import reference
 from sqznet.quantization.integers import IntegerConv, quantized
+from sqznet.quantization.plan import SumPlan
 
 from ..support import int8_cases as int8
 from ..support import kernel_cases as cases
@@ -61,6 +64,56 @@ def test_fire(int8_table: _kernels.Int8Kernels, data: st.DataObject) -> None:
     np.testing.assert_array_equal(y.array, expected[:, rows])
 
 
+@pytest.mark.parametrize("bypass", ["simple", "complex"])
+@given(data=st.data())
+@cases.examples(30)
+def test_sum(int8_table: _kernels.Int8Kernels, bypass: str, data: st.DataObject) -> None:
+    channels = data.draw(int8.channels)
+    inputs = data.draw(int8.channels) if bypass == "complex" else channels
+    size = (data.draw(cases.batches), data.draw(cases.sides), data.draw(cases.sides))
+    rng = np.random.default_rng(data.draw(cases.seeds))
+    x, own = (int8.levels(data.draw(cases.seeds), (*size, c)) for c in (inputs, channels))
+    conv, around = int8.integers(data.draw(cases.seeds), channels, inputs, 1), x
+    factors = rng.uniform(0.1, 2.0, (2, channels)).astype(np.float32)
+    if data.draw(st.booleans()):
+        factors[:] = 0.5  # many sums are halves
+    if bypass == "complex":
+        around = reference.sums(x, conv)
+        factors[1] *= conv.scale
+    plan = SumPlan(
+        fire=array("f", factors[0]),
+        around=array("f", factors[1]),
+        zero=data.draw(st.sampled_from((0, 1, 100, 255))),
+        around_zero=data.draw(st.sampled_from((0, 77))) if bypass == "simple" else 0,
+    )
+    at_end = data.draw(cases.placements)
+    layer = _kernels.ByteSum(
+        int8_table,
+        *(int8.floats(row, at_end) for row in factors),
+        plan.zero,
+        plan.around_zero,
+        int8.tensors(conv, at_end) if bypass == "complex" else None,
+    )
+    y = ByteMap(own.shape, at_end=at_end)
+    y.array[...] = own
+    int8.run_layer(layer, data.draw(cases.threads), ByteMap(x.shape, x, at_end), y, at_end)
+    np.testing.assert_array_equal(y.array, reference.add(own, around, plan))
+
+
+def test_a_sum_checks_its_parts(int8_table: _kernels.Int8Kernels) -> None:
+    eight, nine = (int8.floats(np.ones(n)) for n in (8, 9))
+    with pytest.raises(ValueError, match="around has shape"):
+        _kernels.ByteSum(int8_table, eight, nine)
+    with pytest.raises(ValueError, match="zero points"):
+        _kernels.ByteSum(int8_table, eight, eight, 256)
+    with pytest.raises(ValueError, match="as many outputs"):
+        _kernels.ByteSum(int8_table, eight, eight, 0, 0, int8.tensors(int8.integers(0, 9, 4, 1)))
+    layer = _kernels.ByteSum(int8_table, eight, eight)
+    scratch = _kernels.Tensor((1, 1, 1, 64), "uint8")
+    with pytest.raises(ValueError, match="x has shape"):
+        layer(cases.POOLS[1], ByteMap((1, 2, 2, 9)).tensor, scratch, ByteMap((1, 2, 2, 8)).tensor)
+
+
 @given(data=st.data())
 @cases.examples(30)
 def test_classifier(int8_table: _kernels.Int8Kernels, data: st.DataObject) -> None:
@@ -68,11 +121,17 @@ def test_classifier(int8_table: _kernels.Int8Kernels, data: st.DataObject) -> No
     shape = (data.draw(cases.batches), data.draw(cases.sides), data.draw(cases.sides), inputs)
     x = int8.levels(data.draw(cases.seeds), shape, data.draw(int8.zeros))
     conv = int8.integers(data.draw(cases.seeds), classes, inputs, 1)
+    if data.draw(st.booleans()):
+        conv.border[:] = data.draw(st.integers(0, 255))
     padding, relu = data.draw(st.integers(0, 2)), data.draw(st.booleans())
     at_end = data.draw(cases.placements)
     expected = reference.classifier(x, conv, padding, relu)
     layer = _kernels.ByteClassifier(
-        int8_table, *int8.tensors(conv, at_end), padding=padding, relu=relu
+        int8_table,
+        *int8.tensors(conv, at_end),
+        int8.border(conv, at_end),
+        padding=padding,
+        relu=relu,
     )
     y = cases.Map((shape[0], classes, 1, 1), at_end=at_end)
     threads = data.draw(cases.threads)
@@ -91,7 +150,7 @@ def test_a_classifier_adds_up_more_pixels_than_fit_into_32_bits(
         scale=np.array([1.0, 1e-3, 1e-9], np.float32),
         border=np.zeros(inputs, np.uint8),
     )
-    layer = _kernels.ByteClassifier(int8_table, *int8.tensors(conv))
+    layer = _kernels.ByteClassifier(int8_table, *int8.tensors(conv), int8.border(conv))
     y = cases.Map((1, classes, 1, 1))
     int8.run_layer(layer, 2, ByteMap(x.shape, x), y)
     assert y.nchw[:, :, 0, 0].tobytes() == reference.classifier(x, conv).tobytes()

@@ -14,7 +14,7 @@ from . import kernel_cases as cases
 from .guarded import Guarded
 
 Array = Any
-Layer = _kernels.ByteConv | _kernels.ByteFire | _kernels.ByteClassifier
+Layer = _kernels.ByteConv | _kernels.ByteFire | _kernels.ByteSum | _kernels.ByteClassifier
 
 # Around the multiples of registers, of register tiles and of input words.
 channels = st.one_of(
@@ -65,6 +65,14 @@ class ByteMap:
 def tensors(conv: IntegerConv, at_end: bool = True) -> tuple[_kernels.Tensor, ...]:
     """Guarded tensors: weight, bias, scale."""
     return tuple(_tensor(array, at_end) for array in (conv.weight, conv.bias, conv.scale))
+
+
+def border(conv: IntegerConv, at_end: bool = True) -> _kernels.Tensor:
+    return _tensor(conv.border, at_end)
+
+
+def floats(values: Array, at_end: bool = True) -> _kernels.Tensor:
+    return _tensor(np.asarray(values, np.float32), at_end)
 
 
 def _tensor(array: Array, at_end: bool) -> _kernels.Tensor:

@@ -13,12 +13,12 @@
 namespace sqz {
 
 // An input pixel of a convolution is `kh` runs of kw * channels adjacent bytes. Kernels that multiply
-// bytes read them in place, 4 at a time: if a run is not whole words, its last word has the last four
-// bytes, and weights of zero for those that the word before has too. Kernels that multiply words of
-// 16 bits first copy all runs of a pixel to scratch memory, one after another, and pad them with
-// zeros to a whole word. So do all kernels if a run is shorter than a word. `static`, because each
-// instruction set must have a copy of its own.
-static constexpr bool joins_runs(int group, int run) { return group == 2 || run < group; }
+// bytes read long runs in place, 4 at a time: if a run is not whole words, its last word has the last
+// four bytes, and weights of zero for those that the word before has too. Short runs would have many
+// such words. So the runs of a pixel are first copied to scratch memory, one after another, and
+// padded with zeros to whole loads of `words` words. Kernels that multiply words of 16 bits do this
+// with all runs. `static`, because each instruction set must have a copy of its own.
+static constexpr bool joins_runs(int group, int run) { return group == 2 || run < 16; }
 
 // y = min(max(round(float(conv(x, w) + b) * scale), 0), 255), without padding. The product is one
 // float32 multiplication, rounded to the nearest integer, to the even one if two are equally near.
@@ -31,12 +31,12 @@ struct ByteConvArgs {
   int kh, kw, stride;
 };
 
-// logits[n][o] = scale[o] * (sum over pixels of relu?(x . w[o] + b[o]) + border * relu?(b[o])) /
-//                (h*w + border)
+// logits[n][o] = scale[o] * (sum over pixels of relu?(x . w[o] + b[o]) +
+//                            border * relu?(border_sum[o])) / (h*w + border)
 // The sums are exact; the rest is computed in float64 and then rounded to float32. `border` is the
-// number of zero pixels that the padding of the 1x1 convolution adds around the map. `lists` and
-// `words` are scratch memory for the input words that are not zero, see classifier_i8_words. The
-// sum over `flush` pixels fits into 32 bits.
+// number of pixels that the padding of the 1x1 convolution adds around the map, and `border_sum[o]`
+// the sum of each. `lists` and `words` are scratch memory for the input words that are not zero, see
+// classifier_i8_words. The sum over `flush` pixels fits into 32 bits.
 struct ByteClassifierArgs {
   ByteView x;
   float* logits;  // n rows of `classes`
@@ -45,10 +45,23 @@ struct ByteClassifierArgs {
   const float* scale;
   int classes;
   int border;
+  const int32_t* border_sum;
   int64_t flush;
   bool relu;
   int32_t* lists;
   uint32_t* words;
+};
+
+// y = min(max(round(y * fire + (z - around_zero) * around) + zero, 0), 255): adds a bypass to the
+// output of a fire. z is the byte of `x`; or, if `sums` is not null, the sum of the bypass's
+// convolution, c sums for each pixel from the first one on that is computed. Both products and their
+// sum are rounded to float32.
+struct ByteSumArgs {
+  ByteView x;
+  const int32_t* sums;
+  ByteView y;
+  const float *fire, *around;  // c each
+  int zero, around_zero;
 };
 
 // 3x3 windows with stride 2, clipped at the lower and right edge.

@@ -11,7 +11,8 @@ namespace sqz {
 namespace SQZ_ISA {
 namespace {
 
-constexpr int kBlock = kListRegisters * kSums;  // output channels
+// Output channels of an item. The last block may have channels that do not exist.
+constexpr int kBlock = kListRegisters * kSums;
 
 SQZ_INLINE int words_per_pixel(const ByteClassifierArgs& a) { return ceil_div(a.x.c, kGroup); }
 
@@ -24,7 +25,8 @@ SQZ_INLINE uint32_t input_word(const uint8_t* x, int channels, int i) {
   return word;
 }
 
-// A pixel's list: the number of entries, then the indices of the words.
+// A pixel's list: the number of entries, then the indices of the words. Its values: the sum of all
+// bytes, then the words.
 SQZ_INLINE int32_t* list_of(const ByteClassifierArgs& a, int64_t pixel) {
   return a.lists + pixel * (words_per_pixel(a) + 1);
 }
@@ -34,51 +36,45 @@ SQZ_INLINE uint32_t* words_at(const ByteClassifierArgs& a, int64_t pixel) {
 }
 
 // sums[v] += products of all words in a pixel's list
-template <int kCount>
 SQZ_INLINE void multiply_list(const int32_t* list, int entries, const uint32_t* words,
                               const Weight* w, Sums* sums) {
   for (int e = 0; e < entries; ++e) {
-    const Weight* row = w + static_cast<ptrdiff_t>(list[e]) * (kCount * kSums * kGroup);
+    const Weight* row = w + static_cast<ptrdiff_t>(list[e]) * (kBlock * kGroup);
     const Word x = broadcast_word(words[e]);
     SQZ_UNROLL
-    for (int v = 0; v < kCount; ++v)
-      sums[v] = dot(sums[v], x, load_weights(row + v * kSums * kGroup));
+    for (int v = 0; v < kListRegisters; ++v)
+      sums[v] = dot_listed(sums[v], x, load_weights(row + v * kSums * kGroup));
   }
 }
 
 // totals[o] += sum over pixels [begin, end) of relu?(x . w[o] + b[o])
-template <int kCount>
 SQZ_NOINLINE void add_pixels(const ByteClassifierArgs& a, int64_t begin, int64_t end, int first,
                              int64_t* totals) {
   const Weight* w =
       static_cast<const Weight*>(a.w) + static_cast<ptrdiff_t>(first) * words_per_pixel(a) * kGroup;
-  Sums total[kCount];
+  Sums total[kListRegisters];
   SQZ_UNROLL
-  for (int v = 0; v < kCount; ++v) total[v] = zero_sums();
+  for (int v = 0; v < kListRegisters; ++v) total[v] = zero_sums();
   for (int64_t pixel = begin; pixel < end; ++pixel) {
-    Sums sums[kCount];
+    Sums sums[kListRegisters];
     SQZ_UNROLL
-    for (int v = 0; v < kCount; ++v) sums[v] = load_sums(a.b + first + v * kSums);
+    for (int v = 0; v < kListRegisters; ++v) sums[v] = load_sums(a.b + first + v * kSums);
     const int32_t* list = list_of(a, pixel);
-    multiply_list<kCount>(list + 1, *list, words_at(a, pixel), w, sums);
+    const uint32_t* words = words_at(a, pixel);
+    if (kWeightOffset) {
+      const Sums extra = broadcast_sum(static_cast<int32_t>(words[0]) * -kWeightOffset);
+      SQZ_UNROLL
+      for (int v = 0; v < kListRegisters; ++v) sums[v] = add_sums(sums[v], extra);
+    }
+    multiply_list(list + 1, *list, words + 1, w, sums);
     SQZ_UNROLL
-    for (int v = 0; v < kCount; ++v)
+    for (int v = 0; v < kListRegisters; ++v)
       total[v] = add_sums(total[v], a.relu ? positive(sums[v]) : sums[v]);
   }
-  int32_t chunk[kCount * kSums];
+  int32_t chunk[kBlock];
   SQZ_UNROLL
-  for (int v = 0; v < kCount; ++v) store_sums(chunk + v * kSums, total[v]);
-  for (int o = 0; o < kCount * kSums; ++o) totals[o] += chunk[o];
-}
-
-void add_registers(const ByteClassifierArgs& a, int64_t begin, int64_t end, int first,
-                   int64_t* totals) {
-  switch (min(kListRegisters, ceil_div(a.classes - first, kSums))) {
-    case 1: return add_pixels<1>(a, begin, end, first, totals);
-    case 2: return add_pixels<min(2, kListRegisters)>(a, begin, end, first, totals);
-    case 3: return add_pixels<min(3, kListRegisters)>(a, begin, end, first, totals);
-    default: return add_pixels<kListRegisters>(a, begin, end, first, totals);
-  }
+  for (int v = 0; v < kListRegisters; ++v) store_sums(chunk + v * kSums, total[v]);
+  for (int o = 0; o < kBlock; ++o) totals[o] += chunk[o];
 }
 
 }  // namespace
@@ -99,13 +95,17 @@ void classifier_list_i8(const ByteClassifierArgs& a, int64_t begin, int64_t end)
     int32_t* list = list_of(a, pixel);
     uint32_t* values = words_at(a, pixel);
     int count = 0;
+    uint32_t total = 0;
     for (int i = 0; i < words; ++i) {
       const uint32_t word = input_word(x, a.x.c, i);
       list[1 + count] = i;
-      values[count] = word;
+      values[1 + count] = word;
       count += word != 0;
     }
+    if (kWeightOffset)
+      for (int c = 0; c < a.x.c; ++c) total += x[c];
     *list = count;
+    *values = total;
   }
 }
 
@@ -121,10 +121,10 @@ void classifier_i8(const ByteClassifierArgs& a, int64_t begin, int64_t end) {
     const int first = static_cast<int>(begin % blocks) * kBlock;
     int64_t totals[kBlock] = {};
     for (int64_t pixel = 0; pixel < plane; pixel += a.flush)
-      add_registers(a, n * plane + pixel, n * plane + min(pixel + a.flush, plane), first, totals);
+      add_pixels(a, n * plane + pixel, n * plane + min(pixel + a.flush, plane), first, totals);
     for (int o = first; o < min(first + kBlock, a.classes); ++o) {
-      const int64_t bias = a.relu && a.b[o] < 0 ? 0 : a.b[o];
-      const double total = static_cast<double>(totals[o - first] + a.border * bias);
+      const int64_t each = a.relu && a.border_sum[o] < 0 ? 0 : a.border_sum[o];
+      const double total = static_cast<double>(totals[o - first] + a.border * each);
       a.logits[n * a.classes + o] = static_cast<float>(total * static_cast<double>(a.scale[o]) /
                                                        static_cast<double>(plane + a.border));
     }

@@ -21,6 +21,7 @@ constexpr int kItems = kGroup == 2 ? 4 : 8;
 
 constexpr int kWordBytes = 4;
 
+constexpr int kLoad = kWords * kGroup;  // input channels that are loaded together
 
 // The input words of a pixel: `rows` runs, `stride` bytes apart, of `words` words and, if a run is not
 // whole words, a last one at offset `rest`.
@@ -33,18 +34,12 @@ struct Runs {
 
 SQZ_INLINE Runs runs_of(const ByteConvArgs& a) {
   const int run = a.kw * a.x.c;
-  if (joins_runs(kGroup, run)) return {1, 0, ceil_div(a.kh * run, kGroup), -1};
+  if (joins_runs(kGroup, run)) return {1, 0, ceil_div(a.kh * run, kLoad) * kWords, -1};
   return {a.kh, a.x.row, run / kGroup, run % kGroup ? run - kGroup : -1};
 }
 
 SQZ_INLINE ptrdiff_t words_of(const Runs& runs) {
   return static_cast<ptrdiff_t>(runs.rows) * (runs.words + (runs.rest >= 0));
-}
-
-SQZ_INLINE uint32_t word_at(const uint8_t* x) {
-  uint32_t word;
-  memcpy(&word, x, sizeof(word));
-  return word;
 }
 
 // sums[m][v] += word of pixel m * weights of register v
@@ -56,9 +51,38 @@ SQZ_INLINE void multiply_word(const uint8_t* const* x, ptrdiff_t offset, const W
   for (int v = 0; v < kCount; ++v) wv[v] = load_weights(w + v * kSums * kGroup);
   SQZ_UNROLL
   for (int m = 0; m < kPixels; ++m) {
-    const Word xv = broadcast_word(word_at(x[m] + offset));
+    const Words xv = load_word(x[m] + offset);
     SQZ_UNROLL
-    for (int v = 0; v < kCount; ++v) sums[m][v] = dot(sums[m][v], xv, wv[v]);
+    for (int v = 0; v < kCount; ++v) sums[m][v] = dot<0>(sums[m][v], xv, wv[v]);
+  }
+}
+
+// The same for word `kWord` of several that were loaded together.
+template <int kWord, int kPixels, int kCount>
+SQZ_INLINE void multiply_loaded(const Words* xv, const Weight* w, Sums (*sums)[kCount]) {
+  Weights wv[kCount];
+  SQZ_UNROLL
+  for (int v = 0; v < kCount; ++v) wv[v] = load_weights(w + (kWord * kCount + v) * kSums * kGroup);
+  SQZ_UNROLL
+  for (int m = 0; m < kPixels; ++m) {
+    SQZ_UNROLL
+    for (int v = 0; v < kCount; ++v) sums[m][v] = dot<kWord>(sums[m][v], xv[m], wv[v]);
+  }
+}
+
+template <int kPixels, int kCount>
+SQZ_INLINE void multiply_words(const uint8_t* const* x, ptrdiff_t offset, const Weight* w,
+                               Sums (*sums)[kCount]) {
+  if constexpr (kWords == 1) {
+    multiply_word<kPixels, kCount>(x, offset, w, sums);
+  } else {
+    Words xv[kPixels];
+    SQZ_UNROLL
+    for (int m = 0; m < kPixels; ++m) xv[m] = load_words(x[m] + offset);
+    multiply_loaded<0, kPixels, kCount>(xv, w, sums);
+    multiply_loaded<1, kPixels, kCount>(xv, w, sums);
+    multiply_loaded<2, kPixels, kCount>(xv, w, sums);
+    multiply_loaded<3, kPixels, kCount>(xv, w, sums);
   }
 }
 
@@ -71,11 +95,28 @@ SQZ_INLINE void store_left(uint8_t* y, const Sums* sums, const float* scale, int
   for (int i = 0; i < left; ++i) y[i] = bytes[i];
 }
 
-// Computes kPixels pixels by kCount registers of output channels, of which `channels` exist.
+// The same for the sums.
+template <int kCount>
+SQZ_INLINE void store_sums_left(int32_t* y, const Sums* sums, int left) {
+  int32_t values[kCount * kSums];
+  SQZ_UNROLL
+  for (int v = 0; v < kCount; ++v) store_sums(values + v * kSums, sums[v]);
+  memcpy(y, values, min(left, kCount * kSums) * sizeof(int32_t));
+}
+
+// The places of a tile's outputs: bytes, or sums if `sums` is not null, `channels` for each pixel.
+struct Outputs {
+  uint8_t* const* y;
+  int32_t* sums;
+  int channels;
+};
+
+// Computes kPixels pixels, of which `pixels` exist, by kCount registers of output channels from
+// `first` on.
 template <int kPixels, int kCount>
 SQZ_INLINE void compute(const uint8_t* const* inputs, const Runs& runs, const Weight* w,
-                        const int32_t* b, const float* scale, int channels, int pixels,
-                        uint8_t* const* y, int first) {
+                        const int32_t* b, const float* scale, int pixels, const Outputs& out,
+                        int first) {
   Sums sums[kPixels][kCount];
   SQZ_UNROLL
   for (int m = 0; m < kPixels; ++m) {
@@ -88,9 +129,13 @@ SQZ_INLINE void compute(const uint8_t* const* inputs, const Runs& runs, const We
   constexpr ptrdiff_t kStep = kCount * kSums * kGroup;
   for (int row = 0; row < runs.rows; ++row) {
     const Weight* const end = w + runs.words * kStep;
+    const Weight* const whole = w + runs.words / kWords * kWords * kStep;
     ptrdiff_t offset = 0;
-    for (; w != end; w += kStep, offset += kWordBytes)
-      multiply_word<kPixels, kCount>(x, offset, w, sums);
+    for (; w != whole; w += kWords * kStep, offset += kWords * kWordBytes)
+      multiply_words<kPixels, kCount>(x, offset, w, sums);
+    if (kWords > 1)
+      for (; w != end; w += kStep, offset += kWordBytes)
+        multiply_word<kPixels, kCount>(x, offset, w, sums);
     if (runs.rest >= 0) {
       multiply_word<kPixels, kCount>(x, runs.rest, w, sums);
       w += kStep;
@@ -101,28 +146,37 @@ SQZ_INLINE void compute(const uint8_t* const* inputs, const Runs& runs, const We
   SQZ_UNROLL
   for (int m = 0; m < kPixels; ++m) {
     if (m >= pixels) break;
-    store_left<kCount>(y[m] + first, sums[m], scale, channels);
+    const int left = out.channels - first;
+    if (out.sums)
+      store_sums_left<kCount>(out.sums + m * out.channels + first, sums[m], left);
+    else
+      store_left<kCount>(out.y[m] + first, sums[m], scale, left);
   }
 }
 
 // Computes an item by a block of kCount registers.
 template <int kCount>
 SQZ_NOINLINE void compute_block(const ByteConvArgs& a, const Tile& tile,
-                                const uint8_t* const* inputs, const Runs& runs, int first) {
+                                const uint8_t* const* inputs, const Runs& runs, int first,
+                                int32_t* sums) {
   constexpr int kPixels = kCount <= 2 ? kTall : kWide;
   const Weight* w = static_cast<const Weight*>(a.w) + first * words_of(runs) * kGroup;
   for (int m = 0; m < tile.pixels; m += kPixels)
-    compute<kPixels, kCount>(inputs + m, runs, w, a.b + first, a.scale + first, a.y.c - first,
-                             tile.pixels - m, tile.y + m, first);
+    compute<kPixels, kCount>(inputs + m, runs, w, a.b + first, a.scale + first, tile.pixels - m,
+                             {tile.y + m, sums ? sums + m * a.y.c : nullptr, a.y.c}, first);
 }
 
 void compute_registers(const ByteConvArgs& a, const Tile& tile, const uint8_t* const* inputs,
-                       const Runs& runs, int first) {
+                       const Runs& runs, int first, int32_t* sums) {
   switch (min(kRegisters, ceil_div(a.y.c - first, kSums))) {
-    case 1: return compute_block<1>(a, tile, inputs, runs, first);
-    case 2: return compute_block<min(2, kRegisters)>(a, tile, inputs, runs, first);
-    case 3: return compute_block<min(3, kRegisters)>(a, tile, inputs, runs, first);
-    default: return compute_block<kRegisters>(a, tile, inputs, runs, first);
+    case 1:
+      return compute_block<1>(a, tile, inputs, runs, first, sums);
+    case 2:
+      return compute_block<min(2, kRegisters)>(a, tile, inputs, runs, first, sums);
+    case 3:
+      return compute_block<min(3, kRegisters)>(a, tile, inputs, runs, first, sums);
+    default:
+      return compute_block<kRegisters>(a, tile, inputs, runs, first, sums);
   }
 }
 
@@ -148,29 +202,21 @@ SQZ_INLINE void copy_run(const uint8_t* x, int count, ptrdiff_t readable, Input*
 SQZ_INLINE void join_runs(const ByteConvArgs& a, const uint8_t* x, const uint8_t* end, Input* to) {
   const int run = a.kw * a.x.c;
   for (int ky = 0; ky < a.kh; ++ky, x += a.x.row, to += run) copy_run(x, run, end - x, to);
-  for (int i = a.kh * run; i % kGroup; ++i) *to++ = 0;
+  for (int i = a.kh * run; i % kLoad; ++i) *to++ = 0;
 }
 
 SQZ_INLINE const uint8_t* end_of(const ByteView& v) {
   return v.data + (v.n - 1) * v.image + (v.h - 1) * v.row + (v.w - 1) * v.pixel + v.c;
 }
 
-}  // namespace
-
-int64_t conv_i8_scratch(const ByteConvArgs& a) {
-  if (!joins_runs(kGroup, a.kw * a.x.c)) return 0;
-  const int64_t words = static_cast<int64_t>(kItems * kTall) * words_of(runs_of(a));
-  return words * kWordBytes + kChunk * static_cast<int64_t>(sizeof(Input));
-}
-
-int64_t conv_i8_items(const ByteConvArgs& a) { return tiles_of<kTall>(a); }
-
-void conv_i8(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch) {
+// Computes items; see conv_i8 and, if `sums` is not null, conv_sums_i8.
+SQZ_INLINE void compute_items(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch,
+                              int32_t* sums) {
   const Runs runs = runs_of(a);
   const ptrdiff_t pixel_words = words_of(runs);
   const bool joined = joins_runs(kGroup, a.kw * a.x.c);
   const uint8_t* const input_end = end_of(a.x);
-  for (; begin < end; begin += kItems) {
+  for (; begin < end; begin += kItems, sums += sums ? kItems * kTall * a.y.c : 0) {
     const int items = static_cast<int>(min<int64_t>(end - begin, kItems));
     Tile tiles[kItems];
     const uint8_t* inputs[kItems][kTall];
@@ -185,8 +231,28 @@ void conv_i8(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch) {
       }
     }
     for (int first = 0; first < a.y.c; first += kRegisters * kSums)
-      for (int i = 0; i < items; ++i) compute_registers(a, tiles[i], inputs[i], runs, first);
+      for (int i = 0; i < items; ++i)
+        compute_registers(a, tiles[i], inputs[i], runs, first,
+                          sums ? sums + i * kTall * a.y.c : nullptr);
   }
+}
+
+}  // namespace
+
+int64_t conv_i8_scratch(const ByteConvArgs& a) {
+  if (!joins_runs(kGroup, a.kw * a.x.c)) return 0;
+  const int64_t words = static_cast<int64_t>(kItems * kTall) * words_of(runs_of(a));
+  return words * kWordBytes + kChunk * static_cast<int64_t>(sizeof(Input));
+}
+
+int64_t conv_i8_items(const ByteConvArgs& a) { return tiles_of<kTall>(a); }
+
+void conv_i8(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch) {
+  compute_items(a, begin, end, scratch, nullptr);
+}
+
+void conv_sums_i8(const ByteConvArgs& a, int64_t begin, int64_t end, void* scratch, int32_t* sums) {
+  compute_items(a, begin, end, scratch, sums);
 }
 
 }  // namespace SQZ_ISA

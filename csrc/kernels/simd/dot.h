@@ -11,11 +11,17 @@
 //   kTall, kWide               pixels in a register tile with 1 or 2 registers of a block, and with
 //                              3 or 4
 //   Weight, Input              int8_t and uint8_t where kGroup is 4, int16_t and uint16_t where it is 2
-//   Sums, Word, Weights        the registers: load_sums, store_sums, add_sums, max_sums (with 0),
-//                              broadcast_word, load_weights, dot
+//   Sums, Word, Weights        the registers: load_sums, store_sums, add_sums, broadcast_sum, positive
+//                              (the larger of a sum and 0), broadcast_word, load_weights
 //   kListRegisters             registers in a block of the classifier, whose weights are read at
 //                              random and must fit into the first cache
 //   store_bytes<n>             n registers of sums times scale, rounded and clipped to 0..255
+// and either dot_word, which adds the products of a word, or
+//   kInputOffset, kWeightOffset  see int8.def
+//   kWords, Words              4 input words that are loaded together: load_words; or one in all
+//                              places: load_word
+//   dot<i>                     adds the products of word i
+//   dot_listed                 adds those of the classifier's Word
 #pragma once
 
 #include <stddef.h>
@@ -28,6 +34,33 @@
 #include "kernels/simd/dot_avx512_vnni.h"
 #elif defined(SQZ_ISA_AVX_VNNI) || defined(SQZ_ISA_AVX2)
 #include "kernels/simd/dot_avx2.h"
+#elif defined(SQZ_ISA_NEON) || defined(SQZ_ISA_NEON_DOTPROD) || defined(SQZ_ISA_NEON_I8MM)
+#include "kernels/simd/dot_neon.h"
 #else
 #include "kernels/simd/dot_scalar.h"
+#endif
+
+#if !defined(SQZ_LANES)
+namespace sqz {
+namespace SQZ_ISA {
+
+inline constexpr int kWords = 1, kInputOffset = 0, kWeightOffset = 0;
+
+using Words = Word;
+
+SQZ_INLINE Words load_word(const uint8_t* x) {
+  uint32_t word;
+  memcpy(&word, x, sizeof(word));
+  return broadcast_word(word);
+}
+SQZ_INLINE Words load_words(const uint8_t* x) { return load_word(x); }
+
+template <int kWord>
+SQZ_INLINE Sums dot(Sums sums, Words x, Weights w) {
+  return dot_word(sums, x, w);
+}
+SQZ_INLINE Sums dot_listed(Sums sums, Word x, Weights w) { return dot_word(sums, x, w); }
+
+}  // namespace SQZ_ISA
+}  // namespace sqz
 #endif

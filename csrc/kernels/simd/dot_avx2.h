@@ -19,12 +19,14 @@ using Weights = __m256i;
 inline constexpr int kGroup = 4;
 using Weight = int8_t;
 using Input = uint8_t;
-SQZ_INLINE Sums dot(Sums sums, Word x, Weights w) { return _mm256_dpbusd_avx_epi32(sums, x, w); }
+SQZ_INLINE Sums dot_word(Sums sums, Word x, Weights w) {
+  return _mm256_dpbusd_avx_epi32(sums, x, w);
+}
 #else
 inline constexpr int kGroup = 2;
 using Weight = int16_t;
 using Input = uint16_t;
-SQZ_INLINE Sums dot(Sums sums, Word x, Weights w) {
+SQZ_INLINE Sums dot_word(Sums sums, Word x, Weights w) {
   return _mm256_add_epi32(sums, _mm256_madd_epi16(x, w));
 }
 #endif
@@ -36,6 +38,7 @@ SQZ_INLINE void store_sums(int32_t* p, Sums v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
 }
 SQZ_INLINE Sums zero_sums() { return _mm256_setzero_si256(); }
+SQZ_INLINE Sums broadcast_sum(int32_t v) { return _mm256_set1_epi32(v); }
 SQZ_INLINE Sums add_sums(Sums a, Sums b) { return _mm256_add_epi32(a, b); }
 SQZ_INLINE Sums positive(Sums a) { return _mm256_max_epi32(a, zero_sums()); }
 SQZ_INLINE Word broadcast_word(uint32_t word) { return _mm256_set1_epi32(static_cast<int>(word)); }

@@ -22,11 +22,12 @@ using Weights = __m512i;
 SQZ_INLINE Sums load_sums(const int32_t* p) { return _mm512_loadu_si512(p); }
 SQZ_INLINE void store_sums(int32_t* p, Sums v) { _mm512_storeu_si512(p, v); }
 SQZ_INLINE Sums zero_sums() { return _mm512_setzero_si512(); }
+SQZ_INLINE Sums broadcast_sum(int32_t v) { return _mm512_set1_epi32(v); }
 SQZ_INLINE Sums add_sums(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
 SQZ_INLINE Sums positive(Sums a) { return _mm512_max_epi32(a, zero_sums()); }
 SQZ_INLINE Word broadcast_word(uint32_t word) { return _mm512_set1_epi32(static_cast<int>(word)); }
 SQZ_INLINE Weights load_weights(const Weight* p) { return _mm512_loadu_si512(p); }
-SQZ_INLINE Sums dot(Sums sums, Word x, Weights w) { return _mm512_dpbusd_epi32(sums, x, w); }
+SQZ_INLINE Sums dot_word(Sums sums, Word x, Weights w) { return _mm512_dpbusd_epi32(sums, x, w); }
 
 // Rounds. Values above 2^31 would become negative, so they are limited first.
 SQZ_INLINE __m512i to_levels(Sums sums, const float* scale) {
@@ -39,11 +40,9 @@ SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
   if (kCount == 4) {
     const __m512i a = to_levels(sums[0], scale), b = to_levels(sums[1], scale + 16),
                   c = to_levels(sums[2], scale + 32), d = to_levels(sums[3], scale + 48);
-    const __m512i bytes =
-        _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+    const __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
     // Packing interleaves the 128-bit parts of the registers.
-    const __m512i order =
-        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     _mm512_storeu_si512(y, _mm512_permutexvar_epi32(order, bytes));
     return;
   }

@@ -26,6 +26,11 @@ SQZ_INLINE Sums load_sums(const int32_t* p) {
 }
 SQZ_INLINE void store_sums(int32_t* p, Sums v) { memcpy(p, v.lane, sizeof(v.lane)); }
 SQZ_INLINE Sums zero_sums() { return {}; }
+SQZ_INLINE Sums broadcast_sum(int32_t v) {
+  Sums sums;
+  for (int i = 0; i < kSums; ++i) sums.lane[i] = v;
+  return sums;
+}
 SQZ_INLINE Sums add_sums(Sums a, Sums b) {
   for (int i = 0; i < kSums; ++i) a.lane[i] += b.lane[i];
   return a;
@@ -45,7 +50,7 @@ SQZ_INLINE Weights load_weights(const Weight* p) {
     for (int k = 0; k < kGroup; ++k) w.weight[i][k] = p[i * kGroup + k];
   return w;
 }
-SQZ_INLINE Sums dot(Sums sums, Word x, Weights w) {
+SQZ_INLINE Sums dot_word(Sums sums, Word x, Weights w) {
   for (int i = 0; i < kSums; ++i)
     for (int k = 0; k < kGroup; ++k) sums.lane[i] += x.byte[k] * w.weight[i][k];
   return sums;
