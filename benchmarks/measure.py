@@ -80,7 +80,8 @@ def run(case: Case, setup: Setup) -> CaseResult:
 def _engines(case: Case, setup: Setup) -> list[str]:
     if case.kind != "int8":
         return list(setup.engines)
-    return [engines.INT8.get(n, n) for n in setup.engines if n == engines.OURS or n in engines.INT8]
+    own = [name for name in setup.engines if name == engines.OURS]  # in fp32, too
+    return own + [engines.INT8[name] for name in setup.engines if name in engines.INT8]
 
 
 def _take(result: EngineResult, turn: Turn, number: int) -> None:

@@ -12,8 +12,8 @@ from benchmarks.engines.base import Engine
 OURS = "sqznet"
 RIVALS = ("onnxruntime", "ncnn", "openvino", "litert", "mnn", "opencv", "torch")
 NAMES = (OURS, *RIVALS)
-# Rivals that run 8-bit networks; sqznet stays fp32 against them.
-INT8 = {"onnxruntime": "onnxruntime_int8", "openvino": "openvino_int8"}
+# The engines that run 8-bit networks. sqznet also runs the fp32 network beside them.
+INT8 = {OURS: "sqznet_int8", "onnxruntime": "onnxruntime_int8", "openvino": "openvino_int8"}
 
 
 def get(name: str) -> type[Engine]:

@@ -17,6 +17,7 @@ class Adapter(Engine):
 
     package = "sqznet"
     module = "sqznet"
+    precision = "float32"
 
     @classmethod
     def available(cls) -> str | None:
@@ -36,7 +37,9 @@ class Adapter(Engine):
     def __init__(self, model: str, threads: int, shape: Shape) -> None:
         import sqznet
 
-        self._model: Any = sqznet.load(model, threads=threads, preprocessing="squash-bgr")
+        self._model: Any = sqznet.load(
+            model, threads=threads, preprocessing="squash-bgr", precision=self.precision
+        )
 
     def infer(self, fed: Any) -> Array:
         logits: Array = self._model.logits(fed)

@@ -100,7 +100,7 @@ float import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
   return import_nchw(pool, static_cast<const unsigned char*>(info.ptr), strides, view);
 }
 
-bool import_levels(ThreadPool& pool, const py::buffer& x, const Tensor& y,
+float import_levels(ThreadPool& pool, const py::buffer& x, const Tensor& y,
                    const std::array<float, 3>& mean, const std::array<float, 3>& std) {
   const py::buffer_info info = x.request();
   require((info.format == "f" || info.format == "=f") && info.ndim == 4,

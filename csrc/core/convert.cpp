@@ -102,25 +102,19 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// The largest magnitude of adjacent values, or infinity if one is not finite. It has a maximum for
-// each of several lanes, because compilers do not reorder the comparisons of floats to vectorize
-// them.
+// The largest magnitude of adjacent values, or infinity if one is not finite. The bits of magnitudes
+// have the same order as integers, and compilers vectorize a maximum of integers.
 float largest_of(const unsigned char* values, std::ptrdiff_t count) {
-  constexpr std::ptrdiff_t kLanes = 16, kSize = sizeof(float);
-  float largest[kLanes] = {};
-  std::int32_t bad[kLanes] = {};
-  const auto look = [&](std::ptrdiff_t i, std::ptrdiff_t lane) {
-    const float magnitude = std::fabs(read<float>(values + i * kSize));
-    bad[lane] |= not_finite(values + i * kSize);
-    largest[lane] = largest[lane] > magnitude ? largest[lane] : magnitude;
-  };
-  std::ptrdiff_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (std::ptrdiff_t lane = 0; lane < kLanes; ++lane) look(i + lane, lane);
-  for (; i < count; ++i) look(i, 0);
-  for (const std::int32_t lane : bad)
-    if (lane) return kInfinity;
-  return *std::max_element(largest, largest + kLanes);
+  std::int32_t largest = 0;
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    const std::int32_t magnitude =
+        read<std::int32_t>(values + i * static_cast<std::ptrdiff_t>(sizeof(float))) & 0x7fffffff;
+    largest = largest > magnitude ? largest : magnitude;
+  }
+  if (largest > 0x7f7fffff) return kInfinity;
+  float magnitude;
+  std::memcpy(&magnitude, &largest, sizeof magnitude);
+  return magnitude;
 }
 
 // Copies one row of pixels, channel by channel. `channel` and `pixel` are the source's strides in
@@ -152,19 +146,15 @@ float import_rgb_row(const unsigned char* from, std::ptrdiff_t channel, std::ptr
 
 }  // namespace
 
-float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdiff_t strides[4],
-                  const View& y) {
-  const bool rgb = y.c == 3 && y.pixel == 3 && strides[3] == sizeof(float);
+namespace {
+
+// Calls `row(n, h)` for all rows of `y`, on all threads; returns the largest result.
+template <typename View, typename Row>
+float import_rows(ThreadPool& pool, const View& y, const Row& row) {
   std::atomic<float> largest{0};
   pool.run(static_cast<std::int64_t>(y.n) * y.h, [&](std::int64_t begin, std::int64_t end, int) {
     float own = 0;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t n = i / y.h, h = i % y.h;
-      const unsigned char* from = source + n * strides[0] + h * strides[2];
-      float* to = y.data + n * y.image + h * y.row;
-      own = std::max(own, rgb ? import_rgb_row(from, strides[1], y.w, to)
-                              : import_row(from, strides[1], strides[3], y, to));
-    }
+    for (std::int64_t i = begin; i < end; ++i) own = std::max(own, row(i / y.h, i % y.h));
     float before = largest;
     while (before < own && !largest.compare_exchange_weak(before, own)) {
     }
@@ -172,40 +162,82 @@ float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrd
   return largest;
 }
 
+}  // namespace
+
+float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdiff_t strides[4],
+                  const View& y) {
+  const bool rgb = y.c == 3 && y.pixel == 3 && strides[3] == sizeof(float);
+  return import_rows(pool, y, [&](std::int64_t n, std::int64_t h) {
+    const unsigned char* from = source + n * strides[0] + h * strides[2];
+    float* to = y.data + n * y.image + h * y.row;
+    return rgb ? import_rgb_row(from, strides[1], y.w, to)
+               : import_row(from, strides[1], strides[3], y, to);
+  });
+}
+
 namespace {
 
-// Of 0 to 255: adding 1.5 * 2^23 rounds to the nearest integer, to the even one if two are equally
-// near.
-std::uint8_t rounded(float level) {
-  const float shifted = level + 12582912.0f;
-  std::uint32_t bits;
-  std::memcpy(&bits, &shifted, sizeof bits);
-  return static_cast<std::uint8_t>(bits);
+// Values that are converted together, in loops that compilers vectorize.
+constexpr std::ptrdiff_t kChunk = 256;
+
+// The gray levels 0 to 255 of `count` adjacent values, at most kChunk. Adding 1.5 * 2^23 rounds to the
+// nearest integer, to the even one if two are equally near.
+void to_levels(const unsigned char* values, std::ptrdiff_t count, float mean, float std,
+               std::uint8_t* levels) {
+  float from[kChunk] = {};
+  std::uint32_t bits[kChunk];
+  std::memcpy(from, values, count * sizeof(float));
+  for (float& value : from) {
+    const float level = value * std + mean;
+    const float positive = level > 0.0f ? level : 0.0f;
+    value = (positive < 255.0f ? positive : 255.0f) + 12582912.0f;
+  }
+  std::memcpy(bits, from, sizeof bits);
+  for (std::ptrdiff_t i = 0; i < kChunk; ++i) levels[i] = static_cast<std::uint8_t>(bits[i]);
+}
+
+// Returns what largest_of() returns for all three planes of the row, with the distance `channel`.
+float import_level_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t width,
+                       const float mean[3], const float std[3], std::uint8_t* to) {
+  float largest = 0;
+  for (std::ptrdiff_t w = 0; w < width; w += kChunk, to += 3 * kChunk) {
+    const std::ptrdiff_t count = std::min(kChunk, width - w);
+    std::uint8_t levels[3][kChunk];
+    for (std::ptrdiff_t c = 0; c < 3; ++c) {
+      const unsigned char* values =
+          from + c * channel + w * static_cast<std::ptrdiff_t>(sizeof(float));
+      largest = std::max(largest, largest_of(values, count));
+      to_levels(values, count, mean[c], std[c], levels[c]);
+    }
+    for (std::ptrdiff_t i = 0; i < count; ++i) {
+      const std::uint8_t r = levels[0][i], g = levels[1][i], b = levels[2][i];
+      to[3 * i] = r, to[3 * i + 1] = g, to[3 * i + 2] = b;
+    }
+  }
+  return largest;
 }
 
 }  // namespace
 
-bool import_nchw_levels(ThreadPool& pool, const unsigned char* source,
-                        const std::ptrdiff_t strides[4], const ByteView& y, const float mean[3],
-                        const float std[3]) {
-  std::atomic<bool> finite{true};
-  pool.run(static_cast<std::int64_t>(y.n) * y.h, [&](std::int64_t begin, std::int64_t end, int) {
-    std::int32_t bad = 0;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t n = i / y.h, h = i % y.h;
-      const unsigned char* row = source + n * strides[0] + h * strides[2];
-      std::uint8_t* to = y.data + n * y.image + h * y.row;
-      for (std::ptrdiff_t w = 0; w < y.w; ++w, to += y.pixel)
-        for (std::ptrdiff_t c = 0; c < 3; ++c) {
-          const unsigned char* from = row + c * strides[1] + w * strides[3];
-          bad |= not_finite(from);
-          const float level = read<float>(from) * std[c] + mean[c];
-          to[c] = rounded(std::min(std::max(level, 0.0f), 255.0f));
-        }
-    }
-    if (bad) finite = false;
+float import_nchw_levels(ThreadPool& pool, const unsigned char* source,
+                         const std::ptrdiff_t strides[4], const ByteView& y, const float mean[3],
+                         const float std[3]) {
+  constexpr std::ptrdiff_t kSize = sizeof(float);
+  return import_rows(pool, y, [&](std::int64_t n, std::int64_t h) {
+    const unsigned char* from = source + n * strides[0] + h * strides[2];
+    std::uint8_t* to = y.data + n * y.image + h * y.row;
+    if (strides[3] == kSize && y.pixel == 3)
+      return import_level_row(from, strides[1], y.w, mean, std, to);
+    float largest = 0;
+    for (std::ptrdiff_t w = 0; w < y.w; ++w, from += strides[3], to += y.pixel)
+      for (std::ptrdiff_t c = 0; c < 3; ++c) {
+        std::uint8_t levels[kChunk];
+        largest = std::max(largest, largest_of(from + c * strides[1], 1));
+        to_levels(from + c * strides[1], 1, mean[c], std[c], levels);
+        to[c] = levels[0];
+      }
+    return largest;
   });
-  return finite;
 }
 
 void export_nchw(const View& x, float* out) {

@@ -32,9 +32,9 @@ float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrd
 
 // The same for bytes: the gray levels x * std[c] + mean[c] of normalized values, rounded and clipped to
 // 0..255. `y` has three channels.
-bool import_nchw_levels(ThreadPool& pool, const unsigned char* source,
-                        const std::ptrdiff_t strides[4], const ByteView& y, const float mean[3],
-                        const float std[3]);
+float import_nchw_levels(ThreadPool& pool, const unsigned char* source,
+                         const std::ptrdiff_t strides[4], const ByteView& y, const float mean[3],
+                         const float std[3]);
 
 // Copies an NHWC view to a contiguous NCHW array.
 void export_nchw(const View& x, float* out);

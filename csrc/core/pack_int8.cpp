@@ -26,7 +26,7 @@ std::vector<int> word_taps(int run, int group, bool in_place) {
 std::vector<int> word_taps(const IntegerWeights& w, int group, int words, bool listed) {
   const int run = w.kw * w.in;
   if (listed) return word_taps(run, group, false);
-  if (joins_runs(group, run)) return word_taps(w.kh * run, group * words, false);
+  if (joins_runs(group, group * words, run)) return word_taps(w.kh * run, group * words, false);
   std::vector<int> taps;
   for (int ky = 0; ky < w.kh; ++ky)
     for (int tap : word_taps(run, group, true))

@@ -159,8 +159,8 @@ class Classification(Pipeline):
         if y.dtype == "float32":
             return _kernels.import_nchw(self.executor.pool, x, y)
         pre = self.preprocessing
-        finite = _kernels.import_nchw_levels(self.executor.pool, x, y, pre.mean, pre.std)
-        return 0.0 if finite else inf
+        largest = _kernels.import_nchw_levels(self.executor.pool, x, y, pre.mean, pre.std)
+        return 0.0 if isfinite(largest) else inf
 
     def classify_each(
         self, images: Sequence[Any], top: int, fast_decode: bool = False

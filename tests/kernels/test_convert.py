@@ -11,6 +11,7 @@ from hypothesis import given
 
 from sqznet import _kernels
 
+from ..support import int8_cases
 from ..support import kernel_cases as cases
 from ..support.guarded import Guarded
 from ..support.kernel_cases import Map
@@ -108,6 +109,23 @@ def test_import_of_a_broadcast_array() -> None:
     target = Map((2, 3, 4, 5))
     assert _kernels.import_nchw(POOL, x, target.tensor) == 2.5
     assert (target.nchw == 2.5).all()
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_gray_levels_of_normalized_values(step: int) -> None:
+    shape, mean, std = (2, 3, 5, 150), (103.5, 0.0, -1.0), (1.0, 0.5, 60.0)
+    levels = np.random.default_rng(0).integers(-60, 600, shape).astype(np.float32) / 2
+    x = np.zeros((*shape[:3], shape[3] * step), np.float32)[..., ::step]
+    x[...] = (levels - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))
+    scaled = x * np.array(std, np.float32)[:, None, None] + np.float32(mean)[:, None, None]
+    expected = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)  # halves go to the even level
+    y = int8_cases.ByteMap((2, 5, 150, 3))
+    largest = _kernels.import_nchw_levels(POOL, x, y.tensor, mean, std)
+    assert largest == np.abs(x).max()
+    y.check()
+    np.testing.assert_array_equal(y.array, expected.transpose(0, 2, 3, 1))
+    x[1, 2, 4, 149] = np.nan
+    assert _kernels.import_nchw_levels(POOL, x, y.tensor, mean, std) == np.inf
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

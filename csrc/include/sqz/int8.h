@@ -13,12 +13,12 @@
 namespace sqz {
 
 // An input pixel of a convolution is `kh` runs of kw * channels adjacent bytes. Kernels that multiply
-// bytes read long runs in place, 4 at a time: if a run is not whole words, its last word has the last
-// four bytes, and weights of zero for those that the word before has too. Short runs would have many
-// such words. So the runs of a pixel are first copied to scratch memory, one after another, and
-// padded with zeros to whole loads of `words` words. Kernels that multiply words of 16 bits do this
-// with all runs. `static`, because each instruction set must have a copy of its own.
-static constexpr bool joins_runs(int group, int run) { return group == 2 || run < 16; }
+// bytes read them in place, `load` bytes at a time and then 4: if a run is not whole words of 4, its
+// last word has the last four bytes, and weights of zero for those that the word before has too. Runs
+// that are shorter than a load are first copied to scratch memory, one after another, and padded with
+// zeros to whole loads. So do kernels that multiply words of 16 bits with all runs. `static`, because
+// each instruction set must have a copy of its own.
+static constexpr bool joins_runs(int group, int load, int run) { return group == 2 || run < load; }
 
 // y = min(max(round(float(conv(x, w) + b) * scale), 0), 255), without padding. The product is one
 // float32 multiplication, rounded to the nearest integer, to the even one if two are equally near.

@@ -34,7 +34,7 @@ struct Runs {
 
 SQZ_INLINE Runs runs_of(const ByteConvArgs& a) {
   const int run = a.kw * a.x.c;
-  if (joins_runs(kGroup, run)) return {1, 0, ceil_div(a.kh * run, kLoad) * kWords, -1};
+  if (joins_runs(kGroup, kLoad, run)) return {1, 0, ceil_div(a.kh * run, kLoad) * kWords, -1};
   return {a.kh, a.x.row, run / kGroup, run % kGroup ? run - kGroup : -1};
 }
 
@@ -214,7 +214,7 @@ SQZ_INLINE void compute_items(const ByteConvArgs& a, int64_t begin, int64_t end,
                               int32_t* sums) {
   const Runs runs = runs_of(a);
   const ptrdiff_t pixel_words = words_of(runs);
-  const bool joined = joins_runs(kGroup, a.kw * a.x.c);
+  const bool joined = joins_runs(kGroup, kLoad, a.kw * a.x.c);
   const uint8_t* const input_end = end_of(a.x);
   for (; begin < end; begin += kItems, sums += sums ? kItems * kTall * a.y.c : 0) {
     const int items = static_cast<int>(min<int64_t>(end - begin, kItems));
@@ -240,7 +240,7 @@ SQZ_INLINE void compute_items(const ByteConvArgs& a, int64_t begin, int64_t end,
 }  // namespace
 
 int64_t conv_i8_scratch(const ByteConvArgs& a) {
-  if (!joins_runs(kGroup, a.kw * a.x.c)) return 0;
+  if (!joins_runs(kGroup, kLoad, a.kw * a.x.c)) return 0;
   const int64_t words = static_cast<int64_t>(kItems * kTall) * words_of(runs_of(a));
   return words * kWordBytes + kChunk * static_cast<int64_t>(sizeof(Input));
 }
