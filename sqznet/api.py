@@ -129,8 +129,8 @@ def load(
         from sqznet.learning.recognizer import load_recognizer
 
         wiring = (conv1_padding, conv10_padding, ceil_mode, conv10_relu, activation)
-        stated = (precision, variant, preprocessing, labels, prefix, *wiring)
-        return load_recognizer(path, backbone, threads, isa, stated)
+        stated = (variant, preprocessing, labels, prefix, *wiring)
+        return load_recognizer(path, backbone, threads, isa, precision, stated)
     if backbone is not None:
         raise SqznetError(f"{decoding.describe(path)} is not a recognizer, so it has no backbone")
     return load_model(

@@ -38,25 +38,29 @@ class Model(Classification):
 
     @property
     def fingerprint(self) -> str:
-        """The variant, and a hash of all that decides the answers: weights, preprocessing, wiring
-        and labels. It is the same in every process and on every machine."""
+        """The variant, and a hash of all that decides the answers: weights, preprocessing, wiring,
+        labels and, if it computes with them, integers. It is the same in every process and on every
+        machine."""
         from hashlib import sha256
 
         from sqznet.weights.fingerprint import fingerprint
         from sqznet.weights.metadata import compact, dump
 
-        settings = dump(self.variant, self.preprocessing, self.labels, self.wiring)
+        integers = self.checkpoint.integers if self.precision == "int8" else None
+        settings = dump(self.variant, self.preprocessing, self.labels, self.wiring, integers)
         text = compact([fingerprint(self.checkpoint), settings])
         return f"{self.variant}-{sha256(text.encode()).hexdigest()[:16]}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to another process, a model is loaded there again: from the bundled weights or a
         name to download if it came from there, from the absolute path of its file, or, if the file
-        is gone or was changed, from the weights themselves."""
+        is gone or was changed, from the weights themselves. Its precision, which decides the
+        answers, is the same there."""
         from sqznet.weights.portable import portable
 
         settings = {
             **self.asked,
+            "precision": self.precision,
             "variant": self.variant,
             "preprocessing": self.preprocessing,
             "labels": self.labels or None,

@@ -55,12 +55,16 @@ def cmake_words(function: str) -> list[list[str]]:
     return [call.split() for call in re.findall(rf"\b{function}\(([^)]*)\)", text)]
 
 
+def cmake_lists() -> dict[str, list[str]]:
+    """The words of every variable of CMakeLists.txt, as it is set last."""
+    return {words[0]: words[1:] for words in cmake_words("set") if words}
+
+
 def kernel_sources() -> dict[str, list[Path]]:
     """The files of each family."""
-    lists = {words[0]: words[1:] for words in cmake_words("set")}
     families = {
         name.removesuffix("_sources"): files
-        for name, files in lists.items()
+        for name, files in cmake_lists().items()
         if name.endswith("_sources")
     }
     return {family: [ROOT / file for file in files] for family, files in families.items()}
@@ -70,7 +74,10 @@ def compiled(isa: str) -> tuple[list[Path], list[str]]:
     """Sources and the flags that choose the instruction set, as CMakeLists.txt gives them."""
     calls = [words for words in cmake_words("sqz_add_isa") if words[0] == isa]
     assert calls, f"CMakeLists.txt does not add {isa}"
-    flags = [word for call in calls for word in call if word.startswith("-m")]
+    words = [word for call in calls for word in call]
+    for name, held in cmake_lists().items():
+        words += held if f"${{{name}}}" in words else []
+    flags = [word for word in words if word.startswith("-m")]
     if sys.maxsize > 2**32:  # -mfpu chooses NEON on 32-bit ARM, where it is not the baseline
         flags = [word for word in flags if not word.startswith("-mfpu=")]
     families = {name: own for name, own, _, _ in _kernels.instruction_sets()}[isa]

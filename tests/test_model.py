@@ -22,7 +22,7 @@ from .support.whole_networks import assert_near
 
 Array = Any
 
-ISAS = [name for name, families, runs, _ in _kernels.instruction_sets() if families and runs]
+ISAS = [n for n, families, runs, _ in _kernels.instruction_sets() if "f32" in families and runs]
 
 
 @pytest.fixture(autouse=True)

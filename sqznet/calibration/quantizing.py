@@ -93,6 +93,7 @@ def quantize(
         )
     if not model.num_classes:
         raise SqznetError("quantizing needs a network with a classifier, by which it is judged")
+    model = in_floats(model)
     network = model.executor.network
     used, apart = divided(len(images))
 
@@ -122,6 +123,21 @@ def quantize(
         raise SqznetError("none of the photos kept apart could be read")
     compared = compare(np.array(expected), np.array(logits))
     return Quantized(checkpoint, network, len(photos), len(logits), *compared)
+
+
+def in_floats(model: Classification) -> Classification:
+    """The same network computed in float32, with which integers are compared."""
+    if model.precision == "float32":
+        return model
+    return Classification(
+        model.checkpoint,
+        **model.asked,
+        precision="float32",
+        variant=model.variant,
+        preprocessing=model.preprocessing,
+        labels=model.labels,
+        wiring=model.wiring,
+    )
 
 
 def calibrated(

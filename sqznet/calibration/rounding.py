@@ -18,7 +18,7 @@ _ACTIVATION_STEPS = np.linspace(0.2, 1.0, 41)
 _WEIGHT_STEPS = np.linspace(0.4, 1.0, 61)
 
 # Samples of a map that its scale is chosen by.
-_MOST_SAMPLES = 100_000
+_MOST_SAMPLES = 200_000
 
 # Added to the diagonal of the moments, relative to its mean.
 _DAMPING = 0.01

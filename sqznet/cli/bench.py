@@ -87,7 +87,11 @@ def _print(found: Measurement) -> None:
     peak = found.peak_memory_bytes
     print_table(
         [
-            ("sqznet", f"{found.version}, {found.variant}, {found.isa} kernels, {threads}"),
+            (
+                "sqznet",
+                f"{found.version}, {found.variant}, {found.precision}, {found.isa} kernels, "
+                f"{threads}",
+            ),
             ("machine", f"{found.cpu}, {found.cores} usable cores"),
             ("system", f"{found.system}, Python {found.python}"),
             ("photo", found.photo),

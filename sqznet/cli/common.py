@@ -67,7 +67,7 @@ def complain(error: Exception | str, name: str | None = None) -> None:
 
 def add_model_options(parser: Parser, recognizer: bool = False, required: bool = False) -> None:
     """Adds the options for `load_model`; `recognizer`: whether --model may be a recognizer;
-    `required`: the weights are an argument, not the option --model."""
+    `required`: the weights are an argument, not the option --model, and computed in float32."""
     if required:
         parser.add_argument("model", metavar="WEIGHTS", help="the weights, a file or a name")
     else:
@@ -108,17 +108,21 @@ def add_model_options(parser: Parser, recognizer: bool = False, required: bool =
             metavar="FILE",
             help="the network that a recognizer was trained on (default: the bundled one)",
         )
-    add_engine_options(parser)
+    add_engine_options(parser, precision=not required)
 
 
-def add_engine_options(parser: Parser) -> None:
-    """Adds the options of the engine: threads, instruction set and precision."""
+def add_engine_options(parser: Parser, precision: bool = True) -> None:
+    """Adds the options of the engine: threads, instruction set and, if asked for, precision; it
+    is float32 otherwise, whatever the environment says."""
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads to use (default: see 'sqznet info')"
     )
     parser.add_argument(
         "--isa", metavar="NAME", help="instruction set to use (default: see 'sqznet info')"
     )
+    if not precision:
+        parser.set_defaults(precision="float32")
+        return
     parser.add_argument(
         "--precision",
         choices=("float32", "int8", "auto"),

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import sqznet
 from sqznet import weights
 from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE, complain, print_table
-from sqznet.engine import cpu
+from sqznet.engine import cpu, precision
 
 if TYPE_CHECKING:
     import argparse
 
     from sqznet.cli.common import Commands
+    from sqznet.weights import Checkpoint
 
 
 def add_parser(commands: Commands) -> None:
@@ -29,10 +30,11 @@ def run(_args: argparse.Namespace) -> int:
     try:
         machine = cpu.info()
         checkpoint = weights.bundled()
+        chosen, auto = (_precision(checkpoint, asked) for asked in (None, "auto"))
     except (sqznet.WeightsError, OSError) as error:
         complain(error)
         return EXIT_UNREADABLE
-    except sqznet.SqznetError as error:  # SQZNET_ISA or SQZNET_THREADS
+    except sqznet.SqznetError as error:  # SQZNET_ISA, SQZNET_THREADS or SQZNET_PRECISION
         complain(error)
         return EXIT_USAGE
     print_table(
@@ -49,12 +51,21 @@ def run(_args: argparse.Namespace) -> int:
                 ", ".join(k for k, v in machine["features"].items() if v) or "none known",
             ),
             ("threads", f"{machine['threads']}: {machine['threads_reason']}"),
+            ("precision", chosen),
+            ("precision 'auto'", auto),
             ("weights", f"{checkpoint.variant}, {len(checkpoint.labels or ())} classes"),
             ("weights file", f"{checkpoint.path} ({_file_size(checkpoint.path)})"),
             *_origins(checkpoint.metadata.get("provenance", "")),
         ]
     )
     return EXIT_OK
+
+
+def _precision(checkpoint: Checkpoint, asked: str | None) -> str:
+    """What the bundled weights are computed in if this is asked for, and why."""
+    settings = checkpoint.preprocessing, cpu.kernels()
+    chosen, reason = precision.chosen(asked, checkpoint, *settings)
+    return f"{chosen}: {reason}"
 
 
 def _origins(provenance: str) -> list[tuple[str, str]]:

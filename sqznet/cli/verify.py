@@ -18,7 +18,8 @@ def add_parser(commands: Commands) -> None:
         "verify",
         help="check that results are correct on this machine",
         description="Compare the kernels with a slow, plain implementation in float64, and the "
-        "bundled files with their hashes. Takes some seconds; exit code 1 if a check fails.",
+        "bundled files and the results of the 8-bit integers with their hashes. Takes some "
+        "seconds; exit code 1 if a check fails.",
     )
     parser.add_argument(
         "--isa", metavar="NAME", help="the instruction set to check (default: all that run here)"
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
             done += 1
             failed += not check.passed
             verdict = "ok    " if check.passed else "WRONG "
-            print(f"{verdict} {check.subject:<8} {check.name:<44} {check.finding}", flush=True)
+            print(f"{verdict} {check.subject:<11} {check.name:<44} {check.finding}", flush=True)
     except WeightsError as error:
         complain(error)
         return EXIT_UNREADABLE

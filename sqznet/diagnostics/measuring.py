@@ -89,6 +89,7 @@ class Measurement:
     system: str
     python: str
     isa: str
+    precision: str
     threads: int
     variant: str
     size: tuple[int, int]
@@ -129,6 +130,7 @@ def measure(
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
         isa=model.isa,
+        precision=model.precision,
         threads=model.threads,
         variant=model.variant,
         size=(height, width),
@@ -263,5 +265,8 @@ def _intervals(model: Model, path: str, seconds: float) -> Iterator[tuple[int, f
 
 
 def _weights_bytes(model: Model) -> int:
-    tensors = model.checkpoint.tensors.values()
-    return 4 * sum(element_count(tensor.shape) for tensor in tensors)
+    def size(name: str) -> int:
+        return 1 if model.precision == "int8" and name.endswith(".weight") else 4
+
+    tensors = model.checkpoint.tensors.items()
+    return sum(size(name) * element_count(tensor.shape) for name, tensor in tensors)

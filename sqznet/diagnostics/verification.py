@@ -1,20 +1,22 @@
 """Checks that the kernels agree with the reference on this machine, on generated inputs.
 
-Every error is relative to the largest expected value. Rounding to float32 stays below `BOUND`; a
-single wrong tap of a convolution causes an error hundreds of times larger.
+Integers must be the same bit for bit. Every other error is relative to the largest expected value.
+Rounding to float32 stays below `BOUND`; a single wrong tap of a convolution causes an error
+hundreds of times larger.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from sqznet import _kernels, api, weights
+from sqznet.diagnostics import integers
 from sqznet.engine import cpu
 from sqznet.errors import reason_of
 from sqznet.images.synthetic import photo
@@ -32,7 +34,7 @@ BOUND = 5e-5
 #: SHA-256 of the files in sqznet/data, as tools/make_bundled_weights.py writes them.
 BUNDLED_SHA256 = {
     "imagenet_classes.txt": "ee4fa67b1dd46919ef87529b70e25bdd1ec9ebd350de3ad426e6640eb70320a1",
-    "squeezenet1_1.safetensors": "421de7d70c9930764fad45450c7cad8b801fba6d0e7853ce64a498d1e812dcc6",
+    "squeezenet1_1.safetensors": "2330b00b5dbc451ec14a4b37e760dd67100f4b0581d67cbd4377f3add17da245",
 }
 
 # Input sizes of the whole network: a small rectangle and the normal size.
@@ -61,16 +63,24 @@ def checks(isa: str | None = None) -> Iterator[Check]:
     sets = _kernels.instruction_sets()
     runnable = [name for name, families, runs, _ in sets if "f32" in families and runs]
     chosen = runnable if isa is None else [cpu.kernels(isa).f32.isa]
+    with_integers = [name for name, families, runs, _ in sets if "int8" in families and runs]
+    if isa is not None:
+        with_integers = [cpu.kernels(isa).int8.isa]
     yield from _files()
     whole = _whole_network(weights.bundled())
     for name in chosen:
         for kind, cases in _CASES.items():
             yield _compared(name, kind, _worst(cases(_kernels.kernels_named(name).f32)))
-        model = api.load(isa=name)
+        model = api.load(isa=name, precision="float32")
         yield _photo(model)
         for x, logits in whole:
             size = f"the bundled network, {x.shape[2]} x {x.shape[3]}"
             yield _compared(name, size, _error(model.logits(x), logits))
+    for name in with_integers:
+        for height, width in _SIZES:
+            found = [integers.digest(name, threads, height, width) for threads in _THREADS]
+            what = f"the bundled network in int8, {height} x {width}"
+            yield _same(name, what, found, integers.DIGESTS[height, width])
 
 
 def _files() -> Iterator[Check]:
@@ -82,9 +92,16 @@ def _files() -> Iterator[Check]:
         except OSError as error:
             yield Check("files", name, False, f"cannot be read: {reason_of(error)}")
             continue
-        same = found == expected
-        finding = f"SHA-256 {found[:12]}..." + ("" if same else f", expected {expected[:12]}...")
-        yield Check("files", name, same, finding)
+        yield _same("files", name, [found], expected)
+
+
+def _same(subject: str, name: str, found: Sequence[str], expected: str) -> Check:
+    """Compares hashes with the one that is expected."""
+    wrong = [digest for digest in found if digest != expected]
+    finding = f"SHA-256 {(wrong or found)[0][:12]}..."
+    return Check(
+        subject, name, not wrong, finding + (f", expected {expected[:12]}..." if wrong else "")
+    )
 
 
 def _compared(subject: str, name: str, error: float) -> Check:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sqznet import _kernels
 from sqznet.engine.float_layers import PackedLayers
-from sqznet.engine.program import ITEM_BYTES, Program, Value
+from sqznet.engine.program import ITEM_BYTES, Dtype, Program, Value
 from sqznet.network.layers import Layer, MapShape, MaxPool
 
 # Bytes of a map from which bands are faster: much of it has left the caches when it is read.
@@ -52,16 +52,14 @@ def groups(layers: Sequence[Layer], part: range) -> Iterator[range]:
         yield range(start, part.stop)
 
 
-def rows_of_a_band(
-    packed: PackedLayers, layers: Sequence[Layer], group: range, shapes: Sequence[MapShape]
-) -> int:
+def rows_of_a_band(group: range, shapes: Sequence[MapShape], dtypes: Sequence[Dtype]) -> int:
     """The rows of a band after a group's last layer; 0 if bands would not be faster.
 
-    ``shapes``: the output shape (H, W, C) of each layer of the network.
+    ``shapes``, ``dtypes``: the output shape (H, W, C) and type of each layer of the network.
     """
     index = max(group, key=lambda i: prod(shapes[i]))
     height, width, channels = shapes[index]
-    pixel = channels * ITEM_BYTES[packed.dtype_of(layers[index])]
+    pixel = channels * ITEM_BYTES[dtypes[index]]
     pooled = shapes[group[-1]][0]
     if height * width * pixel < LARGE or pooled == height:
         return 0

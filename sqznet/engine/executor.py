@@ -149,9 +149,8 @@ class Executor:
         layers, shapes = network.layers, network.shapes(height, width)
         border = network.padding
         packed = self._layers
-        entry = program.value(
-            n, height + 2 * border, width + 2 * border, 3, dtype=packed.dtype_of(layers[0])
-        )
+        dtypes = [packed.dtype_of(layer) for layer in layers]
+        entry = program.value(n, height + 2 * border, width + 2 * border, 3, dtype=dtypes[0])
         maps = {INPUT: entry}
         read_whole = {*outputs, *(branch.input for branch in network.branches)}
         start = 0
@@ -162,17 +161,16 @@ class Executor:
                 may_band = packed.in_bands and read_whole.isdisjoint(
                     layers[index].name for index in group[:-1]
                 )
-                rows = bands.rows_of_a_band(packed, layers, group, shapes) if may_band else 0
+                rows = bands.rows_of_a_band(group, shapes, dtypes) if may_band else 0
                 if rows:
-                    y = program.value(
-                        n, *shapes[group[-1]], dtype=packed.dtype_of(layers[group[-1]])
-                    )
+                    last = group[-1]
+                    y = program.value(n, *shapes[last], dtype=dtypes[last])
                     bands.add(program, packed, layers, shapes, group, rows, x, y)
-                    x = maps[layers[group[-1]].name] = y
+                    x = maps[layers[last].name] = y
                     continue
                 for index in group:
                     program.layer, layer = index, layers[index]
-                    y = program.value(n, *shapes[index], dtype=packed.dtype_of(layer))
+                    y = program.value(n, *shapes[index], dtype=dtypes[index])
                     packed.add(program, layer, x, y)
                     x = maps[layer.name] = y
             maps[branch.output] = x

@@ -11,7 +11,7 @@ from sqznet.engine import cpu
 from sqznet.engine import precision as precisions
 from sqznet.engine.executor import Executor, Result
 from sqznet.engine.program import Workspace
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, WeightsError
 from sqznet.images.callers import PLAIN, Reading, grouped, reading
 from sqznet.images.pixels import Pixels
 from sqznet.images.preprocessing import Preprocessing, geometry
@@ -32,9 +32,8 @@ class Pipeline:
 
     Attributes: ``variant``, ``wiring``, ``preprocessing``, ``threads``, ``isa`` and ``precision``,
     see ``sqznet.Model``; ``executor``, which runs the network; ``checkpoint``, which has its
-    weights; ``asked``, the arguments ``threads``, ``isa`` and ``precision`` as they were given;
-    ``largest_input``, the largest magnitude that a photo becomes, 0 for integers, which do not
-    overflow.
+    weights; ``asked``, the arguments ``threads`` and ``isa`` as they were given; ``largest_input``,
+    the largest magnitude that a photo becomes, 0 for integers, which do not overflow.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Pipeline:
         self.precision, _ = precisions.chosen(precision, checkpoint, self.preprocessing, kernels)
         integers = self.precision == "int8"
         self.isa = kernels.int8.isa if integers else kernels.f32.isa
-        self.asked = {"threads": threads, "isa": isa, "precision": precision}
+        self.asked: dict[str, Any] = {"threads": threads, "isa": isa}
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, kernels, pool, integers)
@@ -202,7 +201,11 @@ def _executor(
         from sqznet.quantization.plan import plan
 
         assert checkpoint.integers is not None
-        return prepare(partial(Int8Layers, plan(network, checkpoint.integers)))
+        try:
+            planned = plan(network, checkpoint.integers)
+        except WeightsError as error:
+            raise WeightsError(f"{checkpoint.path}: its integers: {error}") from None
+        return prepare(partial(Int8Layers, planned))
     if not checkpoint.activations:
         return prepare()
     from sqznet.engine.rounded_layers import RoundedLayers

@@ -42,7 +42,7 @@ def chosen(
     obstacle = _obstacle(checkpoint, preprocessing)
     if precision == "int8":
         if obstacle:
-            raise WeightsError(f"{checkpoint.path}: {obstacle}")
+            raise WeightsError(f"{checkpoint.path}: precision is 'int8' ({reason}), but {obstacle}")
         return precision, reason
     isa = kernels.int8.isa
     if obstacle:

@@ -122,7 +122,8 @@ class Recognizer:
     @property
     def fingerprint(self) -> str:
         """See ``Classifier``; the hash covers the examples and the network."""
-        return f"recognizer-{sha256(self._encoded()).hexdigest()[:16]}"
+        network = b"" if self.model.precision == "float32" else self.model.fingerprint.encode()
+        return f"recognizer-{sha256(self._encoded() + network).hexdigest()[:16]}"
 
     @property
     def activation(self) -> str:
@@ -178,8 +179,6 @@ class Recognizer:
         -1)``. That score, at least 0.95, is the share of the examples that look more familiar; the
         classes share the rest. A class of your own may be named "unknown"; its index is not -1.
         """
-        if self.num_classes == 0:
-            raise SqznetError("the recognizer has no examples yet; expected a call of add() first")
         top = checked_top(top, self.num_classes + 1)
         many = several(images)
         how = reading(fast_decode, channels, allow_urls)
@@ -205,7 +204,7 @@ class Recognizer:
         """The full results for several images, as arrays. Raises ImageError, and SqznetError if
         there are no examples yet."""
         if self.num_classes == 0:
-            raise SqznetError("the recognizer has no examples yet; expected add() first")
+            raise SqznetError("the recognizer has no examples yet; expected a call of add() first")
         rows = [
             describe(self.model, [self.model.decode(image, how) for image in group])
             for group in grouped(images, _GROUP)
@@ -269,11 +268,12 @@ class Recognizer:
         backbone: Model | WeightsLike = None,
         threads: int | None = None,
         isa: str | None = None,
+        precision: str | None = None,
         report: Report = _warn,
     ) -> Recognizer:
         """Reads a file of `save`. ``backbone``: the network that it was trained on, as a Model or
-        as `sqznet.load` takes it; default: the bundled one. ``threads``, ``isa``: as for
-        `sqznet.load`, if the backbone is not a Model.
+        as `sqznet.load` takes it; default: the bundled one. ``threads``, ``isa``, ``precision``:
+        as for `sqznet.load`, if the backbone is not a Model.
 
         Raises WeightsError, saying what was found and expected, for any other file and for another
         backbone.
@@ -291,6 +291,7 @@ class Recognizer:
                     checkpoint,
                     threads=threads,
                     isa=isa,
+                    precision=precision,
                     variant=needed.variant,
                     preprocessing=needed.preprocessing,
                     wiring=needed.wiring,
@@ -384,6 +385,7 @@ def load_recognizer(
     backbone: WeightsLike,
     threads: int | None,
     isa: str | None,
+    precision: str | None,
     stated: Iterable[object],
 ) -> Recognizer:
     """Loads the Recognizer of a file for `sqznet.load`.
@@ -393,6 +395,6 @@ def load_recognizer(
     if any(value is not None for value in stated):
         raise SqznetError(
             f"{decoding.describe(path)} is a recognizer; its file sets preprocessing, wiring and "
-            "labels; expected only threads, isa and backbone"
+            "labels; expected only threads, isa, precision and backbone"
         )
-    return Recognizer.load(path, backbone=backbone, threads=threads, isa=isa)
+    return Recognizer.load(path, backbone=backbone, threads=threads, isa=isa, precision=precision)

@@ -210,7 +210,6 @@ class Checkpoint(NamedTuple):
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, tuple[Quantization | DynamicQuantization, ...]] = MappingProxyType({})
-    integers: Integers | None = None
     own_names: Mapping[str, str] = MappingProxyType({})
     choice: str = ""
     source: Source | None = None

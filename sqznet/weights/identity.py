@@ -27,7 +27,8 @@ class Identity:
     path: the file. sha256: of the whole file, in hex. bytes: its size.
     format: as in `Checkpoint`: "torch", "onnx" and so on.
     variant: "squeezenet1_1" and the like; bypass: "simple", "complex" or None.
-    parameters: the number of the network's parameters; precision: how the file stores them.
+    parameters: the number of the network's parameters; precision: how the file stores them; int8:
+        whether it says how the network is computed in 8-bit integers.
     classes: their number; labels: the source of their names.
     conv1_padding, conv10_padding: pixels; ceil_mode: of the pools; softmax: whether the file's own
         network ends in one; conv10_relu: whether a ReLU follows conv10.
@@ -46,6 +47,7 @@ class Identity:
     bypass: str | None
     parameters: int
     precision: str
+    int8: bool
     classes: int
     labels: str
     conv1_padding: int
@@ -94,6 +96,7 @@ def identify(source: WeightsLike) -> Identity:
         bypass=variants.BYPASSES[network.variant.removeprefix(base)],
         parameters=sum(element_count(tensor.shape) for tensor in checkpoint.tensors.values()),
         precision=_precision(checkpoint),
+        int8=checkpoint.integers is not None,
         classes=network.num_classes,
         labels=names,
         conv1_padding=checkpoint.wiring.conv1_padding,

@@ -12,8 +12,7 @@ from functools import partial
 from typing import Any
 
 from sqznet.errors import WeightsError, shown
-from sqznet.quantization.description import Integers, little_endian
-from sqznet.quantization.plan import plan
+from sqznet.quantization.description import ConvIntegers, little_endian
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import (
     MAX_DIMENSIONS,
@@ -70,8 +69,7 @@ def read(file: WeightsFile) -> Checkpoint:
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
     stated, header, body = parse(file.view)
-    integers = metadata.parse(stated, "safetensors").integers
-    state = _state(file, _tensors(header, body, integers))
+    state = _state(file, _tensors(header, body, stated))
     checkpoint = metadata.checkpoint(file, "safetensors", state, stated)
     if not any(tensor.dtype == "int8" for tensor in checkpoint.tensors.values()):
         return checkpoint
@@ -144,12 +142,15 @@ def _state(file: WeightsFile, found: dict[str, RawTensor | Other]) -> State:
 
 
 def _tensors(
-    header: _Header, body: memoryview, integers: Integers | None
+    header: _Header, body: memoryview, stated: Mapping[str, str]
 ) -> dict[str, RawTensor | Other]:
-    convs = {} if integers is None else integers.convs
+    convs: Mapping[str, ConvIntegers] | None = None
     found: dict[str, RawTensor | Other] = {}
     for name, dtype, shape, data in entries(header, body):
-        conv = convs.get(name.removesuffix(".weight")) if dtype == "I8" else None
+        if dtype == "I8" and convs is None:
+            integers = metadata.parse(stated, "safetensors").integers
+            convs = {} if integers is None else integers.convs
+        conv = convs.get(name.removesuffix(".weight")) if dtype == "I8" and convs else None
         if conv is not None:
             found[name] = RawTensor("int8", shape, data, little_endian(conv.weight_scales))
         elif dtype in _FLOATS:
@@ -162,6 +163,8 @@ def _tensors(
 
 def _with_input_scales(checkpoint: Checkpoint) -> Checkpoint:
     """The same checkpoint; its int8 tensors know the scales of what they are multiplied with."""
+    from sqznet.quantization.plan import plan  # takes time that other files do not need
+
     assert checkpoint.integers is not None
     try:
         convs = plan(checkpoint.network(), checkpoint.integers).convs

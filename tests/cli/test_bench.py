@@ -110,7 +110,7 @@ def test_the_table(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("bench", *options, "--model", small) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert "squeezenet1_1, scalar kernels, 1 thread\n" in out
+    assert "squeezenet1_1, float32, scalar kernels, 1 thread\n" in out
     assert str(COFFEE) in out
     for name in ("network, 96 x 96", "file to answer"):
         assert re.search(rf"^{name}( +\d+\.\d\d){{4}} +\d+$", out, re.MULTILINE), out

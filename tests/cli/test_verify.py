@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,13 @@ import pytest
 
 import sqznet
 from sqznet import _kernels, weights
-from sqznet.diagnostics import verification
+from sqznet.calibration.quantizing import float_tensors, weight
+from sqznet.diagnostics import integers, verification
 from sqznet.diagnostics.verification import BOUND, BUNDLED_SHA256, checks
 from sqznet.engine.executor import Workspace
+from sqznet.quantization import reference
+from sqznet.quantization.integers import integer_convs
+from sqznet.quantization.plan import plan
 
 from ..support.commands import exit_code
 
@@ -40,8 +46,13 @@ def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(line.startswith("ok ") for line in lines)
     subjects = {line.split()[1] for line in lines}
     sets = _kernels.instruction_sets()
-    runnable = {name for name, families, runs, _ in sets if "f32" in families and runs}
-    assert subjects == {"files"} | runnable
+    runnable, with_int8 = (
+        {name for name, families, runs, _ in sets if family in families and runs}
+        for family in ("f32", "int8")
+    )
+    assert subjects == {"files"} | runnable | with_int8
+    same = [line for line in lines if re.search(r" in int8, \d+ x \d+ +SHA-256 \w{12}", line)]
+    assert len(same) == 2 * len(with_int8)
     errors = [line for line in lines if re.search(r"error \d\.\de[+-]\d\d, bound 5e-05$", line)]
     assert len(errors) == 10 * len(runnable)
 
@@ -171,8 +182,42 @@ def test_a_wrong_network_is_detected(
     assert exit_code("verify", "--isa", "scalar") == 1
     out = capsys.readouterr().out.splitlines()
     bad = [line for line in out if line.startswith("WRONG ")]
-    assert ["the bundled network" in line for line in bad] == [True]
-    assert out[-1] == f"1 of {len(out) - 1} checks failed"
+    assert ["the bundled network" in line for line in bad] == [True, True]
+    assert out[-1] == f"2 of {len(out) - 1} checks failed"
+
+
+@pytest.mark.usefixtures("one_size")
+def test_a_single_wrong_bit_of_an_integer_network_is_detected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = sqznet.Model.logits
+
+    def wrong(self: sqznet.Model, x: Any) -> Any:
+        logits = right(self, x)
+        if self.precision == "int8" and self.threads > 1:
+            logits.ravel().view(np.int32)[-1] ^= 1
+        return logits
+
+    monkeypatch.setattr(sqznet.Model, "logits", wrong)
+    assert failures() == {"the bundled network in int8, 64 x 83"}
+
+
+@pytest.mark.parametrize("size", integers.DIGESTS)
+def test_the_stored_digests_are_the_reference_s(size: tuple[int, int]) -> None:
+    checkpoint = weights.bundled()
+    assert checkpoint.integers is not None
+    network = checkpoint.network()
+    planned = plan(network, checkpoint.integers)
+    convs = integer_convs(planned, partial(weight, float_tensors(checkpoint)))
+    logits = reference.forward(network, convs, planned.sums, integers.photos(*size))
+    assert len(np.unique(logits)) > 1000
+    assert sha256(logits.astype("<f4").tobytes()).hexdigest() == integers.DIGESTS[size]
+
+
+def test_the_photos_of_the_digests_are_of_all_levels() -> None:
+    photos = integers.photos(64, 83)
+    assert photos.shape == (3, 64, 83, 3)
+    assert len(np.unique(photos)) == 256
 
 
 @pytest.mark.usefixtures("one_size")
@@ -189,11 +234,12 @@ def test_a_wrong_photo_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("one_size")
 def test_damaged_files_are_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = bytearray(Path(weights.BUNDLED_PATH).read_bytes())
-    content[-3] ^= 1  # the last bias, slightly
+    content[-1] ^= 0x80  # the sign of the last weight
     damaged = tmp_path / "squeezenet1_1.safetensors"
     damaged.write_bytes(content)
     monkeypatch.setattr(weights, "BUNDLED_PATH", str(damaged))
     found = {check.name: check for check in checks("scalar") if not check.passed}
-    assert set(found) == set(BUNDLED_SHA256)  # the list of classes is missing
-    assert "expected 649e0105aebb..." in found[damaged.name].finding
+    # The list of classes is missing.
+    assert set(found) == {*BUNDLED_SHA256, "the bundled network in int8, 64 x 83"}
+    assert f"expected {BUNDLED_SHA256[damaged.name][:12]}..." in found[damaged.name].finding
     assert "cannot be read" in found["imagenet_classes.txt"].finding

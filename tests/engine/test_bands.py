@@ -13,6 +13,7 @@ from hypothesis import given
 import sqznet
 from sqznet import _kernels
 from sqznet.engine import bands
+from sqznet.engine.program import Dtype
 from sqznet.network import reference, variants
 from sqznet.network.layers import Conv, Fire, Layer, MapShape, MaxPool
 
@@ -63,7 +64,7 @@ def test_every_row_is_written_once_and_read_while_it_is_stored(
 def banded(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Makes every group that ends with a pool run in bands of this many rows."""
 
-    def rows_of_a_band(group: range, shapes: list[MapShape]) -> int:
+    def rows_of_a_band(group: range, shapes: list[MapShape], dtypes: list[Dtype]) -> int:
         pooled = shapes[group[-1]][0]
         return rows if shapes[group[0]][0] > pooled > rows else 0
 
@@ -146,7 +147,7 @@ def test_only_large_maps_run_in_bands() -> None:
     for side in (224, 320, 384, 512, 1024):
         shapes = layers.shapes(side, side)
         rows = [
-            bands.rows_of_a_band(group, shapes)
+            bands.rows_of_a_band(group, shapes, ["float32"] * len(shapes))
             for group in bands.groups(layers.layers, range(len(layers.layers)))
         ]
         assert all(found % bands.STEP == 0 for found in rows)

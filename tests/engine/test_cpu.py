@@ -31,6 +31,7 @@ def test_the_best_set_is_chosen_and_explained() -> None:
     assert "best" in info["reason"]
     assert {family: isa for family, (isa, _) in info["families"].items()} == {
         "f32": kernels.f32.isa,
+        "int8": kernels.int8.isa,
         "pixels": kernels.pixels.isa,
     }
     assert all("best" in reason for _, reason in info["families"].values())

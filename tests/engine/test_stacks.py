@@ -12,13 +12,18 @@ from ..conftest import EMULATED
 from ..support.isolated import run_script, sanitizer
 from ..support.places import COFFEE, ROOT
 
-SETS = [name for name, families, runs, _ in _kernels.instruction_sets() if families and runs]
+SETS = [
+    (name, precision)
+    for name, families, runs, _ in _kernels.instruction_sets()
+    for family, precision in (("f32", "float32"), ("int8", "int8"))
+    if family in families and runs
+]
 
 
 @pytest.mark.skipif(EMULATED, reason="the emulator has frames of its own")
-@pytest.mark.parametrize("isa", SETS)
+@pytest.mark.parametrize(("isa", "precision"), SETS)
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_stack_of_64_kib_is_enough(isa: str, threads: int) -> None:
+def test_a_stack_of_64_kib_is_enough(isa: str, precision: str, threads: int) -> None:
     """Decoding, heat maps and the imports of a first call included."""
     if sanitizer():
         pytest.skip("sanitizers enlarge frames")
@@ -29,7 +34,7 @@ def test_a_stack_of_64_kib_is_enough(isa: str, threads: int) -> None:
         found = []
 
         def work():
-            model = sqznet.load(threads=int(sys.argv[2]), isa=sys.argv[1])
+            model = sqznet.load(threads=int(sys.argv[2]), isa=sys.argv[1], precision=sys.argv[4])
             found.append(model.classify(sys.argv[3])[0].label)
             with open(sys.argv[3], "rb") as file:
                 found.append(model.classify([file.read()] * 2, fast_decode=True)[1][0].label)
@@ -44,6 +49,7 @@ def test_a_stack_of_64_kib_is_enough(isa: str, threads: int) -> None:
         isa,
         str(threads),
         str(COFFEE),
+        precision,
     )
     assert found == "espresso espresso (400, 600)\n"
 

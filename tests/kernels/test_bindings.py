@@ -275,7 +275,7 @@ def test_overlapping_the_checks_nothing_was_written() -> None:
     assert (np.asarray(y) == 7.0).all()
 
 
-FAMILIES = ("f32", "pixels")
+FAMILIES = ("f32", "int8", "pixels")
 
 
 def test_instruction_sets() -> None:

@@ -132,6 +132,7 @@ def test_heavy_modules_are_imported_where_they_are_used(tool: Any) -> None:
         "sqznet.quantization.integers",
         "sqznet.quantization.reference",
         "sqznet.insight.heatmap",
+        "sqznet.diagnostics.integers",
         "sqznet.diagnostics.verification",
     }
     numeric |= {name for name in found if name.startswith("sqznet.calibration.")}

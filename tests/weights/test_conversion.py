@@ -103,7 +103,7 @@ def test_the_bundled_weights_give_the_same_answer(
     convert(coarse, target)
     photo = EXAMPLES / "coffee.jpg"
     assert sqznet.load(target).classify(photo) == sqznet.load(coarse).classify(photo)
-    assert target.stat().st_size < 2.6e6  # still float16
+    assert target.stat().st_size < 2.8e6  # still float16
 
 
 @pytest.mark.parametrize(

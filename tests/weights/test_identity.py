@@ -28,7 +28,7 @@ def test_a_small_file(tmp_path: Path) -> None:
     assert found.path == str(path)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert found.bytes == path.stat().st_size
-    assert (found.format, found.precision) == ("safetensors", "float32")
+    assert (found.format, found.precision, found.int8) == ("safetensors", "float32", False)
     assert (found.variant, found.bypass) == ("squeezenet1_0_complex_bypass", "complex")
     assert found.parameters == sum(array.size for array in made.values())
     assert found.classes == 7
@@ -64,6 +64,7 @@ def test_the_bundled_weights() -> None:
     found = sqznet.identify(weights.bundled().path)
     assert (found.variant, found.parameters) == ("squeezenet1_1", 1_235_496)
     assert (found.classes, found.precision, found.preset) == (1000, "float16", "squash-bgr")
+    assert found.int8
     assert found.warnings == ()
 
 
