@@ -58,11 +58,11 @@ class Int8Layers:
             pool = partial(_kernels.bind_max_pool_u8, self._kernels, self._pool)
             program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
             return
-        if not isinstance(layer, Fire):
+        kernel = self._packed[layer.name]
+        if not (isinstance(layer, Fire) and isinstance(kernel, _kernels.ByteFire)):
             self._step(program, layer.name, x, y)
             return
         n, h, w, _ = y.shape
-        kernel = self._packed[layer.name]
         scratch = program.scratch(kernel.scratch(n, h, w, self._pool.threads))
         program.step(partial(kernel.bind, self._pool, above=above), x, scratch, y)
         if layer.bypass is not None:
