@@ -241,7 +241,7 @@ def clang(session: nox.Session) -> None:
 
 @nox.session
 def avx512(session: nox.Session) -> None:
-    """The tests of the AVX-512 kernels without AVX-512: SIMDe emulates it with AVX2."""
+    """The tests of the kernels for AVX-512 and VNNI without either: SIMDe emulates them by AVX2."""
     session.install("simde-py==0.8.2.post1")
     find = "import simde_py; print(simde_py.get_include())"
     headers = session.run("python", "-c", find, silent=True)
@@ -252,7 +252,7 @@ def avx512(session: nox.Session) -> None:
         objects(session),
     )
     session.run("python", "-I", "-c", NO_AVX512)
-    session.run("pytest", "-k", "avx512", "tests", env=shared_environment())
+    session.run("pytest", "-k", "avx512 or vnni", "tests", env=shared_environment())
 
 
 # The build has the kernels but no AVX-512 instruction: none uses a register of 512 bits.

@@ -50,7 +50,9 @@ std::vector<InstructionSet> instruction_sets() {
   const char* avx512_needs = "AVX2 and FMA, with which SIMDe emulates AVX-512";
   const bool avx512_vnni = avx512;
   const char* avx512_vnni_needs = avx512_needs;
+  const bool avx_vnni = avx512;
 #else
+  const bool avx_vnni = features.avx_vnni;
   const bool avx512_vnni = features.avx512_vnni && features.avx2 && features.fma;
   const char* avx512_vnni_needs = "AVX-512 F, BW, DQ, VL and VNNI";
   const bool avx512 = features.avx512 && features.avx2 && features.fma;
@@ -59,7 +61,7 @@ std::vector<InstructionSet> instruction_sets() {
   std::vector<InstructionSet> sets = {
       {"avx512_vnni", avx512_vnni, avx512_vnni_needs, {}},
       {"avx512", avx512, avx512_needs, {}},
-      {"avx_vnni", features.avx_vnni, "AVX2 and AVX-VNNI", {}},
+      {"avx_vnni", avx_vnni, "AVX2 and AVX-VNNI", {}},
       {"avx2", features.avx2 && features.fma, "AVX2 and FMA", {}},
       {"neon_i8mm", features.neon && features.i8mm, "NEON with products of 8-bit integers", {}},
       {"neon_dotprod", features.neon && features.dotprod, "NEON with dot products", {}},

@@ -2,6 +2,9 @@
 // Without, the instruction for bytes saturates, so bytes and weights are widened to 16 bits.
 #pragma once
 
+#if defined(SQZ_SIMDE)
+#include <simde/x86/avx512.h>
+#endif
 #include <immintrin.h>
 
 namespace sqz {
@@ -20,7 +23,11 @@ inline constexpr int kGroup = 4;
 using Weight = int8_t;
 using Input = uint8_t;
 SQZ_INLINE Sums dot_word(Sums sums, Word x, Weights w) {
+#if defined(SQZ_SIMDE)
+  return simde_mm256_dpbusd_epi32(sums, x, w);
+#else
   return _mm256_dpbusd_avx_epi32(sums, x, w);
+#endif
 }
 #else
 inline constexpr int kGroup = 2;
