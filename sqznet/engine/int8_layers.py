@@ -63,6 +63,7 @@ class Int8Layers:
             return
         n, h, w, _ = y.shape
         kernel = self._packed[layer.name]
+        assert isinstance(kernel, _kernels.ByteFire)
         scratch = program.scratch(kernel.scratch(n, h, w, self._pool.threads))
         program.step(partial(kernel.bind, self._pool, above=above), x, scratch, y)
         if layer.bypass is not None:
