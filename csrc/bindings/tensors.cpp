@@ -101,7 +101,7 @@ float import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
 }
 
 float import_levels(ThreadPool& pool, const py::buffer& x, const Tensor& y,
-                   const std::array<float, 3>& mean, const std::array<float, 3>& std) {
+                    const std::array<float, 3>& mean, const std::array<float, 3>& std) {
   const py::buffer_info info = x.request();
   require((info.format == "f" || info.format == "=f") && info.ndim == 4,
           "x must be float32 with four dimensions");

@@ -37,19 +37,22 @@ SQZ_INLINE __m512i to_levels(Sums sums, const float* scale) {
 
 template <int kCount>
 SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
+  const __m512i a = to_levels(sums[0], scale);
+  const __m512i b = kCount > 1 ? to_levels(sums[kCount > 1 ? 1 : 0], scale + 16) : a;
+  const __m512i c = kCount > 2 ? to_levels(sums[kCount > 2 ? 2 : 0], scale + 32) : a;
+  const __m512i d = kCount > 3 ? to_levels(sums[kCount > 3 ? 3 : 0], scale + 48) : a;
+  // The packs clip to 0..255. They interleave the 128-bit parts of the registers.
+  const __m512i packed = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i bytes = _mm512_permutexvar_epi32(order, packed);
   if (kCount == 4) {
-    const __m512i a = to_levels(sums[0], scale), b = to_levels(sums[1], scale + 16),
-                  c = to_levels(sums[2], scale + 32), d = to_levels(sums[3], scale + 48);
-    const __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-    // Packing interleaves the 128-bit parts of the registers.
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    _mm512_storeu_si512(y, _mm512_permutexvar_epi32(order, bytes));
-    return;
-  }
-  SQZ_UNROLL
-  for (int v = 0; v < kCount; ++v) {
-    const __m512i levels = _mm512_max_epi32(to_levels(sums[v], scale + 16 * v), zero_sums());
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(y + 16 * v), _mm512_cvtepi32_epi8(levels));
+    _mm512_storeu_si512(y, bytes);
+  } else if (kCount == 1) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(y), _mm512_castsi512_si128(bytes));
+  } else {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), _mm512_castsi512_si256(bytes));
+    if (kCount == 3)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(y + 32), _mm512_extracti32x4_epi32(bytes, 2));
   }
 }
 
