@@ -53,7 +53,7 @@ def cross_validated(model: sqznet.Model, levels: Sequence[Any], keep_weights: bo
         weight_of = partial(quantizing.weight, quantizing.float_tensors(checkpoint))
         convs = integer_convs(planned, weight_of)
         for index in range(half, len(levels), 2):
-            logits[index] = reference.forward(network, convs, planned.sums, levels[index])[0]
+            logits[index] = reference.forward(network, convs, planned, levels[index])[0]
     return logits
 
 

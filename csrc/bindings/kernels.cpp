@@ -14,6 +14,7 @@ PYBIND11_MODULE(_kernels, m, pybind11::mod_gil_not_used()) {
   bind_dispatch(m);
   bind_gate(m);
   bind_int8(m);
+  bind_byte_steps(m);
 }
 
 }  // namespace sqz

@@ -118,6 +118,15 @@ struct Tensor {
     return in;
   }
 
+  // The channels [first, first + count) of this tensor.
+  Tensor channels(int first, int count) const {
+    require(first >= 0 && count > 0 && count <= shape[3] - first, "no such channels");
+    Tensor slice = *this;
+    slice.data = static_cast<std::byte*>(data) + first * item_size(dtype);
+    slice.shape[3] = count;
+    return slice;
+  }
+
  private:
   template <typename T>
   Map<T> map(Dtype expected, const char* name) const {

@@ -101,12 +101,15 @@ float import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
 }
 
 float import_levels(ThreadPool& pool, const py::buffer& x, const Tensor& y,
-                    const std::array<float, 3>& mean, const std::array<float, 3>& std) {
+                    const std::array<float, 3>& mean, const std::array<float, 3>& step,
+                    const std::array<int, 2>& limits) {
   const py::buffer_info info = x.request();
   require((info.format == "f" || info.format == "=f") && info.ndim == 4,
           "x must be float32 with four dimensions");
   const ByteMap target = y.levels();
   const ByteView& view = target.view;
+  const auto [lowest, highest] = limits;
+  require(0 <= lowest && lowest <= highest && highest <= 255, "the limits must be bytes in order");
   require(view.c == 3 && info.shape[0] == view.n && info.shape[1] == view.c &&
               info.shape[2] == view.h && info.shape[3] == view.w,
           "x does not have the tensor's shape");
@@ -114,7 +117,7 @@ float import_levels(ThreadPool& pool, const py::buffer& x, const Tensor& y,
                                      info.strides[3]};
   WithoutLock release;
   return import_nchw_levels(pool, static_cast<const unsigned char*>(info.ptr), strides, view,
-                            mean.data(), std.data());
+                            mean.data(), step.data(), lowest, highest);
 }
 
 void export_array(const Tensor& x, const Tensor& y) {
@@ -154,6 +157,7 @@ void bind_tensors(py::module_& m) {
           },
           py::arg("offset"), py::arg("shape"), py::arg("dtype") = "float32")
       .def("inside", &Tensor::inside, py::arg("border"))
+      .def("channels", &Tensor::channels, py::arg("first"), py::arg("count"))
       .def(
           "fill",
           [](const Tensor& t, const py::bytes& pixel) {
@@ -190,7 +194,8 @@ void bind_tensors(py::module_& m) {
       .def_property_readonly("shape", [](const Tensor& t) { return std::tuple_cat(t.shape); });
   m.def("import_nchw", &import_array, py::arg("pool"), py::arg("x").noconvert(), py::arg("y"));
   m.def("import_nchw_levels", &import_levels, py::arg("pool"), py::arg("x").noconvert(),
-        py::arg("y"), py::arg("mean"), py::arg("std"));
+        py::arg("y"), py::arg("mean"), py::arg("step"),
+        py::arg("limits") = std::array<int, 2>{0, 255});
   m.def("export_nchw", &export_array, py::arg("x"), py::arg("y"));
   m.def("softmax", &run_softmax, py::arg("kernels"), py::arg("x"), py::arg("y"), Released());
   m.def("pooled_size", &pooled_size, py::arg("size"), py::arg("ceil_mode"));

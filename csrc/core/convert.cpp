@@ -180,25 +180,46 @@ namespace {
 // Values that are converted together, in loops that compilers vectorize.
 constexpr std::ptrdiff_t kChunk = 256;
 
-// The gray levels 0 to 255 of `count` adjacent values, at most kChunk. Adding 1.5 * 2^23 rounds to the
-// nearest integer, to the even one if two are equally near.
-void to_levels(const unsigned char* values, std::ptrdiff_t count, float mean, float std,
+// How a channel's values become bytes: whole + round(min(max(value / step + rest, lowest), highest)).
+struct Levels {
+  Levels() = default;
+  Levels(float mean, float value_of_one, int least, int most) : step(value_of_one) {
+    // What is added after the rounding: the mean if it is an integer, else an even number, so that
+    // halves go to even bytes. A mean far from all bytes only leads to the limits.
+    float integer = std::floor(mean);
+    if (integer != mean) integer = 2 * std::floor(mean / 2);
+    if (!(std::fabs(mean) < 1e6f)) integer = 0;
+    whole = static_cast<std::int32_t>(integer);
+    rest = mean - integer;
+    lowest = static_cast<float>(least) - integer;
+    highest = static_cast<float>(most) - integer;
+  }
+
+  float step, rest, lowest, highest;
+  std::int32_t whole;
+};
+
+// The bytes of `count` adjacent values, at most kChunk. Adding 1.5 * 2^23 rounds to the nearest
+// integer, to the even one if two are equally near.
+void to_levels(const unsigned char* values, std::ptrdiff_t count, const Levels& to,
                std::uint8_t* levels) {
+  const auto whole = static_cast<std::uint32_t>(to.whole);
   float from[kChunk] = {};
   std::uint32_t bits[kChunk];
   std::memcpy(from, values, count * sizeof(float));
   for (float& value : from) {
-    const float level = value * std + mean;
-    const float positive = level > 0.0f ? level : 0.0f;
-    value = (positive < 255.0f ? positive : 255.0f) + 12582912.0f;
+    const float level = value / to.step + to.rest;
+    const float raised = level > to.lowest ? level : to.lowest;
+    value = (raised < to.highest ? raised : to.highest) + 12582912.0f;
   }
   std::memcpy(bits, from, sizeof bits);
-  for (std::ptrdiff_t i = 0; i < kChunk; ++i) levels[i] = static_cast<std::uint8_t>(bits[i]);
+  for (std::ptrdiff_t i = 0; i < kChunk; ++i)
+    levels[i] = static_cast<std::uint8_t>(bits[i] + whole);
 }
 
 // Returns what largest_of() returns for all three planes of the row, with the distance `channel`.
 float import_level_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t width,
-                       const float mean[3], const float std[3], std::uint8_t* to) {
+                       const Levels planes[3], std::uint8_t* to) {
   float largest = 0;
   for (std::ptrdiff_t w = 0; w < width; w += kChunk, to += 3 * kChunk) {
     const std::ptrdiff_t count = std::min(kChunk, width - w);
@@ -207,7 +228,7 @@ float import_level_row(const unsigned char* from, std::ptrdiff_t channel, std::p
       const unsigned char* values =
           from + c * channel + w * static_cast<std::ptrdiff_t>(sizeof(float));
       largest = std::max(largest, largest_of(values, count));
-      to_levels(values, count, mean[c], std[c], levels[c]);
+      to_levels(values, count, planes[c], levels[c]);
     }
     for (std::ptrdiff_t i = 0; i < count; ++i) {
       const std::uint8_t r = levels[0][i], g = levels[1][i], b = levels[2][i];
@@ -221,19 +242,21 @@ float import_level_row(const unsigned char* from, std::ptrdiff_t channel, std::p
 
 float import_nchw_levels(ThreadPool& pool, const unsigned char* source,
                          const std::ptrdiff_t strides[4], const ByteView& y, const float mean[3],
-                         const float std[3]) {
+                         const float step[3], int lowest, int highest) {
+  Levels planes[3];
+  for (int c = 0; c < 3; ++c) planes[c] = Levels(mean[c], step[c], lowest, highest);
   constexpr std::ptrdiff_t kSize = sizeof(float);
   return import_rows(pool, y, [&](std::int64_t n, std::int64_t h) {
     const unsigned char* from = source + n * strides[0] + h * strides[2];
     std::uint8_t* to = y.data + n * y.image + h * y.row;
     if (strides[3] == kSize && y.pixel == 3)
-      return import_level_row(from, strides[1], y.w, mean, std, to);
+      return import_level_row(from, strides[1], y.w, planes, to);
     float largest = 0;
     for (std::ptrdiff_t w = 0; w < y.w; ++w, from += strides[3], to += y.pixel)
       for (std::ptrdiff_t c = 0; c < 3; ++c) {
         std::uint8_t levels[kChunk];
         largest = std::max(largest, largest_of(from + c * strides[1], 1));
-        to_levels(from + c * strides[1], 1, mean[c], std[c], levels);
+        to_levels(from + c * strides[1], 1, planes[c], levels);
         to[c] = levels[0];
       }
     return largest;

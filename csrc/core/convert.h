@@ -30,11 +30,12 @@ float largest_row(const float* values, std::size_t rows, std::size_t length);
 float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrdiff_t strides[4],
                   const View& y);
 
-// The same for bytes: the gray levels x * std[c] + mean[c] of normalized values, rounded and clipped to
-// 0..255. `y` has three channels.
+// The same for bytes: the levels x / step[c] + mean[c] of normalized values, rounded and clipped to
+// lowest..highest, which are bytes. A mean that is an integer is added after the rounding. `y` has
+// three channels.
 float import_nchw_levels(ThreadPool& pool, const unsigned char* source,
                          const std::ptrdiff_t strides[4], const ByteView& y, const float mean[3],
-                         const float std[3]);
+                         const float step[3], int lowest, int highest);
 
 // Copies an NHWC view to a contiguous NCHW array.
 void export_nchw(const View& x, float* out);

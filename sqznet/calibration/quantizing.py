@@ -118,7 +118,7 @@ def quantize(
     expected, logits = [], []
     for levels in read(apart):
         expected.append(model.logits(normalized(model, levels))[0])
-        logits.append(reference.forward(network, convs, planned.sums, levels)[0])
+        logits.append(reference.forward(network, convs, planned, levels)[0])
     if not logits:
         raise SqznetError("none of the photos kept apart could be read")
     compared = compare(np.array(expected), np.array(logits))
@@ -160,7 +160,8 @@ def described(model: Classification, network: Network, found: Calibration) -> Ch
     pre, own = model.preprocessing, model.checkpoint
     others = {k: v for k, v in own.metadata.items() if not k.startswith(metadata.PREFIX)}
     stated = metadata.dump(network.variant, pre, own.labels, model.wiring, found.integers)
-    tensors = dict(own.tensors)
+    # Integers of the file's own would be read with the new scales.
+    tensors = {name: tensor.floats() for name, tensor in own.tensors.items()}
     if found.weights is not None:
         planned = plan(network, found.integers)
         for name, integers in found.weights.items():

@@ -68,7 +68,8 @@ def rows(identity: Identity) -> Iterator[tuple[str, str]]:
     yield "  labels", identity.labels
     yield "  precision", because(identity.precision, "precision")
     if identity.int8:
-        yield "  int8", "yes, with --precision int8"
+        rounds = identity.precision.endswith("activations")
+        yield "  int8", "yes, by default" if rounds else "yes, with --precision int8"
     yield "  conv1 padding", because(identity.conv1_padding, "conv1_padding")
     yield "  conv10 padding", because(identity.conv10_padding, "conv10_padding")
     yield "  pooling", because(pooling, "ceil_mode")

@@ -153,13 +153,15 @@ class Classification(Pipeline):
         return np.array(workspace.outputs["logits"])[:, 0, 0], largest
 
     def _import(self, x: npt.NDArray[np.float32], y: _kernels.Tensor) -> float:
-        """Copies a preprocessed input, as gray levels if ``y`` has bytes. Gives its largest
-        magnitude, 0 for gray levels, whose sums cannot overflow, or infinity if it is not finite.
-        """
+        """Copies a preprocessed input; bytes get its gray levels, or what the file rounds it to.
+        Gives its largest magnitude, 0 for bytes, whose sums cannot overflow, or infinity if it is
+        not finite."""
+        pool, integers = self.executor.pool, self.checkpoint.integers
         if y.dtype == "float32":
-            return _kernels.import_nchw(self.executor.pool, x, y)
-        pre = self.preprocessing
-        largest = _kernels.import_nchw_levels(self.executor.pool, x, y, pre.mean, pre.std)
+            return _kernels.import_nchw(pool, x, y)
+        assert integers is not None
+        step, limits = [1 / std for std in integers.std], integers.limits or (0, 255)
+        largest = _kernels.import_nchw_levels(pool, x, y, integers.mean, step, limits)
         return 0.0 if isfinite(largest) else inf
 
     def classify_each(

@@ -25,7 +25,30 @@ Integers = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor, _kernels.Tens
 Kernel = _kernels.ByteConv | _kernels.ByteFire | _kernels.ByteSum | _kernels.ByteClassifier
 
 
-class Int8Layers:
+class ByteMaps:
+    """The part of ``PackedLayers`` that layers with maps of bytes share."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._maps = plan.maps
+        self.border = plan.maps[INPUT].zero
+
+    def dtype_of(self, layer: Layer) -> Dtype:
+        return "float32" if isinstance(layer, Classifier) else "uint8"
+
+    def floats(self, name: str, values: _kernels.Tensor) -> npt.NDArray[np.float32]:
+        import numpy as np
+
+        found = np.array(values)
+        if found.dtype != np.uint8:  # logits
+            return found
+        grid = self._maps[name]
+        return np.asarray(
+            (found - np.frombuffer(grid.zero, np.uint8).astype(np.float32))
+            * np.array(grid.scales, np.float32)
+        )
+
+
+class Int8Layers(ByteMaps):
     """See ``PackedLayers``."""
 
     in_bands = True
@@ -38,20 +61,16 @@ class Int8Layers:
         kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
     ) -> None:
-        self._maps = plan.maps
-        self.border = plan.maps[INPUT].zero
+        super().__init__(plan)
         self._kernels = kernels.int8
         self._pool = pool
         self._packed: dict[str, Kernel] = {}
-        integers = partial(_integers, plan, parameters)
+        integers = partial(integers_of, plan, parameters)
         for layer in network.layers:
             if layer.name not in self._packed and layer.tensors(1):
                 self._packed[layer.name] = _PACK[type(layer)](layer, integers, plan, kernels.int8)
             if isinstance(layer, Fire) and layer.bypass is not None:
-                self._packed[f"{layer.name}.add"] = _pack_sum(layer, integers, plan, kernels.int8)
-
-    def dtype_of(self, layer: Layer) -> Dtype:
-        return "float32" if isinstance(layer, Classifier) else "uint8"
+                self._packed[f"{layer.name}.add"] = pack_sum(layer, integers, plan, kernels.int8)
 
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
         if isinstance(layer, MaxPool):
@@ -75,18 +94,6 @@ class Int8Layers:
         scratch = program.scratch(kernel.scratch(n, h, w, self._pool.threads))
         program.step(partial(kernel.bind, self._pool), x, scratch, y)
 
-    def floats(self, name: str, values: _kernels.Tensor) -> npt.NDArray[np.float32]:
-        import numpy as np
-
-        found = np.array(values)
-        if found.dtype != np.uint8:  # logits
-            return found
-        grid = self._maps[name]
-        return np.asarray(
-            (found - np.frombuffer(grid.zero, np.uint8).astype(np.float32))
-            * np.array(grid.scales, np.float32)
-        )
-
     def on(self, pool: _kernels.ThreadPool) -> Int8Layers:
         from copy import copy  # costs time that a first answer does not need
 
@@ -95,18 +102,20 @@ class Int8Layers:
         return other
 
 
-def _integers(
+def integers_of(
     plan: Plan, parameters: Parameters, name: str
 ) -> tuple[_kernels.Tensor, _kernels.Tensor, _kernels.Tensor]:
+    """The tensors of a convolution: int8 weight, int32 bias, float32 scale."""
     conv = plan.convs[name]
     weight, _ = parameters(name)
     quantized = _kernels.quantize_weights(
-        weight, _vector(conv.input_scales), _vector(conv.weight_scales)
+        weight, vector(conv.input_scales), vector(conv.weight_scales)
     )
-    return quantized, _vector(conv.bias, "int32"), _vector(conv.scale)
+    return quantized, vector(conv.bias, "int32"), vector(conv.scale)
 
 
-def _vector(values: array[float] | array[int], dtype: Dtype = "float32") -> _kernels.Tensor:
+def vector(values: array[float] | array[int], dtype: Dtype = "float32") -> _kernels.Tensor:
+    """Numbers in a tensor's first dimension."""
     return _kernels.Tensor.over(values, (len(values), 1, 1, 1), dtype)
 
 
@@ -124,14 +133,15 @@ def _pack_fire(
     return _kernels.ByteFire(kernels, *squeeze, *ones, *threes)
 
 
-def _pack_sum(
+def pack_sum(
     layer: Fire, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
 ) -> _kernels.ByteSum:
+    """The sum of a fire and its bypass."""
     added = plan.sums[layer.name]
     return _kernels.ByteSum(
         kernels,
-        _vector(added.fire),
-        _vector(added.around),
+        vector(added.fire),
+        vector(added.around),
         added.zero,
         added.around_zero,
         integers(f"{layer.name}.bypass") if layer.bypass == "complex" else None,
@@ -141,7 +151,7 @@ def _pack_sum(
 def _pack_classifier(
     layer: Classifier, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
 ) -> _kernels.ByteClassifier:
-    border = _vector(array("B", plan.convs[layer.name].border), "uint8")
+    border = vector(array("B", plan.convs[layer.name].border), "uint8")
     return _kernels.ByteClassifier(
         kernels, *integers(layer.name), border, padding=layer.padding, relu=layer.relu
     )

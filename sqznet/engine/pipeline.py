@@ -55,7 +55,9 @@ class Pipeline:
         network.shapes(*self.preprocessing.size)
         self.variant = network.variant
         self.threads = pool.threads
-        self.precision, _ = precisions.chosen(precision, checkpoint, self.preprocessing, kernels)
+        self.precision, _ = precisions.chosen(
+            precision, checkpoint, self.preprocessing, kernels, self.wiring
+        )
         integers = self.precision == "int8"
         self.isa = kernels.int8.isa if integers else kernels.f32.isa
         self.asked: dict[str, Any] = {"threads": threads, "isa": isa}
@@ -63,6 +65,7 @@ class Pipeline:
         self.checkpoint = checkpoint
         self.executor = _executor(checkpoint, network, kernels, pool, integers)
         self.largest_input = 0.0 if integers else self.preprocessing.largest
+        self._tables = _input_tables(checkpoint, self.preprocessing) if integers else None
 
     def preprocess(
         self,
@@ -168,7 +171,8 @@ class Pipeline:
         return geometry(self.preprocessing, height, width)[:2]
 
     def feed(self, pixels: Pixels, x: _kernels.Tensor) -> None:
-        """Resizes a photo into ``x`` (1, H, W, 3), the network's input. Floats are normalized."""
+        """Resizes a photo into ``x`` (1, H, W, 3), the network's input. Floats are normalized;
+        bytes are gray levels, or what the file rounds them to once they are normalized."""
         pre = self.preprocessing
         resized_h, resized_w, top, left = geometry(pre, pixels.height, pixels.width)
         _pixels.resize_normalize(
@@ -186,6 +190,25 @@ class Pipeline:
             (pre.channel_order == "bgr") != pixels.bgr,
             self._pixel_kernels,
         )
+        if self._tables is not None and x.dtype == "uint8":
+            _kernels.recode(self.executor.pool, x, self._tables, x)
+
+
+def _input_tables(
+    checkpoint: weights.Checkpoint, preprocessing: Preprocessing
+) -> _kernels.Tensor | None:
+    """What becomes of each channel's gray levels, if the file rounds its input; else None."""
+    integers = checkpoint.integers
+    if integers is None or integers.limits is None:
+        return None
+    from array import array
+
+    from sqznet.quantization.tables import SAME, input_tables
+
+    tables = input_tables(integers, preprocessing.mean, preprocessing.std)
+    if tables == [SAME] * 3:
+        return None
+    return _kernels.Tensor.over(array("B", b"".join(tables)), (3, len(SAME), 1, 1), "uint8")
 
 
 def _executor(
@@ -197,7 +220,6 @@ def _executor(
 ) -> Executor:
     prepare = partial(Executor, network, checkpoint.tensors, kernels, pool, checkpoint.path)
     if integers:
-        from sqznet.engine.int8_layers import Int8Layers
         from sqznet.quantization.plan import plan
 
         assert checkpoint.integers is not None
@@ -205,6 +227,12 @@ def _executor(
             planned = plan(network, checkpoint.integers)
         except WeightsError as error:
             raise WeightsError(f"{checkpoint.path}: its integers: {error}") from None
+        if planned.rounds_again:
+            from sqznet.engine.recoded_layers import RecodedLayers
+
+            return prepare(partial(RecodedLayers, planned))
+        from sqznet.engine.int8_layers import Int8Layers
+
         return prepare(partial(Int8Layers, planned))
     if not checkpoint.activations:
         return prepare()

@@ -7,6 +7,7 @@ import os
 from sqznet import _kernels
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import Preprocessing
+from sqznet.network.variants import Wiring
 from sqznet.weights.checkpoint import Checkpoint
 
 PRECISIONS = ("float32", "int8", "auto")
@@ -21,29 +22,34 @@ def chosen(
     checkpoint: Checkpoint,
     preprocessing: Preprocessing,
     kernels: _kernels.Kernels,
+    wiring: Wiring | None = None,
 ) -> tuple[str, str]:
     """ "float32" or "int8", and the reason.
 
-    ``precision``: one of `PRECISIONS`; None: the environment's SQZNET_PRECISION, else "float32".
+    ``precision``: one of `PRECISIONS`; None: the environment's SQZNET_PRECISION, else "float32", or
+    "int8" for a file that rounds activations to 8 bits: its own numbers are integers, and float32
+    imitates them. ``wiring``: None for the checkpoint's.
     Raises SqznetError for another name, and WeightsError if int8 is asked for and the checkpoint
     does not say how, or says it for another preprocessing.
     """
     reason = "asked for"
     if precision is None:
         precision, reason = os.environ.get("SQZNET_PRECISION"), "the environment's SQZNET_PRECISION"
-    if not precision:
-        return "float32", "the default"
-    if precision not in PRECISIONS:
+    if precision and precision not in PRECISIONS:
         raise SqznetError(
             f"precision is {shown(precision)} ({reason}), expected one of {', '.join(PRECISIONS)}"
         )
     if precision == "float32":
         return precision, reason
-    obstacle = _obstacle(checkpoint, preprocessing)
+    obstacle = _obstacle(checkpoint, preprocessing, wiring or checkpoint.wiring)
     if precision == "int8":
         if obstacle:
             raise WeightsError(f"{checkpoint.path}: precision is 'int8' ({reason}), but {obstacle}")
         return precision, reason
+    if checkpoint.activations:
+        return ("float32", obstacle) if obstacle else ("int8", "the file's own numbers")
+    if not precision:
+        return "float32", "the default"
     isa = kernels.int8.isa
     if obstacle:
         return "float32", obstacle
@@ -52,13 +58,18 @@ def chosen(
     return "int8", f"int8 is faster with {isa}"
 
 
-def _obstacle(checkpoint: Checkpoint, preprocessing: Preprocessing) -> str | None:
+def _obstacle(checkpoint: Checkpoint, preprocessing: Preprocessing, wiring: Wiring) -> str | None:
     integers = checkpoint.integers
     if integers is None:
-        return (
+        return checkpoint.reasons.get("integers") or (
             "the file does not say how its weights become integers, so it cannot run in int8: "
             "'sqznet quantize' writes a file that does"
         )
+    if integers.limits is not None:  # its input is rounded, whatever the preprocessing
+        last = integers.convs.get("classifier.1")
+        if last is not None and last.output_scales and not wiring.conv10_relu:
+            return "the file rounds the output of its last convolution after a ReLU"
+        return None
     order = checkpoint.preprocessing.channel_order
     expected = (tuple(integers.mean), tuple(integers.std), order)
     if (preprocessing.mean, preprocessing.std, preprocessing.channel_order) != expected:

@@ -21,6 +21,14 @@ those of one pixel fit in 32 bits.
   its padding count. ``logit = float32(float64(t) * float64(scale[o]) / pixels)``, two float64
   operations and one conversion.
 
+Files that others quantized may round further, see `Integers`:
+
+- The input then holds ``clip(rint(v / step) + zero, lowest, highest)`` of the normalized values v.
+- A byte that a convolution gives may become ``table[byte]``, which rounds it to other grids.
+- A classifier whose convolution gives bytes averages these, instead of sums, with the scale of a
+  byte. Logits are rounded to grids: ``scale * clip(rint(logit / scale), lowest, highest)``, each
+  operation in float32.
+
 The zero points ``zero`` and ``around_zero`` are 0 except behind a complex bypass, whose sums may be
 negative. A map's zero point is folded into the biases of the convolutions that read it, like the
 mean of the photos into the first.

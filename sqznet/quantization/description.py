@@ -21,6 +21,21 @@ MAX_BIAS = 2**30
 # The limits of `sqznet.images.preprocessing.Preprocessing`.
 _MOST, _LEAST_STD = 1e30, 1e-6
 
+# A file rounds an output a few times at most, to integers of up to 16 bits.
+_MOST_GRIDS, _MOST_STEPS = 8, 1 << 16
+
+
+class Grid(NamedTuple):
+    """The multiples of ``scale``, a float32, from ``lowest`` to ``highest`` times.
+
+    A value v is rounded to the grid as scale * n, all in float32: n is v / scale, rounded to the
+    nearest integer, to the even one if two are equally near, then clipped to lowest..highest.
+    """
+
+    scale: float
+    lowest: int
+    highest: int
+
 
 class ConvIntegers(NamedTuple):
     """A convolution with O outputs.
@@ -30,12 +45,17 @@ class ConvIntegers(NamedTuple):
     bias: int32 (O,), in units of ``weight_scales``. It contains what the input's zero point or mean
         adds, and any correction.
     output_scales: float32 (1,) or (O,), what one unit of an output byte stands for. Empty if the
-        sums stay integers: those of the classifier and of a complex bypass.
+        sums stay integers: those of a complex bypass, and those of the classifier unless a file
+        rounds them before the average.
+    rounded: grids to which the output is rounded after that, in order. Afterwards, a unit of a byte
+        stands for the last one's scale. A file's own rounding needs them: of halves before they are
+        joined, and to fewer than 256 numbers.
     """
 
     weight_scales: array[float]
     bias: array[int]
     output_scales: array[float]
+    rounded: tuple[Grid, ...] = ()
 
 
 class SumIntegers(NamedTuple):
@@ -51,31 +71,51 @@ class SumIntegers(NamedTuple):
 class Integers(NamedTuple):
     """How a whole network becomes integers; see the docstring of `sqznet.quantization`.
 
-    mean, std: those of the preprocessing for which the first convolution's bias was made; with
-        others, these integers are not the network.
+    mean, std: a byte b of the input stands for (b - mean) / std. They are those of the
+        preprocessing for which the first convolution's bias was made; with others, these integers
+        are not the network, unless there are ``limits``.
     convs: by the name of the convolution. sums: by the name of the fire.
+    limits: None, or the lowest and the highest byte of an input that a file rounds to its own
+        numbers: of whatever a preprocessing makes, v, as v * std + mean.
+    logits: grids to which the logits are rounded, in order.
     """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     convs: Mapping[str, ConvIntegers]
     sums: Mapping[str, SumIntegers]
+    limits: tuple[int, int] | None = None
+    logits: tuple[Grid, ...] = ()
 
 
 def to_json(integers: Integers) -> dict[str, Any]:
-    """For `from_json`: objects, lists, numbers and texts; arrays as base64 of little-endian."""
-    return {
+    """For `from_json`: objects, lists, numbers and texts; arrays as base64 of little-endian. What
+    only files with their own rounding have is left out of others."""
+    entries: dict[str, Any] = {
         "mean": list(integers.mean),
         "std": list(integers.std),
-        "convs": {
-            name: {field: _text(value) for field, value in conv._asdict().items()}
-            for name, conv in integers.convs.items()
-        },
+        "convs": {name: _conv_entry(conv) for name, conv in integers.convs.items()},
         "sums": {
             name: {"scales": _text(added.scales), "zero": added.zero}
             for name, added in integers.sums.items()
         },
     }
+    if integers.limits is not None:
+        entries["limits"] = list(integers.limits)
+    if integers.logits:
+        entries["logits"] = list(map(list, integers.logits))
+    return entries
+
+
+def _conv_entry(conv: ConvIntegers) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "weight_scales": _text(conv.weight_scales),
+        "bias": _text(conv.bias),
+        "output_scales": _text(conv.output_scales),
+    }
+    if conv.rounded:
+        entry["rounded"] = list(map(list, conv.rounded))
+    return entry
 
 
 def from_json(value: object) -> Integers:
@@ -83,21 +123,25 @@ def from_json(value: object) -> Integers:
 
     Whether names and lengths are those of a network is checked by `sqznet.quantization.plan`.
     """
-    entries = _object(value, Integers._fields, "it")
+    entries = _object(value, ("mean", "std", "convs", "sums"), "it", ("limits", "logits"))
     return Integers(
         mean=_levels(entries["mean"], "mean", -_MOST),
         std=_levels(entries["std"], "std", _LEAST_STD),
         convs={name: _conv(conv, name) for name, conv in _mapping(entries["convs"], "convs")},
         sums={name: _sum(added, name) for name, added in _mapping(entries["sums"], "sums")},
+        limits=_limits(entries["limits"]) if "limits" in entries else None,
+        logits=_grids(entries.get("logits", []), "logits", _MOST_STEPS),
     )
 
 
 def _conv(value: object, name: str) -> ConvIntegers:
-    entries = _object(value, ConvIntegers._fields, shown(name))
+    fields = ("weight_scales", "bias", "output_scales")
+    entries = _object(value, fields, shown(name), ("rounded",))
     return ConvIntegers(
         weight_scales=_scales(entries["weight_scales"], f"weight_scales of {shown(name)}"),
         bias=_bias(entries["bias"], f"bias of {shown(name)}"),
         output_scales=_scales(entries["output_scales"], f"output_scales of {shown(name)}"),
+        rounded=_grids(entries.get("rounded", []), f"rounded of {shown(name)}", 255),
     )
 
 
@@ -107,6 +151,34 @@ def _sum(value: object, name: str) -> SumIntegers:
     if type(zero) is not int or not 0 <= zero <= 255:
         raise WeightsError(f"zero of {shown(name)} is {shown(zero)}, expected 0 to 255")
     return SumIntegers(_scales(entries["scales"], f"scales of {shown(name)}"), zero)
+
+
+def _limits(value: object) -> tuple[int, int]:
+    if (
+        isinstance(value, list)
+        and [type(limit) for limit in value] == [int, int]
+        and 0 <= value[0] <= value[1] <= 255
+    ):
+        return value[0], value[1]
+    raise WeightsError("limits: expected two bytes in order")
+
+
+def _grids(value: object, what: str, most: int) -> tuple[Grid, ...]:
+    if not isinstance(value, list) or len(value) > _MOST_GRIDS:
+        raise WeightsError(f"{what}: expected a list of {_MOST_GRIDS} grids at most")
+    return tuple(_grid(grid, what, most) for grid in value)
+
+
+def _grid(value: object, what: str, most: int) -> Grid:
+    if isinstance(value, list) and [type(number) for number in value] == [float, int, int]:
+        scale, lowest, highest = value
+        scale = array("f", [scale])[0] if abs(scale) <= _MOST else 0.0
+        if 0 < scale <= _MOST and -most <= lowest <= 0 <= highest <= most:
+            return Grid(scale, lowest, highest)
+    raise WeightsError(
+        f"{what}: expected a grid of a scale and of whole numbers from -{most} to 0 and from 0 to "
+        f"{most}"
+    )
 
 
 def _scales(value: object, what: str) -> array[float]:
@@ -167,7 +239,10 @@ def _mapping(value: object, what: str) -> list[tuple[str, object]]:
     return list(value.items())
 
 
-def _object(value: object, fields: tuple[str, ...], what: str) -> dict[str, Any]:
-    if not isinstance(value, dict) or set(value) != set(fields):
+def _object(
+    value: object, fields: tuple[str, ...], what: str, more: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """An object with all of ``fields`` and any of ``more``."""
+    if not isinstance(value, dict) or set(value) - set(more) != set(fields):
         raise WeightsError(f"{what}: expected an object of {', '.join(fields)}")
     return value

@@ -16,12 +16,14 @@ LARGEST_WEIGHT = 127
 
 class IntegerConv(NamedTuple):
     """The integers of a convolution: weight int8 (O, I, KH, KW), bias int32 (O,), scale float32
-    (O,), and border uint8 (I,), which any padding of its input holds."""
+    (O,), and border uint8 (I,), which any padding of its input holds; table: what becomes of each
+    output byte, uint8 (256,), or None."""
 
     weight: npt.NDArray[np.int8]
     bias: npt.NDArray[np.int32]
     scale: npt.NDArray[np.float32]
     border: npt.NDArray[np.uint8]
+    table: npt.NDArray[np.uint8] | None = None
 
 
 def quantized(weight: Any, input_scales: Any, weight_scales: Any) -> npt.NDArray[np.int8]:
@@ -53,6 +55,7 @@ def integer_conv(weight: Any, conv: ConvPlan) -> IntegerConv:
         bias=np.array(conv.bias, np.int32),
         scale=np.array(conv.scale, np.float32),
         border=np.frombuffer(conv.border, np.uint8),
+        table=np.frombuffer(conv.table, np.uint8) if conv.table else None,
     )
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from sqznet.errors import WeightsError, printable
 from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
-from sqznet.quantization.description import MAX_BIAS, ConvIntegers, Integers
+from sqznet.quantization.description import MAX_BIAS, ConvIntegers, Grid, Integers
+from sqznet.quantization.tables import SAME, rounding_table
 
 _LARGEST_PRODUCT = 255 * 127
 
@@ -35,6 +36,7 @@ class ConvPlan(NamedTuple):
     scale: float32 (O,), the factor from a sum to an output byte; to the value that the sum stands
         for, if the sums stay integers.
     border: I bytes, which any padding holds.
+    table: 256 bytes: what becomes of each output byte when it is rounded further; b"" if nothing.
     """
 
     input_scales: array[float]
@@ -42,6 +44,14 @@ class ConvPlan(NamedTuple):
     bias: array[int]
     scale: array[float]
     border: bytes
+    table: bytes = b""
+
+    @property
+    def of_zeros(self) -> bytes:
+        """O bytes: the outputs where all inputs are bytes of 0."""
+        biases = _floats(self.bias)
+        products = _floats(bias * scale for bias, scale in zip(biases, self.scale, strict=True))
+        return bytes(round(min(max(y, 0), 255)) for y in products).translate(self.table or SAME)
 
 
 class SumPlan(NamedTuple):
@@ -55,11 +65,22 @@ class SumPlan(NamedTuple):
 
 class Plan(NamedTuple):
     """convs: by the convolution's name; sums: by the fire's; maps: by the name of the layer, with
-    "input"; a squeeze is a map "features.N.squeeze"."""
+    "input"; a squeeze is a map "features.N.squeeze".
+
+    classes: by the name of a classifier whose convolution gives bytes, float32 (O,), what one unit
+    stands for. Other classifiers average sums. logits: the grids to which logits are rounded.
+    """
 
     convs: Mapping[str, ConvPlan]
     sums: Mapping[str, SumPlan]
     maps: Mapping[str, Map]
+    classes: Mapping[str, array[float]]
+    logits: tuple[Grid, ...]
+
+    @property
+    def rounds_again(self) -> bool:
+        """Whether bytes or logits are rounded further, as only files with their own rounding do."""
+        return bool(self.classes or self.logits) or any(conv.table for conv in self.convs.values())
 
 
 def plan(network: Network, integers: Integers) -> Plan:
@@ -73,6 +94,7 @@ class _Planner:
         self._shapes = network.tensors()
         self._convs: dict[str, ConvPlan] = {}
         self._sums: dict[str, SumPlan] = {}
+        self._classes: dict[str, array[float]] = {}
         self._maps = {
             INPUT: Map(
                 _floats(1.0 / level for level in integers.std),
@@ -84,7 +106,7 @@ class _Planner:
             for layer in branch.layers:
                 x = self._maps[layer.name] = self._layer(layer, x)
         self._require_all_used()
-        self.plan = Plan(self._convs, self._sums, self._maps)
+        self.plan = Plan(self._convs, self._sums, self._maps, self._classes, integers.logits)
 
     def _layer(self, layer: Layer, x: Map) -> Map:
         if isinstance(layer, Conv):
@@ -92,9 +114,19 @@ class _Planner:
         if isinstance(layer, Fire):
             return self._fire(layer, x)
         if isinstance(layer, Classifier):
-            return self._conv(layer.name, x, stays=True)
+            return self._classifier(layer, x)
         assert isinstance(layer, MaxPool)
         return x
+
+    def _classifier(self, layer: Classifier, x: Map) -> Map:
+        found = self._integers.convs.get(layer.name)
+        if found is None or not found.output_scales:
+            return self._conv(layer.name, x, stays=True)
+        if not layer.relu:
+            raise WeightsError(f"{layer.name} becomes bytes, but no ReLU follows it")
+        made = self._conv(layer.name, x)
+        self._classes[layer.name] = made.scales
+        return made
 
     def _fire(self, layer: Fire, x: Map) -> Map:
         squeezed = self._maps[f"{layer.name}.squeeze"] = self._conv(f"{layer.name}.squeeze", x)
@@ -127,6 +159,7 @@ class _Planner:
         out, *receptive = self._shapes[f"{name}.weight"]
         self._check(name, found, out, receptive)
         unit = found.weight_scales
+        table = b""
         if stays:
             if count := len(found.output_scales):
                 raise WeightsError(f"output_scales of {name}: {count} numbers, expected none")
@@ -134,7 +167,14 @@ class _Planner:
         else:
             scales = _spread(found.output_scales, out, f"output_scales of {name}")
             scale = _quotients(unit, scales, name)
-        self._convs[name] = ConvPlan(x.scales, unit, found.bias, scale, x.zero)
+        if found.rounded:
+            if stays or len(found.output_scales) != 1:
+                raise WeightsError(f"{name} is rounded further, but has not one output scale")
+            table = rounding_table(scales[0], found.rounded)
+            scales = _spread(_floats([found.rounded[-1].scale]), out, name)
+            if table == SAME:
+                table = b""
+        self._convs[name] = ConvPlan(x.scales, unit, found.bias, scale, x.zero, table)
         return Map(scales, bytes(out))
 
     def _check(self, name: str, found: ConvIntegers, out: int, receptive: list[int]) -> None:

@@ -21,11 +21,13 @@ from sqznet.network.layers import (
     Network,
     pooled_size,
 )
+from sqznet.quantization.description import Grid
 from sqznet.quantization.integers import IntegerConv
-from sqznet.quantization.plan import SumPlan
+from sqznet.quantization.plan import Plan, SumPlan
 
 Bytes = npt.NDArray[np.uint8]
 Sums = npt.NDArray[np.int64]
+Convs = Mapping[str, IntegerConv]
 
 
 def sums(x: Bytes, integers: IntegerConv, stride: int = 1, padding: int = 0) -> Sums:
@@ -57,7 +59,8 @@ def requantized(values: Sums, scale: npt.NDArray[np.float32]) -> Bytes:
 
 def conv(x: Bytes, integers: IntegerConv, stride: int = 1, padding: int = 0) -> Bytes:
     """A convolution followed by a ReLU: uint8 (N, H', W', O)."""
-    return requantized(sums(x, integers, stride, padding), integers.scale)
+    y = requantized(sums(x, integers, stride, padding), integers.scale)
+    return y if integers.table is None else np.asarray(integers.table[y])
 
 
 def max_pool(x: Bytes, ceil_mode: bool) -> Bytes:
@@ -96,52 +99,64 @@ def classifier(
     return np.asarray(total * integers.scale.astype(np.float64) / pixels, np.float32)
 
 
-def forward(
-    network: Network, convs: Mapping[str, IntegerConv], added: Mapping[str, SumPlan], x: Any
-) -> npt.NDArray[np.float32]:
+def mean(x: Bytes, scales: Any) -> npt.NDArray[np.float32]:
+    """The average over all pixels of a map whose bytes stand for multiples of ``scales`` (C,)."""
+    pixels = x.shape[1] * x.shape[2]
+    total = x.sum(axis=(1, 2), dtype=np.int64)
+    return np.asarray(total * np.array(scales, np.float64) / pixels, np.float32)
+
+
+def rounded(x: npt.NDArray[np.float32], grid: Grid) -> npt.NDArray[np.float32]:
+    """The values rounded to a grid, in float32."""
+    steps = np.rint(x / np.float32(grid.scale))
+    return np.asarray(np.clip(steps, grid.lowest, grid.highest) * np.float32(grid.scale))
+
+
+def forward(network: Network, convs: Convs, plan: Plan, x: Any) -> npt.NDArray[np.float32]:
     """Logits (N, classes) of a whole network for gray levels, uint8 (N, H, W, 3)."""
-    return np.asarray(layer_outputs(network, convs, added, x)["logits"])
+    return np.asarray(layer_outputs(network, convs, plan, x)["logits"])
 
 
 def layer_outputs(
-    network: Network, convs: Mapping[str, IntegerConv], added: Mapping[str, SumPlan], x: Any
+    network: Network, convs: Convs, plan: Plan, x: Any
 ) -> dict[str, npt.NDArray[Any]]:
     """The outputs of all layers and heads by name: maps uint8 (N, H, W, C) and logits float32
-    (N, classes). ``convs``, ``added``: the network's convolutions and the plan's ``sums``."""
+    (N, classes). ``convs``, ``plan``: the network's convolutions and its plan."""
     maps: dict[str, npt.NDArray[Any]] = {INPUT: np.asarray(x, np.uint8)}
     for branch in network.branches:
         y = maps[branch.input]
         for layer in branch.layers:
-            y = maps[layer.name] = _OPERATIONS[type(layer)](layer, convs, added, y)
+            y = maps[layer.name] = _OPERATIONS[type(layer)](layer, convs, plan, y)
         maps[branch.output] = y
     return maps
 
 
-_Convs = Mapping[str, IntegerConv]
-_Added = Mapping[str, SumPlan]
-
-
-def _conv(layer: Conv, convs: _Convs, added: _Added, x: Bytes) -> Bytes:
+def _conv(layer: Conv, convs: Convs, plan: Plan, x: Bytes) -> Bytes:
     return conv(x, convs[layer.name], layer.stride, layer.padding)
 
 
-def _max_pool(layer: MaxPool, convs: _Convs, added: _Added, x: Bytes) -> Bytes:
+def _max_pool(layer: MaxPool, convs: Convs, plan: Plan, x: Bytes) -> Bytes:
     return max_pool(x, layer.ceil_mode)
 
 
-def _fire(layer: Fire, convs: _Convs, added: _Added, x: Bytes) -> Bytes:
+def _fire(layer: Fire, convs: Convs, plan: Plan, x: Bytes) -> Bytes:
     parts = ("squeeze", "expand1x1", "expand3x3")
     y = fire(x, *(convs[f"{layer.name}.{part}"] for part in parts))
     if layer.bypass is None:
         return y
     around = sums(x, convs[f"{layer.name}.bypass"]) if layer.bypass == "complex" else x
-    return add(y, around, added[layer.name])
+    return add(y, around, plan.sums[layer.name])
 
 
-def _classifier(
-    layer: Classifier, convs: _Convs, added: _Added, x: Bytes
-) -> npt.NDArray[np.float32]:
-    return classifier(x, convs[layer.name], layer.padding, layer.relu)
+def _classifier(layer: Classifier, convs: Convs, plan: Plan, x: Bytes) -> npt.NDArray[np.float32]:
+    integers, padding = convs[layer.name], layer.padding
+    if layer.name in plan.classes:
+        y = mean(conv(x, integers, padding=padding), plan.classes[layer.name])
+    else:
+        y = classifier(x, integers, padding, layer.relu)
+    for grid in plan.logits:
+        y = rounded(y, grid)
+    return y
 
 
 _OPERATIONS: Mapping[type, Callable[..., Any]] = {

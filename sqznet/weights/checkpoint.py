@@ -186,7 +186,8 @@ class Checkpoint(NamedTuple):
         if stated, else its format's default.
     reasons: for each of "variant", the fields of `wiring`, "preprocessing", "labels" and
         "precision" (if the tensors differ from those in the file): a phrase such as "the file's
-        layer conv10" or "the default for torch files".
+        layer conv10" or "the default for torch files". "integers": why there are none, if the file
+        rounds its activations.
     warnings: what users should know, such as that the content is not what the name says.
     activations: the grids to which the file's network rounds its activations, in order, by place:
         "input", the name of a convolution (after its ReLU), "features.N" (pool N),

@@ -9,12 +9,16 @@ from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError, reason_of
 from sqznet.files.part_file import is_same_file, write_file
 from sqznet.weights import metadata, writers
-from sqznet.weights.checkpoint import element_count
+from sqznet.weights.checkpoint import Checkpoint, element_count
 from sqznet.weights.labels import for_network
 from sqznet.weights.locate import locate
 from sqznet.weights.reading import shown_path
 
 _NOT_ROUNDED = "unlike its source, it does not round activations; its answers differ a little"
+_NOT_BY_ITSELF = (
+    "unlike its source, it rounds activations only if it is loaded with the precision int8; "
+    "otherwise its answers differ a little"
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,10 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
 
     Every tensor keeps its precision (bfloat16 becomes float32 in an .npz file, without loss).
     Variant, preprocessing, labels, padding and pooling are kept, and so are all other metadata of
-    the source. The output of an ONNX file is logits, so it has no softmax. The rounding of
-    activations in an int8 file is lost, with a warning; its weights are kept exactly.
+    the source. The output of an ONNX file is logits, so it has no softmax; a network that
+    `sqznet quantize` made becomes one of 8-bit integers, unless it has a bypass or pads its input.
+    The rounding of activations in another int8 file is lost, with a warning, unless the result is
+    loaded with the precision int8; its weights are kept exactly.
 
     Raises WeightsError if the source cannot be read or the target cannot be written, and
     SqznetError if the target has another suffix or is the source itself.
@@ -79,9 +85,9 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         if not key.startswith(metadata.PREFIX)
     }
     tensors = {
-        # Only a safetensors file has the scales of such integers in its metadata.
+        # Only these have a place for the scales of such integers.
         key: tensor
-        if tensor.input_scales is not None and format_name == "safetensors"
+        if tensor.input_scales is not None and format_name in ("safetensors", "onnx")
         else tensor.floats()
         for key, tensor in checkpoint.tensors.items()
     }
@@ -99,8 +105,14 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         variant=network.variant,
         parameters=sum(element_count(tensor.shape) for tensor in checkpoint.tensors.values()),
         nbytes=len(content),
-        warnings=(_NOT_ROUNDED,) if checkpoint.activations else (),
+        warnings=_warnings(checkpoint),
     )
+
+
+def _warnings(checkpoint: Checkpoint) -> tuple[str, ...]:
+    if not checkpoint.activations:
+        return ()
+    return (_NOT_ROUNDED,) if checkpoint.integers is None else (_NOT_BY_ITSELF,)
 
 
 def _format(name: str) -> str:

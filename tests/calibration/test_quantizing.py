@@ -21,6 +21,7 @@ from sqznet.weights import Checkpoint
 
 from ..support import networks
 from ..support.checkpoints import assert_same_tensors
+from ..support.int8_onnx_files import Int8Exporter
 from ..support.quantizable import small_model, some_photos
 from ..support.torch_files import safetensors_file
 
@@ -40,7 +41,7 @@ def integer_logits(checkpoint: Checkpoint, levels: Any) -> Any:
     planned = plan(network, checkpoint.integers)
     tensors = quantizing.float_tensors(checkpoint)
     convs = integer_convs(planned, lambda name: tensors[f"{name}.weight"])
-    return reference.forward(network, convs, planned.sums, levels)
+    return reference.forward(network, convs, planned, levels)
 
 
 @pytest.mark.parametrize("keep_weights", [True, False], ids=["scales", "integers"])
@@ -56,6 +57,22 @@ def test_integers_answer_almost_like_floats(tmp_path: Path, name: str, keep_weig
     logits = integer_logits(found.checkpoint, levels)
     # Eight bits for each of ten layers of a few channels.
     assert np.abs(logits - expected).max() < 0.2 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("keep_weights", [True, False], ids=["scales", "integers"])
+def test_a_file_with_integers_of_its_own_is_quantized_anew(
+    tmp_path: Path, keep_weights: bool
+) -> None:
+    x = networks.inputs(5, 2, 64, 64) / np.float32(30)  # of the magnitude of normalized photos
+    path, target = tmp_path / "own.onnx", tmp_path / "new.safetensors"
+    path.write_bytes(Int8Exporter(networks.tensors(seed=4), x=x).bytes())
+    model = sqznet.load(path, precision="float32", threads=1)
+    model.quantize(some_photos(12), keep_weights).save(target)
+    photo = model.preprocess(networks.photo(77))
+    expected = model.logits(photo)
+    for precision in ("float32", "int8"):
+        found = sqznet.load(target, precision=precision, threads=1).logits(photo)
+        assert np.abs(found - expected).max() < 0.2 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("bypass", ["", "complex"])

@@ -209,7 +209,7 @@ def test_the_stored_digests_are_the_reference_s(size: tuple[int, int]) -> None:
     network = checkpoint.network()
     planned = plan(network, checkpoint.integers)
     convs = integer_convs(planned, partial(weight, float_tensors(checkpoint)))
-    logits = reference.forward(network, convs, planned.sums, integers.photos(*size))
+    logits = reference.forward(network, convs, planned, integers.photos(*size))
     assert len(np.unique(logits)) > 1000
     assert sha256(logits.astype("<f4").tobytes()).hexdigest() == integers.DIGESTS[size]
 

@@ -44,7 +44,7 @@ class Case:
         return sqznet.load(self.path, **{"precision": "int8", **options})
 
     def outputs(self, levels: Any) -> dict[str, Any]:
-        return reference.layer_outputs(self.network, self.convs, self.plan.sums, levels)
+        return reference.layer_outputs(self.network, self.convs, self.plan, levels)
 
 
 @pytest.fixture(scope="module")

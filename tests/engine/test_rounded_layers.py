@@ -328,8 +328,8 @@ def test_convert_keeps_the_weights_and_says_what_it_leaves_out(
     out, err = capsys.readouterr()
     assert out.startswith(f"{target}: safetensors, ")
     assert err == (
-        f"sqznet: {target}: warning: unlike its source, it does not round activations; "
-        "its answers differ a little\n"
+        f"sqznet: {target}: warning: unlike its source, it rounds activations only if it "
+        "is loaded with the precision int8; otherwise its answers differ a little\n"
     )
     found = weights.read(target)
     assert not found.activations

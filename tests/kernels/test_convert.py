@@ -113,19 +113,28 @@ def test_import_of_a_broadcast_array() -> None:
 
 @pytest.mark.parametrize("step", [1, 2])
 def test_gray_levels_of_normalized_values(step: int) -> None:
-    shape, mean, std = (2, 3, 5, 150), (103.5, 0.0, -1.0), (1.0, 0.5, 60.0)
+    shape, mean, unit = (2, 3, 5, 150), (103.5, 0.0, -1.0), (1.0, 2.0, 1 / 60)
     levels = np.random.default_rng(0).integers(-60, 600, shape).astype(np.float32) / 2
     x = np.zeros((*shape[:3], shape[3] * step), np.float32)[..., ::step]
-    x[...] = (levels - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))
-    scaled = x * np.array(std, np.float32)[:, None, None] + np.float32(mean)[:, None, None]
-    expected = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)  # halves go to the even level
+    x[...] = (levels - np.reshape(mean, (3, 1, 1))) * np.reshape(unit, (3, 1, 1))
+    scaled = x / np.array(unit, np.float32)[:, None, None]
+    # Halves go to the even level, or to the even number before an integer mean is added.
+    rest, whole = (np.reshape(part, (3, 1, 1)) for part in ([1.5, 0, 0], [102, 0, -1]))
+    rounded = np.rint(scaled + rest.astype(np.float32)) + whole
+    expected = np.clip(rounded, 0, 255).astype(np.uint8)
     y = int8_cases.ByteMap((2, 5, 150, 3))
-    largest = _kernels.import_nchw_levels(POOL, x, y.tensor, mean, std)
+    largest = _kernels.import_nchw_levels(POOL, x, y.tensor, mean, unit)
     assert largest == np.abs(x).max()
     y.check()
     np.testing.assert_array_equal(y.array, expected.transpose(0, 2, 3, 1))
     x[1, 2, 4, 149] = np.nan
-    assert _kernels.import_nchw_levels(POOL, x, y.tensor, mean, std) == np.inf
+    assert _kernels.import_nchw_levels(POOL, x, y.tensor, mean, unit) == np.inf
+    x[1, 2, 4, 149] = 0
+    _kernels.import_nchw_levels(POOL, x, y.tensor, mean, unit, (3, 200))
+    np.testing.assert_array_equal(y.array[0], np.clip(expected[0], 3, 200).transpose(1, 2, 0))
+    for limits in ((4, 3), (-1, 5), (0, 256)):
+        with pytest.raises(ValueError, match="limits must be bytes in order"):
+            _kernels.import_nchw_levels(POOL, x, y.tensor, mean, unit, limits)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

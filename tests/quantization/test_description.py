@@ -16,6 +16,7 @@ import sqznet
 from sqznet import weights
 from sqznet.errors import WeightsError
 from sqznet.quantization import description
+from sqznet.quantization.description import Grid
 from sqznet.weights import metadata
 
 from ..support import integer_networks, networks
@@ -35,6 +36,16 @@ def test_what_is_written_is_read_back(bypass: str) -> None:
     text = metadata.compact(description.to_json(integers))
     assert description.from_json(json.loads(text)) == integers
     assert bool(integers.sums) == bool(bypass)
+
+
+def test_rounding_of_a_file_s_own_is_read_back() -> None:
+    integers = small()
+    grids = (Grid(0.5, 0, 127), Grid(8.0, -3, 255))
+    convs = {name: conv._replace(rounded=grids) for name, conv in integers.convs.items()}
+    own = integers._replace(convs=convs, limits=(1, 254), logits=(Grid(0.25, -128, 40000),))
+    text = metadata.compact(description.to_json(own))
+    assert description.from_json(json.loads(text)) == own
+    assert not {"limits", "logits"} & set(description.to_json(integers))
 
 
 def test_arrays_are_little_endian(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +123,25 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "a large zero point": (
         lambda it: it["sums"]["features.4"].update(zero=256),
         "zero of 'features.4' is 256, expected 0 to 255",
+    ),
+    "limits in the wrong order": (
+        lambda it: it.update(limits=[3, 2]),
+        "expected two bytes in order",
+    ),
+    "one limit": (lambda it: it.update(limits=[3]), "expected two bytes in order"),
+    "no grid": (lambda it: it.update(logits=[3]), "logits: expected a grid of a scale and"),
+    "many grids": (lambda it: it.update(logits=[[1.0, 0, 1]] * 9), "expected a list of 8 grids"),
+    "a grid of nothing": (
+        lambda it: it["convs"]["features.0"].update(rounded=[[0.0, 0, 1]]),
+        "rounded of 'features.0': expected a grid",
+    ),
+    "an infinite grid": (
+        lambda it: it["convs"]["features.0"].update(rounded=[[float("nan"), 0, 1]]),
+        "rounded of 'features.0': expected a grid",
+    ),
+    "a grid of more than bytes": (
+        lambda it: it["convs"]["features.0"].update(rounded=[[1.0, 0, 256]]),
+        "whole numbers from -255 to 0 and from 0 to 255",
     ),
     "true as a zero point": (
         lambda it: it["sums"]["features.4"].update(zero=True),

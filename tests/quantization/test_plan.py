@@ -11,7 +11,7 @@ import pytest
 
 from sqznet.errors import WeightsError
 from sqznet.network.layers import Classifier, Conv, Network
-from sqznet.quantization.description import Integers
+from sqznet.quantization.description import Grid, Integers
 from sqznet.quantization.plan import plan
 
 from ..support import integer_networks, networks
@@ -141,9 +141,13 @@ MISFITS: dict[str, tuple[Callable[[Integers], Integers], str]] = {
         lambda it: changed(it, "features.0", output_scales=array("f")),
         r"output_scales of features\.0: 0 numbers, expected 1 or 6",
     ),
-    "a scale of logits": (
-        lambda it: changed(it, "classifier.1", output_scales=array("f", [1.0])),
-        r"output_scales of classifier\.1: 1 numbers, expected none",
+    "several scales and further rounding": (
+        lambda it: changed(it, "features.0", rounded=(Grid(1.0, 0, 255),)),
+        r"features\.0 is rounded further, but has not one output scale",
+    ),
+    "further rounding of sums": (
+        lambda it: changed(it, "classifier.1", rounded=(Grid(1.0, 0, 255),)),
+        r"classifier\.1 is rounded further",
     ),
     "scales too far apart": (
         lambda it: changed(it, "features.0", output_scales=array("f", [1e-45])),

@@ -162,7 +162,7 @@ def test_any_wiring_gives_maps_of_the_networks_shapes(bypass: str, data: st.Data
     net, made = whole_networks.draw_network(data, "squeezenet1_1", bypass)
     plan, convs = integer_networks.planned(net, made)
     side = net.minimum_size + data.draw(st.integers(0, 9))
-    maps = reference.layer_outputs(net, convs, plan.sums, integer_networks.photos(0, 2, side, side))
+    maps = reference.layer_outputs(net, convs, plan, integer_networks.photos(0, 2, side, side))
     for layer, shape in zip(net.trunk, net.shapes(side, side), strict=False):
         assert maps[layer.name].shape == (2, *shape)
         assert maps[layer.name].dtype == np.uint8

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from sqznet.network import reference
+from sqznet.network.layers import INPUT, Fire, MaxPool
 from sqznet.weights import recognition
 from sqznet.weights.recognition import Layer
 
@@ -31,14 +33,19 @@ TYPES = {
 STORED = ("float32", "float16", "int8", "table")
 
 
-def parameters(layer: Layer, weights: int, int8: bool) -> str:
+#: The scales of what a convolution reads and, if it is rounded too, of what it writes.
+Scales = tuple[float, ...]
+
+
+def parameters(layer: Layer, weights: int, int8: int) -> str:
+    """``int8``: the term that says which scales are stored; 0 for floats."""
     if layer.kind == recognition.AVERAGE:
         return "0=1 4=1"
     if layer.kind == recognition.MAX_POOL:
         return f"0=0 1={layer.kernel} 2={layer.stride} 5={0 if layer.ceil_mode else 1}"
     if layer.kind != recognition.CONV:
         return ""
-    scales = " 8=2" if int8 else ""
+    scales = f" 8={int8}" if int8 else ""
     return (
         f"0={layer.channels} 1={layer.kernel} 3={layer.stride} 4={layer.padding} 5=1 "
         f"6={weights} 9={int(layer.relu)} -23310=1,0.000000e+00{scales}"
@@ -63,7 +70,13 @@ def with_splits(layers: Sequence[Layer]) -> list[Layer]:
     return result
 
 
-def param(made: Mapping[str, Array], layers: Sequence[Layer], base: str, int8: bool = False) -> str:
+def param(
+    made: Mapping[str, Array],
+    layers: Sequence[Layer],
+    base: str,
+    int8: bool = False,
+    scales: Mapping[str, Scales] | None = None,
+) -> str:
     own = {name: torch for torch, name in layer_lists.caffe_names(base).items()}
     lines = []
     for layer in with_splits(layers):
@@ -71,7 +84,9 @@ def param(made: Mapping[str, Array], layers: Sequence[Layer], base: str, int8: b
         counts = f"{len(layer.inputs)} {len(layer.outputs)}"
         blobs = " ".join((*layer.inputs, *layer.outputs))
         words = (TYPES.get(layer.kind, layer.kind), layer.name, counts, blobs)
-        lines.append(" ".join((*words, parameters(layer, weights, int8))))
+        stored = (scales or {}).get(own.get(layer.name, ""), ())
+        term = (102 if len(stored) == 2 else 2) if int8 else 0
+        lines.append(" ".join((*words, parameters(layer, weights, term))))
     blobs_in_all = sum(len(layer.outputs) for layer in with_splits(layers))
     return "\n".join(["7767517", f"{len(lines)} {blobs_in_all}", *lines]) + "\n"
 
@@ -120,7 +135,11 @@ def expected_weight(weight: Array, stored: str) -> Array:
 
 
 def weights(
-    made: Mapping[str, Array], layers: Sequence[Layer], base: str, stored: str = "float32"
+    made: Mapping[str, Array],
+    layers: Sequence[Layer],
+    base: str,
+    stored: str = "float32",
+    around: Mapping[str, Scales] | None = None,
 ) -> bytes:
     own = {name: torch for torch, name in layer_lists.caffe_names(base).items()}
     data = b""
@@ -130,7 +149,8 @@ def weights(
             data += stored_weight(weight, stored)
             data += made[f"{own[layer.name]}.bias"].astype("<f4").tobytes()
             if stored == "int8":
-                data += scales(weight).tobytes() + struct.pack("<f", 1.0)
+                given = (around or {}).get(own[layer.name], (1.0,))
+                data += scales(weight).tobytes() + struct.pack(f"<{len(given)}f", *given)
     return data
 
 
@@ -140,12 +160,38 @@ def save(
     layers: Sequence[Layer],
     base: str = "squeezenet1_1",
     stored: str = "float32",
+    around: Mapping[str, Scales] | None = None,
 ) -> Path:
-    """Writes net.param and net.bin; returns the path of the former."""
+    """Writes net.param and net.bin; returns the path of the former. ``around``: the scales of int8
+    convolutions, 1 if not given."""
     path = folder / "net.param"
-    path.write_text(param(made, layers, base, stored == "int8"), encoding="utf-8")
-    path.with_suffix(".bin").write_bytes(weights(made, layers, base, stored))
+    path.write_text(param(made, layers, base, stored == "int8", around), encoding="utf-8")
+    path.with_suffix(".bin").write_bytes(weights(made, layers, base, stored, around))
     return path
+
+
+def calibrated(made: Mapping[str, Array], x: Array) -> dict[str, Scales]:
+    """The scales with which each convolution's input fills 8 bits, for an input (N, 3, H, W)."""
+    network = networks.network(made)
+    maps = {INPUT: x, **reference.layer_outputs(network, made, x)}
+    found: dict[str, Scales] = {}
+
+    def reads(name: str, value: Array) -> None:
+        found[name] = (float(127 / np.abs(value).max()),)
+
+    before = INPUT
+    for layer in network.layers:
+        if isinstance(layer, Fire):
+            squeeze = f"{layer.name}.squeeze"
+            pair = made[f"{squeeze}.weight"], made[f"{squeeze}.bias"]
+            squeezed = reference.relu(reference.conv2d(maps[before], *pair))
+            reads(squeeze, maps[before])
+            for part in ("expand1x1", "expand3x3"):
+                reads(f"{layer.name}.{part}", squeezed)
+        elif not isinstance(layer, MaxPool):
+            reads(layer.name, maps[before])
+        before = layer.name
+    return found
 
 
 def small(stored: str = "float32") -> tuple[bytes, bytes]:

@@ -224,7 +224,7 @@ def test_real_files(
         found.ceil_mode,
         found.softmax,
     )
-    assert ("quantized" in str(found.reasons.get("precision"))) == ("int8" in name)
+    assert (found.reasons.get("precision") == "run on integers") == ("int8" in name)
     assert (found.known is not None) == name.endswith(".net")
 
 

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import MAX_SIDE, PRESETS, Preprocessing
 from sqznet.weights import recognition
-from sqznet.weights.checkpoint import Checkpoint, RawTensor
-from sqznet.weights.ncnn.weights import NcnnWeights
+from sqznet.weights.checkpoint import Checkpoint
+from sqznet.weights.ncnn import rounding
+from sqznet.weights.ncnn.weights import NcnnWeights, StoredConv
 from sqznet.weights.reading import WeightsFile
 from sqznet.weights.recognition import Layer
+from sqznet.weights.rounded import with_integers
 
 _MAGIC = b"7767517"
 _BINARY_MAGIC = struct.pack("<I", 7767517)
@@ -77,8 +79,9 @@ def is_half_of_a_pair(file: WeightsFile) -> bool:
 def read(file: WeightsFile) -> Checkpoint:
     """Reads an ncnn network from its .param or .bin file; the other one is beside it.
 
-    int8 weights stay int8 with scales, and weights from a table of 256 values become float32; all
-    computation is in float32. Raises WeightsError (without the path) if the files are invalid.
+    int8 weights stay int8 with scales, and weights from a table of 256 values become float32. What
+    int8 convolutions read is rounded to 8 bits, as ncnn does. Raises WeightsError (without the
+    path) if the files are invalid.
     """
     if bytes(file.view[:4]) == _BINARY_MAGIC:
         raise WeightsError(
@@ -94,9 +97,14 @@ def read(file: WeightsFile) -> Checkpoint:
     lines = _lines(description.view)
     layers = [_layer(line) for line in lines]
     found = recognition.recognize(layers)
-    tensors, is_quantized = _tensors(lines, layers, weights.view, found.names)
+    convs, is_quantized = _convolutions(lines, layers, weights.view, found.names)
+    tensors = {
+        f"{name}.{part}": getattr(conv, part)
+        for name, conv in convs.items()
+        for part in ("weight", "bias")
+    }
     preprocessing, reason = _preprocessing(lines)
-    return Checkpoint(
+    checkpoint = Checkpoint(
         path=file.name,
         format="ncnn",
         tensors=tensors,
@@ -110,26 +118,27 @@ def read(file: WeightsFile) -> Checkpoint:
             "preprocessing": reason,
             **({"precision": "8 bits in the file, dequantized"} if is_quantized else {}),
         },
-        warnings=(_QUANTIZED,) if is_quantized else (),
     )
+    if activations := rounding.activations(checkpoint.network(), convs):
+        return with_integers(checkpoint._replace(activations=activations))
+    return checkpoint._replace(warnings=(_QUANTIZED,)) if is_quantized else checkpoint
 
 
-def _tensors(
+def _convolutions(
     lines: list[_Line], layers: list[Layer], view: memoryview, names: Mapping[str, str]
-) -> tuple[dict[str, RawTensor], bool]:
-    """All weights by torchvision's names, and whether any was stored in 8 bits."""
+) -> tuple[dict[str, StoredConv], bool]:
+    """All convolutions by torchvision's names, and whether any weight was stored in 8 bits."""
     weights = NcnnWeights(view)
-    tensors = {}
+    convs = {}
     for line, layer in zip(lines, layers, strict=True):
         if layer.kind == recognition.CONV:
             name = names[layer.name]
             scales = line.get(8, 0)
-            weight, bias = weights.convolution(
+            convs[name] = weights.convolution(
                 layer, line.get(6, 0), has_bias=line.get(5, 0) != 0, int8_scale_term=scales
             )
-            tensors[f"{name}.weight"], tensors[f"{name}.bias"] = weight, bias
     weights.check_end()
-    return tensors, weights.is_quantized
+    return convs, weights.is_quantized
 
 
 def _other_name(file: WeightsFile, given: str, other: str) -> str:

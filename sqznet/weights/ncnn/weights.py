@@ -3,11 +3,16 @@
 A convolution's weights begin with a tag of four bytes for their storage: float32, float16, int8, or
 indices into a preceding table of 256 float32. They are padded to a multiple of four bytes. Then
 follow the bias and, for int8, the scales of the output channels (an integer is the weight times the
-scale) and those of the input and the output, all in float32 without a tag.
+scale) and those of the input and, if its term is above 100, of the output, all in float32 without a
+tag.
 (https://github.com/Tencent/ncnn, src/modelbin.cpp and src/layer/convolution.cpp)
 """
 
 from __future__ import annotations
+
+import struct
+from array import array
+from typing import NamedTuple
 
 from sqznet.errors import WeightsError, shown
 from sqznet.weights.checkpoint import RawTensor
@@ -17,6 +22,18 @@ _FLOAT32 = (0, 0x0002C056)  # the second means that loading must not quantize
 _FLOAT16, _INT8 = 0x01306B47, 0x000D4B38
 _TABLE_BYTES = 256 * 4
 _TAG_BYTES = 4
+_LAST_WITHOUT_OUTPUT = 100
+_LEAST_SCALE = 1e-30
+
+
+class StoredConv(NamedTuple):
+    """A convolution: weight (OIHW), bias, and the steps to which its input and output are rounded,
+    if they are."""
+
+    weight: RawTensor
+    bias: RawTensor
+    input_step: float | None
+    output_step: float | None
 
 
 class NcnnWeights:
@@ -32,8 +49,8 @@ class NcnnWeights:
 
     def convolution(
         self, layer: Layer, count: int, has_bias: bool, int8_scale_term: int
-    ) -> tuple[RawTensor, RawTensor]:
-        """Weight (OIHW) and bias (zeros if it has none) of a layer with `count` weights.
+    ) -> StoredConv:
+        """A layer with `count` weights; a bias that it does not have is zeros.
 
         Raises WeightsError, naming the layer, if the bytes in the file do not match.
         """
@@ -60,13 +77,17 @@ class NcnnWeights:
             dtype, self.is_quantized = "float32", True
         bias_bytes = layer.channels * 4
         bias = self._take(layer, bias_bytes) if has_bias else memoryview(bytes(bias_bytes))
-        scales = None
+        scales = input_step = output_step = None
         if int8_scale_term:
             stored = self._take(layer, layer.channels * 4)
-            self._take(layer, 4 if int8_scale_term <= 100 else 8)
+            around = self._take(layer, 4 if int8_scale_term <= _LAST_WITHOUT_OUTPUT else 8)
             if dtype == "int8":
                 scales, self.is_quantized = _inverse(layer, stored), True
-        return RawTensor(dtype, shape, data, scales), RawTensor("float32", (layer.channels,), bias)
+                input_step, output_step = _steps(layer, around)
+        weight = RawTensor(dtype, shape, data, scales)
+        return StoredConv(
+            weight, RawTensor("float32", (layer.channels,), bias), input_step, output_step
+        )
 
     def check_end(self) -> None:
         """Raises WeightsError if bytes remain in the file."""
@@ -85,6 +106,22 @@ class NcnnWeights:
             )
         self._position += size
         return self._view[self._position - size : self._position]
+
+
+def _steps(layer: Layer, stored: memoryview) -> tuple[float, float | None]:
+    """The steps of the input and, if it is stored, of the output."""
+    steps = [_step(layer, scale) for (scale,) in struct.iter_unpack("<f", stored)]
+    return steps[0], steps[1] if len(steps) == 2 else None
+
+
+def _step(layer: Layer, scale: float) -> float:
+    """What one unit of integers with this scale stands for, a float32."""
+    if not _LEAST_SCALE <= scale <= 1 / _LEAST_SCALE:
+        raise WeightsError(
+            f"layer {shown(layer.name)} has the scale {scale:g} for its activations, expected a "
+            "positive number"
+        )
+    return array("f", [1 / scale])[0]
 
 
 def _padded(size: int) -> int:

@@ -56,8 +56,8 @@ def preprocessing(
     changes its input in another way than a preprocessing does.
     """
     link = network.input
-    if link.relu or link.clipped:
-        raise WeightsError(f"a ReLU or a rounding clips {link} at 0")
+    if link.relu:  # a rounding that clips at 0 does so by itself
+        raise WeightsError(f"a ReLU clips {link} at 0")
     if link.after is not IDENTITY and network.roundings.get(link.name):
         raise WeightsError(f"{link} is scaled after it was rounded")
     affine = link.before.then(link.after)
@@ -124,7 +124,9 @@ def _joined(base: Preprocessing, affine: Affine, is_flipped: bool, what: str) ->
     if not affine.keeps_order:
         raise WeightsError(f"{what} is scaled by factors that are not above 0")
     with np.errstate(all="ignore"):
-        mean = mean - std * affine.shift / affine.scale
+        shifted = mean - std * affine.shift / affine.scale
+        # Where two numbers cancel out, what is left is the error of the graph's float32.
+        mean = np.where(np.abs(shifted) <= 1e-6 * np.abs(mean), 0.0, shifted)
         std = std / affine.scale
     try:
         return base._replace(channel_order=order, mean=tuple(mean), std=tuple(std))

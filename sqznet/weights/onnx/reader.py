@@ -18,14 +18,11 @@ from sqznet.weights.onnx.network import find_network
 from sqznet.weights.onnx.tensors import TensorData
 from sqznet.weights.onnx.wiring import find_wiring
 from sqznet.weights.reading import WeightsFile
+from sqznet.weights.rounded import with_integers
 
 # The first field, which every writer puts first: ir_version, a small number.
 _FIRST_KEY = 0x08
 
-_ROUNDED_WARNING = (
-    "int8 weights are kept as floats, exactly, and activations are rounded as in the file; "
-    "this is slower than a float file"
-)
 _DEQUANTIZED_WARNING = "int8 weights were dequantized to float32"
 
 
@@ -39,7 +36,8 @@ def read(file: WeightsFile) -> Checkpoint:
     QOperator). Tensors in other files are read from the model's own folder.
 
     Network, padding, pooling, ReLU after the last convolution, softmax or sigmoid, and the rounding
-    of activations are read from the graph; integers are dequantized without loss. What the graph
+    of activations are read from the graph. If it is to 8 bits everywhere, the network runs on the
+    graph's own integers; otherwise they are dequantized without loss. What the graph
     scales and adds is folded: between its layers into their weights, before them into the
     preprocessing. Metadata with the prefix "sqznet." (see `sqznet.weights.metadata`) state the
     preprocessing of the graph's input. Without them, a graph like those that the ONNX zoo got from
@@ -74,13 +72,10 @@ def read(file: WeightsFile) -> Checkpoint:
         reasons["activation"] = "the file's metadata"
     activations = network.activations
     warnings: tuple[str, ...] = ()
-    if activations:
-        reasons["precision"] = "dequantized to float32"
-        warnings = (_ROUNDED_WARNING,)
-    elif constants.any_quantized:
+    if constants.any_quantized and not activations:
         reasons["precision"] = "int8 in the file, dequantized"
         warnings = (_DEQUANTIZED_WARNING,)
-    return Checkpoint(
+    checkpoint = Checkpoint(
         path=file.name,
         format="onnx",
         tensors=tensors,
@@ -94,6 +89,7 @@ def read(file: WeightsFile) -> Checkpoint:
         activations=activations,
         integers=described.integers,
     )
+    return with_integers(checkpoint) if activations else checkpoint
 
 
 def _stated(entries: Mapping[str, str]) -> dict[str, str]:

@@ -43,6 +43,7 @@ _INTEGERS = {
     13: ("uint64", 8),
 }
 _INT8 = 3
+_BYTES = ((0, 255), (-128, 127))  # the bounds of 8-bit integers
 _DIMS, _DATA_TYPE, _NAME, _RAW, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
 _FLOAT_DATA, _INT32_DATA, _INT64_DATA, _DOUBLE_DATA, _UINT64_DATA = 4, 5, 7, 10, 11
 _TYPED = (_FLOAT_DATA, _INT32_DATA, _INT64_DATA, _DOUBLE_DATA, _UINT64_DATA)
@@ -172,8 +173,8 @@ class TensorData:
     ) -> RawTensor:
         """(tensor - zero_point) * scales, in float32.
 
-        int8 stays as stored, with a scale for each output channel, if it has no other scale and the
-        zero point is zero.
+        Integers of 8 bits that are int8 after the zero point was subtracted stay int8, with a scale
+        for each output channel, if they have no other scale.
 
         With `bounds`, the tensor has floats, which are first quantized to integers within these
         bounds. Scales and zero point are single numbers, or one number for each index of `axis`.
@@ -195,10 +196,9 @@ class TensorData:
             factors = [self._along(scale, tensor.shape, axis) for scale in scales]
             if zero_point is not None:
                 zero = self._along(zero_point, tensor.shape, axis)
-            if tensor.is_int8 and bounds is None and len(factors) == 1 and not zero.any():
-                outputs = _for_outputs(factors[0], tensor.shape)
-                if outputs is not None:
-                    return RawTensor("int8", tensor.shape, data, outputs)
+            outputs = _for_outputs(factors[0], tensor.shape) if len(factors) == 1 else None
+            if tensor.is_int8 and bounds is None and outputs is not None and not zero.any():
+                return RawTensor("int8", tensor.shape, data, outputs)
             values = stored.astype(np.float32)
             if bounds is not None:
                 values /= factors[0]
@@ -206,6 +206,9 @@ class TensorData:
                 values += zero
                 np.clip(values, *bounds, out=values)
             values -= zero
+            if outputs is not None and (size == 1 or bounds in _BYTES) and _is_int8(values):
+                integers = values.astype(np.int8)
+                return RawTensor("int8", tensor.shape, integers.reshape(-1).data.cast("B"), outputs)
             for factor in factors:
                 values *= factor
         return RawTensor("float32", tensor.shape, values.reshape(-1).data.cast("B"))
@@ -341,6 +344,10 @@ def _whole(tensor: OnnxTensor, key: str, default: int) -> int:
     if not (setting.isascii() and setting.isdigit() and len(setting) < 19):
         raise WeightsError(f"{tensor}: {key} of its external data is {shown(setting)}")
     return int(setting)
+
+
+def _is_int8(values: npt.NDArray[np.float32]) -> bool:
+    return bool(values.min() >= -128 and values.max() <= 127)  # not if there is a NaN
 
 
 def _for_outputs(scale: npt.NDArray[np.float32], shape: tuple[int, ...]) -> memoryview | None:
