@@ -18,7 +18,7 @@ INT8 = {OURS: "sqznet_int8", "onnxruntime": "onnxruntime_int8", "openvino": "ope
 
 def get(name: str) -> type[Engine]:
     """The adapter class; loading it does not import the engine itself."""
-    known = (*NAMES, *INT8.values())
+    known = (*NAMES, *INT8.values(), "ncnn_fp16")
     if name not in known:
         raise ValueError(f"unknown engine {name!r}; expected one of {', '.join(known)}")
     adapter: type[Engine] = import_module(f"benchmarks.engines.{name}").Adapter

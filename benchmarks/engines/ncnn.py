@@ -17,6 +17,7 @@ class Adapter(Engine):
 
     package = "ncnn"
     module = "ncnn"
+    half = False  # fp16 numbers and arithmetic, where the processor has it
 
     @classmethod
     def write(cls, plan: Plan, weights: Weights, shape: Shape, folder: Path) -> str:
@@ -35,8 +36,9 @@ class Adapter(Engine):
         option.use_packing_layout = True
         option.use_winograd_convolution = True
         option.use_sgemm_convolution = True
-        for half in ("fp16_storage", "fp16_packed", "fp16_arithmetic", "bf16_storage"):
-            setattr(option, f"use_{half}", False)
+        for use in ("fp16_storage", "fp16_packed", "fp16_arithmetic"):
+            setattr(option, f"use_{use}", self.half)
+        option.use_bf16_storage = False
         if self._net.load_param(model) or self._net.load_model(model[: -len("param")] + "bin"):
             raise RuntimeError(f"ncnn could not load {model}")
 
