@@ -379,3 +379,4 @@ def weights(session: nox.Session) -> None:
     """Rebuilds the bundled weights from their source and checks that they are the same."""
     session.install(*requirements())
     session.run("python", "tools/make_bundled_weights.py", "--check")
+    session.run("python", "tools/make_hierarchy.py", "--check")

@@ -55,6 +55,22 @@ class Predictions(list[Prediction]):
         return f"<table>{''.join(rows)}</table>"
 
 
+def summed(predictions: Sequence[Prediction], names: Sequence[str], top: int) -> list[Prediction]:
+    """The ``top`` best names, with the sums of the scores of the classes that share each.
+
+    ``predictions``: those of all classes, best first; ``names``: that of each class by its index.
+    The index of an answer is that of its most likely class.
+    """
+    best: dict[str, int] = {}
+    sums: dict[str, float] = {}
+    for _, score, index in predictions:
+        name = names[index]
+        best.setdefault(name, index)
+        sums[name] = sums.get(name, 0.0) + score
+    ranking = sorted(sums, key=lambda name: -sums[name])[:top]
+    return [Prediction(name, min(1.0, sums[name]), best[name]) for name in ranking]
+
+
 def score_text(score: float, activation: str, decimals: int = 2) -> str:
     """A score for people: in percent, or the value itself where there is no activation."""
     return f"{score:.5g}" if activation == "none" else f"{100 * score:.{decimals}f} %"

@@ -46,6 +46,7 @@ def classify(  # type: ignore[overload-overlap]
     *,
     channels: str = "rgb",
     allow_urls: bool = False,
+    coarse: bool = False,
 ) -> list[Prediction]: ...
 
 
@@ -57,6 +58,7 @@ def classify(
     *,
     channels: str = "rgb",
     allow_urls: bool = False,
+    coarse: bool = False,
 ) -> list[list[Prediction]]: ...
 
 
@@ -67,10 +69,13 @@ def classify(
     *,
     channels: str = "rgb",
     allow_urls: bool = False,
+    coarse: bool = False,
 ) -> Any:
     """Classifies photos with the bundled SqueezeNet 1.1; see ``Model.classify``."""
     model = _bundled()
-    return model.classify(images, top, fast_decode, channels=channels, allow_urls=allow_urls)
+    return model.classify(
+        images, top, fast_decode, channels=channels, allow_urls=allow_urls, coarse=coarse
+    )
 
 
 def load(

@@ -171,7 +171,7 @@ def _wait_for(crew: Iterable[Thread]) -> None:
 def _classify_group(
     model: Classifier, top: int, fast_decode: bool, group: Sequence[Found]
 ) -> list[FileResult]:
-    readable = [found.path for found in group if found.error is None]
+    readable = [found.image for found in group if found.error is None]
     answers = iter(model.classify_each(readable, top, fast_decode) if readable else ())
     results = []
     for found in group:

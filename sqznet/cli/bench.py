@@ -29,6 +29,10 @@ def add_parser(commands: Commands) -> None:
         help="measure the speed on this machine",
         description="Measure latency, images per second, the time of each layer and the memory on "
         "this machine. Takes about 1.6 times the given seconds.",
+        examples=(
+            "sqznet bench",
+            "sqznet bench --threads 1 --precision int8 --json",
+        ),
     )
     parser.add_argument(
         "--seconds",

@@ -9,7 +9,8 @@ from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from sqznet.answers import Predictions
+import sqznet
+from sqznet.answers import Predictions, summed
 from sqznet.batch.photos import classify_files
 from sqznet.cli.common import (
     EXIT_OK,
@@ -18,19 +19,24 @@ from sqznet.cli.common import (
     add_model_options,
     complain,
     load_model,
+    notice,
     positive,
+    say,
 )
 from sqznet.cli.output import FORMATS, Output, ResultFile, chosen_format, on_stdout
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, reason_of
 from sqznet.images import decoding
-from sqznet.images.finding import Found, expand, has_photo_suffix, read_list
+from sqznet.images.finding import Found, expand, has_photo_suffix, read_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqznet import Model
     from sqznet.cli.common import Commands
+
+#: The coarse name of each class, if --coarse asks for them.
+Names = tuple[str, ...] | None
 
 
 def add_parser(commands: Commands) -> None:
@@ -39,6 +45,13 @@ def add_parser(commands: Commands) -> None:
         help="classify photos",
         description="Classify photos; prints the most likely classes of each, best first.",
         epilog="Folders are searched recursively; hidden ones are skipped.",
+        examples=(
+            "sqznet classify photo.jpg",
+            "sqznet classify photos/ -o answers.csv --resume",
+            "sqznet classify photo.jpg --coarse",
+            "cat photo.jpg | sqznet classify -",
+            "find . -name '*.jpg' | sqznet classify - --top 1 --json",
+        ),
     )
     add_paths(parser)
     parser.add_argument(
@@ -51,7 +64,20 @@ def add_parser(commands: Commands) -> None:
         help="leave out classes with a lower score, from 0 to 1 (with no activation, any number)",
     )
     parser.add_argument(
+        "--coarse",
+        action="store_true",
+        help="sum the scores of ImageNet's classes below each coarse name, such as cat (see "
+        "'sqznet classes --coarse')",
+    )
+    parser.add_argument(
         "--format", choices=FORMATS, help="default: by the suffix of FILE, else a readable table"
+    )
+    parser.add_argument(
+        "--json",
+        dest="format",
+        action="store_const",
+        const="json",
+        help="the same as --format json",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: stdout)")
     parser.add_argument(
@@ -78,14 +104,15 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="a photo, a folder, a pattern such as 'photos/**/*.jpg', or - for a list on stdin",
+        help="a photo, a folder, a pattern such as 'photos/**/*.jpg', or - for a photo or "
+        "a list of paths on standard input",
     )
 
 
 def photos(paths: list[str], output: str | None) -> list[Found]:
     """The photos that the arguments name, without the output file and its part file."""
     outputs = [output, f"{output}.part"] if output else []
-    return list(expand(_with_lists(paths), outputs, complain))
+    return list(expand(_with_lists(paths), outputs, notice))
 
 
 def nothing_found(found: list[Found]) -> int:
@@ -113,21 +140,32 @@ def run(args: argparse.Namespace) -> int:
     if args.min_score is not None and model.activation != "none" and not 0 <= args.min_score <= 1:
         complain(f"--min-score is {args.min_score:g}, expected a score from 0 to 1")
         return EXIT_USAGE
+    try:
+        names = _coarse_labels(model) if args.coarse else None
+    except SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
     found = photos(args.paths, args.output)
     if not any(photo.error is None for photo in found):
         return nothing_found(found)  # and the output stays unchanged
     try:
         made_by = "" if format_name == "table" else model.fingerprint
+        made_by += "-coarse" if made_by and names else ""
         if args.output is None:
-            return _classify(model, found, on_stdout(format_name, made_by), args)
-        return _to_file(model, found, format_name, made_by, args)
+            return _classify(model, found, on_stdout(format_name, made_by), args, names)
+        return _to_file(model, found, format_name, made_by, args, names)
     except SqznetError as error:  # a missing library, or a file that cannot be continued
         complain(error)
         return EXIT_UNREADABLE
 
 
 def _to_file(
-    model: Model, found: list[Found], format_name: str, made_by: str, args: argparse.Namespace
+    model: Model,
+    found: list[Found],
+    format_name: str,
+    made_by: str,
+    args: argparse.Namespace,
+    names: Names,
 ) -> int:
     file: ResultFile | None = None
     continues = "" if format_name == "table" else "; --resume continues"
@@ -135,7 +173,7 @@ def _to_file(
         file = ResultFile(args.output, format_name, args.resume, made_by)
         if file.done:
             found = _not_done(found, file)
-        return _classify(model, found, file, args)
+        return _classify(model, found, file, args, names)
     except KeyboardInterrupt:
         if file is not None and (kept := file.suspend()):
             complain(f"interrupted: {kept} holds the photos done so far{continues}", args.output)
@@ -148,11 +186,14 @@ def _to_file(
         return EXIT_UNREADABLE
 
 
-def _classify(model: Model, found: list[Found], output: Output, args: argparse.Namespace) -> int:
-    status = EXIT_OK
+def _classify(
+    model: Model, found: list[Found], output: Output, args: argparse.Namespace, names: Names
+) -> int:
+    status, count = EXIT_OK, 0
     # Results printed to a terminal show the progress themselves.
     wanted = args.output is not None or sys.stdout is None or not sys.stdout.isatty()
-    results = classify_files(model, found, args.top, args.fast_decode, args.batch)
+    top = len(names) if names else args.top
+    results = classify_files(model, found, top, args.fast_decode, args.batch)
     with progress(len(found), wanted) as bar, closing(results):
         try:
             for path, predictions, error in results:
@@ -162,15 +203,26 @@ def _classify(model: Model, found: list[Found], output: Output, args: argparse.N
                     status = EXIT_UNREADABLE
                 else:
                     least = -math.inf if args.min_score is None else args.min_score
-                    kept = (p for p in predictions if p.score >= least)
+                    answers = summed(predictions, names, args.top) if names else predictions
+                    kept = (p for p in answers if p.score >= least)
                     output.write(path, Predictions(kept, model.activation))
+                    count += 1
                 bar.advance()
         except KeyboardInterrupt:
             if args.output is None:
                 output.finish()
             raise
     output.finish()
+    if args.output is not None:
+        added = " added" if args.resume else ""
+        say(f"{args.output}: {count} photo{'s' if count != 1 else ''}{added}")
     return status
+
+
+def _coarse_labels(model: Model) -> tuple[str, ...]:
+    if not isinstance(model, sqznet.Model):
+        raise SqznetError("--coarse is for ImageNet's classes, this is a recognizer of your own")
+    return model.coarse_labels
 
 
 def _not_done(found: list[Found], file: ResultFile) -> list[Found]:
@@ -186,12 +238,12 @@ def _not_done(found: list[Found], file: ResultFile) -> list[Found]:
     return left
 
 
-def _with_lists(paths: list[str]) -> Iterator[str]:
+def _with_lists(paths: list[str]) -> Iterator[str | Found]:
     for path in paths:
         if path != "-":
             yield path
         elif sys.stdin is not None:
-            yield from read_list(sys.stdin.buffer)
+            yield from read_stream(sys.stdin.buffer, path)
 
 
 def _check_output(args: argparse.Namespace, format_name: str) -> None:

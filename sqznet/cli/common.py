@@ -11,7 +11,7 @@ import sqznet
 from sqznet.errors import path_for_messages, printable, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqznet import Model
 
@@ -25,17 +25,44 @@ _FORMATTER = partial(argparse.HelpFormatter, width=80)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that prints errors on one line, like all other errors of this command."""
+    """A parser that prints errors on one line, like all other errors of this command.
 
-    def __init__(self, **options: Any) -> None:
+    ``examples``: command lines that the end of its help shows; ``arguments``: what was added.
+    """
+
+    def __init__(self, *, examples: Sequence[str] = (), **options: Any) -> None:
+        self.examples = examples
+        self.arguments: list[argparse.Action] = []
         super().__init__(allow_abbrev=False, formatter_class=_FORMATTER, **options)
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        self.arguments.append(super().add_argument(*names, **options))
+        return self.arguments[-1]
 
     def format_help(self) -> str:
         self.formatter_class = argparse.HelpFormatter  # as wide as the terminal
-        return super().format_help()
+        shown = "".join(f"  {line}\n" for line in self.examples)
+        return super().format_help() + (f"\nexamples:\n{shown}" if shown else "")
+
+    def refuse(self, arguments: Sequence[str]) -> NoReturn:
+        """The error for arguments that `parse_known_args` left."""
+        known = [name for action in self.arguments for name in action.option_strings]
+        word = next((word for word in arguments if word.startswith("-")), arguments[0])
+        name = word.partition("=")[0]
+        if name in known or not name.startswith("-"):
+            self.error(f"unexpected argument {word!r}")
+        self.error(f"unknown option {name}{nearest(name, known)}")
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{printable(f'sqznet: {message}')} (see '{self.prog} --help')\n")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A question for an error message, or nothing if no known word is like this one."""
+    from difflib import get_close_matches  # takes time that a right command does not need
+
+    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f", did you mean {found[0]}?" if found else ""
 
 
 class Commands(Protocol):
@@ -55,8 +82,51 @@ def positive(text: str) -> int:
     return value
 
 
+class _Voice:
+    """How much is said besides results and errors; `main` sets it for each command."""
+
+    quiet = False
+    verbose = False
+
+
+_voice = _Voice()
+
+
+def speak(quiet: bool, verbose: bool) -> None:
+    """Sets how much is said: less with -q, more with -v."""
+    _voice.quiet, _voice.verbose = quiet, verbose
+
+
+def is_quiet() -> bool:
+    return _voice.quiet
+
+
+def say(line: str) -> None:
+    """Prints on stdout what was done, unless -q is given."""
+    if not _voice.quiet:
+        print(printable(line))
+
+
+def notice(error: Exception | str) -> None:
+    """Prints a line on stderr like `complain`, about something that is no error, unless -q is
+    given."""
+    if not _voice.quiet:
+        complain(error)
+
+
+def detail(line: str) -> None:
+    """Prints a line on stderr if -v is given."""
+    if _voice.verbose:
+        complain(line)
+
+
 def complain(error: Exception | str, name: str | None = None) -> None:
-    """Prints one line on stderr, `sqznet: NAME: reason`, with the name of the file once."""
+    """Prints one line on stderr, `sqznet: NAME: reason`, with the name of the file once; with -v,
+    the traceback of an exception before it."""
+    if _voice.verbose and isinstance(error, Exception):
+        from traceback import print_exception
+
+        print_exception(error)
     reason = error if isinstance(error, str) else reason_of(error)
     if name is not None:
         shown = path_for_messages(name)
@@ -138,7 +208,9 @@ def load_model(args: argparse.Namespace) -> Model | int:
     if (relu := getattr(args, "conv10_relu", None)) is not None:
         options["conv10_relu"] = relu == "yes"
     try:
-        return sqznet.load(args.model, threads=args.threads, isa=args.isa, **options)
+        model: Model = sqznet.load(args.model, threads=args.threads, isa=args.isa, **options)
+        detail(f"uses {model!r}")
+        return model
     except sqznet.WeightsError as error:  # it names the file, weights or labels
         complain(error)
         return EXIT_UNREADABLE

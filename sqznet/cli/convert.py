@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import sqznet
-from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE, complain
-from sqznet.errors import printable
+from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE, complain, say
 from sqznet.weights.conversion import convert
 
 if TYPE_CHECKING:
@@ -24,6 +23,10 @@ def add_parser(commands: Commands) -> None:
             "suffix of OUT selects the format: .safetensors, .npz, .pth or .pt (for torch), "
             ".onnx."
         ),
+        examples=(
+            "sqznet convert model.pth model.onnx",
+            "sqznet convert torchvision/squeezenet1_1 weights.safetensors",
+        ),
     )
     parser.add_argument("source", metavar="IN", help="the weights to convert, as for --model")
     parser.add_argument("target", metavar="OUT", help="the file to write; an old one is replaced")
@@ -38,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
     except sqznet.SqznetError as error:  # a target with an invalid name
         complain(error)
         return EXIT_USAGE
-    print(
-        f"{printable(done.path)}: {done.format}, {done.variant}, "
+    say(
+        f"{done.path}: {done.format}, {done.variant}, "
         f"{done.parameters} parameters, {done.nbytes} bytes"
     )
     for warning in done.warnings:

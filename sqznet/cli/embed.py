@@ -14,6 +14,7 @@ from sqznet.cli.common import (
     add_model_options,
     complain,
     load_weights,
+    say,
 )
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, printable, reason_of
@@ -35,6 +36,10 @@ def add_parser(commands: Commands) -> None:
         help="write a vector for each photo",
         description="Write a vector of 512 numbers for each photo; similar photos have similar "
         "vectors.",
+        examples=(
+            "sqznet embed photos/ -o vectors.npz",
+            "sqznet embed photos/ -o vectors.parquet --normalize",
+        ),
     )
     add_paths(parser)
     parser.add_argument(
@@ -72,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         complain(f"cannot be written: {reason_of(error)}", args.output)
         return EXIT_UNREADABLE
+    count, size = content.vectors.shape
+    say(f"{args.output}: {count} vector{'s' if count != 1 else ''} of {size} numbers")
     return status
 
 

@@ -31,6 +31,10 @@ def add_parser(commands: Commands) -> None:
         help="measure the accuracy of a model",
         description="Classify photos with known classes: DIR has a sub-folder for each class, "
         "named by its label. Photos of other classes should be 'unknown'.",
+        examples=(
+            "sqznet evaluate test/",
+            "sqznet evaluate test/ --model mugs.sqz -o confusion.png",
+        ),
     )
     parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
     parser.add_argument(

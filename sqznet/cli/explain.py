@@ -15,8 +15,8 @@ from sqznet.cli.common import (
     complain,
     load_weights,
     positive,
+    say,
 )
-from sqznet.errors import printable
 from sqznet.files.part_file import is_same_file
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ def add_parser(commands: Commands) -> None:
         help="draw which parts of a photo indicate a class",
         description="Write an image: the photo with the heat map of a class, a box around the "
         "hottest part, and the scores of the most likely classes.",
+        examples=(
+            "sqznet explain photo.jpg -o why.png",
+            "sqznet explain photo.jpg -o why.png --label tabby",
+        ),
     )
     parser.add_argument("photo", metavar="PHOTO", help="an image file")
     parser.add_argument(
@@ -88,6 +92,6 @@ def _explain(model: Model, args: argparse.Namespace) -> int:
         return EXIT_UNREADABLE
     where = "no box" if box is None else f"columns {box.x0} to {box.x1}, rows {box.y0} to {box.y1}"
     score = "" if box is None else score_text(box.score, model.activation)
-    named = "" if box is None else f"{printable(box.label)} {score}, "
-    print(f"{printable(args.output)}: {named}{where}")
+    named = "" if box is None else f"{box.label} {score}, "
+    say(f"{args.output}: {named}{where}")
     return EXIT_OK

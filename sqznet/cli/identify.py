@@ -22,6 +22,10 @@ def add_parser(commands: Commands) -> None:
         "identify",
         help="describe weights files",
         description="Describe weights files: network, preprocessing, and how each is known.",
+        examples=(
+            "sqznet identify model.pth",
+            "sqznet identify model.onnx --json",
+        ),
     )
     parser.add_argument("paths", nargs="+", metavar="FILE", help="a weights file")
     parser.add_argument(

@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Commands) -> None:
-    commands.add_parser(
+    parser = commands.add_parser(
         "info",
         help="show the version, instruction set, threads and weights in use",
         description="Show what sqznet uses on this machine, and why.",
+        examples=(
+            "sqznet info",
+            "SQZNET_THREADS=1 sqznet info --json",
+        ),
     )
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
 
 
-def run(_args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     try:
         machine = cpu.info()
         checkpoint = weights.bundled()
@@ -37,27 +42,29 @@ def run(_args: argparse.Namespace) -> int:
     except sqznet.SqznetError as error:  # SQZNET_ISA, SQZNET_THREADS or SQZNET_PRECISION
         complain(error)
         return EXIT_USAGE
-    print_table(
-        [
-            ("version", sqznet.__version__),
-            *(
-                (f"kernels for {family}", f"{isa}: {reason}")
-                for family, (isa, reason) in machine["families"].items()
-            ),
-            ("can run here", ", ".join(machine["available"])),
-            ("compiled in", ", ".join(machine["compiled"])),
-            (
-                "CPU features",
-                ", ".join(k for k, v in machine["features"].items() if v) or "none known",
-            ),
-            ("threads", f"{machine['threads']}: {machine['threads_reason']}"),
-            ("precision", chosen),
-            ("precision 'auto'", auto),
-            ("weights", f"{checkpoint.variant}, {len(checkpoint.labels or ())} classes"),
-            ("weights file", f"{checkpoint.path} ({_file_size(checkpoint.path)})"),
-            *_origins(checkpoint.metadata.get("provenance", "")),
-        ]
-    )
+    rows = [
+        ("version", sqznet.__version__),
+        *(
+            (f"kernels for {family}", f"{isa}: {reason}")
+            for family, (isa, reason) in machine["families"].items()
+        ),
+        ("can run here", ", ".join(machine["available"])),
+        ("compiled in", ", ".join(machine["compiled"])),
+        (
+            "CPU features",
+            ", ".join(k for k, v in machine["features"].items() if v) or "none known",
+        ),
+        ("threads", f"{machine['threads']}: {machine['threads_reason']}"),
+        ("precision", chosen),
+        ("precision 'auto'", auto),
+        ("weights", f"{checkpoint.variant}, {len(checkpoint.labels or ())} classes"),
+        ("weights file", f"{checkpoint.path} ({_file_size(checkpoint.path)})"),
+        *_origins(checkpoint.metadata.get("provenance", "")),
+    ]
+    if args.json:
+        print(json.dumps(dict(rows), indent=2))
+    else:
+        print_table(rows)
     return EXIT_OK
 
 

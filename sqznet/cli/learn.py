@@ -12,8 +12,10 @@ from sqznet.cli.common import (
     add_engine_options,
     complain,
     load_weights,
+    notice,
+    say,
 )
-from sqznet.errors import ImageError, SqznetError, printable
+from sqznet.errors import ImageError, SqznetError
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +31,10 @@ def add_parser(commands: Commands) -> None:
         help="learn your own classes from a few photos",
         description="Learn classes from photos: DIR has a sub-folder for each class, named by its "
         "label. 'sqznet classify --model FILE' then classifies photos and detects unknown ones.",
+        examples=(
+            "sqznet learn mugs/ -o mugs.sqz",
+            "sqznet classify photo.jpg --model mugs.sqz",
+        ),
     )
     parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
     parser.add_argument(
@@ -58,9 +64,11 @@ def run(args: argparse.Namespace) -> int:
 
     def report(message: str | ImageError) -> None:
         nonlocal status
-        complain(message)
         if isinstance(message, ImageError):
+            complain(message)
             status = EXIT_UNREADABLE
+        else:
+            notice(message)
 
     try:
         learned = sqznet.learn(args.folder, model=model, mirror=_MIRROR[args.mirror], report=report)
@@ -69,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         complain(error)
         return EXIT_UNREADABLE
     size = os.path.getsize(args.output) / 1e3
-    named = ", ".join(map(printable, learned.labels[:5]))
+    named = ", ".join(learned.labels[:5])
     more = f" and {learned.num_classes - 5} more" if learned.num_classes > 5 else ""
-    print(f"{printable(args.output)}: {learned.num_images} images of {named}{more}, {size:.0f} kB")
+    say(f"{args.output}: {learned.num_images} images of {named}{more}, {size:.0f} kB")
     return status

@@ -12,19 +12,24 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import Namespace
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqznet
-from sqznet.cli.common import EXIT_UNREADABLE, Parser, complain
+from sqznet.cli.common import EXIT_UNREADABLE, Parser, complain, nearest, speak
 from sqznet.cli.interrupts import Terminated, terminable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 COMMANDS = (
     "bench",
+    "classes",
     "classify",
+    "completion",
     "convert",
     "embed",
     "evaluate",
@@ -37,6 +42,8 @@ COMMANDS = (
     "verify",
     "watch",
 )
+_HELP = ("-h", "--help")
+_LEVELS = ("-q", "--quiet", "-v", "--verbose")
 EXIT_INTERRUPTED = 128 + 2  # what a shell reports after SIGINT
 EXIT_BROKEN_PIPE = 128 + 13  # and after SIGPIPE
 EXIT_TERMINATED = 128 + 15  # and after SIGTERM
@@ -46,26 +53,99 @@ def _module(command: str) -> Any:
     return import_module(f"sqznet.cli.{command}")
 
 
-def _parser(names: Iterable[str]) -> Parser:
-    """The parser for these commands."""
+def parser_of(names: Iterable[str] = COMMANDS) -> tuple[Parser, Mapping[str, Parser]]:
+    """The parser for these commands, and that of each of them."""
     parser = Parser(
         prog="sqznet",
+        usage="%(prog)s COMMAND ...\n       %(prog)s PHOTO ...",
         description="Classify photos with SqueezeNet on the CPU.",
-        epilog="exit codes: 0 success; 1 some input could not be read; 2 wrong usage",
+        epilog="'sqznet help COMMAND' describes a command. "
+        "Exit codes: 0 success; 1 some input could not be read; 2 wrong usage.",
+        examples=(
+            "sqznet photo.jpg",
+            "sqznet classify photos/ -o answers.csv",
+            "sqznet classes cat",
+        ),
     )
-    parser.add_argument("--version", action="version", version=f"sqznet {sqznet.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("-V", "--version", action="version", version=f"sqznet {sqznet.__version__}")
+    commands = parser.add_subparsers(
+        prog=parser.prog, dest="command", required=True, metavar="COMMAND"
+    )
     for name in names:
         _module(name).add_parser(commands)
-    return parser
+    for command in commands.choices.values():
+        command.add_argument(
+            "-q", "--quiet", action="store_true", help="print results and errors alone"
+        )
+        command.add_argument(
+            "-v", "--verbose", action="store_true", help="say what is used, and where errors arise"
+        )
+    return parser, commands.choices
+
+
+def _completed(argv: Sequence[str]) -> list[str]:
+    """The command line in full: a command, its options, what it is for.
+
+    Nothing asks for help, ``help X`` for that of X, and photos for ``classify``; -q and -v may
+    stand before the command.
+    """
+    levels = list(takewhile(_LEVELS.__contains__, argv))
+    first, *rest = argv[len(levels) :] or ["--help"]
+    if first == "help":
+        if rest and rest[0] not in (*COMMANDS, *_HELP):
+            _refuse(f"no command {rest[0]!r}{nearest(rest[0], COMMANDS)}")
+        first, *rest = (*rest[:1], "--help")  # of all commands, or of one
+    if first in (*_HELP, "-V", "--version"):
+        return [first]
+    if first.startswith("-") and first != "-":
+        _refuse(f"unknown option {first}: the options of a command follow it, or a photo")
+    if first not in COMMANDS:
+        first, rest = _unnamed(first), [first, *rest]
+    return [first, *levels, *rest]
+
+
+def _unnamed(word: str) -> str:
+    """The command for a command line that begins with this word, which is no command."""
+    from sqznet.images.finding import has_photo_suffix
+
+    is_photo = word == "-" or has_photo_suffix(word) or any(sign in word for sign in "*?[")
+    if not is_photo and not os.path.lexists(os.path.expanduser(word)):
+        known = (*COMMANDS, "help")
+        _refuse(f"no command {word!r}, and no such file{nearest(word, known)}")
+    return "classify"
+
+
+def _refuse(message: str) -> NoReturn:
+    Parser(prog="sqznet").error(message)
 
 
 def _run(argv: Sequence[str]) -> int:
+    argv = _completed(argv)
     # Help and errors without a specific command list all commands.
-    chosen = [name for name in COMMANDS if argv[:1] == [name]]
-    args = _parser(chosen or COMMANDS).parse_args(argv)
-    status: int = _module(args.command).run(args)
+    parser, commands = parser_of([name for name in COMMANDS if argv[:1] == [name]] or COMMANDS)
+    args, left = parser.parse_known_args(argv, Namespace(parser_of=parser_of))
+    if left:
+        commands[args.command].refuse(left)
+    if args.quiet and args.verbose:
+        commands[args.command].error("-q and -v exclude each other")
+    speak(args.quiet, args.verbose)
+    with _quiet_logger() if args.quiet else nullcontext():
+        status: int = _module(args.command).run(args)
     return status
+
+
+@contextmanager
+def _quiet_logger() -> Iterator[None]:
+    """Keeps the warnings of the logger ``sqznet`` back."""
+    import logging
+
+    logger = logging.getLogger("sqznet")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _abandon_stdout() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from sqznet.cli.common import is_quiet
+
 # Seconds: short work shows no bar, and faster updates are unreadable.
 _DELAY = 1.0
 _INTERVAL = 0.2
@@ -102,7 +104,7 @@ def duration(seconds: float) -> str:
 def progress(total: int, wanted: bool = True) -> Iterator[Progress]:
     """A bar for this number of items, removed at the end; nothing if stderr is not a terminal."""
     bar: Progress = Silent()
-    if wanted and sys.stderr is not None and sys.stderr.isatty():
+    if wanted and not is_quiet() and sys.stderr is not None and sys.stderr.isatty():
         try:
             bar = Rich(total)
         except ImportError:

@@ -12,9 +12,11 @@ from sqznet.cli.common import (
     add_model_options,
     complain,
     load_weights,
+    notice,
+    say,
 )
 from sqznet.cli.progress import progress
-from sqznet.errors import SqznetError, printable, reason_of
+from sqznet.errors import SqznetError, reason_of
 
 if TYPE_CHECKING:
     import argparse
@@ -30,6 +32,10 @@ def add_parser(commands: Commands) -> None:
         description="Make 8-bit integers of a network's weights and activations, with photos of "
         "the kind that it will see; 80 are enough, and no labels are needed. A quarter of them is "
         "kept apart, to measure what the integers cost.",
+        examples=(
+            "sqznet quantize model.pth photos/ -o int8.safetensors",
+            "sqznet classify photo.jpg --model int8.safetensors --precision int8",
+        ),
     )
     add_model_options(parser, required=True)
     parser.add_argument("photos", metavar="PHOTO", nargs="+", help="photos, folders or patterns")
@@ -59,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         return model
     status = EXIT_OK
     photos = []
-    for found in expand(args.photos, notice=complain):
+    for found in expand(args.photos, notice=notice):
         if found.error is None:
             photos.append(found.path)
         else:
@@ -82,11 +88,11 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         complain(f"cannot be written: {reason_of(error)}", args.output)
         return EXIT_UNREADABLE
-    print(
-        f"{printable(args.output)}: {os.path.getsize(args.output)} bytes, calibrated with "
+    say(
+        f"{args.output}: {os.path.getsize(args.output)} bytes, calibrated with "
         f"{done.calibrated} photos"
     )
-    print(
+    say(
         f"on {done.judged} other photos: {100 * done.agreement:.1f} % have the same best class "
         f"as in float32, KL divergence {done.divergence:.4f}"
     )

@@ -30,6 +30,10 @@ def add_parser(commands: Commands) -> None:
         help="find the photos that are most similar to one photo",
         description="Print the photos that are most similar to one photo, with their similarity: 1 "
         "is equal, 0 has nothing in common. The photo itself is left out.",
+        examples=(
+            "sqznet similar photo.jpg photos/",
+            "sqznet similar photo.jpg vectors.npz --top 3",
+        ),
     )
     parser.add_argument("query", metavar="QUERY", help="a photo")
     parser.add_argument(
@@ -40,6 +44,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--top", type=positive, default=10, metavar="N", help="photos to print (default: 10)"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON: a list of objects")
     add_model_options(parser)
 
 
@@ -62,12 +67,19 @@ def run(args: argparse.Namespace) -> int:
     others = [
         (row, cosine) for row, cosine in ranked if os.path.realpath(content.paths[row]) != full
     ]
-    width = len(str(min(args.top, len(others))))
-    for rank, (row, cosine) in enumerate(others[: args.top], start=1):
-        print(f"  {rank:>{width}}  {cosine:6.4f}  {printable(content.paths[row])}")
     if not others:
         complain("no photos except the query", args.place)
         return EXIT_UNREADABLE
+    best = [(content.paths[row], cosine) for row, cosine in others[: args.top]]
+    if args.json:
+        import json
+
+        listed = [{"path": path, "similarity": round(cosine, 7)} for path, cosine in best]
+        print(json.dumps(listed, indent=2))
+        return status
+    width = len(str(len(best)))
+    for rank, (path, cosine) in enumerate(best, start=1):
+        print(f"  {rank:>{width}}  {cosine:6.4f}  {printable(path)}")
     return status
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE, complain
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
     from sqznet.cli.common import Commands
+    from sqznet.diagnostics.verification import Check
 
 
 def add_parser(commands: Commands) -> None:
@@ -20,7 +23,12 @@ def add_parser(commands: Commands) -> None:
         description="Compare the kernels with a slow, plain implementation in float64, and the "
         "bundled files and the results of the 8-bit integers with their hashes. Takes some "
         "seconds; exit code 1 if a check fails.",
+        examples=(
+            "sqznet verify",
+            "sqznet verify --isa avx2",
+        ),
     )
+    parser.add_argument("--json", action="store_true", help="print JSON: a list of objects")
     parser.add_argument(
         "--isa", metavar="NAME", help="the instruction set to check (default: all that run here)"
     )
@@ -29,11 +37,12 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     from sqznet.diagnostics.verification import checks
 
-    done = failed = 0
+    done: list[Check] = []
     try:
         for check in checks(args.isa):
-            done += 1
-            failed += not check.passed
+            done.append(check)
+            if args.json:
+                continue
             verdict = "ok    " if check.passed else "WRONG "
             print(f"{verdict} {check.subject:<11} {check.name:<44} {check.finding}", flush=True)
     except WeightsError as error:
@@ -42,5 +51,10 @@ def run(args: argparse.Namespace) -> int:
     except SqznetError as error:  # an invalid instruction set or SQZNET_THREADS
         complain(error)
         return EXIT_USAGE
-    print(f"{failed} of {done} checks failed" if failed else f"all {done} checks passed")
+    failed = sum(not check.passed for check in done)
+    if args.json:
+        print(json.dumps([asdict(check) for check in done], indent=2))
+    else:
+        count = len(done)
+        print(f"{failed} of {count} checks failed" if failed else f"all {count} checks passed")
     return EXIT_UNREADABLE if failed else EXIT_OK

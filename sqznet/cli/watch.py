@@ -20,6 +20,7 @@ from sqznet.cli.common import (
     add_model_options,
     complain,
     load_model,
+    notice,
     positive,
 )
 from sqznet.cli.interrupts import heard_once, undisturbed
@@ -40,6 +41,11 @@ def add_parser(commands: Commands) -> None:
         "watch",
         help="classify the frames of a camera, a video or a folder",
         description="Classify the frames of a camera, a video or a folder. Ctrl-C ends it.",
+        examples=(
+            "sqznet watch 0",
+            "sqznet watch video.mp4 -o labeled.mp4",
+            "sqznet watch rtsp://camera.local/stream --fps 2 --format jsonl",
+        ),
     )
     parser.add_argument(
         "source",
@@ -97,13 +103,13 @@ def run(args: argparse.Namespace) -> int:
             every=args.every,
             top=args.top,
             smoothing=args.smoothing,
-            notice=complain,
+            notice=notice,
         )
     except sqznet.SqznetError as error:
         complain(error)
         return EXIT_UNREADABLE
     if isinstance(source, str) and os.path.isdir(source):
-        complain(f"waiting for new images in {source}")
+        notice(f"waiting for new images in {source}")
     try:
         return _watch(sightings, args)
     except OSError as error:

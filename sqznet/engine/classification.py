@@ -8,7 +8,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import _kernels, weights
-from sqznet.answers import Prediction, Predictions, checked_top, sigmoid
+from sqznet.answers import Prediction, Predictions, checked_top, sigmoid, summed
 from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
@@ -63,6 +63,7 @@ class Classification(Pipeline):
         *,
         channels: str = "rgb",
         allow_urls: bool = False,
+        coarse: bool = False,
     ) -> list[Prediction]: ...
 
     @overload
@@ -74,6 +75,7 @@ class Classification(Pipeline):
         *,
         channels: str = "rgb",
         allow_urls: bool = False,
+        coarse: bool = False,
     ) -> list[list[Prediction]]: ...
 
     def classify(
@@ -84,6 +86,7 @@ class Classification(Pipeline):
         *,
         channels: str = "rgb",
         allow_urls: bool = False,
+        coarse: bool = False,
     ) -> Any:
         """The ``top`` most likely classes, best first; for a network without activation, the
         largest outputs.
@@ -100,16 +103,42 @@ class Classification(Pipeline):
         PIL images know their own.
         ``allow_urls`` fetches images whose path is an http:// or https:// address. Use it only for
         addresses that you trust: they are opened from your network.
+        ``coarse`` sums the scores of ImageNet's classes that WordNet has below one name, such as
+        "cat": see `coarse_labels`. The index of an answer is then that of its most likely class.
         """
         top = checked_top(top, self.num_classes)
         how = reading(fast_decode, channels, allow_urls)
+        names = self.coarse_labels if coarse else None
         listed = several(images)
         if listed is None:
-            return self._classify_group([self.decode(images, how)], top)[0]
+            return self._named([self.decode(images, how)], top, names)[0]
         answers: list[list[Prediction]] = []
         for group in grouped(listed, self.threads):
-            answers += self._classify_group([self.decode(image, how) for image in group], top)
+            answers += self._named([self.decode(image, how) for image in group], top, names)
         return answers
+
+    @property
+    def coarse_labels(self) -> tuple[str, ...]:
+        """The coarse name of each class, such as "cat" for "tabby"; several classes share one.
+
+        Raises SqznetError unless the labels are those of ImageNet and the scores a softmax.
+        """
+        if self.activation != "softmax":
+            raise SqznetError(
+                f"coarse answers are sums of softmax scores, this network has {self.activation}"
+            )
+        from sqznet.weights.hierarchy import coarse_names
+
+        return coarse_names(self.labels)
+
+    def _named(
+        self, decoded: Sequence[Pixels], top: int, names: Sequence[str] | None
+    ) -> list[list[Prediction]]:
+        """The answers by the names of the classes, or by names that they share."""
+        if names is None:
+            return self._classify_group(decoded, top)
+        found = self._classify_group(decoded, self.num_classes)
+        return [Predictions(summed(predictions, names, top)) for predictions in found]
 
     def logits(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Class scores before softmax, float32 (N, num_classes), for a preprocessed input.

@@ -13,5 +13,5 @@ def parquet_library() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise SqznetError("Parquet files need pyarrow: pip install sqznet[parquet]") from None
+        raise SqznetError("Parquet files need pyarrow: pip install pyarrow") from None
     return pyarrow

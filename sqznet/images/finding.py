@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 from sqznet.errors import ImageError, path_for_messages, reason_of
 from sqznet.files.paths import expanded
+from sqznet.images.formats import is_image_file
 from sqznet.images.passed_over import PassedOver
 from sqznet.images.texts import is_address
 
@@ -27,10 +29,27 @@ Notice = Callable[[str], None]
 
 
 class Found(NamedTuple):
-    """The path of a photo, or a name with the error why there is none."""
+    """The path of a photo, or a name with the error why there is none.
+
+    ``content``: the photo itself where it is no file; then the path is only its name.
+    """
 
     path: str
     error: ImageError | None = None
+    content: bytes | None = None
+
+    @property
+    def image(self) -> str | BinaryIO:
+        """What decodes to the photo."""
+        return self.path if self.content is None else _Named(self.content, self.path)
+
+
+class _Named(BytesIO):
+    """Bytes with the name that messages call them."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.name = name
 
 
 def has_photo_suffix(name: str) -> bool:
@@ -56,7 +75,9 @@ def log(line: str) -> None:
 
 
 def expand(
-    named: Iterable[str | os.PathLike[str]], leave_out: Iterable[str] = (), notice: Notice = log
+    named: Iterable[str | os.PathLike[str] | Found],
+    leave_out: Iterable[str] = (),
+    notice: Notice = log,
 ) -> Iterator[Found]:
     """Yields the photos that these names stand for, in order.
 
@@ -64,7 +85,7 @@ def expand(
     their value; the photos of a folder come before those of its sub-folders. Hidden files and
     folders (with a leading dot) are skipped, and links to folders are not followed. A name that
     does not exist but contains ``*``, ``?`` or ``[`` is a pattern; ``**`` matches any folders.
-    Anything else is a photo. A leading ``~`` is the user's home folder.
+    Anything else is a photo. A leading ``~`` is the user's home folder. A Found stays as it is.
 
     A file is repeated as often as it is named; folders and patterns add no file a second time.
     ``leave_out``: paths of files that are never photos, such as the output. ``notice``: called with
@@ -76,6 +97,9 @@ def expand(
     outputs = {os.path.abspath(path) for path in leave_out}
     seen = set(outputs)
     for given in named:
+        if isinstance(given, Found):
+            yield given
+            continue
         name = expanded(given)
         passed = PassedOver(outputs)
         if os.path.isdir(name):
@@ -100,9 +124,12 @@ def expand(
             notice(f"{path_for_messages(name)}: {line}")
 
 
-def read_list(stream: BinaryIO) -> list[str]:
-    """The paths in a stream: one per line or, as from `find -print0`, each terminated by NUL."""
+def read_stream(stream: BinaryIO, name: str) -> list[str] | list[Found]:
+    """The photo in a stream, called ``name``, or the paths: one per line or, as from `find
+    -print0`, each terminated by NUL."""
     content = stream.read()
+    if is_image_file(content):
+        return [Found(name, content=content)]
     if b"\0" in content:
         parts = content.split(b"\0")
     else:

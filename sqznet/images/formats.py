@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -61,6 +62,13 @@ _HEIF_BRANDS = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 )
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
+
+# What Pillow reads itself, as far as no list of paths begins like it.
+_IMAGES = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*"),
+    *(b"8BPS\0\x01", b"\0\0\x01\0", b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51"),
+)
+_PNM = rb"P[1-7]\s+(#[^\n]*\n\s*)*(\d+\s+\d+\s|WIDTH )"
 
 # By the first bytes.
 _OTHERS = (
@@ -127,6 +135,21 @@ def open_otherwise(file: BinaryIO, name: str) -> Image:
         return Image.open(file)
     except UnidentifiedImageError:
         raise ImageError(f"{name}: {found.what} that {found.package} does not read") from None
+
+
+def is_image_file(content: bytes) -> bool:
+    """Whether these bytes are an image, or something that is easily taken for one such as a video
+    or a PDF file, and not a list of paths."""
+    start = content[:_START]
+    return (
+        start.startswith(_IMAGES)
+        or any(start.startswith(magic) for magic, _ in _PLUG_INS)
+        or bool(_brands(start))
+        or (start.startswith(b"RIFF") and start[8:12] in (b"WEBP", b"AVI "))
+        or (start.startswith(b"BM") and start[6:10] == bytes(4))
+        or start.startswith((b"%PDF-", b"\x1a\x45\xdf\xa3"))
+        or re.match(_PNM, start) is not None
+    )
 
 
 def _plug_in_for(start: bytes) -> PlugIn | None:

@@ -82,7 +82,7 @@ def _embed_file(model: Pipeline, fast_decode: bool, found: Found) -> FileVector:
         return FileVector(found.path, None, found.error)
     try:
         return FileVector(
-            found.path, embed(model, found.path, False, Reading(fast_decode))[0], None
+            found.path, embed(model, found.image, False, Reading(fast_decode))[0], None
         )
     except SqznetError as error:
         return FileVector(found.path, None, error)

@@ -64,7 +64,7 @@ def watch(
     """Classifies the frames of a camera, a video or a folder as they arrive.
 
     source: a camera number; a video file or a FIFO; an address such as ``"rtsp://..."`` or
-    ``"http://..."`` (these need PyAV: ``pip install sqznet[video]``); an animated GIF, PNG or WebP
+    ``"http://..."`` (these need PyAV: ``pip install av``); an animated GIF, PNG or WebP
     file; a folder, of which each image file that is written from now on is classified once it is
     complete; a started Picamera2; or any iterable of images, such as a generator of arrays.
     For a live source (cameras and endless streams) only the newest frame counts and older ones are

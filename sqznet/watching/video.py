@@ -43,7 +43,7 @@ def pyav() -> Any:
     try:
         import av
     except ImportError:
-        raise SqznetError("video needs PyAV: pip install sqznet[video]") from None
+        raise SqznetError("video needs PyAV: pip install av") from None
     return av
 
 

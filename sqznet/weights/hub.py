@@ -129,7 +129,7 @@ def cache_folder() -> str:
     except ImportError:
         raise WeightsError(
             "platformdirs, which finds the folder for caches, is not installed: "
-            "pip install sqznet[hub] (or set SQZNET_CACHE to a folder)"
+            "pip install platformdirs (or set SQZNET_CACHE to a folder)"
         ) from None
     return platformdirs.user_cache_dir("sqznet", appauthor=False)
 

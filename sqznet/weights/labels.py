@@ -15,7 +15,7 @@ IMAGENET_CLASSES = 1000
 BACKGROUND = "background"
 # Names in label files for the class with index 0 that is not in ImageNet.
 _BACKGROUND_NAMES = ("background", "__background__", "dummy")
-_FIRST_OF_IMAGENET = "tench"
+_FIRST_OF_IMAGENET, _LAST_OF_IMAGENET = "tench", "toilet"  # tissue, or toilet_tissue
 
 # A thousand names take 20 kB.
 _MAX_BYTES = 4 << 20
@@ -54,6 +54,18 @@ def for_network(
             f"{origin} has {classes} classes, but there are {len(names)} labels{place}"
         )
     return names
+
+
+def imagenet_start(labels: tuple[str, ...]) -> int | None:
+    """The index of the first of ImageNet's 1000 classes if these are they, in their order: 0, or 1
+    behind a background class; else None. They are known by the names at both ends, whose spelling
+    lists agree on."""
+    start = len(labels) - IMAGENET_CLASSES
+    if start not in (0, 1) or (start and labels[0].strip().lower() not in _BACKGROUND_NAMES):
+        return None
+    first, last = labels[start].lower(), labels[-1].lower()
+    known = first.split(",")[0] == _FIRST_OF_IMAGENET and last.startswith(_LAST_OF_IMAGENET)
+    return start if known else None
 
 
 def read(path: str | os.PathLike[str]) -> tuple[str, ...]:

@@ -184,7 +184,6 @@ def test_a_file_name_that_is_not_text(tmp_path: Path, encoding: str) -> None:
 @pytest.mark.parametrize(
     "args",
     [
-        (),
         ("frobnicate",),
         ("classify",),
         ("classify", "--top", "0", "x.jpg"),

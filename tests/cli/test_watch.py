@@ -26,7 +26,7 @@ from ..support.isolated import hear_ctrl_c
 from ..support.places import EXAMPLES
 from ..support.watching import encoded, flat, write_clip
 
-pytest.importorskip("av", reason="PyAV is not installed: pip install sqznet[video]")
+pytest.importorskip("av", reason="PyAV is not installed: pip install av")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from ..support.weights_refusal import SECONDS, check_message
 from .damage import Edit, damaged, edits
 from .harness import every_length, fuzz
 
-pytest.importorskip("av", reason="PyAV is not installed: pip install sqznet[video]")
+pytest.importorskip("av", reason="PyAV is not installed: pip install av")
 
 LEVELS = [40, 80, 120, 160]
 # A damaged header may state any length, and any size up to a limit; every frame costs time.

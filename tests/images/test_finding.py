@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sqznet.images.finding import ENDINGS, Found, expand, natural, read_list
+from sqznet.images.finding import ENDINGS, Found, expand, natural, read_stream
 
 from ..support.places import ROOT
 
@@ -243,4 +243,4 @@ def test_a_missing_file_is_left_to_the_decoder(tmp_path: Path) -> None:
     ],
 )
 def test_lists(content: bytes, expected: list[str]) -> None:
-    assert read_list(io.BytesIO(content)) == expected
+    assert read_stream(io.BytesIO(content), "-") == expected

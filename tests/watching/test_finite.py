@@ -20,7 +20,7 @@ from sqznet.watching.length import has_all_bytes, is_endless
 from ..support.http_server import Server, serving
 from ..support.watching import RAMP, Levels, animated, brightness, check_ramp, encoded, watched
 
-av = pytest.importorskip("av", reason="PyAV is not installed: pip install sqznet[video]")
+av = pytest.importorskip("av", reason="PyAV is not installed: pip install av")
 
 KINDS: dict[str, Callable[[], bytes]] = {
     "raw.h264": lambda: encoded(RAMP, "h264", "libx264"),

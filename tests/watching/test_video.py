@@ -20,7 +20,7 @@ from sqznet.watching import annotate, newest, video
 from ..support.http_server import serving
 from ..support.watching import Levels, flat, real_clip, write_clip
 
-av = pytest.importorskip("av", reason="PyAV is not installed: pip install sqznet[video]")
+av = pytest.importorskip("av", reason="PyAV is not installed: pip install av")
 
 RAMP = [20 + 5 * i for i in range(40)]
 
@@ -153,7 +153,7 @@ def test_a_missing_extra_names_the_install_command(
     monkeypatch: pytest.MonkeyPatch, clip: Path
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(SqznetError, match=r"pip install sqznet\[video\]"):
+    with pytest.raises(SqznetError, match=r"pip install av$"):
         sqznet.watch(clip)
 
 

@@ -117,7 +117,7 @@ def test_a_file_that_contains_itself(tmp_path: Path) -> None:
 def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = edited(tmp_path / "a.h5", lambda file: None)
     monkeypatch.setattr(keras_content, "find_spec", lambda name: None)
-    refused(path, r"Keras file \(HDF5\).*pip install sqznet\[keras\]$")
+    refused(path, r"Keras file \(HDF5\).*pip install h5py$")
 
 
 def test_without_a_python_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,9 +54,7 @@ def read_bytes(content: memoryview) -> Content:
 def _require_h5py() -> None:
     if find_spec("h5py") is None:
         install = "build the program where it is installed" if _reentry() else "install it"
-        raise WeightsError(
-            f"is a Keras file (HDF5), which h5py reads; {install}: pip install sqznet[keras]"
-        )
+        raise WeightsError(f"is a Keras file (HDF5), which h5py reads; {install}: pip install h5py")
 
 
 def parse_answer(answer: bytes) -> Content:
