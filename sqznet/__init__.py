@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqznet.answers import Prediction
-from sqznet.api import classify, load
+from sqznet.api import classify, identify, load
 from sqznet.errors import ImageError, SqznetError, UnsupportedIsaError, WeightsError
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.model import Model
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqznet.learning.recognizer import Recognizer, learn
     from sqznet.watching.loop import Sighting, watch
     from sqznet.weights.conversion import Converted, convert
-    from sqznet.weights.identity import Identity, identify
+    from sqznet.weights.identity import Identity
 
 __version__ = "0.1.0"
 
@@ -48,7 +48,6 @@ _ON_DEMAND = {
     "Sighting": "sqznet.watching.loop",
     "Recognizer": "sqznet.learning.recognizer",
     "convert": "sqznet.weights.conversion",
-    "identify": "sqznet.weights.identity",
     "learn": "sqznet.learning.recognizer",
     "watch": "sqznet.watching.loop",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from threading import Lock
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import weights
 from sqznet.answers import Prediction
@@ -16,6 +16,9 @@ from sqznet.loading import load_model
 from sqznet.model import Model
 from sqznet.weights.labels import Labels
 from sqznet.weights.locate import WeightsLike, locate
+
+if TYPE_CHECKING:
+    from sqznet.weights.identity import Identity
 
 
 class _Bundled:
@@ -149,3 +152,19 @@ def load(
         activation=activation,
         prefix=prefix,
     )
+
+
+def identify(source: WeightsLike) -> Identity | Any:  # or a RecognizerIdentity
+    """Describes the weights that ``load`` would use, and how each fact is known.
+
+    For a file of `Recognizer.save` it is a ``RecognizerIdentity``: its classes, how many images of
+    each it remembers, and the network that it needs. Raises WeightsError as ``load`` does.
+    """
+    path = locate(source)
+    if weights.is_recognizer(path):
+        from sqznet.learning import identity as recognizers
+
+        return recognizers.identify(path)
+    from sqznet.weights import identity
+
+    return identity.identify(path)

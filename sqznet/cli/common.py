@@ -159,6 +159,13 @@ def load_weights(args: argparse.Namespace) -> Model | int:
     return EXIT_UNREADABLE
 
 
+def load_network(args: argparse.Namespace) -> Model | int:
+    """The same for a command that needs only a network: a recognizer gives the one it was trained
+    on."""
+    model = load_model(args)
+    return model if isinstance(model, (int, sqznet.Model)) else model.model
+
+
 def print_table(rows: Iterable[tuple[str, str]]) -> None:
     """Prints names and values in two aligned columns; the name of a row may be empty."""
     rows = list(rows)
