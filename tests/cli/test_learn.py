@@ -86,16 +86,8 @@ def test_another_backbone(tmp_path: Path, run: Run) -> None:
     assert "rings" in out
 
 
-@pytest.mark.parametrize("command", ["explain", "identify", "learn"])
-def test_other_commands_refuse_a_recognizer(
-    tmp_path: Path, learned: Path, run: Run, command: str
-) -> None:
-    arguments = {
-        "explain": ("explain", EXAMPLES / "coffee.jpg", "-o", tmp_path / "o.png", "--model"),
-        "identify": ("identify",),
-        "learn": ("learn", EXAMPLES, "-o", tmp_path / "o.sqz", "--model"),
-    }
-    code, out, err = run(*arguments[command], learned)
+def test_a_recognizer_learns_on_no_other(tmp_path: Path, learned: Path, run: Run) -> None:
+    code, out, err = run("learn", EXAMPLES, "-o", tmp_path / "o.sqz", "--model", learned)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "is a recognizer" in err
 
@@ -117,27 +109,6 @@ def test_evaluate_counts_and_draws(tmp_path: Path, learned: Path, run: Run) -> N
         assert min(drawn.size) > 300
         colors = [color for _, color in drawn.getcolors(1 << 20)]
     assert (24, 111, 101) in colors  # a class with only correct answers
-
-
-def test_evaluate_a_network(tmp_path: Path, run: Run) -> None:
-    (tmp_path / "espresso").mkdir()
-    (tmp_path / "espresso" / "a.jpg").write_bytes((EXAMPLES / "coffee.jpg").read_bytes())
-    (tmp_path / "espresso" / "b.jpg").write_bytes((EXAMPLES / "chelsea.jpg").read_bytes())
-    (tmp_path / "espresso" / "c.jpg").write_bytes(b"none")
-    code, out, err = run("evaluate", tmp_path)
-    assert code == 1
-    assert "c.jpg" in err
-    assert out.splitlines()[0] == "1 of 2 correct: 50.0 %"
-    assert out.splitlines()[-1].split() == [
-        "espresso",
-        "2",
-        "50.0",
-        "%",
-        "100.0",
-        "%",
-        "(another)",
-        "(1)",
-    ]
 
 
 def test_evaluate_refuses(tmp_path: Path, learned: Path, run: Run) -> None:

@@ -22,6 +22,7 @@ def test_the_wheel_is_complete() -> None:
         "sqznet/_pixels.pyi",
         "sqznet/data/squeezenet1_1.safetensors",
         "sqznet/data/imagenet_classes.txt",
+        "sqznet/data/imagenet_synsets.txt",
         "sqznet/weights/__init__.py",
         "sqznet/_pyinstaller/hook-sqznet.py",
         "sqznet/_pyinstaller/rthooks.dat",
