@@ -376,7 +376,8 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def weights(session: nox.Session) -> None:
-    """Rebuilds the bundled weights from their source and checks that they are the same."""
+    """Rebuilds the bundled files from their sources and checks that they are the same."""
     session.install(*requirements())
     session.run("python", "tools/make_bundled_weights.py", "--check")
+    session.run("python", "tools/make_synsets.py", "--check")
     session.run("python", "tools/make_hierarchy.py", "--check")

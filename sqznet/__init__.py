@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqznet.answers import Prediction
-from sqznet.api import classify, load
+from sqznet.api import classify, evaluate, identify, load
 from sqznet.errors import ImageError, SqznetError, UnsupportedIsaError, WeightsError
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.model import Model
 
 if TYPE_CHECKING:
     from sqznet.images.frame import Frame
+    from sqznet.insight.evaluation import Evaluation
+    from sqznet.learning.identity import RecognizerIdentity
     from sqznet.learning.recognizer import Recognizer, learn
     from sqznet.watching.loop import Sighting, watch
     from sqznet.weights.conversion import Converted, convert
-    from sqznet.weights.identity import Identity, identify
+    from sqznet.weights.identity import Identity
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Converted",
+    "Evaluation",
     "Frame",
     "Identity",
     "ImageError",
@@ -28,12 +31,14 @@ __all__ = [
     "Prediction",
     "Preprocessing",
     "Recognizer",
+    "RecognizerIdentity",
     "Sighting",
     "SqznetError",
     "UnsupportedIsaError",
     "WeightsError",
     "classify",
     "convert",
+    "evaluate",
     "identify",
     "learn",
     "load",
@@ -43,12 +48,13 @@ __all__ = [
 # Not needed to classify a photo; each name is imported from its module on demand.
 _ON_DEMAND = {
     "Converted": "sqznet.weights.conversion",
+    "Evaluation": "sqznet.insight.evaluation",
     "Frame": "sqznet.images.frame",
     "Identity": "sqznet.weights.identity",
     "Sighting": "sqznet.watching.loop",
     "Recognizer": "sqznet.learning.recognizer",
+    "RecognizerIdentity": "sqznet.learning.identity",
     "convert": "sqznet.weights.conversion",
-    "identify": "sqznet.weights.identity",
     "learn": "sqznet.learning.recognizer",
     "watch": "sqznet.watching.loop",
 }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import weights
 from sqznet.answers import Prediction
-from sqznet.errors import SqznetError
+from sqznet.errors import ImageError, SqznetError
 from sqznet.forks import renewed
 from sqznet.images import decoding
 from sqznet.images.preprocessing import Preprocessing
@@ -16,6 +18,11 @@ from sqznet.loading import load_model
 from sqznet.model import Model
 from sqznet.weights.labels import Labels
 from sqznet.weights.locate import WeightsLike, locate
+
+if TYPE_CHECKING:
+    from sqznet.batch.photos import FileResult
+    from sqznet.insight.evaluation import Evaluation
+    from sqznet.weights.identity import Identity
 
 
 class _Bundled:
@@ -154,3 +161,76 @@ def load(
         activation=activation,
         prefix=prefix,
     )
+
+
+def identify(source: WeightsLike) -> Identity | Any:  # or a RecognizerIdentity
+    """Describes the weights that ``load`` would use, and how each fact is known.
+
+    For a file of `Recognizer.save` it is a ``RecognizerIdentity``: its classes, how many images of
+    each it remembers, and the network that it needs. Raises WeightsError as ``load`` does.
+    """
+    path = locate(source)
+    if weights.is_recognizer(path):
+        from sqznet.learning import identity as recognizers
+
+        return recognizers.identify(path)
+    from sqznet.weights import identity
+
+    return identity.identify(path)
+
+
+def evaluate(
+    photos: str | os.PathLike[str] | Mapping[str, Iterable[str | os.PathLike[str]]],
+    *,
+    model: Any = None,
+    report: Callable[[str | ImageError], None] | None = None,
+) -> Evaluation:
+    """Measures the accuracy of a model on photos with known classes.
+
+    ``photos``: a folder with a sub-folder for each class; or a mapping from labels to image files.
+    A label is the name of a class of the model, or WordNet's number of a class of ImageNet, such as
+    ``n01484850``. Photos of classes that the model does not know should be "unknown".
+    ``model``: a Model, a Recognizer, or what ``load`` takes; default: the bundled SqueezeNet 1.1.
+    ``report``: called with a line of text or an ImageError for everything that is left out;
+    default: `warnings.warn`.
+
+    Raises SqznetError if the model knows none of the classes, and WeightsError as ``load`` does.
+    """
+    from sqznet.insight.evaluation import evaluate as measured
+
+    report = report or _warn
+    if isinstance(photos, Mapping):
+        classes = {label: _files(label, paths) for label, paths in photos.items()}
+    elif isinstance(photos, str | os.PathLike):
+        from sqznet.learning.folder import classes_in
+
+        classes = classes_in(photos, report)
+    else:
+        found = type(photos).__name__
+        raise SqznetError(f"expected a folder or a mapping from labels to files, found a {found}")
+    if model is None:
+        model = _bundled()
+    elif not hasattr(model, "classify"):
+        model = load(model)
+
+    def seen(result: FileResult) -> None:
+        if isinstance(result.error, ImageError):
+            report(result.error)
+
+    return measured(model, classes, seen)
+
+
+def _files(label: str, paths: Any) -> list[str]:
+    """The paths as text. Raises SqznetError if they are something else."""
+    if isinstance(paths, str | os.PathLike) or not isinstance(paths, Iterable):
+        paths = [paths]
+    listed = list(paths)
+    for path in listed:
+        if not isinstance(path, str | os.PathLike):
+            found = type(path).__name__
+            raise SqznetError(f"{decoding.describe(label)}: expected image files, found a {found}")
+    return [os.fsdecode(path) for path in listed]
+
+
+def _warn(message: str | ImageError) -> None:
+    warnings.warn(str(message), stacklevel=4)

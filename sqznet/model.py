@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqznet.answers import Prediction, checked_top
+from sqznet.answers import checked_top
+from sqznet.batch.methods import ManyPhotos
 from sqznet.engine.classification import Classification
 from sqznet.errors import WeightsError
-from sqznet.images.callers import reading
+from sqznet.images.callers import PLAIN, Reading, reading
+from sqznet.insight.methods import Explaining
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from sqznet.batch.photos import FileResult
     from sqznet.calibration.quantizing import Quantized
-    from sqznet.insight.heatmap import Box, HeatMap
+    from sqznet.insight.heatmap import LogitEvidence
 
 
-class Model(Classification):
+class Model(Classification, ManyPhotos, Explaining):
     """A loaded SqueezeNet, made by ``load``. Any number of threads may use it at once.
 
     Attributes: ``num_classes``, 0 for weights without a classifier; ``labels``, a name for each
@@ -68,43 +68,15 @@ class Model(Classification):
         }
         return _restored, (type(self), portable(self.checkpoint), settings, self.fingerprint)
 
-    def classify_files(
-        self,
-        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-        top: int = 5,
-        fast_decode: bool = False,
-    ) -> Iterator[FileResult]:
-        """Yields a result (path, predictions, error) for each of many photos, in order.
+    def checked_top(self, top: int) -> int:
+        """See ``Limited``."""
+        return checked_top(top, self.num_classes)
 
-        ``paths``: one or several files, folders (searched recursively) and patterns, see
-        ``sqznet.images.finding``. ``threads`` photos are processed at a time, a few ahead of the
-        caller; memory stays flat for any number of photos. The result for an unreadable photo has
-        no predictions and an ImageError; otherwise ``error`` is None. ``top``, ``fast_decode``: as
-        for ``classify``.
-        """
-        from sqznet.batch.photos import find_and_classify
+    def evidence(self, image: Any, how: Reading = PLAIN) -> LogitEvidence:
+        """See ``Explainable``."""
+        from sqznet.insight.heatmap import LogitEvidence
 
-        return find_and_classify(self, paths, checked_top(top, self.num_classes), fast_decode)
-
-    async def aclassify(
-        self,
-        image: Any,
-        top: int = 5,
-        fast_decode: bool = False,
-        *,
-        channels: str = "rgb",
-        allow_urls: bool = False,
-    ) -> list[Prediction]:
-        """Like ``classify`` for one image, without blocking the event loop.
-
-        The image may also be an object whose ``read`` is asynchronous, such as an uploaded file of
-        a web framework. Any number of tasks may share the model: at most ``threads`` of them run at
-        a time, the others wait. A task that is canceled while it waits does no work.
-        """
-        from sqznet.batch.asynchronous import classify
-
-        how = reading(fast_decode, channels, allow_urls)
-        return await classify(self, image, checked_top(top, self.num_classes), how)
+        return LogitEvidence(self, image, how)
 
     def embed(
         self,
@@ -138,42 +110,6 @@ class Model(Classification):
         from sqznet.calibration.quantizing import quantize
 
         return quantize(self, list(images), keep_weights)
-
-    def heatmap(
-        self,
-        image: Any,
-        label: str | int | None = None,
-        *,
-        channels: str = "rgb",
-        allow_urls: bool = False,
-    ) -> HeatMap:
-        """Shows where in a photo a class is: a float32 array (H, W) of the upright photo's size.
-
-        1 is the place that adds most to the class; 0 is a place that adds nothing or that was
-        cropped away. ``label``: the name or index of a class; default: the most likely one. A
-        notebook displays the array as heat over the photo. ``image`` and the options: as for
-        ``classify``.
-        Raises ImageError, and SqznetError for an unknown label.
-        """
-        from sqznet.insight.heatmap import Evidence
-
-        evidence = Evidence(self, image, reading(False, channels, allow_urls))
-        return evidence.heatmap(evidence.index(label))
-
-    def localize(
-        self, image: Any, top: int = 1, *, channels: str = "rgb", allow_urls: bool = False
-    ) -> list[Box]:
-        """A box (x0, y0, x1, y1, label, score) for each of the ``top`` most likely classes, best
-        first, in pixels of the upright photo.
-
-        A box encloses the largest connected part of the heat map with values of at least 0.25; a
-        class without such a part has no box. ``image`` and the options: as for ``classify``. Raises
-        ImageError.
-        """
-        from sqznet.insight.heatmap import boxes
-
-        how = reading(False, channels, allow_urls)
-        return boxes(self, image, checked_top(top, self.num_classes), how)
 
 
 def _restored(

@@ -17,7 +17,7 @@ from PIL import Image
 
 import sqznet
 from sqznet.cli.main import main as sqznet_command
-from sqznet.insight.heatmap import Evidence
+from sqznet.insight.heatmap import LogitEvidence
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "examples" / "chelsea.jpg"
@@ -31,7 +31,7 @@ def costs() -> str:
     model = sqznet.load(threads=1)
     with Image.open(PHOTO) as image:
         photo = np.asarray(image)
-    evidence = Evidence(model, photo)
+    evidence = LogitEvidence(model, photo)
     index = evidence.index(None)
     calls: dict[str, Callable[[], object]] = {
         "`model.classify(photo)`": lambda: model.classify(photo),

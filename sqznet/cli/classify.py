@@ -16,6 +16,7 @@ from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
     EXIT_USAGE,
+    add_json_format,
     add_model_options,
     complain,
     load_model,
@@ -72,13 +73,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the suffix of FILE, else a readable table"
     )
-    parser.add_argument(
-        "--json",
-        dest="format",
-        action="store_const",
-        const="json",
-        help="the same as --format json",
-    )
+    add_json_format(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: stdout)")
     parser.add_argument(
         "--resume", action="store_true", help="continue FILE: classify the photos not in it yet"

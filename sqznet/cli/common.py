@@ -201,6 +201,17 @@ def add_engine_options(parser: Parser, precision: bool = True) -> None:
     )
 
 
+def add_json_format(parser: Parser) -> None:
+    """Adds --json to a command with --format."""
+    parser.add_argument(
+        "--json",
+        dest="format",
+        action="store_const",
+        const="json",
+        help="the same as --format json",
+    )
+
+
 def load_model(args: argparse.Namespace) -> Model | int:
     """The model of the options, or the exit code after reporting why there is none."""
     names = ("precision", "labels", "preprocessing", "activation", "prefix", "backbone")
@@ -229,6 +240,13 @@ def load_weights(args: argparse.Namespace) -> Model | int:
         return model
     complain("is a recognizer, expected a weights file", args.model)
     return EXIT_UNREADABLE
+
+
+def load_network(args: argparse.Namespace) -> Model | int:
+    """The same for a command that needs only a network: a recognizer gives the one it was trained
+    on."""
+    model = load_model(args)
+    return model if isinstance(model, (int, sqznet.Model)) else model.model
 
 
 def print_table(rows: Iterable[tuple[str, str]]) -> None:

@@ -13,7 +13,7 @@ from sqznet.cli.common import (
     EXIT_USAGE,
     add_model_options,
     complain,
-    load_weights,
+    load_network,
     say,
 )
 from sqznet.cli.progress import progress
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from sqznet import Model
     from sqznet.cli.common import Commands
     from sqznet.images.finding import Found
-    from sqznet.weights.locate import WeightsLike
 
 
 def add_parser(commands: Commands) -> None:
@@ -50,7 +49,7 @@ def add_parser(commands: Commands) -> None:
         help=f"the file to write, with the suffix {' or '.join(ENDINGS)}",
     )
     parser.add_argument("--normalize", action="store_true", help="scale each vector to length 1")
-    add_model_options(parser)
+    add_model_options(parser, recognizer=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,13 +58,13 @@ def run(args: argparse.Namespace) -> int:
     except SqznetError as error:
         complain(error)
         return EXIT_USAGE
-    model = load_weights(args)
+    model = load_network(args)
     if isinstance(model, int):
         return model
     found = photos(args.paths, args.output)
     if not any(photo.error is None for photo in found):
         return nothing_found(found)
-    content, status = collect(model, args.model, found)
+    content, status = collect(model, found)
     if not content.paths:
         return status
     if args.normalize:
@@ -82,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def collect(model: Model, weights: WeightsLike, found: list[Found]) -> tuple[VectorFile, int]:
+def collect(model: Model, found: list[Found]) -> tuple[VectorFile, int]:
     """The vectors of all readable photos, and the exit code."""
     import numpy as np
 
@@ -101,16 +100,15 @@ def collect(model: Model, weights: WeightsLike, found: list[Found]) -> tuple[Vec
                 complain(error, path)
                 status = EXIT_UNREADABLE
             bar.advance()
-    return VectorFile(paths, vectors[: len(paths)], weights_hash(weights)), status
+    return VectorFile(paths, vectors[: len(paths)], weights_hash(model)), status
 
 
-def weights_hash(weights: WeightsLike) -> str:
-    """The SHA-256, in hex, of the weights file that ``--model`` means."""
+def weights_hash(model: Model) -> str:
+    """The SHA-256, in hex, of the file that the weights come from."""
     from sqznet.weights.known import sha256
-    from sqznet.weights.locate import locate
     from sqznet.weights.reading import read_file
 
-    return sha256(read_file(locate(weights)))
+    return sha256(read_file(model.checkpoint.path))
 
 
 def _check_output(path: str) -> None:

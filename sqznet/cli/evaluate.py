@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from sqznet.cli import picture
@@ -9,9 +10,11 @@ from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
     EXIT_USAGE,
+    add_json_format,
     add_model_options,
     complain,
     load_model,
+    say,
 )
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, printable
@@ -30,13 +33,22 @@ def add_parser(commands: Commands) -> None:
         "evaluate",
         help="measure the accuracy of a model",
         description="Classify photos with known classes: DIR has a sub-folder for each class, "
-        "named by its label. Photos of other classes should be 'unknown'.",
+        "named by its label or, as ImageNet's, by WordNet's number (n01484850). Photos of other "
+        "classes should be 'unknown'.",
         examples=(
             "sqznet evaluate test/",
             "sqznet evaluate test/ --model mugs.sqz -o confusion.png",
         ),
     )
     parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
+    parser.add_argument(
+        "--format",
+        choices=("table", "csv", "json"),
+        default="table",
+        help="what to print: a readable table, a row for each class, or all figures and counts "
+        "(default: table)",
+    )
+    add_json_format(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -70,42 +82,63 @@ def run(args: argparse.Namespace) -> int:
                 bar.advance()
 
             evaluation = evaluate(model, classes, seen)
-        for line in lines(evaluation):
-            print(line)
+        _print(evaluation, args.format, len(model.labels))
         if args.output is not None:
             from sqznet.insight.confusion import draw
 
             picture.write(draw(evaluation), args.output)
-            shown = printable(args.output)
-            print(f"\n{shown}: rows are true classes, columns are answers")
+            if args.format == "table":
+                say("")
+                say(f"{args.output}: rows are true classes, columns are answers")
     except SqznetError as error:
         complain(error)
         return EXIT_UNREADABLE
     return EXIT_UNREADABLE if evaluation.unreadable else EXIT_OK
 
 
-def lines(evaluation: Evaluation) -> Iterator[str]:
-    """The overall figures, then those of each class."""
+def _print(evaluation: Evaluation, format_name: str, classes: int) -> None:
+    if format_name == "json":
+        import json
+
+        print(json.dumps(evaluation.to_dict(), indent=2))
+    elif format_name == "csv":
+        import csv
+
+        from sqznet.insight.evaluation import ClassFigures
+
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(ClassFigures._fields)
+        for row in evaluation.figures():
+            writer.writerow(printable(v) if isinstance(v, str) else v for v in row)
+    else:
+        for line in lines(evaluation, classes):
+            print(line)
+
+
+def lines(evaluation: Evaluation, classes: int) -> Iterator[str]:
+    """The overall figures, then those of each class. ``classes``: how many the model has."""
+    from sqznet.insight.evaluation import NEAR
+
     total = evaluation.total
     yield f"{evaluation.correct} of {total} correct: {_percent(evaluation.correct, total)}"
+    if classes > NEAR:
+        share = _percent(evaluation.near, total)
+        yield f"{evaluation.near} of {total} among the best {NEAR} answers: {share}"
     found, unknown = evaluation.found_unknown()
     if unknown:
         share = _percent(found, unknown)
         yield f"{found} of {unknown} photos of other classes called unknown: {share}"
     rows = [("class", "photos", "recall", "precision", "mostly confused with")]
-    for label, counter in evaluation.counts.items():
-        precision = evaluation.precision(label)
-        wrong = [(count, name) for name, count in counter.items() if name != label]
-        count, name = max(wrong, default=(0, ""), key=lambda item: item[0])
-        rows.append(
-            (
-                printable(label),
-                f"{counter.total()}",
-                f"{100 * evaluation.recall(label):.1f} %",
-                "-" if precision is None else f"{100 * precision:.1f} %",
-                f"{printable(name)} ({count})" if count else "",
-            )
+    rows += [
+        (
+            printable(row.label),
+            f"{row.photos}",
+            f"{100 * row.recall:.1f} %",
+            "-" if row.precision is None else f"{100 * row.precision:.1f} %",
+            f"{printable(row.confused_with)} ({row.confused})" if row.confused else "",
         )
+        for row in evaluation.figures()
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield ""
     for row in rows:

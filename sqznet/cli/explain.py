@@ -13,7 +13,7 @@ from sqznet.cli.common import (
     EXIT_USAGE,
     add_model_options,
     complain,
-    load_weights,
+    load_model,
     positive,
     say,
 )
@@ -22,7 +22,7 @@ from sqznet.files.part_file import is_same_file
 if TYPE_CHECKING:
     import argparse
 
-    from sqznet import Model
+    from sqznet import Model, Recognizer
     from sqznet.cli.common import Commands
 
 
@@ -53,7 +53,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--top", type=positive, default=5, metavar="N", help="classes with a bar (default: 5)"
     )
-    add_model_options(parser)
+    add_model_options(parser, recognizer=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,13 +65,13 @@ def run(args: argparse.Namespace) -> int:
     if is_same_file(args.photo, args.output):
         complain("is the photo itself, expected another name for the output", args.output)
         return EXIT_USAGE
-    model = load_weights(args)
+    model = load_model(args)
     if isinstance(model, int):
         return model
     return _explain(model, args)
 
 
-def _explain(model: Model, args: argparse.Namespace) -> int:
+def _explain(model: Model | Recognizer, args: argparse.Namespace) -> int:
     from sqznet.insight.explain import draw
 
     label = args.label

@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 
     from sqznet import Identity, Preprocessing
     from sqznet.cli.common import Commands
+    from sqznet.learning.identity import RecognizerIdentity
 
 
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "identify",
         help="describe weights files",
-        description="Describe weights files: network, preprocessing, and how each is known.",
+        description="Describe weights files: network, preprocessing, and how each is known. Of a "
+        "recognizer: its classes, and the network that it needs.",
         examples=(
             "sqznet identify model.pth",
             "sqznet identify model.onnx --json",
         ),
     )
-    parser.add_argument("paths", nargs="+", metavar="FILE", help="a weights file")
+    parser.add_argument("paths", nargs="+", metavar="FILE", help="a weights file or a recognizer")
     parser.add_argument(
         "--json",
         action="store_true",
@@ -37,7 +39,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     status = EXIT_OK
-    found: list[Identity] = []
+    found: list[Identity | RecognizerIdentity] = []
     for path in args.paths:
         try:
             identity = sqznet.identify(path)
@@ -47,7 +49,10 @@ def run(args: argparse.Namespace) -> int:
             continue
         if not args.json:
             print(("\n" if found else "") + printable(path))
-            print_table(rows(identity))
+            if isinstance(identity, sqznet.Identity):
+                print_table(rows(identity))
+            else:
+                print_table(taught_rows(identity))
         found.append(identity)
     if args.json and found:
         listed = [identity.to_dict() for identity in found]
@@ -89,6 +94,24 @@ def rows(identity: Identity) -> Iterator[tuple[str, str]]:
     yield "  known as", identity.known or "no known file"
     for warning in identity.warnings:
         yield "  warning", warning
+
+
+def taught_rows(identity: RecognizerIdentity) -> Iterator[tuple[str, str]]:
+    """The same for a recognizer."""
+    images = sum(identity.images.values())
+    mirrored = ", and their mirror images" if identity.mirror_images else ""
+    yield "  format", f"{identity.format}, {identity.bytes:,} bytes"
+    yield "  classes", f"{identity.classes}"
+    for label, count in identity.images.items():
+        yield "", f"{label} ({count} image{'' if count == 1 else 's'})"
+    yield "  remembers", f"{images} image{'' if images == 1 else 's'}{mirrored}"
+    needs = "the bundled one" if identity.bundled else "name it with --backbone"
+    yield "  trained on", f"{identity.backbone}, weights {identity.backbone_sha256[:16]} ({needs})"
+    yield "  network", identity.variant
+    yield "  preprocessing", identity.preset or "of its own"
+    for line in _described(identity.preprocessing):
+        yield "", line
+    yield "  sha256", identity.sha256
 
 
 def _described(pre: Preprocessing) -> Iterator[str]:

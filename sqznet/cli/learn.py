@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import sqznet
@@ -15,6 +16,7 @@ from sqznet.cli.common import (
     notice,
     say,
 )
+from sqznet.cli.progress import Progress, progress
 from sqznet.errors import ImageError, SqznetError
 
 if TYPE_CHECKING:
@@ -61,17 +63,29 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(model, int):
         return model
     status = EXIT_OK
+    bars: list[Progress] = []
 
     def report(message: str | ImageError) -> None:
         nonlocal status
+        for bar in bars:
+            bar.clear()
         if isinstance(message, ImageError):
             complain(message)
             status = EXIT_UNREADABLE
         else:
             notice(message)
 
+    def seen(_: int, total: int) -> None:
+        if not bars:  # only now is it known how many images there are
+            bars.append(ends.enter_context(progress(total)))
+        bars[0].advance()
+
+    mirror = _MIRROR[args.mirror]
     try:
-        learned = sqznet.learn(args.folder, model=model, mirror=_MIRROR[args.mirror], report=report)
+        with ExitStack() as ends:
+            learned = sqznet.learn(
+                args.folder, model=model, mirror=mirror, report=report, progress=seen
+            )
         learned.save(args.output)
     except (SqznetError, OSError) as error:
         complain(error)

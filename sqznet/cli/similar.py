@@ -11,7 +11,7 @@ from sqznet.cli.common import (
     EXIT_UNREADABLE,
     add_model_options,
     complain,
-    load_weights,
+    load_network,
     positive,
 )
 from sqznet.errors import SqznetError, printable
@@ -45,11 +45,11 @@ def add_parser(commands: Commands) -> None:
         "--top", type=positive, default=10, metavar="N", help="photos to print (default: 10)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON: a list of objects")
-    add_model_options(parser)
+    add_model_options(parser, recognizer=True)
 
 
 def run(args: argparse.Namespace) -> int:
-    model = load_weights(args)
+    model = load_network(args)
     if isinstance(model, int):
         return model
     try:
@@ -93,13 +93,13 @@ def _candidates(
         found = photos([args.place], None)
         if not any(photo.error is None for photo in found):
             return None, nothing_found(found)
-        return collect(model, args.model, found)
+        return collect(model, found)
     try:
         content = load(args.place)
-        if content.weights != weights_hash(args.model):
+        if content.weights != weights_hash(model):
             raise SqznetError(
                 f"its vectors come from weights with the SHA-256 {printable(content.weights)}, "
-                f"expected {weights_hash(args.model)}: name those weights with --model"
+                f"expected {weights_hash(model)}: name those weights with --model"
             )
         if content.vectors.shape[1] != length:
             raise SqznetError(

@@ -28,6 +28,8 @@ from sqznet.network.layers import Network
 from sqznet.weights.checkpoint import element_count
 
 if TYPE_CHECKING:
+    from sqznet.answers import Classifier
+    from sqznet.learning.recognizer import Recognizer
     from sqznet.model import Model
 
 Times = TypeVar("Times")
@@ -107,9 +109,11 @@ class Measurement:
 
 
 def measure(
-    model: Model, seconds: float = 10.0, photo: str | os.PathLike[str] | None = None
+    model: Model | Recognizer, seconds: float = 10.0, photo: str | os.PathLike[str] | None = None
 ) -> Measurement:
     """Measures a model on this machine; takes about 1.6 times ``seconds``.
+
+    Of a recognizer, the layers are those of its network; the answers are its own.
 
     ``seconds``: how long photos are classified continuously for the rates; at least 0.1.
     ``photo``: the file to classify; default: a generated JPEG of 640 x 480 pixels.
@@ -117,22 +121,23 @@ def measure(
     """
     if not (math.isfinite(seconds) and seconds >= 0.1):
         raise SqznetError(f"seconds is {seconds}, expected 0.1 or more")
+    network = model if isinstance(model, sqznet.Model) else model.model
     with _file(photo) as path:
-        passes, workspace_bytes = _passes(model, path, _SHARE * seconds)
+        passes, workspace_bytes = _passes(network, path, _SHARE * seconds)
         to_answers = _repeated(lambda: _timed(lambda: model.classify(path)), _SHARE * seconds)
         counts = list(_intervals(model, path, seconds / INTERVALS))
-    names = layer_names(model.executor.network)
-    height, width = model.preprocessing.size
+    names = layer_names(network.executor.network)
+    height, width = network.preprocessing.size
     return Measurement(
         version=sqznet.__version__,
         cpu=cpu_name(),
         cores=cpu.usable_cores()[0],
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
-        isa=model.isa,
-        precision=model.precision,
-        threads=model.threads,
-        variant=model.variant,
+        isa=network.isa,
+        precision=network.precision,
+        threads=network.threads,
+        variant=network.variant,
         size=(height, width),
         photo=os.fsdecode(photo) if photo else f"generated JPEG, {PHOTO[1]} x {PHOTO[0]} pixels",
         forward=Latency.of([sum(times) for times in passes]),
@@ -145,7 +150,7 @@ def measure(
         images_per_second=sum(n for n, _ in counts) / sum(spent for _, spent in counts),
         interval_seconds=seconds / INTERVALS,
         interval_rates=tuple(n / spent for n, spent in counts),
-        weights_bytes=_weights_bytes(model),
+        weights_bytes=_weights_bytes(network),
         workspace_bytes=workspace_bytes,
         peak_memory_bytes=peak_memory(),
     )
@@ -250,7 +255,7 @@ def _passes(model: Model, path: str, seconds: float) -> tuple[list[list[float]],
         model.executor.release(workspace)
 
 
-def _intervals(model: Model, path: str, seconds: float) -> Iterator[tuple[int, float]]:
+def _intervals(model: Classifier, path: str, seconds: float) -> Iterator[tuple[int, float]]:
     """Yields the images and seconds of each interval; an interval ends with a result."""
     with closing(classify_files(model, repeat(Found(path)), top=5)) as results:
         next(results)  # the threads are running

@@ -31,11 +31,11 @@ Layer = _kernels.Conv | _kernels.Stem | _kernels.PaddedConv | _kernels.Fire | _k
 #: The largest allowed error, relative to the largest expected value.
 BOUND = 5e-5
 
-#: SHA-256 of the files in sqznet/data, as tools/make_bundled_weights.py and make_hierarchy.py write
-#: them.
+#: SHA-256 of the files in sqznet/data, as the scripts in tools/ write them.
 BUNDLED_SHA256 = {
     "imagenet_classes.txt": "ee4fa67b1dd46919ef87529b70e25bdd1ec9ebd350de3ad426e6640eb70320a1",
     "imagenet_hierarchy.txt": "93766c8603b5597ababb7fcf35cdd7f2502fd14af319b9cfa208f23988b69dba",
+    "imagenet_synsets.txt": "70002b0ff5de60a3a17a82dbfcff291931f96225ddf941ad2e182fc39e183d15",
     "squeezenet1_1.safetensors": "2330b00b5dbc451ec14a4b37e760dd67100f4b0581d67cbd4377f3add17da245",
 }
 

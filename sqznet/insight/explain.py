@@ -11,8 +11,8 @@ from sqznet.insight import painting
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sqznet.engine.classification import Classification
     from sqznet.insight.heatmap import Box, Evidence
+    from sqznet.insight.methods import Explainable
 
 #: The maximum number of scores beside a photo.
 MAX_TOP = 12
@@ -33,7 +33,7 @@ _LEGEND = 88
 
 
 def draw(
-    model: Classification, image: Any, label: str | int | None = None, top: int = 5
+    model: Explainable, image: Any, label: str | int | None = None, top: int = 5
 ) -> tuple[Image.Image, Box | None]:
     """An image (RGB) that explains a model's answer for one photo, and the box drawn in it.
 
@@ -46,15 +46,13 @@ def draw(
     """
     from PIL import Image
 
-    from sqznet.insight.heatmap import Evidence
-
     if not 1 <= top <= MAX_TOP:
         raise SqznetError(f"top is {top}, expected 1 to {MAX_TOP} for a picture")
-    evidence = Evidence(model, image)
+    evidence = model.evidence(image)
     index = evidence.index(label)
     box = evidence.box(index)
     photo = _photo(evidence, index, box)
-    panel = _panel(model, evidence, index, top)
+    panel = _panel(evidence, index, top)
     frame_w, frame_h = max(photo.width, _FRAME), max(photo.height, _FRAME)
     height = max(frame_h, panel.height)
     canvas = Image.new("RGB", (2 * _MARGIN + frame_w + _GAP + _PANEL, 2 * _MARGIN + height), _PAPER)
@@ -107,14 +105,14 @@ def _draw_box(photo: Image.Image, box: Box, scale: float) -> None:
     painting.write(pen, (left + _TAG, upper + high // 2), text, _TEXT, _INK, "lm")
 
 
-def _panel(model: Classification, evidence: Evidence, index: int, top: int) -> Image.Image:
+def _panel(evidence: Evidence, index: int, top: int) -> Image.Image:
     """The name of the class, a bar for each of the most likely classes, and the color legend."""
     from PIL import Image, ImageDraw
 
     shown = evidence.ranking[:top]
     if index not in shown:
         shown = [*shown, index]
-    name = painting.wrapped(model.labels[index], _TITLE, _PANEL, 3)
+    name = painting.wrapped(evidence.labels[index], _TITLE, _PANEL, 3)
     pitch = 66 if len(shown) <= 6 else 52
     line_height = round(1.22 * _TITLE)
     head = line_height * len(name) + 74
@@ -124,14 +122,16 @@ def _panel(model: Classification, evidence: Evidence, index: int, top: int) -> I
         painting.write(pen, (0, i * line_height), line, _TITLE, _INK)
     rank = evidence.ranking.index(index) + 1
     place = "first" if rank == 1 else f"number {rank}"
-    score = score_text(float(evidence.scores[index]), model.activation)
-    line = f"{score}, {place} of {model.num_classes} classes"
+    score = score_text(float(evidence.scores[index]), evidence.activation)
+    line = f"{score}, {place} of {len(evidence.labels)} classes"
+    if evidence.is_unknown:
+        line += "; unknown"
     painting.write(pen, (0, len(name) * line_height + 2), line, _TEXT, _FAINT)
     for row, shown_index in enumerate(shown):
         colors = (_INK, _ACCENT) if shown_index == index else (_FAINT, _OTHER)
         value = float(evidence.scores[shown_index])
-        score, length = score_text(value, model.activation), share(value, model.activation)
-        _draw_bar(panel, head + pitch * row, model.labels[shown_index], score, length, colors)
+        score, length = score_text(value, evidence.activation), share(value, evidence.activation)
+        _draw_bar(panel, head + pitch * row, evidence.labels[shown_index], score, length, colors)
     _draw_legend(panel, panel.height - _LEGEND + 24)
     return panel
 

@@ -7,6 +7,7 @@ the logit of the class, so the map shows how much each place adds to it, without
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +24,7 @@ from sqznet.network.layers import Network
 
 if TYPE_CHECKING:
     from sqznet.engine.classification import Classification
+    from sqznet.engine.pipeline import Pipeline
     from sqznet.weights import RawTensor
 
     Floats = npt.NDArray[np.float32]
@@ -87,32 +89,40 @@ class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):
         return as_png(overlay(preview, resized_heat(self, *preview.shape[:2])))
 
 
-class Evidence:
-    """What the network computes for one photo in a single run.
+class Evidence(ABC):
+    """What a classifier sees in one photo.
 
-    ``height`` and ``width`` of the upright photo; ``scores``, see `Prediction`: float32 (classes,);
-    ``ranking``: the indices of the classes, most likely first.
-    Raises ImageError if the photo cannot be read.
+    ``height`` and ``width`` of the upright photo; ``labels``; ``scores``, see `Prediction`: float
+    (classes,), made by ``activation``; ``ranking``: the indices of the classes, most likely first;
+    ``is_unknown``: whether the photo looks like none of the classes.
     """
 
-    def __init__(self, model: Classification, image: Any, how: Reading = PLAIN) -> None:
-        if model.num_classes == 0:
-            raise SqznetError("these weights have no classifier, so there is nothing to explain")
-        self._pixels = model.decode(image, how)
-        self.height, self.width = self._pixels.height, self._pixels.width
-        (maps,) = model.feature_maps([self._pixels])
-        self._features = maps["fire9"]
-        self._model = model
-        logits = maps["logits"]
-        self.scores = _scores(model, logits)
-        self.ranking: list[int] = np.argsort(-logits, kind="stable").tolist()
+    is_unknown = False
+
+    def __init__(
+        self,
+        model: Pipeline,
+        pixels: Pixels,
+        labels: Sequence[str],
+        activation: str,
+        scores: Floats,
+    ) -> None:
+        self._model, self._pixels = model, pixels
+        self.height, self.width = pixels.height, pixels.width
+        self.labels, self.activation, self.scores = labels, activation, scores
+        self.ranking: list[int] = np.argsort(-scores, kind="stable").tolist()
+
+    @abstractmethod
+    def class_map(self, index: int) -> Floats:
+        """float32 (h, w): how much each place of the network's last map adds to a class, 0 or
+        more."""
 
     def index(self, label: str | int | None) -> int:
         """The class with this name or index: the most likely one with the name, or of all for None.
 
         Raises SqznetError, with similar names, if there is none.
         """
-        labels = self._model.labels
+        labels = self.labels
         if label is None:
             return self.ranking[0]
         if isinstance(label, str):
@@ -131,19 +141,6 @@ class Evidence:
             f"0 to {len(labels) - 1}"
         )
 
-    def class_map(self, index: int) -> Floats:
-        """float32 (h, w): how much each place of the last map adds to a class, 0 or more.
-
-        If a ReLU follows conv10, its average is the logit of the class. If conv10 pads its input
-        with zero pixels, the average in the network also counts those; this map does not contain
-        them.
-        """
-        # From the weights as they were read: the packed layer computes only the average.
-        tensors = self._model.checkpoint.tensors
-        weight, bias = (_row(tensors[f"classifier.1.{part}"], index) for part in ("weight", "bias"))
-        cells: Floats = np.einsum("ijc,c->ij", self._features, weight) + bias
-        return np.maximum(cells, 0, out=cells)
-
     def heat(self, index: int, height: int | None = None, width: int | None = None) -> Floats:
         """The map of a class over the whole photo: float32 (height, width); default: its own size.
 
@@ -160,7 +157,7 @@ class Evidence:
 
     def heatmap(self, index: int) -> HeatMap:
         heatmap = self.heat(index).view(HeatMap)
-        heatmap.label = self._model.labels[index]
+        heatmap.label = self.labels[index]
         heatmap.score = float(self.scores[index])
         heatmap._pixels = self._pixels
         return heatmap
@@ -190,7 +187,7 @@ class Evidence:
             start = min(max(round(first), 0), length - 1)
             ends.append((start, max(start + 1, min(round(last), length))))
         (y0, y1), (x0, x1) = ends
-        return Box(x0, y0, x1, y1, self._model.labels[index], float(self.scores[index]))
+        return Box(x0, y0, x1, y1, self.labels[index], float(self.scores[index]))
 
     @property
     def _grid(self) -> tuple[float, int]:
@@ -206,6 +203,36 @@ class Evidence:
         return (height, resized_h, top, pre.size[0]), (width, resized_w, left, pre.size[1])
 
 
+class LogitEvidence(Evidence):
+    """The evidence of a network's own classifier, computed in a single run.
+
+    Raises ImageError if the photo cannot be read, and SqznetError without a classifier.
+    """
+
+    def __init__(self, model: Classification, image: Any, how: Reading = PLAIN) -> None:
+        if model.num_classes == 0:
+            raise SqznetError("these weights have no classifier, so there is nothing to explain")
+        pixels = model.decode(image, how)
+        (maps,) = model.feature_maps([pixels])
+        self._features = maps["fire9"]
+        logits = maps["logits"]
+        super().__init__(model, pixels, model.labels, model.activation, _scores(model, logits))
+        self.ranking = np.argsort(-logits, kind="stable").tolist()  # scores may round to equal ones
+
+    def class_map(self, index: int) -> Floats:
+        """float32 (h, w): how much each place of the last map adds to a class, 0 or more.
+
+        If a ReLU follows conv10, its average is the logit of the class. If conv10 pads its input
+        with zero pixels, the average in the network also counts those; this map does not contain
+        them.
+        """
+        # From the weights as they were read: the packed layer computes only the average.
+        tensors = self._model.checkpoint.tensors
+        weight, bias = (_row(tensors[f"classifier.1.{part}"], index) for part in ("weight", "bias"))
+        cells: Floats = np.einsum("ijc,c->ij", self._features, weight) + bias
+        return np.maximum(cells, 0, out=cells)
+
+
 def _scores(model: Classification, logits: Floats) -> Floats:
     if model.activation == "none":
         return logits
@@ -215,13 +242,6 @@ def _scores(model: Classification, logits: Floats) -> Floats:
     source, target = (_kernels.Tensor.over(array, flat) for array in (logits, scores))
     _kernels.softmax(model.executor.kernels.f32, source, target)
     return scores
-
-
-def boxes(model: Classification, image: Any, top: int, how: Reading) -> list[Box]:
-    """The boxes of the `top` most likely classes; see ``Model.localize``."""
-    evidence = Evidence(model, image, how)
-    found = [evidence.box(index) for index in evidence.ranking[:top]]
-    return [box for box in found if box is not None]
 
 
 def _picture(pixels: Pixels, side: int) -> npt.NDArray[np.uint8]:

@@ -11,7 +11,7 @@ transform", arXiv:1011.1595).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,26 @@ def describe(model: Pipeline, images: Sequence[Pixels]) -> Floats:
     rows = np.empty((len(images), LENGTH), np.float32)
     maps = model.feature_maps(images, tuple(LAYERS))
     for row, seen in zip(rows, maps, strict=True):
-        row[:] = _described(seen)
+        row[:] = described(seen)
+    return rows
+
+
+def described(maps: Mapping[str, Floats]) -> Floats:
+    """The description of one image from its feature maps (H, W, C): float32 (LENGTH,)."""
+    return _joined({name: _pooled(maps[name]) for name in LAYERS})
+
+
+def covered(maps: Mapping[str, Floats], height: int, width: int) -> Floats:
+    """float32 (height * width, LENGTH): descriptions of an image without one place of a grid each.
+
+    What the maps hold there is taken away before they are pooled, under a Gaussian window whose
+    standard deviation is a cell of the grid. ``maps``: the feature maps of LAYERS, (H, W, C) each.
+    """
+    rows = np.empty((height * width, LENGTH), np.float32)
+    pooled = {name: _pooled(maps[name]) for name in LAYERS}
+    hidden = {name: _hidden(maps[name], height, width) for name in LAYERS}
+    for place, row in enumerate(rows):
+        row[:] = _joined({name: pooled[name] - hidden[name][place] for name in LAYERS})
     return rows
 
 
@@ -61,29 +80,60 @@ def mirror_image(pixels: Pixels) -> Pixels:
     return Pixels(upright[:, ::-1], *shape)
 
 
-def _described(maps: Mapping[str, Floats]) -> Floats:
-    """The description of one image from its feature maps (H, W, C)."""
-    joined = np.concatenate([part.ravel() for part in _sketched(maps)])
+def _joined(pooled: Mapping[str, Floats]) -> Floats:
+    """The description of one image from its pooled maps (cells, channels)."""
+    joined = np.concatenate(
+        [_sketched(pooled[name], kept).ravel() for name, kept in LAYERS.items()]
+    )
     length = float(np.sqrt(joined @ joined))
     description: Floats = joined / np.float32(max(length, 1e-12))
     return description
 
 
-def _sketched(maps: Mapping[str, Floats]) -> Iterator[Floats]:
-    # None of these products uses NumPy's matrix product: it wakes all BLAS threads for each image,
-    # which takes many times as long as the work itself on busy cores.
-    for name, kept in LAYERS.items():
-        seen = maps[name]
-        height, width, channels = seen.shape
-        rows = np.einsum("gh,hx->gx", _windows(height), seen.reshape(height, -1))
-        pooled = np.einsum("gw,hwc->hgc", _windows(width), rows.reshape(GRID, width, channels))
-        pooled = np.maximum(pooled.reshape(_CELLS, channels), 0)  # bypass outputs may be negative
-        pooled /= max(float(pooled.sum()), 1e-12)
-        signs, rows_kept, order = _sketch(channels, kept)
-        roots = np.zeros((_CELLS, order), np.float32)
-        roots[:, :channels] = np.sqrt(pooled) * signs
-        _transform(roots)
-        yield roots[:, rows_kept] / np.sqrt(np.float32(kept))
+# None of these products uses NumPy's matrix product: it wakes all BLAS threads for each image,
+# which takes many times as long as the work itself on busy cores.
+
+
+def _pooled(seen: Floats) -> Floats:
+    """(cells, channels): the averages of a map (H, W, C) in the windows."""
+    height, width, channels = seen.shape
+    rows = np.einsum("gh,hx->gx", _windows(height), seen.reshape(height, -1))
+    pooled = np.einsum("gw,hwc->hgc", _windows(width), rows.reshape(GRID, width, channels))
+    cells: Floats = pooled.reshape(_CELLS, channels)
+    return cells
+
+
+def _hidden(seen: Floats, height: int, width: int) -> Floats:
+    """(height * width, cells, channels): what each place of a grid adds to `_pooled`."""
+    tall, wide, channels = seen.shape
+    down, across = _shades(tall, height), _shades(wide, width)
+    rows = np.einsum("yh,hwc->ywc", down.reshape(-1, tall), seen)
+    both = np.einsum("xw,ywc->yxc", across.reshape(-1, wide), rows)
+    split = both.reshape(height, GRID, width, GRID, channels).swapaxes(1, 2)
+    hidden: Floats = split.reshape(height * width, _CELLS, channels)
+    return hidden
+
+
+def _shades(side: int, places: int) -> Floats:
+    """(places, GRID, side): the part of each window of `_windows` that a place covers."""
+    centers = (np.arange(places) + 0.5) / places
+    positions = (np.arange(side) + 0.5) / side
+    shades = np.exp(-0.5 * ((positions - centers[:, None]) * places) ** 2).astype(np.float32)
+    product: Floats = shades[:, None] * _windows(side)
+    return product
+
+
+def _sketched(pooled: Floats, kept: int) -> Floats:
+    """(cells, kept): the sketch of a pooled map (cells, channels)."""
+    channels = pooled.shape[1]
+    pooled = np.maximum(pooled, 0)  # bypass outputs may be negative
+    pooled /= max(float(pooled.sum()), 1e-12)
+    signs, rows_kept, order = _sketch(channels, kept)
+    roots = np.zeros((_CELLS, order), np.float32)
+    roots[:, :channels] = np.sqrt(pooled) * signs
+    _transform(roots)
+    sketch: Floats = roots[:, rows_kept] / np.sqrt(np.float32(kept))
+    return sketch
 
 
 @cache

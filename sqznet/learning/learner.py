@@ -9,7 +9,7 @@ from typing import Any
 from sqznet.forks import renewed
 from sqznet.learning.examples import Examples, Floats
 from sqznet.learning.features import LENGTH
-from sqznet.learning.gaussian_process import GaussianProcess
+from sqznet.learning.gaussian_process import Doubles, GaussianProcess
 from sqznet.learning.scoring import Answers, Scorer, mirror_images_agree
 
 #: Memory grows with the square of the number of rows, time with the cube. 2000 rows take 100 MB
@@ -101,6 +101,10 @@ class Learner:
     def ask(self, descriptions: Floats) -> Answers:
         """Classifies images by their descriptions (N, LENGTH). Needs at least one example."""
         return self._settle().ask(descriptions)
+
+    def leanings(self, descriptions: Floats) -> Doubles:
+        """See `Scorer.leanings`."""
+        return self._settle().leanings(descriptions)
 
     def _settle(self) -> Scorer:
         scorer = self._scorer  # read once without the lock: a Scorer never changes

@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, overload
 
@@ -14,23 +13,26 @@ import numpy as np
 
 from sqznet import loading, weights
 from sqznet.answers import Prediction, Predictions, checked_top
-from sqznet.batch.photos import in_order
+from sqznet.batch.methods import ManyPhotos
 from sqznet.errors import ImageError, SqznetError, WeightsError, printable, reason_of
 from sqznet.files.part_file import write_file
 from sqznet.images import decoding
 from sqznet.images.callers import PLAIN, Reading, grouped, listed, reading, several
+from sqznet.insight.methods import Explaining
 from sqznet.learning import storage
 from sqznet.learning.backbone import Backbone
 from sqznet.learning.examples import evenly, quota
-from sqznet.learning.features import LENGTH, Floats, describe, mirror_image
+from sqznet.learning.features import LENGTH, Floats, describe
 from sqznet.learning.folder import classes_in
 from sqznet.learning.labels import check_labels
 from sqznet.learning.learner import MAX_ROWS, Learner, Views
+from sqznet.learning.seeing import Progress, counted, views_of
 from sqznet.model import Model
 from sqznet.weights.locate import WeightsLike, locate
 from sqznet.weights.reading import open_file
 
 if TYPE_CHECKING:
+    from sqznet.learning.evidence import TaughtEvidence
     from sqznet.learning.scoring import Answers
 
 #: The label and index of an image that looks like none of the examples.
@@ -52,6 +54,7 @@ def learn(
     model: Model | None = None,
     mirror: bool | None = None,
     report: Report = _warn,
+    progress: Progress | None = None,
     channels: str = "rgb",
 ) -> Recognizer:
     """Trains a recognizer of your own classes on example images.
@@ -63,6 +66,7 @@ def learn(
     ``report``: called with a line of text or an ImageError for everything in a folder that is left
     out, and if there are more images than can be remembered (2000, or half as many with their
     mirror images); default: `warnings.warn`.
+    ``progress``: called with the number of images seen so far and of all, after each image.
     ``channels``: the order in arrays and tensors, "rgb" or "bgr", as OpenCV has it.
 
     A single class can be told from "unknown". One image per class works, too, but then the scores
@@ -73,9 +77,9 @@ def learn(
     """
     recognizer = Recognizer(model, mirror=mirror, report=report)
     if isinstance(examples, Mapping):
-        recognizer._teach(examples, None, reading(False, channels, False))
+        recognizer._teach(examples, None, reading(False, channels, False), progress)
     elif isinstance(examples, (str, os.PathLike)):
-        recognizer._teach(classes_in(examples, report), report, PLAIN)
+        recognizer._teach(classes_in(examples, report), report, PLAIN, progress)
     else:
         found = type(examples).__name__
         raise SqznetError(f"expected a folder or a mapping from labels to images, found a {found}")
@@ -84,7 +88,7 @@ def learn(
     return recognizer
 
 
-class Recognizer:
+class Recognizer(ManyPhotos, Explaining):
     """Classifies images into the classes of its examples, and detects images of other classes.
 
     `learn` and `sqznet.load` make one. A new one without examples is ready for `add`. Any number of
@@ -179,22 +183,51 @@ class Recognizer:
         -1)``. That score, at least 0.95, is the share of the examples that look more familiar; the
         classes share the rest. A class of your own may be named "unknown"; its index is not -1.
         """
-        top = checked_top(top, self.num_classes + 1)
+        top = self.checked_top(top)
         many = several(images)
         how = reading(fast_decode, channels, allow_urls)
         answers = self.answers([images] if many is None else many, how)
         labels = self.labels
         found = []
         for scores, unknown, share in zip(
-            answers.scores, answers.unknown, answers.novelty, strict=True
+            answers.shares, answers.unknown, answers.novelty, strict=True
         ):
             ranking = np.argsort(-scores, kind="stable").tolist()
-            left = 1 - float(share) if unknown else 1.0
-            predictions = [Prediction(labels[i], left * float(scores[i]), i) for i in ranking]
+            predictions = [Prediction(labels[i], float(scores[i]), i) for i in ranking]
             if unknown:
                 predictions.insert(0, Prediction(UNKNOWN, float(share), UNKNOWN_INDEX))
             found.append(Predictions(predictions[:top]))
         return found[0] if many is None else found
+
+    def checked_top(self, top: int) -> int:
+        """See ``Limited``; "unknown" is an answer, too."""
+        self._require_examples()
+        return checked_top(top, self.num_classes + 1)
+
+    def evidence(self, image: Any, how: Reading = PLAIN) -> TaughtEvidence:
+        """See ``Explainable``."""
+        from sqznet.learning.evidence import TaughtEvidence
+
+        self._require_examples()
+        return TaughtEvidence(self.model, self._learner, self.labels, self.model.decode(image, how))
+
+    def embed(
+        self,
+        images: Any,
+        normalize: bool = False,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> Floats:
+        """The vectors of its network; see `Model.embed`. The examples do not count."""
+        return self.model.embed(
+            images, normalize, fast_decode, channels=channels, allow_urls=allow_urls
+        )
+
+    def _require_examples(self) -> None:
+        if self.num_classes == 0:
+            raise SqznetError("the recognizer has no examples yet; expected a call of add() first")
 
     def is_unknown(self, source: Any, *, channels: str = "rgb") -> bool:
         """Whether an image looks like none of the examples."""
@@ -203,8 +236,7 @@ class Recognizer:
     def answers(self, images: Iterable[Any], how: Reading = PLAIN) -> Answers:
         """The full results for several images, as arrays. Raises ImageError, and SqznetError if
         there are no examples yet."""
-        if self.num_classes == 0:
-            raise SqznetError("the recognizer has no examples yet; expected a call of add() first")
+        self._require_examples()
         rows = [
             describe(self.model, [self.model.decode(image, how) for image in group])
             for group in grouped(images, _GROUP)
@@ -305,6 +337,7 @@ class Recognizer:
         classes: Mapping[str, Any],
         skip: Callable[[ImageError], None] | None,
         how: Reading,
+        progress: Progress | None = None,
     ) -> None:
         """Adds images of several classes. ``skip`` is called for images that cannot be read;
         without it they raise ImageError."""
@@ -327,8 +360,9 @@ class Recognizer:
             count = sum(map(len, shown.values()))
         both = self._learner.wants_mirror_images(count)
         views: dict[str, Views] = {}
+        seen = counted(progress, count)
         for label, images in shown.items():
-            plain, mirrored = self._see(images, both, skip, how)
+            plain, mirrored = views_of(self.model, images, both, skip, how, seen)
             if len(plain):
                 views[label] = plain, mirrored
             else:
@@ -340,27 +374,6 @@ class Recognizer:
                 f"more than {most} images: {forgotten} of the largest classes were forgotten"
             )
 
-    def _see(
-        self,
-        images: Sequence[Any],
-        both: bool,
-        skip: Callable[[ImageError], None] | None,
-        how: Reading,
-    ) -> Views:
-        """Descriptions of the readable images and, if ``both``, of their mirror images."""
-        threads = 1 if len(images) < 2 else self.model.threads
-        model = self.model if threads == 1 else self.model.alone()
-        rows = []
-        for found in in_order(partial(_described, model, both, how), images, threads):
-            if not isinstance(found, ImageError):
-                rows.append(found)
-            elif skip is None:
-                raise found
-            else:
-                skip(found)
-        views = np.concatenate([np.empty((0, 1 + both, LENGTH), np.float32), *rows])
-        return views[:, 0], views[:, 1] if both else None
-
 
 def _made(
     kind: type[Recognizer], model: Model, learner: Learner, report: Report = _warn
@@ -368,16 +381,6 @@ def _made(
     recognizer = object.__new__(kind)
     recognizer.model, recognizer._learner, recognizer._report = model, learner, report
     return recognizer
-
-
-def _described(model: Model, both: bool, how: Reading, image: Any) -> Floats | ImageError:
-    """The description of an image and, if ``both``, of its mirror image: (1, 1 or 2, LENGTH); or
-    the reason why the image cannot be read."""
-    try:
-        pixels = model.decode(image, how)
-    except ImageError as error:
-        return error
-    return describe(model, [pixels, mirror_image(pixels)] if both else [pixels])[None]
 
 
 def load_recognizer(

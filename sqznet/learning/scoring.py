@@ -62,6 +62,12 @@ class Answers:
     unknown: Flags
     novelty: Doubles
 
+    @property
+    def shares(self) -> Doubles:
+        """float64 (N, C): the scores; for an unknown image, what its novelty leaves of them."""
+        left: Doubles = np.where(self.unknown, 1 - self.novelty, 1.0)
+        return left[:, None] * self.scores
+
 
 class Scorer:
     """Scores images against the examples; immutable, so any number of threads may use it."""
@@ -109,6 +115,19 @@ class Scorer:
             unknown,
             np.where(unknown, np.maximum(share, 1 - REJECTED), share),
         )
+
+    def leanings(self, descriptions: Floats) -> Doubles:
+        """(N, C): how much speaks for each class, the logarithm of its odds against the average of
+        the others. A class alone has no others: there it is how well the examples explain an image.
+        """
+        kernels = kernel(self._process.cosines_to(descriptions))
+        classes = self._weights.shape[1]
+        if classes == 1:
+            return -self._process.spread(kernels)[:, None]
+        predicted = times(kernels, self._weights.T)
+        rest = (predicted.sum(axis=1, keepdims=True) - predicted) / (classes - 1)
+        leanings: Doubles = self._sharpness * (predicted - rest)
+        return leanings
 
     def _nearest(self, cosines: Doubles, classes: Indices) -> tuple[Doubles, npt.NDArray[np.intp]]:
         """For each image: squared distances to the nearest rows of its class (infinite where the

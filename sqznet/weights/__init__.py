@@ -91,15 +91,24 @@ def bundled() -> Checkpoint:
 
 def imagenet_labels() -> tuple[str, ...]:
     """The names of ImageNet's 1000 classes, in ILSVRC-2012 order."""
-    path = os.path.join(_DATA, "imagenet_classes.txt")
+    return _lines("imagenet_classes.txt")
+
+
+def imagenet_synsets() -> tuple[str, ...]:
+    """WordNet's numbers of the same classes, such as "n01440764"."""
+    return _lines("imagenet_synsets.txt")
+
+
+def _lines(name: str) -> tuple[str, ...]:
+    path = os.path.join(_DATA, name)
     try:
         with open(path, encoding="utf-8") as file:
-            labels = tuple(file.read().splitlines())
+            lines = tuple(file.read().splitlines())
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {reason_of(error)}") from None
-    if len(labels) != _LABEL_COUNT:
-        raise WeightsError(f"{path}: has {len(labels)} lines, expected {_LABEL_COUNT}")
-    return labels
+    if len(lines) != _LABEL_COUNT:
+        raise WeightsError(f"{path}: has {len(lines)} lines, expected {_LABEL_COUNT}")
+    return lines
 
 
 def _without_rest(checkpoint: Checkpoint, content: memoryview) -> Checkpoint:

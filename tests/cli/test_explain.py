@@ -16,7 +16,8 @@ from sqznet.insight.explain import draw
 
 from ..support import networks
 from ..support.commands import Run
-from ..support.places import COFFEE
+from ..support.patterns import quarters
+from ..support.places import CHELSEA, COFFEE
 
 
 def assert_one_line(err: str, *parts: str) -> None:
@@ -142,13 +143,25 @@ def test_unreadable_weights(run: Run, tmp_path: Path) -> None:
     assert_one_line(err, str(model))
 
 
-def test_a_recognizer_has_no_heat_map(run: Run, tmp_path: Path, coarse: Path) -> None:
-    taught = tmp_path / "taught.sqz"
-    shown = {"a": [networks.photo(1)], "b": [networks.photo(2)]}
-    sqznet.learn(shown, model=sqznet.load(coarse)).save(taught)
-    code, said, err = run("explain", COFFEE, "-o", tmp_path / "out.png", "--model", taught)
-    assert (code, said) == (1, "")
-    assert_one_line(err, f"{taught}: is a recognizer")
+@pytest.mark.usefixtures("draws_text")
+def test_a_recognizer(run: Run, tmp_path: Path, coarse: Path) -> None:
+    taught, out = tmp_path / "taught.sqz", tmp_path / "out.png"
+    model = sqznet.load(coarse, threads=1)
+    shown = {"cup": quarters(COFFEE), "cat": quarters(CHELSEA)}
+    sqznet.learn(shown, model=model).save(taught)
+    code, said, err = run(
+        *("explain", CHELSEA, "-o", out, "--model", taught, "--backbone", coarse),
+        *("--label", "Cat", "--threads", "1"),
+    )
+    assert (code, err) == (0, "")
+    _, box = draw(sqznet.load(taught, backbone=coarse, threads=1), CHELSEA, "cat")
+    assert box is not None
+    assert f"{out}: cat {100 * box.score:.2f} %, columns {box.x0} to {box.x1}, " in said
+    code, _, err = run(
+        "explain", CHELSEA, "-o", out, "--model", taught, "--backbone", coarse, "--label", "dog"
+    )
+    assert code == 2
+    assert_one_line(err, "no class is named 'dog'")
 
 
 @pytest.mark.usefixtures("draws_text")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,33 @@ def test_learn_reports_what_it_left_out(tmp_path: Path, run: Run, small: Path) -
     assert "bad.jpg" in err
 
 
+def test_learn_shows_its_progress(
+    tmp_path: Path, run: Run, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqznet.cli import progress
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown = write_folder(tmp_path / "shown", KINDS, 2)
+    (shown / "rings" / "bad.jpg").write_bytes(b"no picture")
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.setattr(progress, "_DELAY", 0)
+    monkeypatch.setattr(progress, "_INTERVAL", 0)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    args = ("learn", shown, "-o", tmp_path / "kinds.sqz", "--model", small)
+    assert run(*args).code == 1
+    drawn = terminal.getvalue()
+    assert all(f"{number}/7 " in drawn for number in range(1, 8))
+    assert "\x1b[Ksqznet: " in drawn  # the bar is removed before a line
+    assert drawn.endswith("\r\x1b[K")
+    terminal.truncate(0)
+    assert run(*args, "-q").code == 1
+    assert "/7 " not in terminal.getvalue()
+
+
 def test_learn_takes_one_class_with_a_warning(tmp_path: Path, run: Run, small: Path) -> None:
     shown = write_folder(tmp_path / "shown", ("rings",), 2)
     code, out, err = run("learn", shown, "-o", tmp_path / "rings.sqz", "--model", small)
@@ -86,16 +115,8 @@ def test_another_backbone(tmp_path: Path, run: Run) -> None:
     assert "rings" in out
 
 
-@pytest.mark.parametrize("command", ["explain", "identify", "learn"])
-def test_other_commands_refuse_a_recognizer(
-    tmp_path: Path, learned: Path, run: Run, command: str
-) -> None:
-    arguments = {
-        "explain": ("explain", EXAMPLES / "coffee.jpg", "-o", tmp_path / "o.png", "--model"),
-        "identify": ("identify",),
-        "learn": ("learn", EXAMPLES, "-o", tmp_path / "o.sqz", "--model"),
-    }
-    code, out, err = run(*arguments[command], learned)
+def test_a_recognizer_learns_on_no_other(tmp_path: Path, learned: Path, run: Run) -> None:
+    code, out, err = run("learn", EXAMPLES, "-o", tmp_path / "o.sqz", "--model", learned)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "is a recognizer" in err
 
@@ -117,27 +138,6 @@ def test_evaluate_counts_and_draws(tmp_path: Path, learned: Path, run: Run) -> N
         assert min(drawn.size) > 300
         colors = [color for _, color in drawn.getcolors(1 << 20)]
     assert (24, 111, 101) in colors  # a class with only correct answers
-
-
-def test_evaluate_a_network(tmp_path: Path, run: Run) -> None:
-    (tmp_path / "espresso").mkdir()
-    (tmp_path / "espresso" / "a.jpg").write_bytes((EXAMPLES / "coffee.jpg").read_bytes())
-    (tmp_path / "espresso" / "b.jpg").write_bytes((EXAMPLES / "chelsea.jpg").read_bytes())
-    (tmp_path / "espresso" / "c.jpg").write_bytes(b"none")
-    code, out, err = run("evaluate", tmp_path)
-    assert code == 1
-    assert "c.jpg" in err
-    assert out.splitlines()[0] == "1 of 2 correct: 50.0 %"
-    assert out.splitlines()[-1].split() == [
-        "espresso",
-        "2",
-        "50.0",
-        "%",
-        "100.0",
-        "%",
-        "(another)",
-        "(1)",
-    ]
 
 
 def test_evaluate_refuses(tmp_path: Path, learned: Path, run: Run) -> None:

@@ -19,6 +19,7 @@ from sqznet.insight.heatmap import (
     Box,
     Evidence,
     HeatMap,
+    LogitEvidence,
     _axis,
     _cell_grid,
     _largest_part,
@@ -52,7 +53,7 @@ def cropping() -> sqznet.Model:
 
 @pytest.fixture(scope="module")
 def evidence(model: sqznet.Model) -> Evidence:
-    return Evidence(model, CHELSEA)
+    return LogitEvidence(model, CHELSEA)
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def on_gray(left: int, top: int, size: tuple[int, int] = (900, 700)) -> Array:
 @pytest.mark.parametrize(("left", "top"), [(0, 0), (600, 0), (0, 460), (600, 460), (300, 230)])
 def test_the_heat_is_where_the_cat_is(model: sqznet.Model, left: int, top: int) -> None:
     photo = on_gray(left, top)
-    evidence = Evidence(model, photo)
+    evidence = LogitEvidence(model, photo)
     index = evidence.index(CAT)
     heat = evidence.heat(index)
     # A cell of the map is 64 x 50 pixels here. Uniform heat would have 17 to 23 % in the box.
@@ -107,7 +108,7 @@ def test_outside_a_crop_there_is_no_heat(cropping: sqznet.Model, size: tuple[int
 
 
 def test_a_squashed_photo_has_heat_everywhere(quick: sqznet.Model) -> None:
-    evidence = Evidence(quick, networks.photo(3, 120, 400))
+    evidence = LogitEvidence(quick, networks.photo(3, 120, 400))
     cells = evidence.class_map(evidence.index(None))
     heat = evidence.heat(evidence.index(None))
     corners = heat[[0, 0, -1, -1], [0, -1, 0, -1]]
@@ -177,7 +178,7 @@ def test_the_average_of_other_networks(tmp_path: Path, base: str, padding: int) 
     path = networks.save(tmp_path / "net.safetensors", made)
     model = sqznet.load(path, threads=1, conv10_padding=padding, conv1_padding=padding)
     photo = networks.photo(1)
-    evidence = Evidence(model, photo)
+    evidence = LogitEvidence(model, photo)
     logits = model.logits(model.preprocess(photo))[0]
     for index in range(7):
         cells = evidence.class_map(index)
@@ -189,7 +190,7 @@ def test_the_average_of_other_networks(tmp_path: Path, base: str, padding: int) 
 
 def test_rounded_activations_change_little(shared: Path) -> None:
     model = sqznet.load(shared / "weights" / "squeezenet1_1.qdq-int8.onnx", threads=1)
-    evidence = Evidence(model, CHELSEA)
+    evidence = LogitEvidence(model, CHELSEA)
     index = evidence.index(None)
     logit = float(model.logits(model.preprocess(CHELSEA))[0, index])
     assert evidence.class_map(index).mean() == pytest.approx(logit, rel=0.05)
@@ -242,7 +243,7 @@ def test_a_label_is_a_name_or_an_index(quick: sqznet.Model) -> None:
 
 def test_of_two_classes_with_one_name_the_more_likely_is_taken(small: Path) -> None:
     model = sqznet.load(small, labels=["a", "b", "a", "c", "a", "d", "e"])
-    evidence = Evidence(model, networks.photo())
+    evidence = LogitEvidence(model, networks.photo())
     assert evidence.index("a") == max((0, 2, 4), key=lambda i: evidence.scores[i])
     assert evidence.index("A") == evidence.index("a")
 

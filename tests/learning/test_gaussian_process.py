@@ -148,12 +148,12 @@ def test_the_transform_is_walsh_hadamard() -> None:
 def test_a_description_does_not_depend_on_brightness() -> None:
     rng = np.random.default_rng(2)
     maps = {name: rng.random((13, 11, 40), np.float32) for name in features.LAYERS}
-    description = features._described(maps)
+    description = features.described(maps)
     assert description.shape == (LENGTH,)
     assert np.linalg.norm(description) == pytest.approx(1, abs=1e-5)  # float32, by any BLAS
-    brighter = features._described({name: 7 * seen for name, seen in maps.items()})
+    brighter = features.described({name: 7 * seen for name, seen in maps.items()})
     np.testing.assert_allclose(brighter, description, atol=1e-6)
-    dark = features._described({name: 0 * seen - 1 for name, seen in maps.items()})
+    dark = features.described({name: 0 * seen - 1 for name, seen in maps.items()})
     assert not dark.any()
 
 

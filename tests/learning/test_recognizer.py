@@ -80,6 +80,16 @@ def test_several_images_give_a_list_of_answers(taught: Recognizer) -> None:
     assert "<table>" in taught.classify(COFFEE)._repr_html_()
 
 
+def test_progress_counts_every_image(model: sqznet.Model, tmp_path: Path) -> None:
+    shown = write_folder(tmp_path, ("rings", "checks"), 2)
+    (shown / "rings" / "bad.jpg").write_bytes(b"no picture")
+    seen: list[tuple[int, int]] = []
+    sqznet.learn(
+        shown, model=model, report=lambda _: None, progress=lambda *count: seen.append(count)
+    )
+    assert seen == [(number, 5) for number in range(1, 6)]
+
+
 def test_adding_later_equals_learning_at_once(model: sqznet.Model) -> None:
     """Up to rounding, in any order of calls, for new classes and for known ones."""
     shown = {kind: pictures(kind, 5) for kind in THREE}

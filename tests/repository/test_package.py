@@ -23,6 +23,7 @@ def test_the_wheel_is_complete() -> None:
         "sqznet/data/squeezenet1_1.safetensors",
         "sqznet/data/imagenet_classes.txt",
         "sqznet/data/imagenet_hierarchy.txt",
+        "sqznet/data/imagenet_synsets.txt",
         "sqznet/weights/__init__.py",
         "sqznet/_pyinstaller/hook-sqznet.py",
         "sqznet/_pyinstaller/rthooks.dat",

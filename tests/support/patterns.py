@@ -45,3 +45,13 @@ def write_folder(folder: Path, kinds: tuple[str, ...], count: int, first: int = 
         for i, made in enumerate(pictures(kind, count, first)):
             Image.fromarray(made).save(folder / kind / f"{i}.png")
     return folder
+
+
+def quarters(path: Path) -> list[Any]:
+    """The four quarters of a photo, uint8 (H, W, 3), and all of it."""
+    from PIL import Image
+
+    with Image.open(path) as photo:
+        whole = np.asarray(photo.convert("RGB"))
+    y, x = whole.shape[0] // 2, whole.shape[1] // 2
+    return [whole[:y, :x], whole[:y, x:], whole[y:, :x], whole[y:, x:], whole]
