@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 
 class _Class(NamedTuple):
-    """A class: its index, its name, its coarse name and all names that WordNet has above it."""
+    """A class: its index, its name and, if it is one of ImageNet's, its coarse name, WordNet's
+    number of it and all names that WordNet has above it."""
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which is not needed here
     label: str
-    coarse: str | None
-    above: tuple[str, ...]
+    coarse: str | None = None
+    synset: str | None = None
+    above: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
-        return (self.label, *self.above)
+        return (self.label, self.synset or "", *self.above)
 
 
 def add_parser(commands: Commands) -> None:
@@ -39,7 +41,7 @@ def add_parser(commands: Commands) -> None:
         help="list or search the classes of a network",
         description="List the classes of a network: index, name and, for ImageNet's, the coarse "
         "name. WORD finds those that have it in their name or in a name that WordNet has above "
-        "them: 'cat' finds tabby.",
+        "them: 'cat' finds tabby. So does WordNet's number of a class, such as n02123045.",
         examples=(
             "sqznet classes cat",
             "sqznet classes --coarse",
@@ -87,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     if args.coarse:
         _print_coarse(found, args.json)
     elif args.json:
-        listed = [{"index": c.index, "label": c.label, "coarse": c.coarse} for c in found]
+        fields = ("index", "label", "coarse", "synset")
+        listed = [{name: getattr(item, name) for name in fields} for item in found]
         print(json.dumps(listed, indent=2))
     else:
         _print_rows([(str(c.index), c.label, c.coarse or "") for c in found])
@@ -105,17 +108,19 @@ def search(classes: list[_Class], text: str) -> list[_Class]:
 
 
 def _classes(labels: tuple[str, ...]) -> list[_Class]:
+    from sqznet import weights
     from sqznet.weights.hierarchy import coarse_names, groups
     from sqznet.weights.labels import imagenet_start
 
     start = imagenet_start(labels)
     if start is None:
-        return [_Class(index, label, None, ()) for index, label in enumerate(labels)]
+        return [_Class(index, label) for index, label in enumerate(labels)]
     above: list[tuple[str, ...]] = [()] * len(labels)
     for group in groups():
         for index in group.classes:
             above[start + index] += group.names
-    named = zip(labels, coarse_names(labels), above, strict=True)
+    synsets = (*[None] * start, *weights.imagenet_synsets())
+    named = zip(labels, coarse_names(labels), synsets, above, strict=True)
     return [_Class(index, *rest) for index, rest in enumerate(named)]
 
 

@@ -10,7 +10,6 @@ from typing import BinaryIO, NamedTuple
 
 from sqznet.errors import ImageError, path_for_messages, reason_of
 from sqznet.files.paths import expanded
-from sqznet.images.formats import is_image_file
 from sqznet.images.passed_over import PassedOver
 from sqznet.images.texts import is_address
 
@@ -127,6 +126,8 @@ def expand(
 def read_stream(stream: BinaryIO, name: str) -> list[str] | list[Found]:
     """The photo in a stream, called ``name``, or the paths: one per line or, as from `find
     -print0`, each terminated by NUL."""
+    from sqznet.images.formats import is_image_file  # not needed for photos that are files
+
     content = stream.read()
     if is_image_file(content):
         return [Found(name, content=content)]

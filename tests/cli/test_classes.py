@@ -72,13 +72,17 @@ def test_coarse_names_with_the_number_of_their_classes(run: Run) -> None:
 
 
 def test_json(run: Run) -> None:
-    code, out, _ = run("classes", "tabby", "--json")
-    assert code == 0
-    assert json.loads(out) == [{"index": 281, "label": "tabby", "coarse": "cat"}]
+    tabby = {"index": 281, "label": "tabby", "coarse": "cat", "synset": "n02123045"}
+    for word in ("tabby", "n02123045"):
+        code, out, _ = run("classes", word, "--json")
+        assert code == 0
+        assert json.loads(out) == [tabby]
 
 
 def test_the_classes_of_a_weights_file(run: Run, small: Path, tmp_path: Path) -> None:
     assert found(run("classes", "--model", small).out) == [f"class {i}" for i in range(7)]
+    other = {"index": 6, "label": "class 6", "coarse": None, "synset": None}
+    assert json.loads(run("classes", "class 6", "--model", small, "--json").out) == [other]
     names = tmp_path / "names.txt"
     names.write_text("".join(f"fig {i}\x1b!\n" for i in range(7)))
     code, out, _ = run("classes", "fig", "--model", small, "--labels", names)

@@ -4,8 +4,10 @@ and completion."""
 from __future__ import annotations
 
 import io
+import json
 import logging
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import sqznet
+from sqznet.cli.common import Parser
 from sqznet.cli.main import COMMANDS, parser_of
 
 from ..support.commands import Run
@@ -79,6 +82,32 @@ def test_an_option_means_the_same_everywhere() -> None:
         assert meanings[short] == meanings[long]
     varied = {option for option, uses in meanings.items() if len(uses) > 1}
     assert varied <= {"-o", "--output", "--json"}  # FILE or OUT; a format of classify's
+
+
+def test_every_command_that_prints_a_result_prints_json(
+    run: Run, small: Path, tmp_path: Path
+) -> None:
+    shown = tmp_path / "shown"
+    (shown / "class 0").mkdir(parents=True)
+    shutil.copy(COFFEE, shown / "class 0")
+    commands: dict[str, tuple[object, ...]] = {
+        "classes": ("--model", small),
+        "classify": (COFFEE, "--model", small),
+        "evaluate": (shown, "--model", small),
+        "identify": (small,),
+        "info": (),
+        "similar": (COFFEE, EXAMPLES, "--model", small),
+    }
+    for name, args in commands.items():
+        code, out, _ = run(name, *args, "--json")
+        assert code == 0
+        assert json.loads(out), name
+    named = {name for name, command in parser_of()[1].items() if has(command, "--json")}
+    assert named == {*commands, "bench", "verify"}  # which take longer and have tests of their own
+
+
+def has(command: Parser, option: str) -> bool:
+    return any(option in action.option_strings for action in command.arguments)
 
 
 # --- What was meant --------------------------------------------------------------------------
@@ -283,6 +312,8 @@ def test_a_script_for_completion(run: Run, shell: str) -> None:
 
 def test_bash_completes_commands_options_and_files(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("shtab", reason="shtab is not installed: pip install shtab")
+    if shutil.which("bash") is None:
+        pytest.skip("needs bash")
     script = tmp_path / "sqznet.bash"
     script.write_text(run("completion", "bash").out)
     (tmp_path / "photo.jpg").touch()

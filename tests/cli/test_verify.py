@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -66,6 +67,21 @@ def test_one_instruction_set(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert "mmx" in err
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], passed: bool
+) -> None:
+    done = [
+        verification.Check("files", "a", True, "x"),
+        verification.Check("avx2", "b", passed, ""),
+    ]
+    monkeypatch.setattr(verification, "checks", lambda _: iter(done))
+    assert exit_code("verify", "--json") == (0 if passed else 1)
+    found = json.loads(capsys.readouterr().out)
+    assert found[0] == {"subject": "files", "name": "a", "passed": True, "finding": "x"}
+    assert [check["passed"] for check in found] == [True, passed]
 
 
 def nudged(value: Any) -> None:

@@ -43,6 +43,29 @@ def test_the_wheel_is_complete() -> None:
     assert strays == []
 
 
+def test_the_extra_all_has_every_optional_feature() -> None:
+    distribution = importlib.metadata.distribution("sqznet")
+    extras = set(distribution.metadata.get_all("Provides-Extra") or ())
+    features = {name for name in extras if not name.startswith("test")} - {"lint", "bench", "all"}
+    assert features == {"completion", "hub", "keras", "parquet", "terminal", "video"}
+    (named,) = re.findall(r"sqznet\[([\w,]+)\]", " ".join(distribution.requires or ()))
+    assert set(named.split(",")) == features
+
+
+def test_hints_name_packages_in_a_way_that_every_shell_takes() -> None:
+    """zsh takes ``sqznet[video]`` for a pattern."""
+    import sqznet
+
+    sources = Path(sqznet.__file__).parent.rglob("*.py")
+    hints = [
+        hint
+        for path in sources
+        for hint in re.findall(r"pip install (\S+)", path.read_text("utf-8"))
+    ]
+    assert {"av", "h5py", "platformdirs", "pyarrow", "shtab"} <= {h.strip('`").') for h in hints}
+    assert [hint for hint in hints if "[" in hint] == []
+
+
 def test_pyinstaller_finds_the_hooks() -> None:
     (entry,) = importlib.metadata.distribution("sqznet").entry_points.select(group="pyinstaller40")
     (folder,) = entry.load()()
