@@ -26,7 +26,7 @@ from sqznet.learning.features import LENGTH, Floats, describe
 from sqznet.learning.folder import classes_in
 from sqznet.learning.labels import check_labels
 from sqznet.learning.learner import MAX_ROWS, Learner, Views
-from sqznet.learning.seeing import Progress, counted, views_of
+from sqznet.learning.seeing import Progress, Skip, counted, views_of
 from sqznet.model import Model
 from sqznet.weights.locate import WeightsLike, locate
 from sqznet.weights.reading import open_file
@@ -54,7 +54,7 @@ def learn(
     model: Model | None = None,
     mirror: bool | None = None,
     report: Report = _warn,
-    progress: Progress | None = None,
+    progress: Progress = None,
     channels: str = "rgb",
 ) -> Recognizer:
     """Trains a recognizer of your own classes on example images.
@@ -333,11 +333,7 @@ class Recognizer(ManyPhotos, Explaining):
         return _made(cls, model, Learner(mirror, examples), report)
 
     def _teach(
-        self,
-        classes: Mapping[str, Any],
-        skip: Callable[[ImageError], None] | None,
-        how: Reading,
-        progress: Progress | None = None,
+        self, classes: Mapping[str, Any], skip: Skip, how: Reading, progress: Progress = None
     ) -> None:
         """Adds images of several classes. ``skip`` is called for images that cannot be read;
         without it they raise ImageError."""

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 
 #: Called with the number of images that were seen, and of all.
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None] | None
+#: Called for an image that cannot be read.
+Skip = Callable[[ImageError], None] | None
 
 
-def counted(progress: Progress | None, total: int) -> Callable[[], None]:
+def counted(progress: Progress, total: int) -> Callable[[], None]:
     """A function to call after each of ``total`` images."""
     if progress is None:
         return lambda: None
@@ -35,7 +37,7 @@ def views_of(
     model: Model,
     images: Sequence[Any],
     both: bool,
-    skip: Callable[[ImageError], None] | None,
+    skip: Skip,
     how: Reading,
     seen: Callable[[], None],
 ) -> Views:
