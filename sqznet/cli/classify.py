@@ -17,8 +17,10 @@ from sqznet.cli.common import (
     EXIT_USAGE,
     add_model_options,
     complain,
+    fits,
     load_model,
     positive,
+    score,
 )
 from sqznet.cli.output import FORMATS, Output, ResultFile, chosen_format, on_stdout
 from sqznet.cli.progress import progress
@@ -46,7 +48,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument(
         "--min-score",
-        type=_score,
+        type=score,
         metavar="S",
         help="leave out classes with a lower score, from 0 to 1 (with no activation, any number)",
     )
@@ -110,8 +112,7 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args)
     if isinstance(model, int):
         return model
-    if args.min_score is not None and model.activation != "none" and not 0 <= args.min_score <= 1:
-        complain(f"--min-score is {args.min_score:g}, expected a score from 0 to 1")
+    if not fits(args.min_score, model):
         return EXIT_USAGE
     found = photos(args.paths, args.output)
     if not any(photo.error is None for photo in found):
@@ -205,13 +206,3 @@ def _check_output(args: argparse.Namespace, format_name: str) -> None:
         raise SqznetError(f"{args.output} has the name of a photo, which would be replaced")
     if args.resume and format_name == "table":
         raise SqznetError("--resume needs a csv, json, jsonl or parquet file, not a table")
-
-
-def _score(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a score from 0 to 1, got {text!r}")
-    return value

@@ -28,11 +28,15 @@ _BAR = "#ffb000"
 
 
 def annotated(sighting: Sighting) -> npt.NDArray[np.uint8]:
-    """The frame as uint8 (H, W, 3), with the label, its score and a score bar at the bottom."""
+    """The frame as uint8 (H, W, 3), with the label, its score and a score bar at the bottom, unless
+    the sighting is not sure."""
     import numpy as np
     from PIL import Image, ImageDraw
 
-    picture = Image.fromarray(sighting.picture.to_rgb())
+    rgb = sighting.picture.to_rgb()
+    if not sighting.sure:
+        return rgb
+    picture = Image.fromarray(rgb)
     width, height = picture.size
     size = max(9, min(width // 18, height // 12))
     margin, foot = size // 2, height - 2 * size - size // 4
