@@ -22,6 +22,7 @@ from sqznet.cli.common import (
     positive,
     score,
 )
+from sqznet.cli.drawing import Drawings, without_drawings
 from sqznet.cli.output import FORMATS, Output, ResultFile, chosen_format, on_stdout
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, reason_of
@@ -56,6 +57,11 @@ def add_parser(commands: Commands) -> None:
         "--format", choices=FORMATS, help="default: by the suffix of FILE, else a readable table"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: stdout)")
+    parser.add_argument(
+        "--draw",
+        metavar="FOLDER",
+        help="also write each photo into FOLDER, with its labels at the bottom",
+    )
     parser.add_argument(
         "--resume", action="store_true", help="continue FILE: classify the photos not in it yet"
     )
@@ -115,20 +121,32 @@ def run(args: argparse.Namespace) -> int:
     if not fits(args.min_score, model):
         return EXIT_USAGE
     found = photos(args.paths, args.output)
+    if args.draw is not None:
+        found = without_drawings(found, args.draw, args.paths)
     if not any(photo.error is None for photo in found):
         return nothing_found(found)  # and the output stays unchanged
     try:
+        drawings = None if args.draw is None else Drawings(args.draw, found)
+    except SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
+    try:
         made_by = "" if format_name == "table" else model.fingerprint
         if args.output is None:
-            return _classify(model, found, on_stdout(format_name, made_by), args)
-        return _to_file(model, found, format_name, made_by, args)
+            return _classify(model, found, on_stdout(format_name, made_by), args, drawings)
+        return _to_file(model, found, format_name, made_by, args, drawings)
     except SqznetError as error:  # a missing library, or a file that cannot be continued
         complain(error)
         return EXIT_UNREADABLE
 
 
 def _to_file(
-    model: Model, found: list[Found], format_name: str, made_by: str, args: argparse.Namespace
+    model: Model,
+    found: list[Found],
+    format_name: str,
+    made_by: str,
+    args: argparse.Namespace,
+    drawings: Drawings | None,
 ) -> int:
     file: ResultFile | None = None
     continues = "" if format_name == "table" else "; --resume continues"
@@ -136,7 +154,7 @@ def _to_file(
         file = ResultFile(args.output, format_name, args.resume, made_by)
         if file.done:
             found = _not_done(found, file)
-        return _classify(model, found, file, args)
+        return _classify(model, found, file, args, drawings)
     except KeyboardInterrupt:
         if file is not None and (kept := file.suspend()):
             complain(f"interrupted: {kept} holds the photos done so far{continues}", args.output)
@@ -149,7 +167,13 @@ def _to_file(
         return EXIT_UNREADABLE
 
 
-def _classify(model: Model, found: list[Found], output: Output, args: argparse.Namespace) -> int:
+def _classify(
+    model: Model,
+    found: list[Found],
+    output: Output,
+    args: argparse.Namespace,
+    drawings: Drawings | None,
+) -> int:
     status = EXIT_OK
     # Results printed to a terminal show the progress themselves.
     wanted = args.output is not None or sys.stdout is None or not sys.stdout.isatty()
@@ -164,7 +188,10 @@ def _classify(model: Model, found: list[Found], output: Output, args: argparse.N
                 else:
                     least = -math.inf if args.min_score is None else args.min_score
                     kept = (p for p in predictions if p.score >= least)
-                    output.write(path, Predictions(kept, model.activation))
+                    answer = Predictions(kept, model.activation)
+                    output.write(path, answer)
+                    if drawings is not None and not _drawn(drawings, path, answer):
+                        status = EXIT_UNREADABLE
                 bar.advance()
         except KeyboardInterrupt:
             if args.output is None:
@@ -172,6 +199,16 @@ def _classify(model: Model, found: list[Found], output: Output, args: argparse.N
             raise
     output.finish()
     return status
+
+
+def _drawn(drawings: Drawings, path: str, answer: Predictions) -> bool:
+    """Whether the photo was drawn; if not, that is reported."""
+    try:
+        drawings.add(path, answer)
+    except SqznetError as error:
+        complain(error)
+        return False
+    return True
 
 
 def _not_done(found: list[Found], file: ResultFile) -> list[Found]:
