@@ -7,7 +7,7 @@ import math
 import sys
 from contextlib import closing
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import sqznet
 from sqznet.answers import Predictions, summed
@@ -19,11 +19,14 @@ from sqznet.cli.common import (
     add_json_format,
     add_model_options,
     complain,
+    fits,
     load_model,
     notice,
     positive,
     say,
+    score,
 )
+from sqznet.cli.drawing import Drawings, without_drawings
 from sqznet.cli.output import FORMATS, Output, ResultFile, chosen_format, on_stdout
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, reason_of
@@ -36,8 +39,18 @@ if TYPE_CHECKING:
     from sqznet import Model
     from sqznet.cli.common import Commands
 
-#: The coarse name of each class, if --coarse asks for them.
-Names = tuple[str, ...] | None
+
+class _Work(NamedTuple):
+    """What classifies the photos, and how.
+
+    ``names``: the coarse name of each class, if --coarse asks for them; ``drawings``: what draws
+    labels into photos, if --draw asks for it.
+    """
+
+    model: Model
+    args: argparse.Namespace
+    names: tuple[str, ...] | None
+    drawings: Drawings | None
 
 
 def add_parser(commands: Commands) -> None:
@@ -60,7 +73,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument(
         "--min-score",
-        type=_score,
+        type=score,
         metavar="S",
         help="leave out classes with a lower score, from 0 to 1 (with no activation, any number)",
     )
@@ -75,6 +88,11 @@ def add_parser(commands: Commands) -> None:
     )
     add_json_format(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: stdout)")
+    parser.add_argument(
+        "--draw",
+        metavar="FOLDER",
+        help="also write each photo into FOLDER, with its labels at the bottom",
+    )
     parser.add_argument(
         "--resume", action="store_true", help="continue FILE: classify the photos not in it yet"
     )
@@ -132,8 +150,7 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args)
     if isinstance(model, int):
         return model
-    if args.min_score is not None and model.activation != "none" and not 0 <= args.min_score <= 1:
-        complain(f"--min-score is {args.min_score:g}, expected a score from 0 to 1")
+    if not fits(args.min_score, model):
         return EXIT_USAGE
     try:
         names = _coarse_labels(model) if args.coarse else None
@@ -141,34 +158,36 @@ def run(args: argparse.Namespace) -> int:
         complain(error)
         return EXIT_USAGE
     found = photos(args.paths, args.output)
+    if args.draw is not None:
+        found = without_drawings(found, args.draw, args.paths)
     if not any(photo.error is None for photo in found):
         return nothing_found(found)  # and the output stays unchanged
     try:
+        drawings = None if args.draw is None else Drawings(args.draw, found)
+    except SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
+    try:
         made_by = "" if format_name == "table" else model.fingerprint
         made_by += "-coarse" if made_by and names else ""
+        work = _Work(model, args, names, drawings)
         if args.output is None:
-            return _classify(model, found, on_stdout(format_name, made_by), args, names)
-        return _to_file(model, found, format_name, made_by, args, names)
+            return _classify(work, found, on_stdout(format_name, made_by))
+        return _to_file(work, found, format_name, made_by)
     except SqznetError as error:  # a missing library, or a file that cannot be continued
         complain(error)
         return EXIT_UNREADABLE
 
 
-def _to_file(
-    model: Model,
-    found: list[Found],
-    format_name: str,
-    made_by: str,
-    args: argparse.Namespace,
-    names: Names,
-) -> int:
+def _to_file(work: _Work, found: list[Found], format_name: str, made_by: str) -> int:
+    args = work.args
     file: ResultFile | None = None
     continues = "" if format_name == "table" else "; --resume continues"
     try:
         file = ResultFile(args.output, format_name, args.resume, made_by)
         if file.done:
             found = _not_done(found, file)
-        return _classify(model, found, file, args, names)
+        return _classify(work, found, file)
     except KeyboardInterrupt:
         if file is not None and (kept := file.suspend()):
             complain(f"interrupted: {kept} holds the photos done so far{continues}", args.output)
@@ -181,14 +200,12 @@ def _to_file(
         return EXIT_UNREADABLE
 
 
-def _classify(
-    model: Model, found: list[Found], output: Output, args: argparse.Namespace, names: Names
-) -> int:
-    status, count = EXIT_OK, 0
+def _classify(work: _Work, found: list[Found], output: Output) -> int:
+    status, count, args = EXIT_OK, 0, work.args
     # Results printed to a terminal show the progress themselves.
     wanted = args.output is not None or sys.stdout is None or not sys.stdout.isatty()
-    top = len(names) if names else args.top
-    results = classify_files(model, found, top, args.fast_decode, args.batch)
+    top = len(work.names) if work.names else args.top
+    results = classify_files(work.model, found, top, args.fast_decode, args.batch)
     with progress(len(found), wanted) as bar, closing(results):
         try:
             for path, predictions, error in results:
@@ -198,10 +215,14 @@ def _classify(
                     status = EXIT_UNREADABLE
                 else:
                     least = -math.inf if args.min_score is None else args.min_score
-                    answers = summed(predictions, names, args.top) if names else predictions
-                    kept = (p for p in answers if p.score >= least)
-                    output.write(path, Predictions(kept, model.activation))
+                    if work.names:
+                        predictions = summed(predictions, work.names, args.top)
+                    kept = (p for p in predictions if p.score >= least)
+                    answer = Predictions(kept, work.model.activation)
+                    output.write(path, answer)
                     count += 1
+                    if work.drawings is not None and not _drawn(work.drawings, path, answer):
+                        status = EXIT_UNREADABLE
                 bar.advance()
         except KeyboardInterrupt:
             if args.output is None:
@@ -218,6 +239,16 @@ def _coarse_labels(model: Model) -> tuple[str, ...]:
     if not isinstance(model, sqznet.Model):
         raise SqznetError("--coarse is for ImageNet's classes, this is a recognizer of your own")
     return model.coarse_labels
+
+
+def _drawn(drawings: Drawings, path: str, answer: Predictions) -> bool:
+    """Whether the photo was drawn; if not, that is reported."""
+    try:
+        drawings.add(path, answer)
+    except SqznetError as error:
+        complain(error)
+        return False
+    return True
 
 
 def _not_done(found: list[Found], file: ResultFile) -> list[Found]:
@@ -252,13 +283,3 @@ def _check_output(args: argparse.Namespace, format_name: str) -> None:
         raise SqznetError(f"{args.output} has the name of a photo, which would be replaced")
     if args.resume and format_name == "table":
         raise SqznetError("--resume needs a csv, json, jsonl or parquet file, not a table")
-
-
-def _score(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a score from 0 to 1, got {text!r}")
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqznet import Model
+    from sqznet.answers import Classifier
 
 EXIT_OK = 0
 EXIT_UNREADABLE = 1
@@ -80,6 +82,25 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return value
+
+
+def score(text: str) -> float:
+    """The value of an option that is a score."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a score from 0 to 1, got {text!r}")
+    return value
+
+
+def fits(min_score: float | None, model: Classifier) -> bool:
+    """Whether a model can give this score; if not, that is reported."""
+    if min_score is None or model.activation == "none" or 0 <= min_score <= 1:
+        return True
+    complain(f"--min-score is {min_score:g}, expected a score from 0 to 1")
+    return False
 
 
 class _Voice:

@@ -15,10 +15,15 @@ _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 ENDINGS = ", ".join(_FORMATS)
 
 
+def has_suffix(path: str) -> bool:
+    """Whether the path has the suffix of an image that can be written."""
+    return os.path.splitext(path)[1].lower() in _FORMATS
+
+
 def check_name(path: str) -> None:
     """Raises SqznetError, naming the path, unless it has the suffix of an image."""
-    ending = os.path.splitext(path)[1]
-    if ending.lower() not in _FORMATS:
+    if not has_suffix(path):
+        ending = os.path.splitext(path)[1]
         found = f"ends in {ending}" if ending else "has no suffix"
         raise SqznetError(f"{printable(path)}: {found}, expected one of {ENDINGS}")
 

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import sqznet
-from sqznet.answers import score_text
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
     EXIT_USAGE,
     add_model_options,
     complain,
+    fits,
     load_model,
     notice,
     positive,
+    score,
 )
 from sqznet.cli.interrupts import heard_once, undisturbed
+from sqznet.cli.sightings import FORMATS, Lines, RecordFile, Records, is_terminal
 from sqznet.errors import printable
 
 if TYPE_CHECKING:
@@ -73,17 +73,47 @@ def add_parser(commands: Commands) -> None:
         help="time over which scores are averaged, 0 for none (default: 0.5, for a folder 0)",
     )
     parser.add_argument(
+        "--hysteresis",
+        type=_share,
+        metavar="H",
+        help="how far the score of the shown label must fall below the best one before the label "
+        "changes, from 0 to 1 (default: 0.3, for a folder 0)",
+    )
+    parser.add_argument(
+        "--min-score",
+        type=score,
+        metavar="S",
+        help="show no label while its score is lower, from 0 to 1 (with no activation, any number)",
+    )
+    parser.add_argument(
+        "--rotate",
+        type=int,
+        choices=(90, 180, 270),
+        default=0,
+        help="turn the frames by these degrees, clockwise",
+    )
+    parser.add_argument(
+        "--roi",
+        type=_region,
+        metavar="X,Y,W,H",
+        help="classify only this region of the (turned) frames: left, top, width and height in "
+        "pixels or, if none is above 1, as shares of the frame, such as 0,0.5,1,0.5",
+    )
+    parser.add_argument(
         "--format",
-        choices=("text", "jsonl"),
+        choices=("text", *FORMATS),
         default="text",
         help="text: a live view, or a line for each new label if the output is not a terminal; "
-        "jsonl: a JSON object for each frame (default: text)",
+        "csv, jsonl: a row or a JSON object for each frame (default: text)",
     )
     parser.add_argument(
         "-o",
         "--output",
+        action="append",
         metavar="FILE",
-        help="write the frames with their labels as a video: .mp4, .mov, .mkv or .avi",
+        help="write the frames with their labels as a video (.mp4, .mov, .mkv or .avi), or a row "
+        "(.csv) or a JSON object (.jsonl) for each; may be given several times; for another suffix "
+        "--format decides",
     )
     add_model_options(parser, recognizer=True)
 
@@ -92,6 +122,13 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args)
     if isinstance(model, int):
         return model
+    if not fits(args.min_score, model):
+        return EXIT_USAGE
+    try:
+        writers = _writers(args)
+    except sqznet.SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
     source: int | str = _STDIN if args.source == "-" else args.source
     if args.source.isascii() and args.source.isdigit():
         source = int(args.source)
@@ -103,6 +140,10 @@ def run(args: argparse.Namespace) -> int:
             every=args.every,
             top=args.top,
             smoothing=args.smoothing,
+            hysteresis=args.hysteresis,
+            min_score=args.min_score,
+            rotate=args.rotate,
+            roi=args.roi,
             notice=notice,
         )
     except sqznet.SqznetError as error:
@@ -111,25 +152,58 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(source, str) and os.path.isdir(source):
         notice(f"waiting for new images in {source}")
     try:
-        return _watch(sightings, args)
+        return _watch(sightings, writers, args)
     except OSError as error:
         if error.filename is None:  # standard output failed
             raise
-        complain(error, args.output)
+        complain(error, error.filename)
         return EXIT_UNREADABLE
 
 
-def _watch(sightings: Generator[Sighting, None, None], args: argparse.Namespace) -> int:
+def _writers(args: argparse.Namespace) -> list[tuple[str, str]]:
+    """The files to write, each with its format: "video" or one of `FORMATS`.
+
+    Raises SqznetError for a suffix that means none of them.
+    """
+    from sqznet.watching.annotate import CONTAINERS
+
+    found: list[tuple[str, str]] = []
+    for path in args.output or ():
+        suffix = os.path.splitext(path)[1].lower()
+        if suffix in CONTAINERS:
+            kind = "video"
+        elif suffix.removeprefix(".") in FORMATS:
+            kind = suffix.removeprefix(".")
+        elif args.format in FORMATS:
+            kind = args.format
+        else:
+            expected = ", ".join((*CONTAINERS, *(f".{name}" for name in FORMATS)))
+            raise sqznet.SqznetError(
+                f"{printable(path)}: expected a name that ends in one of {expected}"
+            )
+        if any(os.path.realpath(path) == os.path.realpath(other) for other, _ in found):
+            raise sqznet.SqznetError(f"{printable(path)}: expected each output once")
+        found.append((path, kind))
+    return found
+
+
+def _watch(
+    sightings: Generator[Sighting, None, None],
+    writers: list[tuple[str, str]],
+    args: argparse.Namespace,
+) -> int:
     with ExitStack() as ends:
         ends.callback(sightings.close)
         takers: list[Show] = []
-        if args.output is not None:
+        for path, kind in writers:
             try:
-                takers.append(ends.enter_context(_annotated(args.output)))
-            except sqznet.SqznetError as error:
+                takers.append(ends.enter_context(_written(path, kind)))
+            except sqznet.SqznetError as error:  # PyAV is not installed
                 complain(error)
                 return EXIT_USAGE
-        takers.append(ends.enter_context(_shown(args)))
+        # Records of a format go to its file, if there is one.
+        kinds = [kind for _, kind in writers]
+        takers.append(ends.enter_context(_shown(args, args.format not in kinds)))
         try:
             for sighting in sightings:
                 for take in takers:
@@ -142,9 +216,13 @@ def _watch(sightings: Generator[Sighting, None, None], args: argparse.Namespace)
 
 
 @contextmanager
-def _annotated(path: str) -> Iterator[Show]:
-    """The function that writes sightings into a video, which is complete when the block is left,
+def _written(path: str, kind: str) -> Iterator[Show]:
+    """The function that writes sightings into a file, which is complete when the block is left,
     also by Ctrl-C or SIGTERM."""
+    if kind in FORMATS:
+        with closing(RecordFile(path, kind)) as records:
+            yield records.show
+        return
     from sqznet.watching.annotate import AnnotatedVideo
 
     def add(sighting: Sighting) -> None:
@@ -165,12 +243,13 @@ def _annotated(path: str) -> Iterator[Show]:
 
 
 @contextmanager
-def _shown(args: argparse.Namespace) -> Iterator[Show]:
-    """The function that shows sightings in the requested format."""
-    if args.format == "jsonl":
-        yield _print_json
+def _shown(args: argparse.Namespace, records: bool) -> Iterator[Show]:
+    """The function that shows sightings on standard output; ``records``: in the requested format,
+    else as text."""
+    if records and args.format in FORMATS:
+        yield Records(args.format).show
         return
-    if sys.stdout is not None and sys.stdout.isatty():
+    if is_terminal():
         try:
             from sqznet.watching.terminal import View
         except ImportError:  # without rich, plain lines are printed
@@ -179,48 +258,7 @@ def _shown(args: argparse.Namespace) -> Iterator[Show]:
             with View(args.source) as view:
                 yield view.show
             return
-    yield _Lines().show
-
-
-def _print_json(sighting: Sighting) -> None:
-    fields = {
-        "time": round(sighting.time, 4),
-        "label": sighting.shown.label,
-        "score": round(sighting.shown.score, 6),
-        "predictions": [
-            {"label": p.label, "score": round(p.score, 6), "index": p.index}
-            for p in sighting.predictions
-        ],
-        "latency_ms": round(1000 * sighting.latency, 2),
-        "dropped": sighting.dropped,
-    }
-    if sighting.path is not None:
-        fields["path"] = sighting.path
-    print(json.dumps(fields), flush=True)
-
-
-class _Lines:
-    """Prints a line when the shown label changes, and for each file of a folder."""
-
-    def __init__(self) -> None:
-        self._shown: int | None = None
-
-    def show(self, sighting: Sighting) -> None:
-        shown = sighting.shown
-        if shown.index != self._shown or sighting.path is not None:
-            self._shown = shown.index
-            path = "" if sighting.path is None else f"  {sighting.path}"
-            score = f"{score_text(shown.score, sighting.activation):>8}"
-            line = f"{clock(sighting.time)}  {score}  {shown.label}{path}"
-            print(printable(line), flush=True)
-
-
-def clock(seconds: float) -> str:
-    """Minutes, seconds and tenths, and hours if there are any."""
-    tenths = math.floor(10 * seconds + 0.5)
-    minutes, tenths = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    return f"{f'{hours}:' if hours else ''}{minutes:02}:{tenths / 10:04.1f}"
+    yield Lines().show
 
 
 def _rate(text: str) -> float:
@@ -235,6 +273,26 @@ def _seconds(text: str) -> float:
     if not value >= 0:
         raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
     return value
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, below 1, got {text!r}")
+    return value
+
+
+def _region(text: str) -> tuple[float, ...]:
+    from sqznet.watching.framing import Framing
+
+    sides = tuple(map(_number, text.split(",")))
+    if len(sides) != 4 or any(map(math.isnan, sides)):
+        raise argparse.ArgumentTypeError(f"expected X,Y,WIDTH,HEIGHT, got {text!r}")
+    try:
+        Framing(roi=sides)
+    except sqznet.SqznetError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return sides
 
 
 def _number(text: str) -> float:

@@ -7,10 +7,9 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sqznet.answers import score_text, share
 from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.part_file import PartFile
-from sqznet.insight.painting import elided, length, write
+from sqznet.insight.labeling import labeled
 from sqznet.watching.video import pyav
 
 if TYPE_CHECKING:
@@ -24,31 +23,15 @@ CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
 
 # Time stamps count ticks of 1 / _TICKS seconds. MPEG-4 simple profile allows at most 65535.
 _TICKS = 10_000
-_BAR = "#ffb000"
 
 
 def annotated(sighting: Sighting) -> npt.NDArray[np.uint8]:
-    """The frame as uint8 (H, W, 3), with the label, its score and a score bar at the bottom."""
+    """The frame as uint8 (H, W, 3), with the label, its score and a score bar at the bottom, unless
+    the sighting is not sure."""
     import numpy as np
-    from PIL import Image, ImageDraw
 
-    picture = Image.fromarray(sighting.picture.to_rgb())
-    width, height = picture.size
-    size = max(9, min(width // 18, height // 12))
-    margin, foot = size // 2, height - 2 * size - size // 4
-    draw = ImageDraw.Draw(picture, "RGBA")
-    draw.rectangle((0, foot, width, height), (0, 0, 0, 150))
-    score = score_text(sighting.shown.score, sighting.activation, 0)
-    right = width - margin - length(score, size)
-    label = elided(sighting.shown.label, size, right - 2 * margin)
-    write(draw, (margin, foot + size // 4), label, size, "white")
-    write(draw, (right, foot + size // 4), score, size, "white")
-    thick = max(2, size // 6)
-    bar = (margin, height - margin - thick, width - margin, height - margin)
-    draw.rectangle(bar, (255, 255, 255, 60))
-    filled = bar[0] + round((bar[2] - bar[0]) * share(sighting.shown.score, sighting.activation))
-    draw.rectangle((bar[0], bar[1], filled, bar[3]), _BAR)
-    return np.asarray(picture)
+    shown = [sighting.shown] if sighting.sure else []
+    return np.asarray(labeled(sighting.picture.to_rgb(), shown, sighting.activation))
 
 
 class AnnotatedVideo:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from sqznet.errors import SqznetError, checked_count
+from sqznet.watching.framing import Framing
 from sqznet.watching.newest import Newest
 from sqznet.watching.shot import Notice, Shot, Source, now
 from sqznet.watching.smoothing import HYSTERESIS, SMOOTHING, Smoother
@@ -33,9 +34,10 @@ class Sighting:
     predictions: the averaged scores, best first; `shown` need not be the first.
     latency: seconds from when the frame was available to the answer.
     dropped: how many frames of a live source were skipped since the previous result.
-    picture: the frame itself; `picture.to_rgb()` returns it as an array.
+    picture: the frame, or the turned region of it; `picture.to_rgb()` returns it as an array.
     path: the image file, if the source is a folder.
     activation: what made the scores, see `Prediction`.
+    sure: whether the score of `shown` is at least the `min_score` of `watch`.
     """
 
     time: float
@@ -46,6 +48,7 @@ class Sighting:
     picture: Frame
     path: str | None
     activation: str = "softmax"
+    sure: bool = True
 
 
 def watch(
@@ -57,6 +60,9 @@ def watch(
     top: int = 5,
     smoothing: float | None = None,
     hysteresis: float | None = None,
+    min_score: float | None = None,
+    rotate: int = 0,
+    roi: Sequence[float] | None = None,
     format: str = "rgb",
     live: bool = False,
     notice: Notice | None = None,
@@ -79,6 +85,10 @@ def watch(
     and 0 for a folder, whose photos have nothing to do with each other.
     ``hysteresis``: at least 0 and below 1; the shown label changes when its average falls below
     (1 - hysteresis) times the best average; default: 0.3, and 0 for a folder.
+    ``min_score``: while the average score of the shown label is lower, sightings are not ``sure``.
+    ``rotate``: degrees clockwise, 0, 90, 180 or 270, by which frames are turned first.
+    ``roi``: the region of interest of the turned frame, the only part that is classified: x, y,
+    width and height in pixels or, if none of them is above 1, as shares of the frame.
     ``format``: "rgb" or "bgr" (as in OpenCV), the channel order of arrays from the caller.
     ``live``: whether the caller's images arrive at their own pace; then they are read in the
     background, and only the newest counts.
@@ -92,6 +102,9 @@ def watch(
     every, top = checked_count("every", every), checked_count("top", top)
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SqznetError(f"fps is {fps}, expected more than 0")
+    if min_score is not None and not math.isfinite(min_score):
+        raise SqznetError(f"min_score is {min_score}, expected a score")
+    framing = Framing(rotate, roi)
     notice = notice or logging.getLogger("sqznet").warning
     opened = open_source(source, format, live, notice)
     smoother = _smoother(opened, smoothing, hysteresis)
@@ -100,27 +113,35 @@ def watch(
     if fps is not None and not opened.timed:
         raise SqznetError("fps is for video: a folder gives each new image, try every")
     feed = _newest(opened, fps, notice) if opened.live else _chosen(opened, fps, every)
-    return _sightings(feed, _loaded(model), smoother, top)
+    least = -math.inf if min_score is None else min_score
+    return _sightings(feed, _loaded(model), framing, smoother, top, least)
 
 
 def _sightings(
-    feed: Generator[tuple[Shot, int], None, None], model: Any, smoother: Smoother, top: int
+    feed: Generator[tuple[Shot, int], None, None],
+    model: Any,
+    framing: Framing,
+    smoother: Smoother,
+    top: int,
+    least: float,
 ) -> Generator[Sighting, None, None]:
     activation = getattr(model, "activation", "softmax")
     # Outputs without an activation may all matter: none is 0 only because others are larger.
     counted = len(model.labels) if activation == "none" else max(top, _COUNTED)
     with closing(feed):
         for shot, dropped in feed:
-            smoother.update(shot.time, model.classify(shot.picture, top=counted))
+            picture = framing(shot.picture)
+            smoother.update(shot.time, model.classify(picture, top=counted))
             yield Sighting(
                 time=shot.time,
                 shown=smoother.shown,
                 predictions=smoother.top(top),
                 latency=now() - shot.arrived,
                 dropped=dropped,
-                picture=shot.picture,
+                picture=picture,
                 path=shot.path,
                 activation=activation,
+                sure=smoother.shown.score >= least,
             )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
+from rich.control import Control
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
+from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 _REDRAW = 0.1
 # How many frames the frame rate is averaged over.
 _MEASURED = 30
+# Columns of the whole view, if the terminal has them; its border; and the least of a label.
+_WIDEST, _BORDER, _NARROWEST = 84, 4, 12
+_SCORE = 10  # columns of a score
 
 
 class View:
@@ -41,6 +47,7 @@ class View:
         self._dropped = self._frames = 0
         self._drawn = 0.0
         self._last: Sighting | None = None
+        self._width, self._height = self._live.console.width, 0
 
     def __enter__(self) -> View:
         self._live.start()
@@ -48,7 +55,7 @@ class View:
 
     def __exit__(self, *_: Any) -> None:
         if self._last is not None:
-            self._live.update(self.drawing(self._last), refresh=True)
+            self._draw(self._last)
         self._live.stop()
 
     def show(self, sighting: Sighting) -> None:
@@ -59,36 +66,78 @@ class View:
         self._last = sighting
         if moment - self._drawn >= _REDRAW:
             self._drawn = moment
-            self._live.update(self.drawing(sighting), refresh=True)
+            self._draw(sighting)
+
+    def _draw(self, sighting: Sighting) -> None:
+        console = self._live.console
+        width = console.width
+        if width < self._width:
+            # The terminal has wrapped the lines of the last drawing, of which rich knows nothing.
+            drawn = min(self._width, _WIDEST)
+            more = self._height * (math.ceil(drawn / width) - 1)
+            up = [(ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1)]
+            console.control(Control(*up * more))
+        self._width = width
+        drawing = self.drawing(sighting)
+        self._height = len(console.render_lines(drawing))
+        self._live.update(drawing, refresh=True)
 
     def drawing(self, sighting: Sighting) -> RenderableType:
         """The view of one sighting as a rich renderable."""
+        width = min(_WIDEST, self._live.console.width)
+        room = max(0, width - _BORDER - _SCORE - 4)  # for labels and bars, with gaps of two
+        bar = min(30, max(0, room - _NARROWEST), room * 30 // 66)
         bars = Table.grid(padding=(0, 2))
-        bars.add_column(width=34, no_wrap=True, overflow="ellipsis")
-        bars.add_column(width=30)
-        bars.add_column(justify="right")
+        bars.add_column(width=max(1, room - bar), no_wrap=True, overflow="ellipsis")
+        bars.add_column(width=bar)
+        bars.add_column(width=_SCORE, justify="right", no_wrap=True)
         activation = sighting.activation
         for prediction in sighting.predictions:
-            is_shown = prediction.index == sighting.shown.index
+            is_shown = sighting.sure and prediction.index == sighting.shown.index
             bars.add_row(
                 Text(printable(prediction.label), "bold" if is_shown else "dim"),
-                ProgressBar(total=1.0, completed=share(prediction.score, activation), width=30),
+                ProgressBar(total=1.0, completed=share(prediction.score, activation), width=bar),
                 Text(score_text(prediction.score, activation), "bold" if is_shown else "dim"),
             )
-        head = Text(printable(sighting.shown.label), "bold yellow")
-        head.append(f"  {score_text(sighting.shown.score, activation, 0)}", "not bold")
+        head = Text("no class has this score", "dim", no_wrap=True, overflow="ellipsis")
+        if sighting.sure:
+            head = Text(printable(sighting.shown.label), "bold yellow", no_wrap=True)
+            score = f"  {score_text(sighting.shown.score, activation, 0)}"
+            head.truncate(max(1, width - _BORDER - len(score)), overflow="ellipsis")
+            head.append(score, "not bold")
         return Panel(
-            Group(head, Text(), bars, Text(), Text(self._figures(sighting), "dim")),
+            Group(
+                head,
+                Text(),
+                bars,
+                Text(),
+                Text(self._figures(sighting, width - _BORDER), "dim", no_wrap=True),
+            ),
             title=Text(self._source),
             title_align="left",
-            width=84,
+            width=width,
         )
 
-    def _figures(self, sighting: Sighting) -> str:
-        where = f"{sighting.picture.width} x {sighting.picture.height}"
-        figures = [f"{sighting.time:.1f} s", where, f"{1000 * sighting.latency:.1f} ms"]
-        if len(self._moments) > 1:
-            span = max(1e-6, self._moments[-1] - self._moments[0])
-            figures.append(f"{(len(self._moments) - 1) / span:.1f} frames/s")
-        figures += [f"{self._frames} frames", f"{self._dropped} dropped"]
-        return "  ·  ".join(figures)
+    def _figures(self, sighting: Sighting, room: int) -> str:
+        """As many of the figures as there is room for, the most useful ones."""
+        figures = {
+            "time": f"{sighting.time:.1f} s",
+            "size": f"{sighting.picture.width} x {sighting.picture.height}",
+            "latency": f"{1000 * sighting.latency:.1f} ms",
+            "rate": self._rate(),
+            "frames": f"{self._frames} frames",
+            "dropped": f"{self._dropped} dropped",
+        }
+        figures = {name: text for name, text in figures.items() if text}
+        for name in ("frames", "size", "time", "latency", "dropped"):
+            if len("  ·  ".join(figures.values())) <= room:
+                break
+            del figures[name]
+        return "  ·  ".join(figures.values())
+
+    def _rate(self) -> str:
+        """The frame rate; nothing before the second frame."""
+        if len(self._moments) < 2:
+            return ""
+        span = max(1e-6, self._moments[-1] - self._moments[0])
+        return f"{(len(self._moments) - 1) / span:.1f} frames/s"

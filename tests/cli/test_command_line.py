@@ -234,6 +234,18 @@ def test_a_photo_on_standard_input_beside_files(
     ]
 
 
+def test_a_photo_on_standard_input_is_drawn_and_embedded(
+    run: Run, monkeypatch: pytest.MonkeyPatch, small: Path, tmp_path: Path, draws_text: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (("classify", "--draw", "drawn"), ("embed", "-o", "vectors.npz")):
+        monkeypatch.setattr(sys, "stdin", Stdin(COFFEE.read_bytes()))
+        code, _, err = run(*command, "--model", small, "-")
+        assert (code, err) == (0, "")
+    assert (tmp_path / "drawn" / "-.jpg").is_file()
+    assert (tmp_path / "vectors.npz").is_file()
+
+
 def test_a_pipe(tmp_path: Path, small: Path) -> None:
     command = [sys.executable, "-m", "sqznet", "classify", "-", "--model", small, "--top", "1"]
     done = subprocess.run(command, cwd=tmp_path, input=COFFEE.read_bytes(), capture_output=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import re
@@ -24,7 +23,7 @@ from sqznet.cli.main import main
 from ..support.commands import Run
 from ..support.isolated import hear_ctrl_c
 from ..support.places import EXAMPLES
-from ..support.watching import encoded, flat, write_clip
+from ..support.watching import encoded, write_clip
 
 pytest.importorskip("av", reason="PyAV is not installed: pip install av")
 
@@ -85,11 +84,20 @@ def test_a_truncated_video(
     [
         (["97"], 1, "camera 97: no such device (/dev/video97)"),
         (["missing.mp4"], 1, "missing.mp4: No such file or directory"),
-        (["CLIP", "-o", "out.gif"], 2, "out.gif: expected a name that ends in .mp4"),
+        (["CLIP", "-o", "out.gif"], 2, "out.gif: expected a name that ends in one of .mp4"),
         (["CLIP", "-o", "missing/out.mp4"], 1, "missing/out.mp4: No such file or directory"),
         (["CLIP", "--fps", "0"], 2, "expected a number above 0, got '0'"),
         (["CLIP", "--every", "0"], 2, "at least 1, got '0'"),
         (["CLIP", "--smoothing", "-1"], 2, "expected seconds, 0 or more, got '-1'"),
+        (["CLIP", "--hysteresis", "1"], 2, "expected a number from 0 to 1, below 1, got '1'"),
+        (["CLIP", "--min-score", "high"], 2, "expected a score from 0 to 1, got 'high'"),
+        (["CLIP", "--min-score", "50"], 2, "--min-score is 50, expected a score from 0 to 1"),
+        (["CLIP", "--rotate", "45"], 2, "--rotate: invalid choice: 45"),
+        (["CLIP", "--roi", "1,2,3"], 2, "expected X,Y,WIDTH,HEIGHT, got '1,2,3'"),
+        (["CLIP", "--roi", "0,0,0,9"], 2, "roi is 0,0,0,9, expected x, y, width and height, 0 or"),
+        (["CLIP", "--roi", "64,0,9,9"], 1, "roi 64,0,9,9 is outside of the frame of 64 x 48 pixel"),
+        (["CLIP", "-o", "a.csv", "-o", "./a.csv"], 2, "./a.csv: expected each output once"),
+        (["CLIP", "-o", "missing/a.csv"], 1, "missing/a.csv: No such file or directory"),
         (["CLIP", "--model", "missing.pth"], 1, "missing.pth: "),
     ],
 )
@@ -273,37 +281,3 @@ def test_a_silent_pipe_can_be_left(
     if frames:
         assert frames_of(tmp_path / "out.mp4") >= frames
     assert sorted(os.listdir(tmp_path)) == ["out.mp4", "pipe"][0 if frames else 1 :]
-
-
-# --- What is seen ----------------------------------------------------------------------------
-
-
-def test_the_live_view() -> None:
-    console = pytest.importorskip("rich.console", reason="rich is not installed")
-    from sqznet.watching.terminal import View
-
-    drawn = io.StringIO()
-    view = View(
-        "rtsp://me:secret@door\x1b[2J", console.Console(file=drawn, force_terminal=True, width=100)
-    )
-    with view:
-        for sighting in sqznet.watch([flat(80)] * 3, top=4):
-            view.show(sighting)
-        time.sleep(0.01)
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.getvalue())
-    assert r"─ rtsp://door\x1b[2J ─" in text
-    last = text[text.rindex("╭") :]
-    assert sighting.shown.label in last
-    assert last.count(" %") == 5  # that of the shown label and those of four bars
-    assert "32 x 24" in last
-    assert "3 frames" in last
-    assert "0 dropped" in last
-
-
-def test_without_rich_there_are_lines(
-    clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setitem(sys.modules, "sqznet.watching.terminal", None)
-    assert main(["watch", str(clip), "--every", "20"]) == 0
-    assert capsys.readouterr().out.startswith("00:00.0")

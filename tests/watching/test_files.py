@@ -221,7 +221,11 @@ def test_photos_of_every_suffix_are_seen(tmp_path: Path, started: Callable[..., 
         Image.fromarray(flat(7)).save(tmp_path / name, "PNG")
     (tmp_path / "photo.txt").write_bytes((tmp_path / "photo.jpg").read_bytes())
     wait_for(lambda: len(watcher.seen) >= len(names))
-    assert set(watcher.names()) == names == {os.path.basename(p) for p, _ in expand([tmp_path])}
+    assert (
+        set(watcher.names())
+        == names
+        == {os.path.basename(photo.path) for photo in expand([tmp_path])}
+    )
     assert watcher.notices == []
 
 
