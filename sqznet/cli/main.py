@@ -92,9 +92,10 @@ def _completed(argv: Sequence[str]) -> list[str]:
     levels = list(takewhile(_LEVELS.__contains__, argv))
     first, *rest = argv[len(levels) :] or ["--help"]
     if first == "help":
-        if rest and rest[0] not in (*COMMANDS, *_HELP):
-            _refuse(f"no command {rest[0]!r}{nearest(rest[0], COMMANDS)}")
-        first, *rest = (*rest[:1], "--help")  # of all commands, or of one
+        named = [word for word in rest if word not in (*_HELP, "help")]
+        if named and named[0] not in COMMANDS:
+            _refuse(f"no command {named[0]!r}{nearest(named[0], COMMANDS)}")
+        first, *rest = (*named[:1], "--help")  # of one command, or of all
     if first in (*_HELP, "-V", "--version"):
         return [first]
     if first.startswith("-") and first != "-":

@@ -35,7 +35,9 @@ class Stdin:
 # --- Help ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("args", [(), ("-h",), ("help",), ("help", "--help"), ("-q",)])
+@pytest.mark.parametrize(
+    "args", [(), ("-h",), ("help",), ("help", "--help"), ("help", "help"), ("-q",)]
+)
 def test_help_is_what_is_shown_without_a_command(run: Run, args: tuple[str, ...]) -> None:
     assert run(*args) == run("--help")
     code, out, err = run(*args)

@@ -13,7 +13,8 @@ from sqznet.answers import Prediction, summed
 from sqznet.weights.hierarchy import coarse_names, groups
 from sqznet.weights.labels import imagenet_start
 
-from ..support.places import EXAMPLES
+from ..support.places import EXAMPLES, ROOT
+from ..support.tools import load_tool
 
 IMAGENET = weights.imagenet_labels()
 CATS = {"tabby", "tiger cat", "Persian cat", "Siamese cat", "Egyptian cat", "cougar", "lynx"}
@@ -101,3 +102,25 @@ def test_a_missing_table_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
             groups()
     finally:
         groups.cache_clear()
+
+
+NOUNS = """\
+  1 The license, which is not data.
+00000001 03 n 02 animal 0 beast 0 001 ~ 00000002 n 0000 | a living thing
+00000002 05 n 01 cat 0 002 @ 00000001 n 0000 ~ 00000004 n 0000 | feline
+00000003 05 n 01 pet 0 001 @ 00000001 n 0000 | kept at home
+00000004 05 n 02 tabby 0 tabby_cat 0 002 @ 00000002 n 0000 @ 00000003 n 0000 | striped
+00000005 05 n 01 dog 0 001 @i 00000003 n 0000 | man's best friend
+"""
+
+
+@pytest.mark.skipif(not (ROOT / "tools").is_dir(), reason="the tests are not beside the tools")
+def test_the_tool_gathers_what_is_below_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "tools")  # for the other tools that it imports
+    tool = load_tool("make_hierarchy")
+    nouns = tool.read_nouns(NOUNS.splitlines())
+    assert nouns["00000004"] == (["tabby", "tabby cat"], ["00000002", "00000003"])
+    found = tool.sets_of(nouns, ["00000004", "00000005"])
+    # Of names for the same classes, the lowest comes first.
+    assert found == {frozenset({0}): ["cat"], frozenset({0, 1}): ["pet", "animal", "beast"]}
+    assert tool.ranges({5, 3, 7, 4, 9, 10}) == "3-5 7 9-10"
