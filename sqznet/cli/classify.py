@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqznet.answers import Predictions
 from sqznet.batch.photos import classify_files
+from sqznet.cli.columns import Columns, OneRow, RowEach, stored_text
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -57,6 +58,12 @@ def add_parser(commands: Commands) -> None:
         "--format", choices=FORMATS, help="default: by the suffix of FILE, else a readable table"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: stdout)")
+    parser.add_argument(
+        "--columns",
+        choices=("row-each", "one-row"),
+        help="of csv and parquet: a row for each prediction, or one for each photo, with columns "
+        "such as label_1 and score_1 (default: row-each)",
+    )
     parser.add_argument(
         "--draw",
         metavar="FOLDER",
@@ -133,7 +140,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         made_by = "" if format_name == "table" else model.fingerprint
         if args.output is None:
-            return _classify(model, found, on_stdout(format_name, made_by), args, drawings)
+            return _classify(
+                model, found, on_stdout(format_name, made_by, _columns(model, args)), args, drawings
+            )
         return _to_file(model, found, format_name, made_by, args, drawings)
     except SqznetError as error:  # a missing library, or a file that cannot be continued
         complain(error)
@@ -151,7 +160,7 @@ def _to_file(
     file: ResultFile | None = None
     continues = "" if format_name == "table" else "; --resume continues"
     try:
-        file = ResultFile(args.output, format_name, args.resume, made_by)
+        file = ResultFile(args.output, format_name, args.resume, made_by, _columns(model, args))
         if file.done:
             found = _not_done(found, file)
         return _classify(model, found, file, args, drawings)
@@ -212,8 +221,6 @@ def _drawn(drawings: Drawings, path: str, answer: Predictions) -> bool:
 
 
 def _not_done(found: list[Found], file: ResultFile) -> list[Found]:
-    from sqznet.cli.records import stored_text
-
     left = []
     for photo in found:
         name = stored_text(photo.path)
@@ -232,7 +239,13 @@ def _with_lists(paths: list[str]) -> Iterator[str]:
             yield from read_list(sys.stdin.buffer)
 
 
+def _columns(model: Model, args: argparse.Namespace) -> Columns:
+    return OneRow(model.checked_top(args.top)) if args.columns == "one-row" else RowEach()
+
+
 def _check_output(args: argparse.Namespace, format_name: str) -> None:
+    if args.columns is not None and format_name not in ("csv", "parquet"):
+        raise SqznetError(f"--columns is for csv and parquet, not for {format_name}")
     if args.output is None:
         if args.resume:
             raise SqznetError("--resume needs the file to continue: name it with -o")
