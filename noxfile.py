@@ -206,9 +206,12 @@ COMPILED = (
 
 # Tests of what another compiler may change.
 KERNELS = (
-    "engine/accuracy", "engine/cpu*", "engine/executor", "engine/golden", "images/preprocessing",
-    "kernels/*",
+    "engine/accuracy", "engine/cpu*", "engine/executor", "engine/golden", "engine/int8",
+    "images/preprocessing", "kernels/*",
 )  # fmt: skip
+
+# Tests of what reads files, counts bytes and plans memory.
+COUNTING = ("engine/*", "files/*", "images/*", "network/*", "quantization/*", "weights/*")
 
 # Tests of what several threads use at the same time.
 THREADED = (
@@ -327,13 +330,17 @@ EMULATED = [("aarch64", "cortex-a53"), ("aarch64", "max,sme=off"), ("armv7l", "c
 def emulate(session: nox.Session, arch: str, cpu: str) -> None:
     """These wheels on emulated processors: installation, one photo, tests (docs/arm.md).
 
-    All tests where a number may have other sizes than on x86-64; else those that may find what is
-    peculiar to the processor.
+    Those that may find what is peculiar to the processor; with 32 bits, where a number may have
+    other sizes than on x86-64, also those of all that counts bytes.
     """
     session.run("scripts/try_wheel.sh", arch, cpu, external=True)
-    peculiar = {"cortex-a53": tests_of((*COMPILED, *KERNELS)), "max,sme=off": tests_of(KERNELS)}
-    chosen = peculiar.get(cpu, ["tests"])
-    command = ["scripts/emulate.sh", arch, cpu, "-rs", *(session.posargs or chosen)]
+    patterns = {
+        "cortex-a53": (*COMPILED, *KERNELS),
+        "max,sme=off": KERNELS,
+        "cortex-a7": (*COMPILED, *KERNELS, *COUNTING),
+    }
+    chosen = session.posargs or tests_of(patterns[cpu])
+    command = ["scripts/emulate.sh", arch, cpu, "-rs", *chosen]
     session.run(*command, external=True, env=shared_environment())
 
 
