@@ -50,7 +50,7 @@ ROOM_BELOW = {"learning": 22, "files": 16}  # more of it: for the files; for the
 # The package's own files, from top to bottom: how far the middle of the box is below the end of the
 # row that is named.
 FILES = {
-    "__main__": ("cli", -40),
+    "__main__": ("cli", -56),
     "__init__": ("diagnostics", 12),
     "api": ("watching", -4),
     "loading": ("learning", -18),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import sqznet
 from sqznet.answers import Predictions, summed
 from sqznet.batch.photos import classify_files
+from sqznet.cli.columns import Columns, OneRow, RowEach, stored_text
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -88,6 +89,12 @@ def add_parser(commands: Commands) -> None:
     )
     add_json_format(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: stdout)")
+    parser.add_argument(
+        "--columns",
+        choices=("row-each", "one-row"),
+        help="of csv and parquet: a row for each prediction, or one for each photo, with columns "
+        "such as label_1 and score_1 (default: row-each)",
+    )
     parser.add_argument(
         "--draw",
         metavar="FOLDER",
@@ -172,7 +179,7 @@ def run(args: argparse.Namespace) -> int:
         made_by += "-coarse" if made_by and names else ""
         work = _Work(model, args, names, drawings)
         if args.output is None:
-            return _classify(work, found, on_stdout(format_name, made_by))
+            return _classify(work, found, on_stdout(format_name, made_by, _columns(work)))
         return _to_file(work, found, format_name, made_by)
     except SqznetError as error:  # a missing library, or a file that cannot be continued
         complain(error)
@@ -184,7 +191,7 @@ def _to_file(work: _Work, found: list[Found], format_name: str, made_by: str) ->
     file: ResultFile | None = None
     continues = "" if format_name == "table" else "; --resume continues"
     try:
-        file = ResultFile(args.output, format_name, args.resume, made_by)
+        file = ResultFile(args.output, format_name, args.resume, made_by, _columns(work))
         if file.done:
             found = _not_done(found, file)
         return _classify(work, found, file)
@@ -252,8 +259,6 @@ def _drawn(drawings: Drawings, path: str, answer: Predictions) -> bool:
 
 
 def _not_done(found: list[Found], file: ResultFile) -> list[Found]:
-    from sqznet.cli.records import stored_text
-
     left = []
     for photo in found:
         name = stored_text(photo.path)
@@ -272,7 +277,16 @@ def _with_lists(paths: list[str]) -> Iterator[str | Found]:
             yield from read_stream(sys.stdin.buffer, path)
 
 
+def _columns(work: _Work) -> Columns:
+    if work.args.columns != "one-row":
+        return RowEach()
+    most = work.model.checked_top(work.args.top)
+    return OneRow(min(most, len(set(work.names))) if work.names else most)
+
+
 def _check_output(args: argparse.Namespace, format_name: str) -> None:
+    if args.columns is not None and format_name not in ("csv", "parquet"):
+        raise SqznetError(f"--columns is for csv and parquet, not for {format_name}")
     if args.output is None:
         if args.resume:
             raise SqznetError("--resume needs the file to continue: name it with -o")

@@ -10,6 +10,7 @@ from io import BufferedRandom, BufferedReader
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from sqznet.answers import Predictions, score_text, share
+from sqznet.cli.columns import Columns, RowEach
 from sqznet.cli.interrupts import undisturbed
 from sqznet.errors import SqznetError, printable
 
@@ -132,8 +133,8 @@ class Stream:
         self._writer.finish()
 
 
-def on_stdout(format_name: str, model: str) -> Output:
-    """The output if no file was given. ``model``: as for `ResultFile`."""
+def on_stdout(format_name: str, model: str, columns: Columns) -> Output:
+    """The output if no file was given. ``model``, ``columns``: as for `ResultFile`."""
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     if format_name == "table":
         if is_terminal:
@@ -142,12 +143,12 @@ def on_stdout(format_name: str, model: str) -> Output:
             except ImportError:
                 pass
         return Table()
-    from sqznet.cli.records import WRITERS
+    from sqznet.cli.records import writer
 
     sys.stdout.flush()
-    writer = WRITERS[format_name](sys.stdout.buffer, model)
     # JSON escapes by itself what is not printable.
-    return Stream(writer, is_terminal and format_name == "csv")
+    data = writer(format_name, sys.stdout.buffer, model, columns)
+    return Stream(data, is_terminal and format_name == "csv")
 
 
 class ResultFile:
@@ -155,11 +156,18 @@ class ResultFile:
     long. Until then they are in FILE.part, which no other process can write at the same time.
 
     ``done``: how often each photo is in it already, by its path as stored. ``model``: says which
-    model makes it.
+    model makes it. ``columns``: of csv and parquet.
     Raises SqznetError if the file cannot be continued, and OSError if it cannot be written.
     """
 
-    def __init__(self, path: str, format_name: str, resume: bool, model: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        format_name: str,
+        resume: bool,
+        model: str,
+        columns: Columns | None = None,
+    ) -> None:
         from sqznet.cli.salvage import whole_size
         from sqznet.files.resumable import ResumableFile
 
@@ -171,7 +179,7 @@ class ResultFile:
         self._file: Any = raw if self._survives else BufferedRandom(raw)
         earlier = ""
         try:
-            self._writer = _writer(format_name, self._file, model)
+            self._writer = _writer(format_name, self._file, model, columns or RowEach())
             whole = whole_size(raw, format_name) if resume else 0
             earlier = self._part.path if whole else self._part.target
             if whole or (resume and os.path.isfile(earlier)):
@@ -259,9 +267,9 @@ class ResultFile:
                 self._file.close()
 
 
-def _writer(format_name: str, file: BinaryIO, model: str) -> Any:
+def _writer(format_name: str, file: BinaryIO, model: str, columns: Columns) -> Any:
     if format_name == "table":
         return Table(file)
-    from sqznet.cli.records import WRITERS
+    from sqznet.cli.records import writer
 
-    return WRITERS[format_name](file, model)
+    return writer(format_name, file, model, columns)

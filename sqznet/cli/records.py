@@ -1,9 +1,10 @@
 """The machine-readable formats of `sqznet classify`.
 
 csv and parquet: a row per prediction, with the columns path, rank, label, score, index and model; a
-photo without a prediction of sufficient score has one row with only path and model. jsonl: for each
-photo an object on a line, {"path": ..., "model": ..., "predictions": [{"label": ..., "score": ...,
-"index": ...}, ...]}; json: a list of these. "model" says which model made them, see
+photo without a prediction of sufficient score has one row with only path and model. Or a row per
+photo, with the columns path, label_1, score_1, index_1, label_2 and so on, and model. jsonl: for
+each photo an object on a line, {"path": ..., "model": ..., "predictions": [{"label": ..., "score":
+..., "index": ...}, ...]}; json: a list of these. "model" says which model made them, see
 ``Classifier.fingerprint``. All text is UTF-8.
 
 Each photo is written in one piece, so a truncated file ends after a complete photo, and every
@@ -18,13 +19,12 @@ from collections.abc import Iterator, Sequence
 from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from sqznet.cli.columns import Columns, rounded, stored_text
 from sqznet.errors import MAX_SHOWN, SqznetError, printable, shown
 from sqznet.files.parquet import parquet_library
 
 if TYPE_CHECKING:
     from sqznet import Prediction
-
-COLUMNS = ("path", "rank", "label", "score", "index", "model")
 
 
 class Writer(Protocol):
@@ -54,17 +54,6 @@ class Writer(Protocol):
         ...
 
 
-def stored_text(text: str) -> str:
-    """A path or a label with backslash escapes for what is not text, such as bytes of a file name
-    that are not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def rounded(score: float) -> float:
-    """Rounds to seven digits, the precision of float32 scores."""
-    return float(f"{score:.7g}")
-
-
 def write_all(file: BinaryIO, text: str) -> None:
     """Writes all of a text; an unbuffered file may accept only a part at a time."""
     data = memoryview(text.encode("utf-8", "backslashreplace"))
@@ -77,11 +66,11 @@ class CsvWriter:
     """Comma-separated values as in RFC 4180, but with Unix line ends. Fields with line breaks are
     quoted."""
 
-    def __init__(self, file: BinaryIO, model: str) -> None:
-        self._file, self._model = file, model
+    def __init__(self, file: BinaryIO, model: str, columns: Columns) -> None:
+        self._file, self._model, self._columns = file, model, columns
 
     def begin(self) -> None:
-        self._rows([COLUMNS])
+        self._rows([self._columns.names])
 
     def resume(self, earlier: BinaryIO) -> Iterator[str]:
         _require_line_end(earlier)
@@ -89,13 +78,14 @@ class CsvWriter:
             with TextIOWrapper(earlier, "utf-8", newline="") as text:
                 reader = csv.reader(text, strict=True)
                 header = next(reader, [])
-                if tuple(header) != COLUMNS:
-                    raise _other(f"the first line {_shown(','.join(header))}", ",".join(COLUMNS))
+                names = self._columns.names
+                if tuple(header) != names:
+                    raise _other(f"the first line {_shown(','.join(header))}", ",".join(names))
                 for row in reader:
-                    if len(row) != len(COLUMNS):
-                        raise _other(f"{len(row)} columns in line {reader.line_num}", len(COLUMNS))
-                    _require_model(row[5], self._model)
-                    if row[1] in ("", "1"):
+                    if len(row) != len(names):
+                        raise _other(f"{len(row)} columns in line {reader.line_num}", len(names))
+                    _require_model(row[-1], self._model)
+                    if self._columns.is_first(row):
                         yield row[0]
         except (csv.Error, UnicodeDecodeError) as error:
             raise _other(str(error), "csv") from None
@@ -104,7 +94,7 @@ class CsvWriter:
         self._file.seek(0, 2)
 
     def write(self, path: str, predictions: Sequence[Prediction]) -> None:
-        self._rows(_rows(path, predictions, self._model))
+        self._rows(self._columns.rows(path, predictions, self._model))
 
     def finish(self) -> None:
         pass
@@ -186,11 +176,13 @@ class ParquetWriter:
     # The number of photos in a row group.
     GROUP = 2000
 
-    def __init__(self, file: BinaryIO, model: str) -> None:
-        self._file, self._model = file, model
+    def __init__(self, file: BinaryIO, model: str, columns: Columns) -> None:
+        self._file, self._model, self._columns = file, model, columns
         self._pa = pa = parquet_library()
-        kinds = (pa.string(), pa.int32(), pa.string(), pa.float32(), pa.int32(), pa.string())
-        self._schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
+        kinds = {"rank": pa.int32(), "score": pa.float32(), "index": pa.int32()}
+        self._schema = pa.schema(
+            [(name, kinds.get(name.partition("_")[0], pa.string())) for name in columns.names]
+        )
         self._waiting: list[Sequence[object]] = []
         self._earlier: Any = None
         self._photos = 0
@@ -204,14 +196,15 @@ class ParquetWriter:
         except (self._pa.ArrowException, OSError) as error:
             raise _other(str(error).splitlines()[0], "Parquet") from None
         if not table.schema.equals(self._schema):
-            raise _other(f"the columns {', '.join(table.column_names)}", ", ".join(COLUMNS))
+            names = ", ".join(self._columns.names)
+            raise _other(f"the columns {', '.join(table.column_names)}", names)
         for model in table.column("model").unique().to_pylist():
             _require_model(model, self._model)
         self._earlier = table
-        ranks = table.column("rank").to_pylist()
-        for path, rank in zip(table.column("path").to_pylist(), ranks, strict=True):
-            if rank in (None, 1):
-                yield path
+        # The first two columns say which rows begin a photo.
+        for row in zip(*(column.to_pylist() for column in table.columns[:2]), strict=True):
+            if self._columns.is_first(row):
+                yield row[0]
 
     def proceed(self) -> None:
         self._file.seek(0)
@@ -222,7 +215,7 @@ class ParquetWriter:
         self._earlier = None
 
     def write(self, path: str, predictions: Sequence[Prediction]) -> None:
-        self._waiting += _rows(path, predictions, self._model)
+        self._waiting += self._columns.rows(path, predictions, self._model)
         self._photos += 1
         if self._photos == self.GROUP:
             self._flush()
@@ -244,22 +237,13 @@ class ParquetWriter:
         self._waiting, self._photos = [], 0
 
 
-WRITERS: dict[str, type[CsvWriter | JsonWriter | JsonLinesWriter | ParquetWriter]] = {
-    "csv": CsvWriter,
-    "json": JsonWriter,
-    "jsonl": JsonLinesWriter,
-    "parquet": ParquetWriter,
-}
-
-
-def _rows(path: str, predictions: Sequence[Prediction], model: str) -> list[Sequence[object]]:
-    name = stored_text(path)
-    if not predictions:
-        return [(name, "", "", "", "", model)]
-    return [
-        (name, rank, stored_text(label), rounded(score), index, model)
-        for rank, (label, score, index) in enumerate(predictions, start=1)
-    ]
+def writer(format_name: str, file: BinaryIO, model: str, columns: Columns) -> Writer:
+    """The writer of a format; ``columns``: of csv and parquet."""
+    if format_name == "csv":
+        return CsvWriter(file, model, columns)
+    if format_name == "parquet":
+        return ParquetWriter(file, model, columns)
+    return (JsonWriter if format_name == "json" else JsonLinesWriter)(file, model)
 
 
 def _object(path: str, predictions: Sequence[Prediction], model: str) -> str:

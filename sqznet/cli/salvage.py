@@ -38,26 +38,31 @@ class Head(io.RawIOBase):
 def whole_size(file: BinaryIO, format_name: str) -> int:
     """The size in bytes of the whole records at the beginning of a part file; all of a file that
     does not begin as one of this format."""
-    size, beginning = _size(file), _BEGINNINGS[format_name]
+    size, beginnings = _size(file), _BEGINNINGS[format_name]
     file.seek(0)
-    begins = file.read(len(beginning))
+    begins = file.read(max(map(len, beginnings)))
     file.seek(0)
-    return _WHOLE[format_name](file, size) if beginning.startswith(begins) else size
+    known = any(begins[: len(one)] == one[: len(begins)] for one in beginnings)
+    return _WHOLE[format_name](file, size) if known else size
 
 
 def _csv(file: BinaryIO, size: int) -> int:
-    """Up to the last photo: the rows of a photo do not say how many there are, and the last one's
-    may be incomplete."""
+    """Up to the last photo. If each prediction has a row, its rows do not say how many there are,
+    and the last one's may be incomplete."""
     end = start = 0
     row: list[bytes] = []
+    has_ranks = True
     for line in io.BufferedReader(Head(file, size)):
         row.append(line)
         text = b"".join(row)
         if text.count(b'"') % 2 == 0 and text.endswith(b"\n"):
-            if _fields(text)[1:2] in ([""], ["1"]):
+            second = _fields(text)[1:2]
+            if not start:  # the header
+                has_ranks, end = second == ["rank"], len(text)
+            elif not has_ranks:
+                end = start + len(text)
+            elif second in ([""], ["1"]):
                 end = start
-            elif not start:
-                end = len(text)  # the header
             start += len(text)
             row = []
     return end
@@ -87,7 +92,12 @@ def _parquet(file: BinaryIO, size: int) -> int:
 
 
 _WHOLE = {"csv": _csv, "json": _json, "jsonl": _json_lines, "parquet": _parquet}
-_BEGINNINGS = {"csv": b"path,rank,", "json": b"[\n", "jsonl": b'{"path": ', "parquet": b"PAR1"}
+_BEGINNINGS = {
+    "csv": (b"path,rank,", b"path,label_1,"),
+    "json": (b"[\n",),
+    "jsonl": (b'{"path": ',),
+    "parquet": (b"PAR1",),
+}
 
 
 def _size(file: BinaryIO) -> int:

@@ -14,7 +14,8 @@ import pytest
 
 import sqznet
 from sqznet.cli import output
-from sqznet.cli.records import COLUMNS, ParquetWriter
+from sqznet.cli.columns import RowEach
+from sqznet.cli.records import ParquetWriter
 
 from ..support.answer_files import FORMATS, Classify, make_folder, need, paths, rows
 from ..support.isolated import hear_ctrl_c
@@ -84,8 +85,8 @@ def spoiled() -> list[tuple[str, bytes]]:
     return [
         ("csv", b""),
         ("csv", b"path,label\na.jpg,cup\n"),
-        ("csv", ",".join(COLUMNS).encode() + b"\na.jpg,1,cup\n"),
-        ("csv", ",".join(COLUMNS).encode() + b"\na.jpg,1,cup,0.5,9"),
+        ("csv", ",".join(RowEach.names).encode() + b"\na.jpg,1,cup\n"),
+        ("csv", ",".join(RowEach.names).encode() + b"\na.jpg,1,cup,0.5,9"),
         ("csv", b"path,rank\xff\n"),
         ("csv", line),
         ("json", line),

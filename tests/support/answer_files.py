@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sqznet.cli.records import COLUMNS
+from sqznet.cli.columns import RowEach
 
 from .commands import exit_code
 
@@ -39,13 +39,13 @@ def rows(path: Path) -> list[tuple[str, Any, Any, Any, Any]]:
     """The rows of a file of any format."""
     if path.suffix == ".parquet":
         table = pytest.importorskip("pyarrow.parquet").read_table(path)
-        assert tuple(table.column_names) == COLUMNS
+        assert tuple(table.column_names) == RowEach.names
         assert len(set(table.column("model").to_pylist())) <= 1
         return list(zip(*table.drop_columns(["model"]).to_pydict().values(), strict=True))
     if path.suffix == ".csv":
         with open(path, newline="", encoding="utf-8") as file:
             header, *found = csv.reader(file)
-        assert tuple(header) == COLUMNS
+        assert tuple(header) == RowEach.names
         assert len({row[5] for row in found}) <= 1  # one model made them all
         return [
             (p, int(r), label, float(s), int(i)) if r else (p, None, None, None, None)
