@@ -14,6 +14,7 @@ from sqznet.cli.common import (
     add_model_options,
     complain,
     load_model,
+    notice,
     say,
 )
 from sqznet.cli.progress import progress
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(model, int):
         return model
     try:
-        classes = classes_in(args.folder, complain)
+        classes = classes_in(args.folder, notice)
         with progress(sum(map(len, classes.values()))) as bar:
 
             def seen(result: FileResult) -> None:
