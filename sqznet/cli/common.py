@@ -129,9 +129,8 @@ def say(line: str) -> None:
 
 
 def notice(error: Exception | str) -> None:
-    """Prints a line on stderr like `complain`, about something that is no error, unless -q is
-    given."""
-    if not _voice.quiet:
+    """Prints a line on stderr like `complain`; with -q only if it is an error, not a text."""
+    if isinstance(error, Exception) or not _voice.quiet:
         complain(error)
 
 

@@ -69,11 +69,9 @@ def run(args: argparse.Namespace) -> int:
         nonlocal status
         for bar in bars:
             bar.clear()
+        notice(message)
         if isinstance(message, ImageError):
-            complain(message)
             status = EXIT_UNREADABLE
-        else:
-            notice(message)
 
     def seen(_: int, total: int) -> None:
         if not bars:  # only now is it known how many images there are

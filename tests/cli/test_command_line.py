@@ -296,6 +296,8 @@ def test_quiet_commands_still_print_results_and_errors(run: Run, small: Path) ->
     code, out, err = run("-q", COFFEE, "absent.jpg", *options)
     assert (code, err) == (1, "sqznet: absent.jpg: no such file\n")
     assert out == run("classify", COFFEE, *options).out
+    code, out, err = run("learn", "-q", EXAMPLES, "-o", "x.sqz", "--model", small)
+    assert (code, out, err.count("\n")) == (1, "", 1)
     assert logging.getLogger("sqznet").level == logging.NOTSET  # as before
     assert run("classify", EXAMPLES, *options).err  # nor is a later command quiet
 
