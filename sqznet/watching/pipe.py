@@ -25,6 +25,8 @@ class Pipe:
         self._ahead = b""
 
     def read(self, size: int) -> bytes:
+        if self.interrupt is not None:  # FFmpeg may ask again at an end
+            return b""
         try:
             if self._ahead:
                 piece, self._ahead = self._ahead[:size], self._ahead[size:]
