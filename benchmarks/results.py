@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.cases import Case
-from benchmarks.engines import OURS
+from benchmarks.engines import INT8, OURS
 
 
 @dataclass
@@ -60,12 +60,13 @@ class CaseResult:
     @property
     def ours(self) -> EngineResult | None:
         """sqznet's result, if it was timed."""
-        return next((e for e in self.measured if e.engine == OURS), None)
+        own = INT8[OURS] if self.case.kind == "int8" else OURS
+        return next((e for e in self.measured if e.engine == own), None)
 
     @property
     def best_rival(self) -> EngineResult | None:
         """The fastest of the others."""
-        return next((e for e in self.measured if e.engine != OURS), None)
+        return next((e for e in self.measured if e.engine not in (OURS, INT8[OURS])), None)
 
     @property
     def ratio(self) -> float | None:
