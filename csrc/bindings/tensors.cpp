@@ -84,40 +84,44 @@ Tensor from_bytes(const py::buffer& data, const std::string& dtype, const Shape&
   return t;
 }
 
+// The values of a float32 array (N, C, H, W) and their distances in bytes.
+struct Source {
+  const unsigned char* data;
+  std::array<std::ptrdiff_t, 4> strides;
+};
+
+// Requires that `x` has the shape of `y`. The buffer that `x` exports must outlive the source.
+template <typename T>
+Source source_for(const MapView<T>& y, const py::buffer_info& x) {
+  // NumPy's format of unaligned float32 is "=f".
+  require((x.format == "f" || x.format == "=f") && x.ndim == 4,
+          "x must be float32 with four dimensions");
+  require(x.shape[0] == y.n && x.shape[1] == y.c && x.shape[2] == y.h && x.shape[3] == y.w,
+          "x does not have the tensor's shape");
+  return {static_cast<const unsigned char*>(x.ptr),
+          {x.strides[0], x.strides[1], x.strides[2], x.strides[3]}};
+}
+
 float import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
   const py::buffer_info info = x.request();
-  // NumPy's format of unaligned float32 is "=f".
-  require((info.format == "f" || info.format == "=f") && info.ndim == 4,
-          "x must be float32 with four dimensions");
   const FloatMap target = y.floats();
-  const View& view = target.view;
-  require(info.shape[0] == view.n && info.shape[1] == view.c && info.shape[2] == view.h &&
-              info.shape[3] == view.w,
-          "x does not have the tensor's shape");
-  const std::ptrdiff_t strides[4] = {info.strides[0], info.strides[1], info.strides[2],
-                                     info.strides[3]};
+  const Source source = source_for(target.view, info);
   WithoutLock release;
-  return import_nchw(pool, static_cast<const unsigned char*>(info.ptr), strides, view);
+  return import_nchw(pool, source.data, source.strides.data(), target.view);
 }
 
 float import_levels(ThreadPool& pool, const py::buffer& x, const Tensor& y,
                     const std::array<float, 3>& mean, const std::array<float, 3>& step,
                     const std::array<int, 2>& limits) {
   const py::buffer_info info = x.request();
-  require((info.format == "f" || info.format == "=f") && info.ndim == 4,
-          "x must be float32 with four dimensions");
   const ByteMap target = y.levels();
-  const ByteView& view = target.view;
   const auto [lowest, highest] = limits;
   require(0 <= lowest && lowest <= highest && highest <= 255, "the limits must be bytes in order");
-  require(view.c == 3 && info.shape[0] == view.n && info.shape[1] == view.c &&
-              info.shape[2] == view.h && info.shape[3] == view.w,
-          "x does not have the tensor's shape");
-  const std::ptrdiff_t strides[4] = {info.strides[0], info.strides[1], info.strides[2],
-                                     info.strides[3]};
+  require(target.view.c == 3, "x does not have the tensor's shape");
+  const Source source = source_for(target.view, info);
   WithoutLock release;
-  return import_nchw_levels(pool, static_cast<const unsigned char*>(info.ptr), strides, view,
-                            mean.data(), step.data(), lowest, highest);
+  return import_nchw_levels(pool, source.data, source.strides.data(), target.view, mean.data(),
+                            step.data(), lowest, highest);
 }
 
 void export_array(const Tensor& x, const Tensor& y) {

@@ -24,6 +24,7 @@ using Weight = int8_t;
 using Input = uint8_t;
 using Sums = int32x4_t;
 using Weights = int8x16_t;
+using Word = uint8x16_t;
 
 SQZ_INLINE Sums load_sums(const int32_t* p) { return vld1q_s32(p); }
 SQZ_INLINE void store_sums(int32_t* p, Sums v) { vst1q_s32(p, v); }
@@ -32,6 +33,8 @@ SQZ_INLINE Sums broadcast_sum(int32_t v) { return vdupq_n_s32(v); }
 SQZ_INLINE Sums add_sums(Sums a, Sums b) { return vaddq_s32(a, b); }
 SQZ_INLINE Sums positive(Sums a) { return vmaxq_s32(a, zero_sums()); }
 SQZ_INLINE Weights load_weights(const Weight* p) { return vld1q_s8(p); }
+
+SQZ_INLINE Word broadcast_word(uint32_t word) { return vreinterpretq_u8_u32(vdupq_n_u32(word)); }
 
 SQZ_INLINE uint32_t word_at(const uint8_t* x) {
   uint32_t word;
@@ -45,10 +48,8 @@ SQZ_INLINE uint32_t word_at(const uint8_t* x) {
 
 inline constexpr int kInputOffset = 0, kWeightOffset = 0;
 using Words = uint8x16_t;
-using Word = uint8x16_t;
 
 SQZ_INLINE Words load_words(const uint8_t* x) { return vld1q_u8(x); }
-SQZ_INLINE Word broadcast_word(uint32_t word) { return vreinterpretq_u8_u32(vdupq_n_u32(word)); }
 SQZ_INLINE Words load_word(const uint8_t* x) { return broadcast_word(word_at(x)); }
 
 template <int kWord>
@@ -61,11 +62,9 @@ SQZ_INLINE Sums dot_listed(Sums sums, Word x, Weights w) { return vusdotq_s32(su
 
 inline constexpr int kInputOffset = 128, kWeightOffset = 128;
 using Words = int8x16_t;
-using Word = uint8x16_t;
 
 SQZ_INLINE Words shifted(uint8x16_t x) { return vreinterpretq_s8_u8(veorq_u8(x, vdupq_n_u8(128))); }
 SQZ_INLINE Words load_words(const uint8_t* x) { return shifted(vld1q_u8(x)); }
-SQZ_INLINE Word broadcast_word(uint32_t word) { return vreinterpretq_u8_u32(vdupq_n_u32(word)); }
 SQZ_INLINE Words load_word(const uint8_t* x) { return shifted(broadcast_word(word_at(x))); }
 
 #if defined(SQZ_ISA_NEON_DOTPROD)
