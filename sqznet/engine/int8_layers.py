@@ -8,11 +8,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqznet import _kernels
 from sqznet.engine.float_layers import Parameters
-from sqznet.engine.program import Dtype, Operand, Program, Rows
+from sqznet.engine.program import Dtype, Operand, Program, Rows, Value
 from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
 from sqznet.quantization.plan import Plan
 
@@ -25,12 +25,26 @@ Integers = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor, _kernels.Tens
 Kernel = _kernels.ByteConv | _kernels.ByteFire | _kernels.ByteSum | _kernels.ByteClassifier
 
 
-class ByteMaps:
+Own = TypeVar("Own", bound="ByteLayers")
+
+
+class ByteLayers:
     """The part of ``PackedLayers`` that layers with maps of bytes share."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self, plan: Plan, kernels: _kernels.Int8Kernels, pool: _kernels.ThreadPool
+    ) -> None:
         self._maps = plan.maps
         self.border = plan.maps[INPUT].zero
+        self.kernels = kernels
+        self.pool = pool
+
+    def on(self: Own, pool: _kernels.ThreadPool) -> Own:
+        from copy import copy  # costs time that a first answer does not need
+
+        other = copy(self)
+        other.pool = pool
+        return other
 
     def dtype_of(self, layer: Layer) -> Dtype:
         return "float32" if isinstance(layer, Classifier) else "uint8"
@@ -47,8 +61,19 @@ class ByteMaps:
             * np.array(grid.scales, np.float32)
         )
 
+    def max_pool(self, program: Program, layer: MaxPool, x: Operand, y: Operand) -> None:
+        bind = partial(_kernels.bind_max_pool_u8, self.kernels, self.pool)
+        program.step(partial(bind, ceil_mode=layer.ceil_mode), x, y)
 
-class Int8Layers(ByteMaps):
+    def step(self, program: Program, kernel: Kernel, x: Operand, y: Operand) -> None:
+        program.step(partial(kernel.bind, self.pool), x, self.scratch(program, kernel, x), y)
+
+    def scratch(self, program: Program, kernel: Kernel, x: Operand) -> Value:
+        n, h, w, _ = x.shape
+        return program.scratch(kernel.scratch(n, h, w, self.pool.threads))
+
+
+class Int8Layers(ByteLayers):
     """See ``PackedLayers``."""
 
     in_bands = True
@@ -61,9 +86,7 @@ class Int8Layers(ByteMaps):
         kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
     ) -> None:
-        super().__init__(plan)
-        self._kernels = kernels.int8
-        self._pool = pool
+        super().__init__(plan, kernels.int8, pool)
         self._packed: dict[str, Kernel] = {}
         integers = partial(integers_of, plan, parameters)
         for layer in network.layers:
@@ -74,32 +97,18 @@ class Int8Layers(ByteMaps):
 
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
         if isinstance(layer, MaxPool):
-            pool = partial(_kernels.bind_max_pool_u8, self._kernels, self._pool)
-            program.step(partial(pool, ceil_mode=layer.ceil_mode), x, y)
+            self.max_pool(program, layer, x, y)
             return
         kernel = self._packed[layer.name]
         if not (isinstance(layer, Fire) and isinstance(kernel, _kernels.ByteFire)):
-            self._step(program, layer.name, x, y)
+            self.step(program, kernel, x, y)
             return
-        n, h, w, _ = y.shape
-        scratch = program.scratch(kernel.scratch(n, h, w, self._pool.threads))
-        program.step(partial(kernel.bind, self._pool, above=above), x, scratch, y)
+        bind = partial(kernel.bind, self.pool, above=above)
+        program.step(bind, x, self.scratch(program, kernel, y), y)
         if layer.bypass is not None:
             if isinstance(x, Rows):  # only the rows that are written
-                x = x.part(above, above + h)
-            self._step(program, f"{layer.name}.add", x, y)
-
-    def _step(self, program: Program, name: str, x: Operand, y: Operand) -> None:
-        kernel, (n, h, w, _) = self._packed[name], x.shape
-        scratch = program.scratch(kernel.scratch(n, h, w, self._pool.threads))
-        program.step(partial(kernel.bind, self._pool), x, scratch, y)
-
-    def on(self, pool: _kernels.ThreadPool) -> Int8Layers:
-        from copy import copy  # costs time that a first answer does not need
-
-        other = copy(self)
-        other._pool = pool
-        return other
+                x = x.part(above, above + y.shape[1])
+            self.step(program, self._packed[f"{layer.name}.add"], x, y)
 
 
 def integers_of(
@@ -125,9 +134,10 @@ def _pack_conv(
     return _kernels.ByteConv(kernels, *integers(layer.name), stride=layer.stride)
 
 
-def _pack_fire(
+def pack_fire(
     layer: Fire, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
 ) -> _kernels.ByteFire:
+    """A fire without its bypass."""
     parts = ("squeeze", "expand1x1", "expand3x3")
     squeeze, ones, threes = (integers(f"{layer.name}.{part}") for part in parts)
     return _kernels.ByteFire(kernels, *squeeze, *ones, *threes)
@@ -148,9 +158,10 @@ def pack_sum(
     )
 
 
-def _pack_classifier(
+def pack_classifier(
     layer: Classifier, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
 ) -> _kernels.ByteClassifier:
+    """The classifier with its average."""
     border = vector(array("B", plan.convs[layer.name].border), "uint8")
     return _kernels.ByteClassifier(
         kernels, *integers(layer.name), border, padding=layer.padding, relu=layer.relu
@@ -159,6 +170,6 @@ def _pack_classifier(
 
 _PACK: Mapping[type, Callable[..., Kernel]] = {
     Conv: _pack_conv,
-    Fire: _pack_fire,
-    Classifier: _pack_classifier,
+    Fire: pack_fire,
+    Classifier: pack_classifier,
 }

@@ -12,8 +12,15 @@ from functools import partial
 
 from sqznet import _kernels
 from sqznet.engine.float_layers import Parameters
-from sqznet.engine.int8_layers import ByteMaps, Kernel, integers_of, pack_sum, vector
-from sqznet.engine.program import Operand, Program, Value
+from sqznet.engine.int8_layers import (
+    ByteLayers,
+    integers_of,
+    pack_classifier,
+    pack_fire,
+    pack_sum,
+    vector,
+)
+from sqznet.engine.program import Operand, Program
 from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
 from sqznet.quantization.description import Grid
 from sqznet.quantization.plan import Plan
@@ -22,7 +29,7 @@ from sqznet.quantization.plan import Plan
 Part = Callable[[_kernels.Tensor], _kernels.Tensor]
 
 
-class RecodedLayers(ByteMaps):
+class RecodedLayers(ByteLayers):
     """See ``PackedLayers``."""
 
     in_bands = False
@@ -35,11 +42,9 @@ class RecodedLayers(ByteMaps):
         kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
     ) -> None:
-        super().__init__(plan)
+        super().__init__(plan, kernels.int8, pool)
         self._plan = plan
         self._integers = partial(integers_of, plan, parameters)
-        self._kernels = kernels.int8
-        self._pool = pool
         self._convs: dict[str, _kernels.ByteConv] = {}
         # Layers that are one kernel, because no table comes between their convolutions.
         self._fires: dict[str, _kernels.ByteFire] = {}
@@ -52,44 +57,31 @@ class RecodedLayers(ByteMaps):
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
         _ADD[type(layer)](self, program, layer, x, y)
 
-    def on(self, pool: _kernels.ThreadPool) -> RecodedLayers:
-        from copy import copy  # costs time that a first answer does not need
-
-        other = copy(self)
-        other._pool = pool
-        return other
-
     # --- Packing ---
 
     def _pack_stem(self, layer: Conv) -> None:
         self._pack(layer.name, layer.stride)
 
     def _pack_fire(self, layer: Fire) -> None:
-        names = _parts(layer)
+        names, packing = _parts(layer), (self._integers, self._plan, self.kernels)
         if layer.bypass is not None:
-            self._sums[layer.name] = pack_sum(layer, self._integers, self._plan, self._kernels)
+            self._sums[layer.name] = pack_sum(layer, *packing)
         if self._plan.convs[names[0]].table:
             for name in names:
                 self._pack(name)
             return
-        squeeze, ones, threes = map(self._integers, names)
-        self._fires[layer.name] = _kernels.ByteFire(self._kernels, *squeeze, *ones, *threes)
+        self._fires[layer.name] = pack_fire(layer, *packing)
 
     def _pack_classifier(self, layer: Classifier) -> None:
         if layer.name in self._plan.classes:
             self._pack(layer.name)
             return
-        border = vector(array("B", self._plan.convs[layer.name].border), "uint8")
-        self._classifiers[layer.name] = _kernels.ByteClassifier(
-            self._kernels,
-            *self._integers(layer.name),
-            border,
-            padding=layer.padding,
-            relu=layer.relu,
+        self._classifiers[layer.name] = pack_classifier(
+            layer, self._integers, self._plan, self.kernels
         )
 
     def _pack(self, name: str, stride: int = 1) -> None:
-        self._convs[name] = _kernels.ByteConv(self._kernels, *self._integers(name), stride=stride)
+        self._convs[name] = _kernels.ByteConv(self.kernels, *self._integers(name), stride=stride)
 
     # --- Steps ---
 
@@ -97,33 +89,29 @@ class RecodedLayers(ByteMaps):
         self._conv(program, layer.name, x, y)
         self._recode(program, layer.name, y)
 
-    def _max_pool(self, program: Program, layer: MaxPool, x: Operand, y: Operand) -> None:
-        bind = partial(_kernels.bind_max_pool_u8, self._kernels, self._pool)
-        program.step(partial(bind, ceil_mode=layer.ceil_mode), x, y)
-
     def _fire(self, program: Program, layer: Fire, x: Operand, y: Operand) -> None:
         squeeze, ones, threes = _parts(layer)
         first: Part = partial(_channels, 0, layer.expand1x1)
         second: Part = partial(_channels, layer.expand1x1, layer.expand3x3)
         n, h, w, _ = x.shape
         if layer.name in self._fires:
-            self._kernel(program, self._fires[layer.name], x, y)
+            self.step(program, self._fires[layer.name], x, y)
         else:
             squeezed = program.value(n, h, w, layer.squeeze, dtype="uint8")
             self._conv(program, squeeze, x, squeezed)
             padded = program.value(n, h + 2, w + 2, layer.squeeze, dtype="uint8")
             table = _table(self._plan.convs[squeeze].table)
-            program.step(partial(_recode_to, self._pool, table), squeezed, padded)
+            program.step(partial(_recode_to, self.pool, table), squeezed, padded)
             self._conv(program, ones, padded, y, _without_border, first)
             self._conv(program, threes, padded, y, _whole, second)
         self._recode(program, ones, y, first)
         self._recode(program, threes, y, second)
         if layer.name in self._sums:
-            self._kernel(program, self._sums[layer.name], x, y)
+            self.step(program, self._sums[layer.name], x, y)
 
     def _classifier(self, program: Program, layer: Classifier, x: Operand, y: Operand) -> None:
         if layer.name in self._classifiers:
-            self._kernel(program, self._classifiers[layer.name], x, y)
+            self.step(program, self._classifiers[layer.name], x, y)
         else:
             n, h, w, _ = x.shape
             maps = program.value(n, h, w, layer.classes, dtype="uint8")
@@ -132,7 +120,7 @@ class RecodedLayers(ByteMaps):
             edge = vector(array("B", self._plan.convs[layer.name].of_zeros), "uint8")
             border = (h + 2 * layer.padding) * (w + 2 * layer.padding) - h * w
             unit = vector(self._plan.classes[layer.name])
-            program.step(partial(_mean, self._pool, edge, border, unit), maps, y)
+            program.step(partial(_mean, self.pool, edge, border, unit), maps, y)
         for grid in self._plan.logits:
             program.step(partial(_round, grid), y)
 
@@ -146,20 +134,13 @@ class RecodedLayers(ByteMaps):
         write: Part | None = None,
     ) -> None:
         conv = self._convs[name]
-        bind = partial(_convolve, partial(conv.bind, self._pool), read or _whole, write or _whole)
-        program.step(bind, x, self._scratch(program, conv, x), y)
-
-    def _kernel(self, program: Program, kernel: Kernel, x: Operand, y: Operand) -> None:
-        program.step(partial(kernel.bind, self._pool), x, self._scratch(program, kernel, x), y)
-
-    def _scratch(self, program: Program, kernel: Kernel, x: Operand) -> Value:
-        n, h, w, _ = x.shape
-        return program.scratch(kernel.scratch(n, h, w, self._pool.threads))
+        bind = partial(_convolve, partial(conv.bind, self.pool), read or _whole, write or _whole)
+        program.step(bind, x, self.scratch(program, conv, x), y)
 
     def _recode(self, program: Program, name: str, y: Operand, part: Part | None = None) -> None:
         """Rounds what a convolution wrote to a part of ``y`` further, if the file does."""
         if entries := self._plan.convs[name].table:
-            bind = partial(_recode_part, self._pool, _table(entries), part or _whole)
+            bind = partial(_recode_part, self.pool, _table(entries), part or _whole)
             program.step(bind, y)
 
 
@@ -170,7 +151,7 @@ _PACK: Mapping[type, Callable[..., None]] = {
 }
 _ADD: Mapping[type, Callable[..., None]] = {
     Conv: RecodedLayers._stem,
-    MaxPool: RecodedLayers._max_pool,
+    MaxPool: RecodedLayers.max_pool,
     Fire: RecodedLayers._fire,
     Classifier: RecodedLayers._classifier,
 }
