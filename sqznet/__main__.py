@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 
@@ -10,9 +11,12 @@ def run() -> int:
     """Runs the command and returns its exit code."""
     try:
         from sqznet.cli.main import main
-    except KeyboardInterrupt:  # Ctrl-C before there is a command
+
+        status = main()
+        # A late Ctrl-C would print a traceback and change nothing else.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:  # Ctrl-C before there is a command, or after it
         return 130
-    status = main()
     gc.freeze()  # a final collection takes longer than a photo; the exit frees memory anyway
     return status
 

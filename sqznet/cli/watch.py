@@ -193,6 +193,8 @@ def _watch(
     args: argparse.Namespace,
 ) -> int:
     with ExitStack() as ends:
+        if writers:
+            ends.enter_context(heard_once())
         ends.callback(sightings.close)
         takers: list[Show] = []
         for path, kind in writers:
@@ -235,7 +237,6 @@ def _written(path: str, kind: str) -> Iterator[Show]:
 
     # If a signal comes just before `complete` holds it back, the video is closed behind it.
     with ExitStack() as ends:
-        ends.enter_context(heard_once())
         with undisturbed():
             video = ends.enter_context(AnnotatedVideo(path))
         ends.callback(complete)
