@@ -302,12 +302,13 @@ def draw_way(picture: Picture, way: Way, y: float) -> float:
 
 def draw() -> str:
     picture, boxes, graph = Picture(), layout(), arrows()
-    hidden = " and ".join(f"{name}.py" for name in sorted(NOT_DRAWN))
+    *others, last = sorted(NOT_DRAWN)
+    hidden = f"{', '.join(others)} and {last}"
     picture.text(LEFT, 32, "Imports point down", 17, "text bold")
     notes = (
         "An arrow: the first box imports from the second (in csrc: includes). Left out: what also "
-        f"follows along a longer way, and arrows to {hidden}.",
-        "Numbers: the steps of the three ways below.",
+        "follows",
+        f"along a longer way, and arrows of {hidden}. Numbers: the steps of the three ways below.",
     )
     for n, line in enumerate(notes):
         picture.text(LEFT, 51 + 16 * n, line, 11.5, "quiet")
