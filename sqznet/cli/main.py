@@ -38,6 +38,7 @@ COMMANDS = (
     "info",
     "learn",
     "quantize",
+    "serve",
     "similar",
     "verify",
     "watch",

@@ -116,6 +116,16 @@ def decode(
     return from_array(image, describe(image), bgr)
 
 
+def size(data: bytes) -> tuple[int, int]:
+    """The width and height that an image file says it has, before it is turned upright. Nothing is
+    decoded. Raises ImageError if the file is no image."""
+    name = describe(data)
+    if not data:
+        raise _empty(name)
+    found: tuple[int, int] = guarded(_size, BytesIO(data), name)
+    return found
+
+
 def prepare() -> None:
     """Imports the JPEG reader in advance, which takes as long as several photos."""
     __import__("PIL.JpegImagePlugin")
@@ -202,9 +212,27 @@ def _no_file(path: str, error: OSError | ValueError) -> str:
 
 def _from_stream(file: BinaryIO, size: int, needed: Needed | None, name: str) -> Pixels:
     if size == 0:
-        raise ImageError(f"{name}: an empty file, expected an image")
+        raise _empty(name)
     result: Pixels = guarded(_decode_stream, file, size, needed, name)
     return result
+
+
+def _empty(name: str) -> ImageError:
+    return ImageError(f"{name}: an empty file, expected an image")
+
+
+def _size(file: BinaryIO, name: str) -> tuple[int, int]:
+    try:
+        image = _open(file, name)
+    except ImageError:
+        raise
+    except Exception:
+        repaired = _without_metadata(file)
+        if repaired is None:
+            raise
+        image = _open(repaired, name)
+    with image:
+        return image.size
 
 
 def _decode_stream(file: BinaryIO, size: int, needed: Needed | None, name: str) -> Pixels:

@@ -20,6 +20,7 @@ LAYERS = (
     "sqznet.__main__",
     "sqznet.cli",
     "sqznet.diagnostics",
+    "sqznet.serving",
     "sqznet",  # __init__.py, the public names
     "sqznet.watching",  # above `api`, since `watch` takes whatever `load` takes
     "sqznet.api",
