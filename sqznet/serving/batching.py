@@ -82,8 +82,11 @@ class Batcher:
         self._start_batches()
 
     def _next_batch(self) -> list[_Job]:
-        """The first item, with those of its task; each free thread gets about as many."""
-        share = min(self._batch, -(-len(self._waiting) // self._free))
+        """The first item, with those of its task. Of items that did not wait for a full batch, each
+        free thread gets about as many."""
+        share = self._batch
+        if not self._wait:
+            share = min(share, -(-len(self._waiting) // self._free))
         jobs: list[_Job] = []
         others: deque[_Job] = deque()
         while self._waiting and len(jobs) < share:

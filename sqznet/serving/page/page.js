@@ -66,9 +66,14 @@ async function loadModels() {
 
 // --- Answers ----------------------------------------------------------------------------------
 
+// Screen readers speak these places when their text changes.
 function say(place, text, bad = false) {
-  at(place).textContent = text;
+  if (at(place).textContent !== text) at(place).textContent = text;
   at(place).classList.toggle("bad", bad);
+  if (place === "status") {
+    at("status").classList.remove("spoken");
+    at("time").textContent = "";
+  }
 }
 
 function scoreText(score) {
@@ -81,9 +86,9 @@ function showLabels(predictions) {
       element("span", { className: "name", textContent: label }),
       element("span", { textContent: scoreText(score) }));
     if (model().activation === "none") return element("li", {}, row);
-    const bar = element("meter", { value: score });
-    bar.setAttribute("aria-hidden", "true"); // the number beside it says the same
-    return element("li", {}, row, bar);
+    const bar = element("div", { className: "bar" }); // the number says the same
+    bar.style.width = `${100 * Math.min(1, Math.max(0, score))}%`;
+    return element("li", {}, row, element("div", { className: "track" }, bar));
   }));
 }
 
@@ -105,8 +110,10 @@ async function answerFor(photo) {
 
 function showAnswer({ predictions, milliseconds, heat }) {
   showLabels(predictions);
-  const where = heat ? `Heat: ${heat.label}. ` : "";
-  say("status", `${where}${milliseconds.toFixed(0)} ms`);
+  say("status", predictions[0].label);
+  at("status").classList.add("spoken"); // the list shows it already
+  const where = heat ? `, heat of ${heat.label}` : "";
+  at("time").textContent = `${milliseconds.toFixed(0)} ms${where}`;
 }
 
 // --- Photos -----------------------------------------------------------------------------------
@@ -121,7 +128,7 @@ async function view(photo, name) {
   picture.hidden = false;
   picture.src = shownUrl;
   picture.alt = name;
-  say("status", "Looking ...");
+  at("time").textContent = "Looking ...";
   try {
     const answer = await answerFor(photo);
     if (shown !== photo) return null;
@@ -203,9 +210,13 @@ function stopCamera() {
   at("video").hidden = true;
   at("camera").setAttribute("aria-pressed", "false");
   at("camera").textContent = "Use camera";
-  const none = !shown;
-  at("hint").hidden = !none;
-  at("picture").hidden = none;
+  at("hint").hidden = false;
+}
+
+// Stops the camera at its last frame, which may then be taught.
+function freeze() {
+  stopCamera();
+  if (shown) view(shown, "The last frame of the camera");
 }
 
 function frame() {
@@ -250,10 +261,10 @@ async function teach(event) {
     return;
   }
   const photo = stream ? await frame() : shown;
-  await learnt("teach?" + new URLSearchParams({ label: at("label").value }), photo, "Known");
+  await learned("teach?" + new URLSearchParams({ label: at("label").value }), photo, "Known");
 }
 
-async function learnt(path, body, what) {
+async function learned(path, body, what) {
   try {
     const { labels, images } = await ask(path, { method: "POST", body });
     say("taught", `${what}: ${images} ${images === 1 ? "photo" : "photos"} of ${labels.join(", ")}.`);
@@ -287,7 +298,7 @@ at("files").addEventListener("change", (event) => {
   viewAll([...event.target.files]);
   event.target.value = ""; // so that the same file can be chosen again
 });
-at("camera").addEventListener("click", () => (stream ? stopCamera() : startCamera()));
+at("camera").addEventListener("click", () => (stream ? freeze() : startCamera()));
 at("heat").addEventListener("change", () => {
   if (!at("heat").checked && stream) {
     at("video").hidden = false;
@@ -297,5 +308,5 @@ at("heat").addEventListener("change", () => {
 });
 at("model").addEventListener("change", again);
 at("lesson").addEventListener("submit", teach);
-at("save").addEventListener("click", () => learnt("teach/save", null, "Saved"));
+at("save").addEventListener("click", () => learned("teach/save", null, "Saved"));
 loadModels().catch(refuse);
