@@ -41,8 +41,8 @@ def add_parser(commands: Commands) -> None:
         description="Answer over HTTP: a page for browsers at /, photos at /classify and /explain, "
         "tensors by the Open Inference Protocol at /v2, metrics at /metrics, a description at "
         "/openapi.json. SIGTERM and Ctrl-C end it once all that was accepted is answered. With "
-        f"{_TOKEN} set, clients must send 'Authorization: Bearer TOKEN'. It needs: pip install "
-        "'sqznet[serve]'",
+        f"{_TOKEN} set, clients must send 'Authorization: Bearer TOKEN'. It needs "
+        "libraries, which it names if they are missing",
         examples=(
             "sqznet serve",
             "sqznet serve --model dogs=dogs.safetensors --model mugs.sqz --port 9000",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -23,7 +22,7 @@ from sqznet.serving import inference, metrics
 from sqznet.serving.desk import Desk, count, one_of, query
 from sqznet.serving.guard import Guard
 from sqznet.serving.problems import Problem, answer
-from sqznet.serving.served import Doubt, Question, Served, TooLarge
+from sqznet.serving.served import Doubt, Question, Served, TooLargeError
 from sqznet.serving.settings import Settings
 from sqznet.serving.taught import Lesson, Taught
 
@@ -51,7 +50,7 @@ def application(desk: Desk, settings: Settings) -> ASGIApp:
         routes=routes,
         exception_handlers={
             HTTPException: _answered,
-            TooLarge: functools.partial(_answered, status=413),
+            TooLargeError: functools.partial(_answered, status=413),
             ImageError: functools.partial(_answered, status=422),
             SqznetError: functools.partial(_answered, status=400),
             Exception: _failed,
@@ -130,7 +129,10 @@ def _about(desk: Desk) -> list[Route]:
         return part_of_page
 
     return [
-        *(Route(at, page((folder / name).read_bytes(), kind)) for at, (name, kind) in _PAGE.items()),
+        *(
+            Route(at, page((folder / name).read_bytes(), kind))
+            for at, (name, kind) in _PAGE.items()
+        ),
         Route("/models", models),
         Route("/metrics", counters),
         Route("/openapi.json", openapi),
@@ -164,5 +166,3 @@ async def _answered(request: Request, error: Exception, status: int = 0) -> Resp
 
 async def _failed(request: Request, error: Exception) -> Response:
     return answer(Problem(500, "the server failed; its log says where"))
-
-

@@ -1,7 +1,7 @@
 """Puts what clients ask into batches, and runs these on the threads of the server.
 
-All decisions are made by the event loop's thread, so there is no lock. A free thread takes its share
-of what waits: under load batches form by themselves, and a single photo starts at once.
+All decisions are made by the event loop's thread, so there is no lock. A free thread takes its
+share of what waits: under load batches form by themselves, and a single photo starts at once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 #: Gives an answer, or an exception, for each of several items.
@@ -75,7 +76,7 @@ class Batcher:
                 self._seen(len(jobs))
                 items = [job.item for job in jobs]
                 running = loop.run_in_executor(self._pool, answers, jobs[0].task, items)
-                running.add_done_callback(lambda done, jobs=jobs: self._finish(jobs, done))
+                running.add_done_callback(partial(self._finish, jobs))
 
     def _waited(self) -> None:
         self._timer = None

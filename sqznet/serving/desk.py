@@ -8,12 +8,12 @@ from typing import Any
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from sqznet.errors import SqznetError, shown
 from sqznet.serving.batching import Batcher, Task
 from sqznet.serving.metrics import Metrics
-from sqznet.serving.problems import Problem, busy
+from sqznet.serving.problems import CLIENT_LEFT, Problem, busy
 from sqznet.serving.served import Models, Served
 from sqznet.serving.settings import Limits
 
@@ -76,6 +76,8 @@ class Desk:
             raise _too_large(most)
         try:
             return await asyncio.wait_for(_received(request, most), _left(request))
+        except ClientDisconnect:
+            raise Problem(CLIENT_LEFT, "the client left") from None
         except asyncio.TimeoutError:
             raise Problem(
                 408, f"the request was not complete after {self.limits.seconds:g} s"
@@ -158,9 +160,12 @@ async def _file_of(headers: Headers, body: bytes) -> bytes:
         parser = MultiPartParser(headers, pieces(), max_files=1, max_fields=0)
         form = await parser.parse()
     except (MultiPartException, KeyError) as error:  # KeyError: no boundary
-        reason = getattr(error, "message", "it names no boundary")
+        reason = str(getattr(error, "message", "it names no boundary")).rstrip(".")
         raise Problem(400, f"the form cannot be read: {reason}; {_HOW}") from None
-    for _, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            return await value.read()
+    try:
+        for _, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                return await value.read()
+    finally:
+        await form.close()
     raise Problem(400, f"the form has no file: {_HOW}")

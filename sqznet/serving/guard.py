@@ -10,18 +10,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sqznet.serving.desk import Desk
-from sqznet.serving.problems import Problem, answer
+from sqznet.serving.problems import CLIENT_LEFT, Problem, answer
 from sqznet.serving.settings import Settings
 
 _LOG = logging.getLogger("sqznet.serving")
 
 # What anyone may read: the page that asks for the token, its description, and whether it is alive.
 _OPEN = ("/", "/page.js", "/page.css", "/openapi.json", "/v2/health/live", "/v2/health/ready")
-_GONE = 499  # what servers write for a client that left before its answer
 
 
 class Guard:
@@ -39,7 +37,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         start = monotonic()
-        status = _GONE
+        status = CLIENT_LEFT
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -49,8 +47,6 @@ class Guard:
 
         try:
             await self._answer(scope, receive, watched)
-        except ClientDisconnect:
-            pass
         except Exception:  # the client has its answer, of status 500
             _LOG.exception("failed", extra={"fields": {"path": scope["path"]}})
         finally:

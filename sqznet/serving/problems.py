@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+#: The status that servers write for a client that left before its answer; nobody receives it.
+CLIENT_LEFT = 499
+
 
 class Problem(HTTPException):
     """Ends a request with this status; ``message`` says what was found and expected."""
 
-    def __init__(
-        self, status: int, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, message, headers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 _PICTURE_SIDE = 640
 
 
-class TooLarge(ImageError):
+class TooLargeError(ImageError):
     """A photo has more pixels than the server takes."""
 
 
@@ -70,10 +70,10 @@ class Served:
         self.model.checked_top(1)
 
     def decode(self, photo: bytes, fast: bool = False) -> Pixels:
-        """Raises ImageError, and TooLarge for a photo with too many pixels."""
+        """Raises ImageError, and TooLargeError for a photo with too many pixels."""
         width, height = decoding.size(photo)
         if width * height > self._most:
-            raise TooLarge(
+            raise TooLargeError(
                 f"a photo of {width} x {height} pixels, this server takes at most {self._most}"
             )
         return self.network.decode(photo, Reading(fast))
@@ -175,7 +175,7 @@ class Models:
                 )
             self._by_name[served.name] = served
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Served]:
         return iter(self._by_name.values())
 
     def get(self, name: str | None) -> Served | None:

@@ -54,7 +54,7 @@ def require_libraries() -> None:
         import uvicorn
     except ImportError as error:
         raise SqznetError(
-            f"the server needs {error.name}: pip install 'sqznet[serve]' (or: pip install "
-            "starlette uvicorn httptools prometheus-client python-multipart)"
+            f"the server needs {error.name}: pip install starlette uvicorn httptools "
+            "prometheus-client python-multipart"
         ) from None
     del prometheus_client, python_multipart, starlette, uvicorn

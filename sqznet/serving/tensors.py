@@ -1,4 +1,4 @@
-"""Requests and answers of the Open Inference Protocol, version 2: JSON, or JSON with binary tensors.
+"""Requests and answers of the Open Inference Protocol, version 2: JSON, and tensors after it.
 
 Sources: github.com/kserve/open-inference-protocol, and for tensors after the JSON and for
 "classification" github.com/triton-inference-server/server (docs/protocol).
@@ -90,7 +90,11 @@ def write(head: Mapping[str, Any], outputs: Sequence[Output]) -> tuple[bytes, in
     described: list[dict[str, Any]] = []
     blobs: list[bytes] = []
     for name, values, binary in outputs:
-        tensor = {"name": name, "datatype": _type_of(values), "shape": list(values.shape)}
+        tensor: dict[str, Any] = {
+            "name": name,
+            "datatype": _type_of(values),
+            "shape": list(values.shape),
+        }
         if binary:
             blobs.append(_encoded(values))
             tensor["parameters"] = {"binary_data_size": len(blobs[-1])}
@@ -136,7 +140,9 @@ def _images(tensor: Mapping[str, Any], blob: bytes) -> npt.NDArray[Any] | list[b
         return _elements(blob, count, shape)
     dtype = _DTYPES[kind]
     if len(blob) != count * dtype.itemsize:
-        raise SqznetError(f"{len(blob)} bytes, {kind} of shape {shape} has {count * dtype.itemsize}")
+        raise SqznetError(
+            f"{len(blob)} bytes, {kind} of shape {shape} has {count * dtype.itemsize}"
+        )
     return _finite(np.frombuffer(blob, dtype).reshape(shape))
 
 

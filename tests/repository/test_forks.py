@@ -23,6 +23,10 @@ OUTSIDE = {
     ("batch/photos.py", "Event"): "of one call, which refuses to go on in a child",
     ("batch/photos.py", "SimpleQueue"): "of one call, which refuses to go on in a child",
     ("files/connections.py", "Timer"): "of one call, whose thread waits for no other",
+    (
+        "serving/batching.py",
+        "ThreadPoolExecutor",
+    ): "of a server, whose event loop a child lacks too",
     ("weights/keras/content.py", "Timer"): "of one call, whose thread waits for no other",
 }
 

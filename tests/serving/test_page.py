@@ -53,7 +53,9 @@ def open_page(server: Running) -> Iterator[Callable[..., Any]]:
         errors: list[str] = []
 
         def opened(size: tuple[int, int] = DESKTOP, allow: bool = True, dark: bool = False) -> Any:
-            permitted = ["--use-fake-ui-for-media-stream"] if allow else ["--deny-permission-prompts"]
+            permitted = (
+                ["--use-fake-ui-for-media-stream"] if allow else ["--deny-permission-prompts"]
+            )
             browser = player.chromium.launch(
                 executable_path=CHROMIUM, args=["--no-sandbox", *FAKE_CAMERA, *permitted]
             )

@@ -70,7 +70,9 @@ def running(models: Sequence[Any], settings: Any) -> Iterator[Running]:
         assert not thread.is_alive()
 
 
-def form(body: bytes, name: str = "photo", file_name: str | None = "photo.jpg") -> tuple[bytes, str]:
+def form(
+    body: bytes, name: str = "photo", file_name: str | None = "photo.jpg"
+) -> tuple[bytes, str]:
     """A form with one part, and its content type."""
     mark = "boundary-of-the-form"
     kind = "" if file_name is None else f'; filename="{file_name}"'
