@@ -31,7 +31,8 @@ NOT_DRAWN = {"errors", "forks", "_pyinstaller"}
 # indented leaves a lane to arrows that pass it.
 ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"cli": (262, 880)},
-    {"diagnostics": (262, 560), "serving": (580, 880)},
+    {"serving": (262, 880)},
+    {"diagnostics": (262, 880)},
     {"watching": (262, 880)},
     {"learning": (262, 880)},
     {"insight": (262, 880)},

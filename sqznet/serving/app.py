@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +17,7 @@ import sqznet
 from sqznet.answers import Prediction
 from sqznet.errors import ImageError, SqznetError
 from sqznet.learning.recognizer import Recognizer
-from sqznet.serving import inference, metrics
+from sqznet.serving import inference, metrics, openapi
 from sqznet.serving.desk import Desk, count, one_of, query
 from sqznet.serving.guard import Guard
 from sqznet.serving.problems import Problem, answer
@@ -112,15 +111,12 @@ def _about(desk: Desk) -> list[Route]:
     async def counters(request: Request) -> Response:
         return Response(desk.metrics.text(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
-    async def openapi(request: Request) -> Response:
+    async def description(request: Request) -> Response:
         return JSONResponse(described)
 
     folder = files("sqznet.serving") / "page"
-    described = json.loads((files("sqznet.serving") / "openapi.json").read_bytes())
-    described["info"]["version"] = sqznet.__version__
-    if not any(isinstance(served, Taught) for served in desk.models):
-        for path in [path for path in described["paths"] if path.startswith("/teach")]:
-            del described["paths"][path]
+    teaches = any(isinstance(served, Taught) for served in desk.models)
+    described = openapi.description(sqznet.__version__, teaches)
 
     def page(content: bytes, kind: str) -> Any:
         async def part_of_page(request: Request) -> Response:
@@ -135,7 +131,7 @@ def _about(desk: Desk) -> list[Route]:
         ),
         Route("/models", models),
         Route("/metrics", counters),
-        Route("/openapi.json", openapi),
+        Route("/openapi.json", description),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,7 +62,8 @@ def routes(desk: Desk) -> list[Route]:
         length = request.headers.get(_JSON_LENGTH, str(len(body)))
         if not (length.isascii() and length.isdigit()):
             raise Problem(400, f"{_JSON_LENGTH} is {length!r}, expected a number of bytes")
-        asked = tensors.read(body, int(length[:19]), INPUT)
+        # Much JSON in the loop's thread would keep all others waiting.
+        asked = await asyncio.to_thread(tensors.read, body, int(length[:19]), INPUT)
         images = _images(asked.images, found)
         arrays: Arrays = await desk.ask(request, found.scores, images)
         outputs = _outputs(asked, arrays, found)
