@@ -116,7 +116,9 @@ def _about(desk: Desk) -> list[Route]:
 
     folder = files("sqznet.serving") / "page"
     teaches = any(isinstance(served, Taught) for served in desk.models)
-    described = openapi.description(sqznet.__version__, teaches)
+    described = openapi.description(
+        sqznet.__version__, [served.name for served in desk.models], teaches
+    )
 
     def page(content: bytes, kind: str) -> Any:
         async def part_of_page(request: Request) -> Response:

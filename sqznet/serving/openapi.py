@@ -34,9 +34,11 @@ _FILE: Json = {"type": "string", "format": "binary"}
 _JSON, _BYTES = "application/json", "application/octet-stream"
 
 
-def description(version: str, teaches: bool) -> Json:
-    """The document. ``version``: of this package; ``teaches``: whether classes can be taught."""
-    paths = {**_photos(), **_protocol(), **_about()}
+def description(version: str, models: Sequence[str], teaches: bool) -> Json:
+    """The document. ``version``: of this package; ``models``: their names; ``teaches``: whether
+    classes can be taught."""
+    name = {"type": "string", "enum": list(models)}
+    paths = {**_photos(name), **_protocol(name), **_about()}
     if teaches:
         paths |= _teaching()
     return {
@@ -59,8 +61,8 @@ def description(version: str, teaches: bool) -> Json:
 # --- The routes ------------------------------------------------------------------------------
 
 
-def _photos() -> Json:
-    model = _query("model", _TEXT, "A name of `/models`; default: the first.")
+def _photos(name: Json) -> Json:
+    model = _query("model", name, "A name of `/models`; default: the first.")
     label = _query("label", _TEXT, "The name of the class; default: the most likely.")
     formats = {"type": "string", "enum": ["png", "json"], "default": "png"}
     form = _query("format", formats, "A picture with scores beside it, or JSON with the photo.")
@@ -93,7 +95,7 @@ def _teaching() -> Json:
     }
 
 
-def _protocol() -> Json:
+def _protocol(name: Json) -> Json:
     """Those of the Open Inference Protocol."""
     live, ready = _object(["live"], live=_YES_OR_NO), _object(["ready"], ready=_YES_OR_NO)
     model_ready = _object(["name", "ready"], name=_TEXT, ready=_YES_OR_NO)
@@ -105,10 +107,14 @@ def _protocol() -> Json:
     length = {"name": "Inference-Header-Content-Length", "in": "header", "schema": _COUNT}
     body = {"required": True, "content": _content({_JSON: _ref("Inference"), _BYTES: _FILE})}
     answer = {_JSON: _ref("Outputs"), _BYTES: _FILE}
-    named = [_path("model")]
+    named = [_path("model", name)]
     for base, at, suffix in (
         ("/v2/models/{model}", named, ""),
-        ("/v2/models/{model}/versions/{version}", [*named, _path("version")], "Version"),
+        (
+            "/v2/models/{model}/versions/{version}",
+            [*named, _path("version", {"const": "1"})],
+            "Version",
+        ),
     ):
         paths |= {
             base: _get(f"model{suffix}", "A model.", _ref("Model"), (*_LOOK, "404"), at),
@@ -256,8 +262,8 @@ def _query(name: str, schema: Json, meaning: str, required: bool = False) -> Jso
     }
 
 
-def _path(name: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": _TEXT}
+def _path(name: str, schema: Json) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _ref(name: str) -> Json:

@@ -112,10 +112,10 @@ def test_tritons_client_gets_our_errors(triton: Any, client: Any) -> None:
 def test_schemathesis_finds_nothing(server: Running, tmp_path: Path) -> None:
     pytest.importorskip("schemathesis", reason="schemathesis asks the server")
     command = [
-        *(sys.executable, "-m", "schemathesis", "run", f"{server.url}/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"),
         # A body that the description allows, random bytes, is no photo yet.
-        *("--checks", "all", "--exclude-checks", "positive_data_acceptance,ignored_auth"),
-        *("--max-examples", "30", "--seed", "1", "--no-color"),
+        *("--checks", "all", "--exclude-checks", "positive_data_acceptance"),
+        *("--max-examples", "10", "--seed", "1", "--no-color"),
     ]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
