@@ -11,7 +11,8 @@ from sqznet.insight import painting
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sqznet.insight.heatmap import Box, Evidence
+    from sqznet.answers import Box
+    from sqznet.insight.heatmap import Evidence
     from sqznet.insight.methods import Explainable
 
 #: The maximum number of scores beside a photo.
