@@ -21,7 +21,7 @@ from sqznet.watching.tracks import Tracker
 
 WIDTH, HEIGHT = 640, 480
 LABELS = ("person", "dog")
-THRESHOLD, LOWEST = 0.35, 0.175
+THRESHOLDS, LOWEST = (0.35, 0.35), 0.175
 SEEDS = range(10)
 
 _JITTER, _MISSED, _GHOSTS = 0.04, 0.05, 0.1
@@ -133,7 +133,7 @@ def _detection(index: int, score: float, corners: tuple[float, float, float, flo
 
 def count(frames: Iterator[Frame], counts: Counts) -> None:
     """Adds what the tracker makes of a scene."""
-    tracker = Tracker(THRESHOLD)
+    tracker = Tracker(THRESHOLDS)
     last: dict[Thing, str] = {}
     false: set[str] = set()
     for time, found, things in frames:
@@ -161,7 +161,9 @@ def main() -> None:
         for seed in SEEDS:
             count(scene(seed, rate), counts)
         share = 100 * counts.followed / counts.boxes
-        print(f"{rate:8}  {counts.things:6}  {share:13.1f}%  {counts.switches:8}  {counts.false:17}")
+        print(
+            f"{rate:8}  {counts.things:6}  {share:13.1f}%  {counts.switches:8}  {counts.false:17}"
+        )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from sqznet.insight.evaluation import Evaluation
     from sqznet.learning.identity import RecognizerIdentity
     from sqznet.learning.recognizer import Recognizer, learn
+    from sqznet.watching.events import Event
     from sqznet.watching.loop import Sighting, watch
+    from sqznet.watching.objects import Scene, watch_objects
+    from sqznet.watching.tracks import Track
     from sqznet.weights.conversion import Converted, convert
     from sqznet.weights.identity import Identity
 
@@ -24,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Converted",
     "Evaluation",
+    "Event",
     "Frame",
     "Identity",
     "ImageError",
@@ -32,8 +36,10 @@ __all__ = [
     "Preprocessing",
     "Recognizer",
     "RecognizerIdentity",
+    "Scene",
     "Sighting",
     "SqznetError",
+    "Track",
     "UnsupportedIsaError",
     "WeightsError",
     "classify",
@@ -43,20 +49,25 @@ __all__ = [
     "learn",
     "load",
     "watch",
+    "watch_objects",
 ]
 
 # Not needed to classify a photo; each name is imported from its module on demand.
 _ON_DEMAND = {
     "Converted": "sqznet.weights.conversion",
     "Evaluation": "sqznet.insight.evaluation",
+    "Event": "sqznet.watching.events",
     "Frame": "sqznet.images.frame",
     "Identity": "sqznet.weights.identity",
+    "Scene": "sqznet.watching.objects",
     "Sighting": "sqznet.watching.loop",
+    "Track": "sqznet.watching.tracks",
     "Recognizer": "sqznet.learning.recognizer",
     "RecognizerIdentity": "sqznet.learning.identity",
     "convert": "sqznet.weights.conversion",
     "learn": "sqznet.learning.recognizer",
     "watch": "sqznet.watching.loop",
+    "watch_objects": "sqznet.watching.objects",
 }
 
 

@@ -1,11 +1,11 @@
 """Guesses where a moving thing is: a Kalman filter of constant velocity.
 
-The state of one axis is a place and a speed. Between two frames, dt seconds apart, the speed changes
-by random pushes (white-noise acceleration of density `_PUSHES`), and a detector finds the place with
-an error of standard deviation `_ERROR`. Both are measured in sizes of the thing, so that near and
-far ones are treated alike, and both axes share one covariance matrix. The equations are those of
-Y. Bar-Shalom, X. Li and T. Kirubarajan, "Estimation with Applications to Tracking and Navigation"
-(2001), 5.2 and 6.2.2. Frames may come at any times.
+The state of one axis is a place and a speed. Between two frames, random pushes change the speed
+(white-noise acceleration of density `_PUSHES`), and a detector finds the place with an error of
+variance `_ERROR`. Both are measured in sizes of the thing, so that near and far ones are treated
+alike, and both axes share one covariance matrix. The equations are those of Y. Bar-Shalom, X. Li
+and T. Kirubarajan, "Estimation with Applications to Tracking and Navigation" (2001), 5.2 and 6.2.2.
+Frames may come at any times.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Follows things from frame to frame: the boxes of a detector become tracks with stable numbers.
 
 Each track guesses where its thing is now (`motion`), and takes the box of its class that overlaps
-this guess most. Overlap is IoU, the shared area over that of both. It is SORT (A. Bewley and others,
-arXiv 1602.00763) with two additions: boxes of low scores keep a track alive but start none, from
-ByteTrack (Y. Zhang and others, arXiv 2110.06864); and what found no partner is compared once more
-with both boxes widened, for things that move by more than their size between two frames, from
-C-BIoU (F. Yang and others, arXiv 2211.14317).
+this guess most. Overlap is IoU, the shared area over that of both. This is SORT (A. Bewley and
+others, arXiv 1602.00763) with two additions: boxes of low scores continue a track but start none,
+from ByteTrack (Y. Zhang and others, arXiv 2110.06864); and what found no partner is compared once
+more with both boxes widened, for things that move by their size between two frames, from C-BIoU
+(F. Yang and others, arXiv 2211.14317).
 
 Boxes are given to tracks greedily, the best overlap first, not so that the sum is largest. Things
 that are apart have one candidate each, and both ways agree. Where things cover each other, the
@@ -17,7 +17,7 @@ same numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,8 +75,8 @@ class Step(NamedTuple):
 class Tracker:
     """The tracks of one stream.
 
-    threshold: the score from which a box may start a track, one number or one for each label; boxes
-    of lower scores only continue a track. confirm: a track begins when its thing was found in so
+    thresholds: for each class the score from which a box may start a track; boxes of lower scores
+    only continue one. confirm: a track begins when its thing was found in so
     many frames, without one between them in which it was not. patience: seconds for which a thing
     that is not found is still expected; after that its track ends. Where frames are rare, it may be
     missing in two of them. Raises SqznetError for other values.
@@ -84,13 +84,13 @@ class Tracker:
 
     def __init__(
         self,
-        threshold: float | Mapping[str, float] = 0.0,
+        thresholds: Sequence[float],
         confirm: int = CONFIRM,
         patience: float = PATIENCE,
     ) -> None:
         if not (math.isfinite(patience) and patience >= 0):
             raise SqznetError(f"patience is {patience}, expected seconds, 0 or more")
-        self._threshold = threshold
+        self._thresholds = thresholds
         self._confirm = checked_count("confirm", confirm)
         self._patience = patience
         self._followed: list[_Followed] = []
@@ -128,16 +128,12 @@ class Tracker:
         tracks = [one.track(time) for one in self._followed if one.number]
         return Step(tracks, [one.track(time) for one in began], ended)
 
-    def _by_score(
-        self, detections: Iterable[Detection]
-    ) -> tuple[list[Detection], list[Detection]]:
+    def _by_score(self, detections: Iterable[Detection]) -> tuple[list[Detection], list[Detection]]:
         """Those that may start a track and those that may not, each best first."""
         strong: list[Detection] = []
         weak: list[Detection] = []
         for detection in sorted(detections, key=lambda found: -found.score):
-            least = self._threshold
-            if isinstance(least, Mapping):
-                least = least[detection.label]
+            least = self._thresholds[detection.index]
             (strong if detection.score >= least else weak).append(detection)
         return strong, weak
 
@@ -228,6 +224,4 @@ def _widened(box: Box, by: float) -> Box:
     if not by:
         return box
     across, down = by * (box.x1 - box.x0), by * (box.y1 - box.y0)
-    return box._replace(
-        x0=box.x0 - across, x1=box.x1 + across, y0=box.y0 - down, y1=box.y1 + down
-    )
+    return box._replace(x0=box.x0 - across, x1=box.x1 + across, y0=box.y0 - down, y1=box.y1 + down)
