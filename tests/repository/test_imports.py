@@ -24,6 +24,7 @@ LAYERS = (
     "sqznet.watching",  # above `api`, since `watch` takes whatever `load` takes
     "sqznet.api",
     "sqznet.learning",  # above `model`, since a Recognizer shows its Model
+    "sqznet.detection",
     "sqznet.loading",
     "sqznet.model",
     "sqznet.calibration",

@@ -1,0 +1,1 @@
+"""Detection: boxes around the things on a photo, and what becomes of them."""
