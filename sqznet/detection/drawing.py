@@ -120,15 +120,15 @@ def _chip(
 ) -> _Chip | None:
     """The chip of a box in a place that is not ``taken`` and hides none of the other boxes, if
     there is one; None if all are taken or the picture has no room."""
-    sizes = [pixels for pixels in (size, round(_SMALLER * size)) if pixels >= _TOO_SMALL]
-    free = [
-        chip
-        for pixels in sizes
-        for chip in _candidates(text, pixels, box, within)
-        if not any(_shared(chip.place, other) for other in taken)
-    ]
-    clear = (chip for chip in free if not any(_hides(chip.place, other) for other in others))
-    return next(clear, free[0] if free else None)
+    second: _Chip | None = None
+    for pixels in (size, round(_SMALLER * size)):
+        for chip in _candidates(text, pixels, box, within) if pixels >= _TOO_SMALL else ():
+            if any(_shared(chip.place, other) for other in taken):
+                continue
+            if not any(_hides(chip.place, other) for other in others):
+                return chip
+            second = second or chip
+    return second
 
 
 def _candidates(text: str, size: int, box: Rectangle, within: tuple[int, int]) -> Iterator[_Chip]:
