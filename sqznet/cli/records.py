@@ -242,7 +242,8 @@ class ParquetWriter:
 def writer(format_name: str, file: BinaryIO, model: str, form: Form) -> Writer:
     """The writer of a format for answers of this form."""
     if format_name in form.formats:
-        return form.formats[format_name](file)
+        own: Writer = form.formats[format_name](file)
+        return own
     kinds: Mapping[str, Callable[..., Writer]] = {
         "csv": CsvWriter,
         "json": JsonWriter,
