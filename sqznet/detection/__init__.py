@@ -1,1 +1,1 @@
-"""Detection: boxes around the things on a photo, and what becomes of them."""
+"""Detection: boxes around people and animals."""
