@@ -112,11 +112,19 @@ def sigmoid(logit: float) -> float:
     return (1.0 if logit >= 0 else e) / (1.0 + e)
 
 
-class Classifier(Protocol):
-    """A ``Model`` or a ``Recognizer``: what code needs that works with both."""
+class Pooled(Protocol):
+    """A model that several threads may use: each has its own pool of threads."""
 
     @property
     def threads(self) -> int: ...
+
+    def alone(self) -> Any:
+        """The same model for use from several threads: each call runs on its own thread."""
+        ...
+
+
+class Classifier(Pooled, Protocol):
+    """A ``Model`` or a ``Recognizer``: what code needs that works with both."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -146,10 +154,6 @@ class Classifier(Protocol):
         self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
         """The predictions for each image, or its error."""
-        ...
-
-    def alone(self) -> Classifier:
-        """The same classifier for use from several threads: each call runs on its own thread."""
         ...
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sqznet import _kernels
 from sqznet.engine.program import Dtype, Operand, Program, Rows, Value
-from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import Classifier, Conv, Fire, Joined, Layer, MaxPool, Network
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,7 +170,25 @@ def _pack_conv(
     weight, bias = parameters(layer.name)
     if (layer.kernel, layer.stride) == (7, 2):
         return PackedKernel(_kernels.Stem(kernels, weight, bias))
-    return PackedKernel(_kernels.Conv(kernels, weight, bias, stride=layer.stride))
+    return PackedKernel(_kernels.Conv(kernels, weight, bias, layer.stride, layer.relu))
+
+
+def _pack_joined(
+    layer: Joined, parameters: Parameters, kernels: _kernels.Float32Kernels
+) -> PackedKernel:
+    """One kernel for all parts: their weights are rows of one matrix."""
+    import numpy as np
+
+    weights, biases = zip(*(parameters(part.name) for part in layer.parts), strict=True)
+    weight, bias = np.concatenate(weights), np.concatenate(biases)
+    return PackedKernel(
+        _kernels.Conv(
+            kernels,
+            _kernels.Tensor.over(weight, weight.shape),
+            _kernels.Tensor.over(bias, bias.shape),
+            relu=False,
+        )
+    )
 
 
 class PackedLinearClassifier:
@@ -216,4 +234,5 @@ _PACKED: Mapping[type, Callable[..., Packed]] = {
     MaxPool: PackedPool,
     Fire: PackedFire,
     Classifier: _pack_classifier,
+    Joined: _pack_joined,
 }

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import reduce
 from typing import NamedTuple
 
 from sqznet import _kernels
 from sqznet.engine.program import Workspace
 from sqznet.errors import WeightsError
-from sqznet.network.layers import INPUT, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import INPUT, Fire, Joined, Layer, MaxPool, Network
 
 # The largest finite float32 is 3.4e38. Winograd's algorithm computes with multiples of the values,
 # at most a million times as large.
@@ -68,6 +69,8 @@ class Bounds:
         self._network = network
         self._norms = norms
         self._origin = origin
+        names = [layer.name for layer in network.layers]
+        self._shared = {name for name in names if names.count(name) > 1}
         lines = {INPUT: Line(1.0, 0.0)}
         self.safe_input = _LIMIT
         for branch in network.branches:
@@ -93,13 +96,19 @@ class Bounds:
                         f"computes values of up to {bound:.1g}, beyond the range of float32; these "
                         "weights are damaged, or need other preprocessing"
                     )
-                largest = reached[layer.name] = _largest(workspace.outputs[layer.name])
+                # Of a layer that branches share, only the last map is left.
+                shared = layer.name in self._shared
+                largest = bound if shared else _largest(workspace.outputs[layer.name])
+                reached[layer.name] = largest
             reached[branch.output] = largest
 
     def _through(self, layer: Layer, x: Line) -> Line:
         """The bound of all values that the layer computes, for this bound of its input."""
         if isinstance(layer, MaxPool):
             return x
+        if isinstance(layer, Joined):
+            first, *others = (x.through(self._norms[part.name]) for part in layer.parts)
+            return reduce(Line.either, others, first)
         if not isinstance(layer, Fire):
             return x.through(self._norms[layer.name])
         squeezed = x.through(self._norms[f"{layer.name}.squeeze"])

@@ -17,6 +17,7 @@ from sqznet.network.layers import (
     Classifier,
     Conv,
     Fire,
+    Joined,
     MaxPool,
     Network,
     pooled_size,
@@ -92,7 +93,8 @@ def _pair(tensors: Mapping[str, Any], name: str) -> tuple[Any, Any]:
 
 def _conv(layer: Conv, tensors: Mapping[str, Any], x: Array) -> Array:
     weight, bias = _pair(tensors, layer.name)
-    return relu(conv2d(x, weight, bias, layer.stride, layer.padding))
+    y = conv2d(x, weight, bias, layer.stride, layer.padding)
+    return relu(y) if layer.relu else y
 
 
 def _max_pool(layer: MaxPool, tensors: Mapping[str, Any], x: Array) -> Array:
@@ -113,9 +115,14 @@ def _classifier(layer: Classifier, tensors: Mapping[str, Any], x: Array) -> Arra
     return classifier(x, *_pair(tensors, layer.name), layer.padding, layer.relu)
 
 
+def _joined(layer: Joined, tensors: Mapping[str, Any], x: Array) -> Array:
+    return np.concatenate([_conv(part, tensors, x) for part in layer.parts], axis=1)
+
+
 _OPERATIONS: Mapping[type, Callable[..., Array]] = {
     Conv: _conv,
     MaxPool: _max_pool,
     Fire: _fire,
     Classifier: _classifier,
+    Joined: _joined,
 }

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
 from sqznet.quantization.description import Integers
+
+if TYPE_CHECKING:
+    from sqznet.network.detector import Design
 
 #: Bytes per element of the element types that weights may have.
 FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
@@ -198,6 +201,7 @@ class Checkpoint(NamedTuple):
     source: the file, if reading it again gives the same; None if it was read with a choice.
     integers: how weights and activations become 8-bit integers, if the file says it: then the
         network may also run in integers. None for most files.
+    detector: how the head of a detector reads the trunk; None for a classifier.
     """
 
     path: str
@@ -215,6 +219,7 @@ class Checkpoint(NamedTuple):
     choice: str = ""
     source: Source | None = None
     integers: Integers | None = None
+    detector: Design | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only views of dictionaries cannot be pickled.
@@ -228,7 +233,12 @@ class Checkpoint(NamedTuple):
         """
         shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
         return network_for(
-            shapes, variant or self.variant, self.path, wiring or self.wiring, self.own_names
+            shapes,
+            variant or self.variant,
+            self.path,
+            wiring or self.wiring,
+            self.own_names,
+            self.detector,
         )
 
 

@@ -62,6 +62,8 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     if is_same_file(path, target):
         raise SqznetError(f"{name} is the file to convert; expected another name for the result")
     checkpoint = weights.read(path)
+    if checkpoint.detector is not None:
+        raise WeightsError(f"{checkpoint.path}: is a detector; expected a classifier to convert")
     network = checkpoint.network()
     if network.num_classes == 0 and format_name == "onnx":
         raise WeightsError(f"{checkpoint.path}: has no classifier, which an ONNX file needs")

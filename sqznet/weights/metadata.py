@@ -2,16 +2,16 @@
 
 "variant": the network's name, plain text; "preprocessing": the fields of `Preprocessing`;
 "labels": a list of one name per class; "wiring": the fields of `Wiring`; "integers": see
-`sqznet.quantization.description`. Each may be omitted. A safetensors file has them in its
-"__metadata__"; the other formats that `sqznet.convert` writes have the same entries in a place of
-their own.
+`sqznet.quantization.description`; "detector": see `sqznet.weights.detectors`. Each may be omitted.
+A safetensors file has them in its "__metadata__"; the other formats that `sqznet.convert` writes
+have the same entries in a place of their own.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
@@ -22,8 +22,14 @@ from sqznet.weights.checkpoint import Checkpoint
 from sqznet.weights.reading import WeightsFile
 from sqznet.weights.state import State
 
+if TYPE_CHECKING:
+    from sqznet.network.detector import Design
+
+#: The entry that makes a file a detector.
+DETECTOR = "detector"
+
 #: The entries that sqznet defines; a file may have others.
-KEYS = ("variant", "preprocessing", "labels", "wiring", "integers")
+KEYS = ("variant", "preprocessing", "labels", "wiring", "integers", DETECTOR)
 
 #: The prefix of these keys in a format whose metadata are shared by all tools: ONNX.
 PREFIX = "sqznet."
@@ -42,6 +48,7 @@ class Description(NamedTuple):
     labels: tuple[str, ...] | None
     wiring: Wiring
     integers: Integers | None
+    detector: Design | None
     reasons: Mapping[str, str]
 
 
@@ -59,6 +66,7 @@ def parse(metadata: Mapping[str, str], format_name: str) -> Description:
         labels=_labels(metadata),
         wiring=_wiring(wiring),
         integers=_integers(metadata),
+        detector=_detector(metadata),
         reasons={"preprocessing": default}
         | {name: _STATED if name in wiring else default for name in Wiring._fields}
         | stated,
@@ -79,6 +87,8 @@ def checkpoint(
     """
     description = parse(entries, format_name)
     wiring, reasons = description.wiring, dict(description.reasons)
+    if description.detector is not None and description.integers is not None:
+        raise WeightsError("has integers, which a detector cannot have: it computes in float32")
     if state.is_linear and reasons["conv10_relu"] != _STATED:
         wiring = wiring._replace(conv10_relu=False)
         reasons["conv10_relu"] = "its classifier is a linear layer, after the average"
@@ -94,6 +104,7 @@ def checkpoint(
         labels=description.labels,
         wiring=wiring,
         integers=description.integers,
+        detector=description.detector,
         reasons=reasons,
         warnings=(state.left_out,) if state.left_out else (),
         choice=state.choice,
@@ -187,6 +198,17 @@ def _integers(metadata: Mapping[str, str]) -> Integers | None:
         return quantization.from_json(_object(metadata, "integers"))
     except WeightsError as error:
         raise WeightsError(f'"integers" in the metadata: {error}') from None
+
+
+def _detector(metadata: Mapping[str, str]) -> Design | None:
+    if DETECTOR not in metadata:
+        return None
+    from sqznet.weights import detectors  # takes time that a classifier does not need
+
+    try:
+        return detectors.from_json(_object(metadata, DETECTOR))
+    except WeightsError as error:
+        raise WeightsError(f'"{DETECTOR}" in the metadata: {error}') from None
 
 
 def _object(metadata: Mapping[str, str], key: str) -> dict[str, Any]:
