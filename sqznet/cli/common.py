@@ -6,20 +6,22 @@ import argparse
 import math
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import sqznet
 from sqznet.errors import path_for_messages, printable, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from sqznet import Model
+    from sqznet import Detector, Model
     from sqznet.answers import Classifier
 
 EXIT_OK = 0
 EXIT_UNREADABLE = 1
 EXIT_USAGE = 2
+
+Loaded = TypeVar("Loaded")
 
 # argparse makes a formatter for every argument to check it. Without a width it imports shutil, and
 # with it three compressors, to find the terminal's.
@@ -238,19 +240,31 @@ def load_model(args: argparse.Namespace) -> Model | int:
     options = {name: getattr(args, name, None) for name in names}
     if (relu := getattr(args, "conv10_relu", None)) is not None:
         options["conv10_relu"] = relu == "yes"
+    engine = {"threads": args.threads, "isa": args.isa}
+    return _opened(args.model, lambda: sqznet.load(args.model, **engine, **options))
+
+
+def _opened(name: str | None, load: Callable[[], Loaded]) -> Loaded | int:
+    """What was loaded, or the exit code after reporting why it cannot be."""
     try:
-        model: Model = sqznet.load(args.model, threads=args.threads, isa=args.isa, **options)
+        model = load()
         detail(f"uses {model!r}")
         return model
     except sqznet.WeightsError as error:  # it names the file, weights or labels
         complain(error)
         return EXIT_UNREADABLE
     except OSError as error:
-        complain(error, args.model)
+        complain(error, name)
         return EXIT_UNREADABLE
     except sqznet.SqznetError as error:  # an instruction set or a thread count
         complain(error)
         return EXIT_USAGE
+
+
+def load_detector(args: argparse.Namespace) -> Detector | int:
+    """The detector of the options, or the exit code after reporting why there is none."""
+    options = {name: getattr(args, name) for name in ("threads", "isa", "precision")}
+    return _opened(args.model, lambda: sqznet.load_detector(args.model, **options))
 
 
 def load_weights(args: argparse.Namespace) -> Model | int:

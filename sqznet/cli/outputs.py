@@ -15,8 +15,7 @@ from sqznet.errors import printable, reason_of
 from sqznet.files.resumable import ResumableFile
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from PIL import Image
 
 #: The formats for programs.
 FORMATS = ("csv", "jsonl")
@@ -53,8 +52,8 @@ class Telling(Protocol):
         """What people are told about a frame, where there is no live view."""
         ...
 
-    def picture(self, seen: Any) -> npt.NDArray[np.uint8]:
-        """The frame of a video, uint8 (H, W, 3)."""
+    def picture(self, seen: Any) -> Image.Image:
+        """The frame as a video shows it."""
         ...
 
     def view(self, source: str) -> AbstractContextManager[Viewer]:
@@ -62,9 +61,11 @@ class Telling(Protocol):
         ...
 
 
-def targets(paths: Iterable[str], format_name: str) -> list[tuple[str, str]]:
+def targets(
+    paths: Iterable[str], format_name: str, other: str | None = None
+) -> list[tuple[str, str]]:
     """The files to write, each with its format: "video" or one of `FORMATS`; ``format_name``: that
-    of a file whose suffix says none.
+    of a file whose suffix says none; ``other``: a file that is written besides.
 
     Raises SqznetError for a suffix that means none of them, and for a file that is there twice.
     """
@@ -84,7 +85,8 @@ def targets(paths: Iterable[str], format_name: str) -> list[tuple[str, str]]:
             raise sqznet.SqznetError(
                 f"{printable(path)}: expected a name that ends in one of {expected}"
             )
-        if any(os.path.realpath(path) == os.path.realpath(other) for other, _ in found):
+        taken = [one for one, _ in found] + ([] if other is None else [other])
+        if any(os.path.realpath(path) == os.path.realpath(one) for one in taken):
             raise sqznet.SqznetError(f"{printable(path)}: expected each output once")
         found.append((path, kind))
     return found

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from sqznet.cli.outputs import clock
+from sqznet.cli.outputs import LineFile, clock
 from sqznet.errors import printable
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from PIL import Image
 
     from sqznet import Event, Scene, Track
     from sqznet.watching.terminal_scene import SceneView
@@ -31,6 +31,7 @@ class Scenes:
 
     def __init__(self, zones: Sequence[Zone]) -> None:
         self._zones = zones
+        self._drawn: tuple[Scene, Image.Image] | None = None
 
     def heading(self, format_name: str) -> str:
         return ",".join(COLUMNS) if format_name == "csv" else ""
@@ -50,10 +51,12 @@ class Scenes:
     def lines(self, scene: Scene) -> Iterable[str]:
         return (f"{clock(event.time)}  {event}" for event in scene.events)
 
-    def picture(self, scene: Scene) -> npt.NDArray[np.uint8]:
+    def picture(self, scene: Scene) -> Image.Image:
         from sqznet.watching.annotate import boxed
 
-        return boxed(scene, self._zones)
+        if self._drawn is None or self._drawn[0] is not scene:  # several files show the same frame
+            self._drawn = scene, boxed(scene, self._zones)
+        return self._drawn[1]
 
     def view(self, source: str) -> SceneView:
         from sqznet.watching.terminal_scene import SceneView
@@ -61,9 +64,14 @@ class Scenes:
         return SceneView(source)
 
 
-def event_lines(scene: Scene) -> Iterable[str]:
-    """A JSON object for each event of a frame."""
-    return (json.dumps({"time": round(event.time, 4), **_event(event)}) for event in scene.events)
+@contextmanager
+def logged(path: str) -> Iterator[Callable[[Scene], None]]:
+    """The function that writes a JSON object for each event into a file, which is complete when the
+    block is left."""
+    with closing(LineFile(path, "")) as file:
+        yield lambda scene: file.write(
+            json.dumps({"time": round(event.time, 4), **_event(event)}) for event in scene.events
+        )
 
 
 def _frame(scene: Scene) -> dict[str, Any]:
@@ -90,7 +98,7 @@ def _thing(track: Track) -> dict[str, Any]:
         "number": track.number,
         "score": round(track.detection.score, 6),
         "index": track.detection.index,
-        "box": [round(side, 2) for side in track.box[:4]],
+        "box": [round(side, 2) for side in track.detection.box[:4]],
     }
 
 

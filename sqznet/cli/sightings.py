@@ -13,8 +13,7 @@ from sqznet.cli.outputs import clock
 from sqznet.errors import printable
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from PIL import Image
 
     from sqznet import Sighting
     from sqznet.watching.terminal import SightingView
@@ -46,7 +45,7 @@ class Sightings:
                 label = sighting.shown.label
             yield f"{clock(sighting.time)}  {score:>8}  {label}{path}"
 
-    def picture(self, sighting: Sighting) -> npt.NDArray[np.uint8]:
+    def picture(self, sighting: Sighting) -> Image.Image:
         from sqznet.watching.annotate import annotated
 
         return annotated(sighting)

@@ -20,7 +20,7 @@ from sqznet.watching.zones import Point, Zone, depth, direction, is_between, sid
 KINDS = ("appears", "crosses", "enters", "exits", "leaves")
 
 # In sizes of the thing, the square root of the area of its box.
-_MARGIN = 0.05
+_MARGIN = 0.1
 
 
 class Event(NamedTuple):

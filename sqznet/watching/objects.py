@@ -21,6 +21,7 @@ from sqznet.watching.zones import checked_zones
 if TYPE_CHECKING:
     from sqznet.answers import Detection
     from sqznet.images.frame import Frame
+    from sqznet.watching.zones import Zone
 
 # The detector is asked for boxes from this share of the threshold on: lower ones continue tracks.
 _LOW = 0.5
@@ -57,7 +58,7 @@ def watch_objects(
     detector: Any = None,
     threshold: Threshold = DEFAULT,
     only: Iterable[str] | None = None,
-    zones: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    zones: Mapping[str, Sequence[tuple[float, float]]] | Iterable[Zone] | None = None,
     confirm: int = CONFIRM,
     patience: float = PATIENCE,
     fps: float | None = None,

@@ -47,11 +47,22 @@ class Zone:
         return self._points
 
 
-def checked_zones(zones: Mapping[Any, Any] | None) -> list[Zone]:
-    """Zones from a mapping of names to points. Raises SqznetError as `Zone` does."""
-    if not isinstance(zones, Mapping | None):
-        raise SqznetError(f"zones is {shown(zones)}, expected a mapping from names to points")
-    return [Zone(name, points) for name, points in (zones or {}).items()]
+def checked_zones(zones: Mapping[Any, Any] | Iterable[Zone] | None) -> list[Zone]:
+    """Zones, or a mapping of names to points.
+
+    Raises SqznetError as `Zone` does, and for anything else and for names that are there twice.
+    """
+    if isinstance(zones, Mapping):
+        return [Zone(name, points) for name, points in zones.items()]
+    made = list(zones) if isinstance(zones, Iterable) else [] if zones is None else [zones]
+    names = set()
+    for zone in made:
+        if not isinstance(zone, Zone):
+            raise SqznetError(f"zones has {shown(zone)}, expected a mapping from names to points")
+        if zone.name in names:
+            raise SqznetError(f"zone {zone.name} is there twice, expected each name once")
+        names.add(zone.name)
+    return made
 
 
 def side(line: Sequence[Point], point: Point) -> float:
