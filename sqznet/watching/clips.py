@@ -49,19 +49,20 @@ class Clips:
         picture.save(content, "JPEG", quality=_QUALITY)
         self._waiting.append((time, content.getvalue()))
         self._bytes += len(content.getvalue())
+        if self._video is None:
+            while self._waiting[0][0] < time - self._seconds or self._is_too_much():
+                self._next()
         begins = path is not None and self._video is None
         if begins:
             assert path is not None
             self._video, self._began = AnnotatedVideo(path), self._waiting[0][0]
         if path is not None:
             self._end = min(time + self._seconds, self._began + _LONGEST)
-        if self._video is None:
-            while self._waiting[0][0] < time - self._seconds or self._is_too_much():
-                self._next()
-        elif time >= self._end:
-            self.close()
-        else:
-            self._write(self._video, _AT_ONCE)
+        if self._video is not None:
+            if time >= self._end:
+                self.close()
+            else:
+                self._write(self._video, _AT_ONCE)
         return begins
 
     def close(self) -> None:

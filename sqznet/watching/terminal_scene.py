@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LINES, _WIDEST, _LEAST = 14, 0.62, 36
 _TALL = 2.0
 _GAP = 2
-_SCORE, _FOLLOWED = 5, 7  # columns
+_NAME, _SCORE, _FOLLOWED = 11, 7, 9  # columns
 _EVENTS = 3
 
 Cell = tuple[str, str]  # a character and its style
@@ -76,19 +76,22 @@ def _counted(tracks: Sequence[Track]) -> Text:
 
 def _listed(tracks: Sequence[Track], time: float, room: int, lines: int) -> Table:
     """A line for each thing: its name, its score and for how long it was followed."""
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=max(1, room - _SCORE - _FOLLOWED - 2), no_wrap=True, overflow="ellipsis")
+    followed = _FOLLOWED if room >= _NAME + _SCORE + _FOLLOWED else 0
+    table = Table.grid()
+    table.add_column(width=max(1, room - _SCORE - followed), no_wrap=True, overflow="ellipsis")
     table.add_column(width=_SCORE, justify="right", no_wrap=True)
-    table.add_column(width=_FOLLOWED, justify="right", no_wrap=True)
+    if followed:
+        table.add_column(width=followed, justify="right", no_wrap=True)
     room_for = lines if len(tracks) <= lines else lines - 1
     for track in tracks[:room_for]:
-        table.add_row(
+        cells = [
             Text(printable(track.name), f"bold {color_of(track.detection.index)}"),
-            score_text(track.detection.score, "sigmoid", 0),
+            Text(score_text(track.detection.score, "sigmoid", 0)),
             Text(f"{time - track.since:.1f} s", "dim"),
-        )
+        ]
+        table.add_row(*cells if followed else cells[:2])
     if len(tracks) > room_for:
-        table.add_row(Text(f"and {len(tracks) - room_for} more", "dim"), "", "")
+        table.add_row(Text(f"and {len(tracks) - room_for} more", "dim"))
     return table
 
 
