@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from sqznet.cli import picture
 from sqznet.cli.interrupts import undisturbed
-from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.paths import expanded
 
 if TYPE_CHECKING:
@@ -29,13 +28,10 @@ def kept(
     """The function that keeps scenes with an event of these kinds: a photo for each event; or a
     video with ``clip`` seconds before it and after it, one for events that are close together.
 
-    Raises SqznetError if the folder cannot be made, or, for clips, without PyAV.
+    Raises OSError if the folder cannot be made and, for clips, SqznetError without PyAV.
     """
     folder = expanded(folder)
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise SqznetError(f"{printable(folder)}: cannot be created: {reason_of(error)}") from None
+    os.makedirs(folder, exist_ok=True)
 
     def events(scene: Scene) -> list[Event]:
         return [event for event in scene.events if event.kind in kinds]

@@ -30,7 +30,7 @@ from sqznet.cli.scenes import Scenes, logged
 from sqznet.cli.sightings import Sightings
 from sqznet.detection.thresholds import DEFAULT
 from sqznet.watching.tracks import CONFIRM, PATIENCE
-from sqznet.watching.zones import Zone
+from sqznet.watching.zones import Zone, checked_zones
 
 if TYPE_CHECKING:
     from sqznet import Scene, Sighting
@@ -140,7 +140,7 @@ def _add_objects(parser: Parser) -> None:
     )
     parser.add_argument(
         "--threshold",
-        type=score,
+        type=_probability,
         metavar="S",
         help=f"with --detect: the score from which a thing is new (default: {DEFAULT})",
     )
@@ -203,13 +203,14 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_USAGE
     try:
         files = targets(args.output or (), args.format, args.events)
+        zones = checked_zones(args.zone)
     except sqznet.SqznetError as error:
         complain(error)
         return EXIT_USAGE
     source: int | str = _STDIN if args.source == "-" else args.source
     if args.source.isascii() and args.source.isdigit():
         source = int(args.source)
-    telling: Telling = Scenes(args.zone or ()) if args.detect else Sightings()
+    telling: Telling = Scenes(zones) if args.detect else Sightings()
     try:
         seen = _scenes(source, model, args) if args.detect else _sightings(source, model, args)
     except sqznet.SqznetError as error:
@@ -340,6 +341,13 @@ def _share(text: str) -> float:
     value = _number(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, below 1, got {text!r}")
+    return value
+
+
+def _probability(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
     return value
 
 

@@ -22,6 +22,8 @@ _QUALITY = 90  # of JPEG
 _AT_ONCE = 3
 # The length of a video in seconds, if things keep happening; then another one begins.
 _LONGEST = 60.0
+# Times are rounded; this many seconds more or less do not count.
+_ROUNDED = 1e-3
 
 
 class Clips:
@@ -38,32 +40,28 @@ class Clips:
         self._video: AnnotatedVideo | None = None
         self._began = self._end = 0.0
 
-    def add(self, picture: Image.Image, time: float, path: str | None) -> bool:
-        """Takes the frame at a time in seconds; ``path``: of a video of what happened in it, if
-        anything did. While a video is being made it grows instead.
+    def add(self, picture: Image.Image, time: float, path: str | None) -> None:
+        """Takes the frame at a time in seconds; ``path``: for a video of what happened in it, if
+        anything did. If a video is being made already, it becomes longer instead.
 
-        Returns whether a video of this path began. Raises OSError, naming the file, if it cannot
-        be written.
+        Raises OSError, naming the file, if it cannot be written.
         """
         content = io.BytesIO()
         picture.save(content, "JPEG", quality=_QUALITY)
         self._waiting.append((time, content.getvalue()))
         self._bytes += len(content.getvalue())
         if self._video is None:
-            while self._waiting[0][0] < time - self._seconds or self._is_too_much():
+            while self._is_over(time) or self._is_too_much():
                 self._next()
-        begins = path is not None and self._video is None
-        if begins:
-            assert path is not None
-            self._video, self._began = AnnotatedVideo(path), self._waiting[0][0]
         if path is not None:
+            if self._video is None:
+                self._video, self._began = AnnotatedVideo(path), self._waiting[0][0]
             self._end = min(time + self._seconds, self._began + _LONGEST)
         if self._video is not None:
-            if time >= self._end:
+            if time >= self._end - _ROUNDED:
                 self.close()
             else:
                 self._write(self._video, _AT_ONCE)
-        return begins
 
     def close(self) -> None:
         """Completes the video that is being made, if there is one."""
@@ -79,6 +77,10 @@ class Clips:
             time, content = self._next()
             with Image.open(io.BytesIO(content)) as picture:
                 video.add(picture, time - self._began)
+
+    def _is_over(self, time: float) -> bool:
+        """Whether the oldest frame is too old at a time."""
+        return self._waiting[0][0] < time - self._seconds - _ROUNDED
 
     def _is_too_much(self) -> bool:
         return self._bytes > _MOST_BYTES and len(self._waiting) > 1

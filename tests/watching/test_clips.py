@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,25 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
         made.add(Image.fromarray(flat(9, 48, 64)), 0.0, path)
     assert caught.value.filename == path
     made.close()
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="needs a limit on the size of files")
+    random = np.random.default_rng(0)
+    noise = Image.fromarray(random.integers(0, 256, (96, 128, 3), dtype=np.uint8))
+    made = Clips(1)
+
+    def film() -> None:
+        for number in range(100):
+            made.add(noise.rotate(number), number / RATE, str(tmp_path / "a.mp4"))
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            film()
+        with suppress(OSError):
+            made.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
