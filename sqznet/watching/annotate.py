@@ -8,7 +8,6 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sqznet.answers import score_text
 from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.part_file import PartFile
 from sqznet.insight.labeling import labeled
@@ -50,11 +49,8 @@ def boxed(scene: Scene, zones: Sequence[Zone] = ()) -> Image.Image:
     picture = Image.fromarray(scene.picture.to_rgb())
     for zone in zones:
         _outline(picture, zone)
-    return draw(
-        picture,
-        [track.detection for track in scene.seen],
-        [f"{track.name} {score_text(track.detection.score, 'sigmoid', 0)}" for track in scene.seen],
-    )
+    tracks = scene.seen
+    return draw(picture, [track.detection for track in tracks], [track.name for track in tracks])
 
 
 def _outline(picture: Image.Image, zone: Zone) -> None:
