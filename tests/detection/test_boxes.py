@@ -17,7 +17,7 @@ Array = Any
 
 SIZE = (96, 128)
 CLASSES = 3
-SHAPES = ((11, 15), (5, 7), (2, 3))
+SHAPES = ((7, 9), (3, 4), (1, 2))
 
 
 def maps(seed: int, rows: int = 1, mean: float = -2.0) -> list[Array]:
@@ -55,7 +55,7 @@ def assert_same(left: list[Any], right: list[Any]) -> None:
         assert np.abs(np.array(sides) - box).max() * max(SIZE) < 0.01
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("threshold", [0.01, 0.2, 0.6])
 def test_random_maps(seed: int, threshold: float) -> None:
     levels = maps(seed)
@@ -110,7 +110,7 @@ def test_equal_scores_keep_their_order() -> None:
     for level in levels:
         level[..., :CLASSES] = -9
         level[..., CLASSES:] = -4  # far apart, so that all are kept
-    places = [(0, 3, 4, 2), (0, 3, 5, 0), (0, 3, 5, 1), (0, 9, 1, 0), (1, 2, 2, 2), (2, 0, 0, 0)]
+    places = [(0, 3, 4, 2), (0, 3, 5, 0), (0, 3, 5, 1), (0, 6, 1, 0), (1, 2, 2, 2), (2, 0, 0, 0)]
     for level, row, column, index in places:
         levels[level][0, row, column, index] = 0.5
     answer = found(levels, [0.5] * CLASSES)
@@ -136,12 +136,12 @@ def test_what_is_not_finite_is_an_error(value: float, channel: int) -> None:
     if value == math.inf and channel > CLASSES:
         assert found(levels, [0.5] * CLASSES)  # a side at its limit
         return
-    with pytest.raises(ValueError, match="not finite|not a number"):
+    with pytest.raises(ValueError, match=r"not finite|not a number"):
         found(levels, [0.5] * CLASSES)
 
 
 def test_bad_arguments() -> None:
     levels = maps(28)
     for bad in ({"thresholds": [0.5] * 4}, {"row": 1}, {"row": -1}, {"most": 0}):
-        with pytest.raises(ValueError, match="shape|image|positive"):
+        with pytest.raises(ValueError, match=r"shape|image|positive"):
             found(levels, **{"thresholds": [0.5] * CLASSES, **bad})

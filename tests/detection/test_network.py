@@ -20,7 +20,9 @@ Array = Any
 
 MADE = detectors.tensors()
 NETWORK = detectors.network(MADE)
-SETS = [name for name, families, runs, _ in _kernels.instruction_sets() if runs and "f32" in families]
+SETS = [
+    name for name, families, runs, _ in _kernels.instruction_sets() if runs and "f32" in families
+]
 
 
 def run(x: Array, isa: str = "scalar", threads: int = 1) -> dict[str, Array]:
@@ -32,8 +34,7 @@ def run(x: Array, isa: str = "scalar", threads: int = 1) -> dict[str, Array]:
         _kernels.import_nchw(ready.pool, x, workspace.input)
         workspace.run()
         return {
-            name: np.array(found).transpose(0, 3, 1, 2)
-            for name, found in workspace.outputs.items()
+            name: np.array(found).transpose(0, 3, 1, 2) for name, found in workspace.outputs.items()
         }
 
     return ready.run(n, height, width, work)
