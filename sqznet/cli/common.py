@@ -6,16 +6,18 @@ import argparse
 import math
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import sqznet
 from sqznet.errors import path_for_messages, printable, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sqznet import Model
+    from sqznet import Detector, Model
     from sqznet.answers import Classifier
+
+Loaded = TypeVar("Loaded")
 
 EXIT_OK = 0
 EXIT_UNREADABLE = 1
@@ -238,15 +240,30 @@ def load_model(args: argparse.Namespace) -> Model | int:
     options = {name: getattr(args, name, None) for name in names}
     if (relu := getattr(args, "conv10_relu", None)) is not None:
         options["conv10_relu"] = relu == "yes"
+    return _loaded(sqznet.load, args, args.model, options)
+
+
+def load_detector(args: argparse.Namespace, source: str | None) -> Detector | int:
+    """The detector from a file or a name, with the options; or the exit code, as `load_model`."""
+    options = {"precision": args.precision, "size": args.size}
+    return _loaded(sqznet.load_detector, args, source, options)
+
+
+def _loaded(
+    load: Callable[..., Loaded],
+    args: argparse.Namespace,
+    source: str | None,
+    options: Mapping[str, Any],
+) -> Loaded | int:
     try:
-        model: Model = sqznet.load(args.model, threads=args.threads, isa=args.isa, **options)
+        model = load(source, threads=args.threads, isa=args.isa, **options)
         detail(f"uses {model!r}")
         return model
     except sqznet.WeightsError as error:  # it names the file, weights or labels
         complain(error)
         return EXIT_UNREADABLE
     except OSError as error:
-        complain(error, args.model)
+        complain(error, source)
         return EXIT_UNREADABLE
     except sqznet.SqznetError as error:  # an instruction set or a thread count
         complain(error)
