@@ -12,7 +12,7 @@ import sqznet
 from sqznet.errors import path_for_messages, printable, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqznet import Detector, Model
     from sqznet.answers import Classifier
@@ -223,6 +223,30 @@ def add_engine_options(parser: Parser, precision: bool = True) -> None:
     )
 
 
+def add_size(parser: Parser) -> None:
+    """Adds --size, of a detector."""
+    parser.add_argument(
+        "--size",
+        type=_size,
+        metavar="S",
+        help="side in pixels to which photos are squashed, or HEIGHTxWIDTH; at least 128, in steps "
+        "of 32 (default: that of the detector, 256 for the bundled one)",
+    )
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    """The value of --size; `load_detector` checks the numbers."""
+    try:
+        sides = [int(side) for side in text.split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise argparse.ArgumentTypeError(
+            f"expected a number of pixels or HEIGHTxWIDTH, got {text!r}"
+        )
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
 def add_json_format(parser: Parser) -> None:
     """Adds --json to a command with --format."""
     parser.add_argument(
@@ -284,6 +308,18 @@ def load_network(args: argparse.Namespace) -> Model | int:
     on."""
     model = load_model(args)
     return model if isinstance(model, (int, sqznet.Model)) else model.model
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> Iterator[str]:
+    """A line for each row of a table; the cells of columns in ``left`` begin together, those of
+    others end together."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
 
 
 def print_table(rows: Iterable[tuple[str, str]]) -> None:

@@ -12,6 +12,7 @@ from sqznet.batch.photos import answered
 from sqznet.cli.common import (
     EXIT_USAGE,
     add_engine_options,
+    add_size,
     complain,
     load_detector,
     positive,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from sqznet import Detection, Detector
-    from sqznet.cli.common import Commands, Parser
+    from sqznet.cli.common import Commands
     from sqznet.images.finding import Found
 
 
@@ -84,25 +85,14 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--draw", metavar="FOLDER", help="also write each photo into FOLDER, with its boxes"
     )
-    add_detector_options(parser)
-    add_speed_options(parser, "boxes and scores")
-
-
-def add_detector_options(parser: Parser) -> None:
-    """Adds the options that `load_detector` reads."""
     parser.add_argument(
         "--model",
         metavar="FILE",
         help="the detector, a file or a name to download (default: the bundled one)",
     )
-    parser.add_argument(
-        "--size",
-        type=size,
-        metavar="S",
-        help="side in pixels to which photos are squashed, or HEIGHTxWIDTH; at least 128, in steps "
-        "of 32 (default: that of the detector, 256 for the bundled one)",
-    )
+    add_size(parser)
     add_engine_options(parser)
+    add_speed_options(parser, "boxes and scores")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -176,16 +166,3 @@ def _threshold(text: str) -> float | dict[str, float]:
         raise argparse.ArgumentTypeError(
             f"expected a score from 0 to 1 or label=score,..., got {text!r}"
         ) from None
-
-
-def size(text: str) -> int | tuple[int, int]:
-    """The value of --size; `load_detector` checks the numbers."""
-    try:
-        sides = [int(side) for side in text.split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2):
-        raise argparse.ArgumentTypeError(
-            f"expected a number of pixels or HEIGHTxWIDTH, got {text!r}"
-        )
-    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
