@@ -244,6 +244,18 @@ class Network(NamedTuple):
         return tuple(layer for branch in self.branches for layer in branch.layers)
 
     @property
+    def map_names(self) -> tuple[str, ...]:
+        """A name for the map of each layer in execution order: the layer's own, with that of the
+        output of its branch where branches share the layer."""
+        names = [layer.name for layer in self.layers]
+        shared = {name for name in names if names.count(name) > 1}
+        return tuple(
+            f"{layer.name} ({branch.output})" if layer.name in shared else layer.name
+            for branch in self.branches
+            for layer in branch.layers
+        )
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The names of the heads' outputs."""
         return tuple(branch.output for branch in self.branches[1:])
