@@ -36,7 +36,7 @@ def photos_in(
     """
     name, place = path_for_messages(folder), expanded(folder)
     found, xml, txt = [], {}, {}
-    for photo in expand([place], notice=report):
+    for photo in expand([place], _files_of_boxes(place), report):
         if photo.error is not None:
             raise SqznetError(str(photo.error))
         found.append(photo)
@@ -62,6 +62,16 @@ def photos_in(
         elif txt:
             made.append(TruePhoto(photo, []))
     return made
+
+
+def _files_of_boxes(folder: str) -> list[str]:
+    """What is no photo in a folder, and nothing to report."""
+    return [
+        os.path.join(place, name)
+        for place, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith((".xml", ".txt"))
+    ]
 
 
 def _file_of(photo: str, photos: str, files: str, suffix: str) -> str | None:

@@ -128,7 +128,9 @@ class Bounds:
         if isinstance(layer, MaxPool):
             return x
         if isinstance(layer, Joined):
-            return reduce(Bound.either, (self._conv(part.name, x, part.relu) for part in layer.parts))
+            return reduce(
+                Bound.either, (self._conv(part.name, x, part.relu) for part in layer.parts)
+            )
         if not isinstance(layer, Fire):
             return self._conv(layer.name, x, layer.relu)
         squeezed = self._conv(f"{layer.name}.squeeze", x)
