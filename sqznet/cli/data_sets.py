@@ -62,16 +62,24 @@ class CocoResults:
 
 def image_ids(paths: Sequence[str]) -> dict[str, int]:
     """The image_id of each photo, see `CocoResults`."""
-    named = {}
-    for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0]
-        digits = stem.rpartition("_")[2] if stem.startswith("COCO_") else stem
-        if digits.isascii() and digits.isdecimal():
-            named[path] = int(digits)
     different = list(dict.fromkeys(paths))
-    if len(named) == len(different) == len(set(named.values())):
-        return named
+    if has_numbers(different):
+        return {path: int(_number_in(path)) for path in different}
     return {path: number for number, path in enumerate(different, start=1)}
+
+
+def has_numbers(paths: Sequence[str]) -> bool:
+    """Whether the names of all photos have numbers, as COCO's, and no two the same."""
+    different = set(paths)
+    numbers = {_number_in(path).lstrip("0") for path in different}
+    return len(numbers) == len(different) and all(map(_number_in, different))
+
+
+def _number_in(path: str) -> str:
+    """The digits of a name that is a number; "" for another."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    digits = stem.rpartition("_")[2] if stem.startswith("COCO_") else stem
+    return digits if digits.isascii() and digits.isdecimal() else ""
 
 
 class YoloFolder:

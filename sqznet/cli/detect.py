@@ -15,9 +15,10 @@ from sqznet.cli.common import (
     add_size,
     complain,
     load_detector,
+    notice,
     positive,
 )
-from sqznet.cli.data_sets import CocoResults, YoloFolder
+from sqznet.cli.data_sets import CocoResults, YoloFolder, has_numbers
 from sqznet.cli.forms import Boxes
 from sqznet.cli.output import FORMATS, chosen_format
 from sqznet.cli.photos import (
@@ -116,6 +117,8 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(found, int):
         return found
     made_by = "" if format_name == "table" else detector.fingerprint
+    if format_name == "coco":
+        _announce_numbers(found)
     form = Boxes({"coco": partial(CocoResults, [photo.path for photo in found], detector.labels)})
     work = Work(partial(_detected, detector, args), form, made_by, _draw)
     try:
@@ -146,6 +149,14 @@ def _draw(photo: npt.NDArray[np.uint8], answer: Sequence[Detection]) -> Image.Im
     from sqznet.detection.drawing import draw
 
     return draw(Image.fromarray(photo), answer)
+
+
+def _announce_numbers(found: Sequence[Found]) -> None:
+    if not has_numbers([photo.path for photo in found]):
+        notice(
+            "image_id is the number of the photo, from 1: the names are not all numbers, as those "
+            "of COCO's photos"
+        )
 
 
 def _check_format(args: argparse.Namespace, format_name: str) -> None:

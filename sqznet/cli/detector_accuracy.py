@@ -83,12 +83,14 @@ def lines(evaluation: DetectionEvaluation) -> Iterator[str]:
 
     rows = evaluation.figures()
     things = sum(row.things for row in rows)
-    yield f"{evaluation.photos} photos, {things} things"
+    photos = f"{evaluation.photos} photo{'' if evaluation.photos == 1 else 's'}"
+    yield f"{photos}, {things} thing{'' if things == 1 else 's'}"
     if evaluation.left_out:
         count = sum(evaluation.left_out.values())
         few = ", ".join(printable(label) for label in list(evaluation.left_out)[:3])
         more = ", ..." if len(evaluation.left_out) > 3 else ""
-        yield f"{count} boxes of classes that the detector does not know left out ({few}{more})"
+        boxes = f"{count} box{'' if count == 1 else 'es'}"
+        yield f"left out: {boxes} of classes that the detector does not know ({few}{more})"
     sizes = [f"{area} {_percent(evaluation.ap_of(area))}" for area in ("small", "medium", "large")]
     overall = [
         ("AP, overlaps 0.5 to 0.95", _percent(evaluation.ap), f"({', '.join(sizes)})"),

@@ -84,15 +84,19 @@ def _parsed(content: Any) -> tuple[dict[Any, str], dict[Any, list[TrueBox]]]:
     ):
         raise SqznetError(f"expected COCO's annotations: an object with {', '.join(kinds)}")
     names = {
-        _of(row, "category", "id"): str(_of(row, "category", "name"))
+        _of(row, "a category", "id"): str(_of(row, "a category", "name"))
         for row in content["categories"]
     }
     images = {
-        _of(row, "image", "id"): str(_of(row, "image", "file_name")) for row in content["images"]
+        _of(row, "an image", "id"): str(_of(row, "an image", "file_name"))
+        for row in content["images"]
     }
     boxes: defaultdict[Any, list[TrueBox]] = defaultdict(list)
     for row in content["annotations"]:
-        image, category = _of(row, "annotation", "image_id"), _of(row, "annotation", "category_id")
+        image, category = (
+            _of(row, "an annotation", "image_id"),
+            _of(row, "an annotation", "category_id"),
+        )
         if image not in images:
             raise SqznetError(f"an annotation has image_id {shown(image)}, which no image has")
         if category not in names:
@@ -107,7 +111,7 @@ def _parsed(content: Any) -> tuple[dict[Any, str], dict[Any, list[TrueBox]]]:
 def _of(row: Any, kind: str, key: str) -> Any:
     value = row.get(key) if isinstance(row, dict) else None
     if not isinstance(value, int | str):
-        raise SqznetError(f"an {kind} without {key}".replace("an c", "a c"))
+        raise SqznetError(f"{kind} without {key}")
     return value
 
 
