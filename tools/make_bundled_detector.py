@@ -6,8 +6,8 @@
     python tools/make_bundled_detector.py FOLDER --float32 FILE   # the weights as trained
 
 FOLDER holds detector.safetensors, the trained weights in float32, which are accepted only with the
-SHA-256 below, and detector.json, which says how they are used. They are not part of the project; see
-NOTICE for where they come from. The output is the same bytes every time.
+SHA-256 below, and detector.json, which says how they are used. They are not part of the project;
+NOTICE says where they come from. The output is the same bytes every time.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from sqznet.errors import SqznetError, WeightsError, checked_count
 from sqznet.images import decoding
 from sqznet.images.callers import Reading, grouped, reading, several
 from sqznet.images.preprocessing import Preprocessing
-from sqznet.network.detector import HEAD
+from sqznet.network.detector import HEAD, num_classes
 from sqznet.weights.labels import for_network as names_for
 
 #: The smallest side of the input in pixels; its sides are multiples of `STEP`.
@@ -64,9 +64,9 @@ class Detector(Pipeline):
             precision=precision,
         )
         self._design = checkpoint.detector
-        self._outputs = [branch.output for branch in self.executor.network.heads[HEAD]]
-        classes = checkpoint.tensors[f"{self._design.classes}.weight"].shape[0]
-        self.labels = names_for(None, checkpoint.labels, classes, checkpoint.path)
+        head = self.executor.network.heads[HEAD]
+        self._outputs = [branch.output for branch in head]
+        self.labels = names_for(None, checkpoint.labels, num_classes(head), checkpoint.path)
         self.size = preprocessing.size
 
     def __repr__(self) -> str:

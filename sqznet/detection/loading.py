@@ -40,9 +40,10 @@ def load_detector(
             "detector"
         )
     checkpoint = weights.read(path)
-    preprocessing = None
+    preprocessing = checkpoint.preprocessing
     if size is not None:
-        preprocessing = checkpoint.preprocessing._replace(size=_pair(size))
+        given: Any = size  # checked there
+        preprocessing = preprocessing._replace(size=given)
     return Detector(
         checkpoint,
         threads=threads,
@@ -50,10 +51,6 @@ def load_detector(
         precision=precision,
         preprocessing=preprocessing,
     )
-
-
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    return size if isinstance(size, tuple) else (size, size)
 
 
 BUNDLED = Once(load_detector)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # Gives the weight and bias of a convolution by its name.
 Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
-Kernel = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
+Single = _kernels.Conv | _kernels.Squeeze | _kernels.Stem | _kernels.Classifier
+Kernel = Single | _kernels.Fire
 
 
 class PackedLayers(Protocol):
@@ -105,7 +106,7 @@ class Packed(Protocol):
 class PackedKernel:
     """A layer that is one kernel."""
 
-    def __init__(self, kernel: _kernels.Conv | _kernels.Stem | _kernels.Classifier) -> None:
+    def __init__(self, kernel: Single) -> None:
         self.kernel = kernel
 
     def add(
@@ -170,6 +171,8 @@ def _pack_conv(
     weight, bias = parameters(layer.name)
     if (layer.kernel, layer.stride) == (7, 2):
         return PackedKernel(_kernels.Stem(kernels, weight, bias))
+    if (layer.kernel, layer.stride) == (1, 1):  # it reads what a ReLU has left
+        return PackedKernel(_kernels.Squeeze(kernels, weight, bias, layer.relu))
     return PackedKernel(_kernels.Conv(kernels, weight, bias, layer.stride, layer.relu))
 
 
@@ -182,7 +185,7 @@ def _pack_joined(
     weights, biases = zip(*(parameters(part.name) for part in layer.parts), strict=True)
     weight, bias = np.concatenate(weights), np.concatenate(biases)
     return PackedKernel(
-        _kernels.Conv(
+        _kernels.Squeeze(
             kernels,
             _kernels.Tensor.over(weight, weight.shape),
             _kernels.Tensor.over(bias, bias.shape),

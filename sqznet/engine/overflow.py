@@ -4,9 +4,9 @@ infinite or, after a ReLU, silently 0.
 The largest magnitude of a convolution's output is at most the largest sum of the magnitudes of the
 weights of one output channel, times the largest magnitude of its input, plus the largest bias. Of
 inputs that a ReLU left, which are not negative, only the positive weights count if a ReLU follows.
-With such bounds from layer to layer, a published network is safe for inputs far beyond any photo, at
-no cost while it runs. Where they prove nothing, the maps of a run are looked at, and each layer's
-bound is computed from what its input really was.
+With such bounds from layer to layer, a published network is safe for inputs far beyond any photo,
+at no cost while it runs. Where they prove nothing, the maps of a run are looked at, and each
+layer's bound is computed from what its input really was.
 """
 
 from __future__ import annotations

@@ -75,6 +75,13 @@ class Design(NamedTuple):
         return (*own, *self.shared, self.classes, self.sides)
 
 
+def num_classes(head: tuple[Branch, ...]) -> int:
+    """How many classes a head that `branches` made tells apart."""
+    output = head[0].layers[-1]
+    assert isinstance(output, Joined)
+    return output.parts[0].channels
+
+
 def branches(
     design: Design,
     trunk: tuple[Layer, ...],
