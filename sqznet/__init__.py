@@ -12,7 +12,9 @@ from sqznet.model import Model
 
 if TYPE_CHECKING:
     from sqznet.answers import Box, Detection
+    from sqznet.detection.accuracy import evaluate_detector
     from sqznet.detection.detector import Detector
+    from sqznet.detection.evaluation import DetectionEvaluation
     from sqznet.detection.loading import detect, load_detector
     from sqznet.images.frame import Frame
     from sqznet.insight.evaluation import Evaluation
@@ -31,6 +33,7 @@ __all__ = [
     "Box",
     "Converted",
     "Detection",
+    "DetectionEvaluation",
     "Detector",
     "Evaluation",
     "Event",
@@ -52,6 +55,7 @@ __all__ = [
     "convert",
     "detect",
     "evaluate",
+    "evaluate_detector",
     "identify",
     "learn",
     "load",
@@ -65,6 +69,7 @@ _ON_DEMAND = {
     "Box": "sqznet.answers",
     "Converted": "sqznet.weights.conversion",
     "Detection": "sqznet.answers",
+    "DetectionEvaluation": "sqznet.detection.evaluation",
     "Detector": "sqznet.detection.detector",
     "Evaluation": "sqznet.insight.evaluation",
     "Event": "sqznet.watching.events",
@@ -78,6 +83,7 @@ _ON_DEMAND = {
     "convert": "sqznet.weights.conversion",
     "detect": "sqznet.detection.loading",
     "learn": "sqznet.learning.recognizer",
+    "evaluate_detector": "sqznet.detection.accuracy",
     "load_detector": "sqznet.detection.loading",
     "watch": "sqznet.watching.loop",
     "watch_objects": "sqznet.watching.objects",

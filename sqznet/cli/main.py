@@ -31,6 +31,7 @@ COMMANDS = (
     "classify",
     "completion",
     "convert",
+    "detect",
     "embed",
     "evaluate",
     "explain",

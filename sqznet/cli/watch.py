@@ -15,6 +15,7 @@ from sqznet.cli.common import (
     EXIT_UNREADABLE,
     EXIT_USAGE,
     add_model_options,
+    add_size,
     complain,
     fits,
     load_detector,
@@ -22,13 +23,14 @@ from sqznet.cli.common import (
     notice,
     positive,
     score,
+    threshold,
 )
 from sqznet.cli.interrupts import heard_once
 from sqznet.cli.keeping import kept
 from sqznet.cli.outputs import FORMATS, Seen, Show, Telling, shown, targets, written
 from sqznet.cli.scenes import Scenes, logged
 from sqznet.cli.sightings import Sightings
-from sqznet.detection.thresholds import DEFAULT
+from sqznet.detection.thresholds import DEFAULT, by_class
 from sqznet.watching.tracks import CONFIRM, PATIENCE
 from sqznet.watching.zones import Zone, checked_zones
 
@@ -44,7 +46,10 @@ _LABELS = (
     *("top", "smoothing", "hysteresis", "min_score", "labels", "preprocessing", "activation"),
     *("conv10_relu", "prefix", "backbone"),
 )
-_OBJECTS = ("threshold", "only", "zone", "confirm", "patience", "events", "save", "clip")
+_OBJECTS = (
+    *("size", "threshold", "only", "zone", "confirm", "patience"),
+    *("events", "save", "clip"),
+)
 
 
 def add_parser(commands: Commands) -> None:
@@ -140,10 +145,12 @@ def _add_objects(parser: Parser) -> None:
     )
     parser.add_argument(
         "--threshold",
-        type=_probability,
-        metavar="S",
-        help=f"with --detect: the score from which a thing is new (default: {DEFAULT})",
+        type=threshold,
+        metavar="T",
+        help="with --detect: the score from which a thing is new, or one for some labels, such as "
+        f"person=0.5,dog=0.3 (default: {DEFAULT:g})",
     )
+    add_size(parser)
     parser.add_argument(
         "--only",
         action="append",
@@ -196,7 +203,7 @@ def run(args: argparse.Namespace) -> int:
     if wrong := _misplaced(args):
         complain(wrong)
         return EXIT_USAGE
-    model: Any = load_detector(args) if args.detect else load_model(args)
+    model: Any = load_detector(args, args.model) if args.detect else load_model(args)
     if isinstance(model, int):
         return model
     if not args.detect and not fits(args.min_score, model):
@@ -204,6 +211,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         files = targets(args.output or (), args.format, args.events)
         zones = checked_zones(args.zone)
+        if args.detect and args.threshold is not None:
+            by_class(args.threshold, model.labels)
     except sqznet.SqznetError as error:
         complain(error)
         return EXIT_USAGE
@@ -341,13 +350,6 @@ def _share(text: str) -> float:
     value = _number(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, below 1, got {text!r}")
-    return value
-
-
-def _probability(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
     return value
 
 

@@ -23,9 +23,9 @@ _SHADOW = (0, 0, 0, 110)
 
 # The height of text is this part of the picture's mean side; a chip that finds no free place may
 # have smaller text.
-_TEXT = 1 / 40
+_TEXT = 1 / 36
 _SMALLER = 0.75
-_LEAST_TEXT = 10  # pixels, unless the picture is too small for it
+_LEAST_TEXT = 12  # pixels, unless the picture is too small for it
 _TOO_SMALL = 6  # text that nobody can read is not drawn
 # A chip is at most this part of the picture's width.
 _WIDEST = 0.5

@@ -17,7 +17,7 @@ from sqznet.insight.class_names import class_names
 if TYPE_CHECKING:
     from sqznet.answers import Detection
     from sqznet.detection.detector import Detector
-    from sqznet.detection.truth import TruePhoto
+    from sqznet.detection.true_photo import TruePhoto
 
 #: The scores for which precision and recall are given.
 THRESHOLDS = (0.25, 0.35, 0.5)
@@ -211,7 +211,11 @@ def evaluate(
                 continue
             read += 1
             (height, width), detections = answer
-            true = [box._replace(label=names[box.label]) for box in photo.in_pixels(height, width)]
+            true = [
+                box._replace(label=name)
+                for box in photo.in_pixels(height, width)
+                if (name := names[box.label]) is not None
+            ]
             seen(Detected(path, true, detections, None))
             for area, classes in matches.items():
                 for label, made in classes.items():

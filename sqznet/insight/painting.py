@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Rectangle = tuple[int, int, int, int]
 
+#: The colors of what is drawn around photos: background, text, and text of less weight.
+PAPER, INK, FAINT = "#ffffff", "#1c2128", "#6b7480"
+
 # Shapes are drawn this many times larger and then reduced, which smooths their edges.
 _SMOOTH = 4
 

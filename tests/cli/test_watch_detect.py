@@ -302,7 +302,7 @@ def test_more_things_than_lines() -> None:
         (["--detect", *2 * ["--zone", "a=0,0,0,1"]], 2, "zone a is there twice, expected each"),
         (["--detect", "--zone", "a=0,500,9,500"], 1, "zone a: 0,500 is outside of the picture of"),
         (["--detect", "--only", "bird"], 1, "only has the label 'bird', expected one of person, d"),
-        (["--detect", "--threshold", "7"], 2, "expected a number from 0 to 1, got '7'"),
+        (["--detect", "--threshold", "7"], 2, "threshold is 7.0, expected a number from 0 to 1"),
         (["--detect", "--events", "no/a.jsonl"], 1, "no/a.jsonl: No such file or directory"),
         (["--detect", "--events", "a.csv", "-o", "a.csv"], 2, "a.csv: expected each output once"),
         (["--detect", "--save", "clip.mp4"], 1, "clip.mp4: File exists"),

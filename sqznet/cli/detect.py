@@ -1,0 +1,167 @@
+"""`sqznet detect`: finds people and animals on photos."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sqznet.batch.photos import answered
+from sqznet.cli.common import (
+    EXIT_USAGE,
+    add_engine_options,
+    add_size,
+    complain,
+    load_detector,
+    notice,
+    positive,
+    threshold,
+)
+from sqznet.cli.data_sets import CocoResults, YoloFolder, has_numbers
+from sqznet.cli.forms import Boxes
+from sqznet.cli.output import FORMATS, chosen_format
+from sqznet.cli.photos import (
+    Work,
+    add_output_options,
+    add_paths,
+    add_speed_options,
+    check_output,
+    chosen,
+    prepare,
+    write_answers,
+)
+from sqznet.detection.thresholds import DEFAULT, by_class
+from sqznet.errors import SqznetError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL import Image
+
+    from sqznet import Detection, Detector
+    from sqznet.cli.common import Commands
+    from sqznet.images.finding import Found
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "detect",
+        help="find people and animals on photos",
+        description="Find people, cats, dogs, horses, cows and sheep on photos, or what another "
+        "detector knows; prints what each is, its score and its place in pixels, best first.",
+        epilog="Folders are searched recursively; hidden ones are skipped.",
+        examples=(
+            "sqznet detect photo.jpg",
+            "sqznet detect photos/ --draw drawn/",
+            "sqznet detect photos/ -o boxes.csv --resume --threshold person=0.5,dog=0.3",
+            "sqznet detect val2017/ --threshold 0.01 --format coco -o results.json",
+            "sqznet detect photos/ --format yolo -o labels/",
+        ),
+    )
+    add_paths(parser)
+    parser.add_argument(
+        "--threshold",
+        type=threshold,
+        default=DEFAULT,
+        metavar="T",
+        help="the lowest score, from 0 to 1, or one for some labels, such as person=0.5,dog=0.3 "
+        f"(default: {DEFAULT:g})",
+    )
+    parser.add_argument(
+        "--top",
+        type=positive,
+        default=100,
+        metavar="N",
+        help="most boxes of a photo (default: 100)",
+    )
+    add_output_options(
+        parser,
+        (*FORMATS, "coco", "yolo"),
+        "where to write (default: stdout); with --format yolo a folder, for a file of each photo",
+    )
+    parser.add_argument(
+        "--scores", action="store_true", help="with --format yolo: write scores behind the boxes"
+    )
+    parser.add_argument(
+        "--draw", metavar="FOLDER", help="also write each photo into FOLDER, with its boxes"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        help="the detector, a file or a name to download (default: the bundled one)",
+    )
+    add_size(parser)
+    add_engine_options(parser)
+    add_speed_options(parser, "boxes and scores")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        format_name = chosen_format(args.format, args.output)
+        _check_format(args, format_name)
+        check_output(args, format_name)
+    except SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
+    prepare(args.threads)
+    detector = load_detector(args, args.model)
+    if isinstance(detector, int):
+        return detector
+    try:
+        by_class(args.threshold, detector.labels)
+    except SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
+    found = chosen(args)
+    if isinstance(found, int):
+        return found
+    made_by = "" if format_name == "table" else detector.fingerprint
+    if format_name == "coco":
+        _announce_numbers(found)
+    form = Boxes({"coco": partial(CocoResults, [photo.path for photo in found], detector.labels)})
+    work = Work(partial(_detected, detector, args), form, made_by, _draw)
+    try:
+        folder = (
+            YoloFolder(args.output, found, detector.labels, args.scores)
+            if format_name == "yolo"
+            else None
+        )
+    except SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
+    return write_answers(work, args, found, format_name, folder)
+
+
+def _detected(
+    detector: Detector, args: argparse.Namespace, found: Sequence[Found]
+) -> Generator[tuple[str, Any], None, None]:
+    def answer(model: Detector, images: Sequence[Any]) -> list[list[Detection] | SqznetError]:
+        return model.detect_each(images, args.threshold, args.top, args.fast_decode)
+
+    with closing(answered(detector, found, answer, args.batch)) as results:
+        yield from results
+
+
+def _draw(photo: npt.NDArray[np.uint8], answer: Sequence[Detection]) -> Image.Image:
+    from PIL import Image
+
+    from sqznet.detection.drawing import draw
+
+    return draw(Image.fromarray(photo), answer)
+
+
+def _announce_numbers(found: Sequence[Found]) -> None:
+    if not has_numbers([photo.path for photo in found]):
+        notice(
+            "image_id is the number of the photo, from 1: the names are not all numbers, as those "
+            "of COCO's photos"
+        )
+
+
+def _check_format(args: argparse.Namespace, format_name: str) -> None:
+    if format_name == "yolo" and args.output is None:
+        raise SqznetError("--format yolo writes a file for each photo: name a folder with -o")
+    if args.scores and format_name != "yolo":
+        raise SqznetError(f"--scores is for the format yolo, {format_name} always has scores")
