@@ -99,7 +99,7 @@ def watch_objects(
     if not opened.timed:
         raise SqznetError(
             f"{opened.name}: is a folder, whose photos have no times, so nothing can be followed; "
-            "sqznet.detect_files and 'sqznet detect' find what is on photos"
+            "'sqznet detect' finds what is on them"
         )
     frames = feed(opened, fps, every, notice)
     detector = _loaded(detector)
