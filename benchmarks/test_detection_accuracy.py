@@ -48,18 +48,18 @@ def test_the_tables() -> None:
     right = np.ones((10, 1), bool)
     one = Matches(np.array([0.4]), right, ~right, 1)
     found = DetectionEvaluation({"all": {"cat": [one], "dog": []}}, 1, 0, {})
-    assert list(detection_accuracy.average_rows("256", found)) == [
-        ("256", "cat", "1", "1.000", "1.000", "1.000"),
-        ("256", "dog", "0", "-", "-", "-"),
-        ("256", "mean", "1", "1.000", "1.000", "1.000"),
+    assert list(detection_accuracy.averages(256, found)) == [
+        ("256", "AP50, area", "1.000", "-", "**1.000**"),
+        ("256", "AP50", "1.000", "-", "**1.000**"),
+        ("256", "AP", "1.000", "-", "**1.000**"),
     ]
-    rows = list(detection_accuracy.threshold_rows("256", found))
-    assert rows[3:6] == [
-        ("256", "0.35", "cat", "1.000", "1.000"),
-        ("256", "0.35", "dog", "-", "-"),
-        ("256", "0.35", "all", "1.000", "1.000"),
+    assert list(detection_accuracy.counted(256, found))[1:] == [
+        ("256", "0.35", "1.000, 1.000", "-, -", "1.000, 1.000"),
+        ("256", "0.5", "-, 0.000", "-, -", "-, 0.000"),
     ]
-    assert rows[6] == ("256", "0.5", "cat", "-", "0.000")
+    lines = detection_accuracy.block({256: found}).splitlines()
+    assert lines[0] == "| size | average precision | cat (1) | dog (0) | mean (1) |"
+    assert all(line.count("|") in (0, 6) for line in lines)
 
 
 def test_without_the_photos_it_says_what_is_absent(tmp_path: Path) -> None:
