@@ -2,8 +2,9 @@
 areas.
 
 A box trembles, so a thing counts as past a line or out of an area only when it is `_MARGIN` of its
-size beyond. While a thing is not found, nothing happens to it: if it is found again on the other
-side of a line, it has crossed the line then.
+size beyond. It is no point either, so it crosses a line also if it passes an end as closely. While
+a thing is not found, nothing happens to it: if it is found again on the other side of a line, it
+has crossed the line then.
 """
 
 from __future__ import annotations
@@ -79,10 +80,11 @@ class Events:
             if now:
                 self._before[key] = here
             return []
-        if abs(now) <= _MARGIN * _size(track.box):
+        margin = _MARGIN * _size(track.box)
+        if abs(now) <= margin:
             return []
         self._before[key] = here
-        if not is_between(line, before, here):
+        if not is_between(line, before, here, margin):
             return []
         return [Event(time, "crosses", track, zone, direction(line, now))]
 

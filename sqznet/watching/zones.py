@@ -73,16 +73,17 @@ def side(line: Sequence[Point], point: Point) -> float:
     return (across * (point[1] - y0) - down * (point[0] - x0)) / math.hypot(across, down)
 
 
-def is_between(line: Sequence[Point], before: Point, after: Point) -> bool:
+def is_between(line: Sequence[Point], before: Point, after: Point, margin: float = 0.0) -> bool:
     """Whether the way from one point to another, on different sides of a line, leads over the part
-    between its two points."""
+    between its two points, or past them by at most so many pixels."""
     from_line, to_line = side(line, before), side(line, after)
     share = from_line / (from_line - to_line)
     (x0, y0), (x1, y1) = line
     across, down = x1 - x0, y1 - y0
     x = before[0] + share * (after[0] - before[0]) - x0
     y = before[1] + share * (after[1] - before[1]) - y0
-    return 0 <= x * across + y * down <= across**2 + down**2
+    length = math.hypot(across, down)
+    return -margin <= (x * across + y * down) / length <= length + margin
 
 
 def direction(line: Sequence[Point], onto: float) -> str:

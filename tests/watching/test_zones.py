@@ -39,6 +39,7 @@ def test_ways_over_a_line(before: Any, after: Any, over: bool) -> None:
     for line in ([(0.0, 0.0), (0.0, 10.0)], [(0.0, 10.0), (0.0, 0.0)]):
         assert is_between(line, before, after) is over
         assert is_between(line, after, before) is over
+        assert is_between(line, after, before, 5)
 
 
 @pytest.mark.parametrize("turned", [False, True])
