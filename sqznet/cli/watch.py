@@ -275,16 +275,12 @@ def _scenes(
 
 def _misplaced(args: argparse.Namespace) -> str:
     """What is wrong with the options that only go with --detect or without it, if anything is."""
-    given = [
-        name for name in (_LABELS if args.detect else _OBJECTS) if getattr(args, name) is not None
-    ]
+    names, why = _OBJECTS, "needs --detect"
+    if args.detect:
+        names, why = _LABELS, "is for labels, not for --detect"
+    given = next((name for name in names if getattr(args, name) is not None), None)
     if given:
-        option = f"--{given[0].replace('_', '-')}"
-        return (
-            f"{option} is for labels, not for --detect"
-            if args.detect
-            else f"{option} needs --detect"
-        )
+        return f"--{given.replace('_', '-')} {why}"
     if args.clip is not None and args.save is None:
         return "--clip needs --save, the folder for the clips"
     return ""
