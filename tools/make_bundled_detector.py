@@ -40,10 +40,11 @@ DESIGN = Design(
 )
 
 PROVENANCE = {
-    "weights": "trained for sqznet, from SqueezeNet 1.1; see NOTICE",
+    "weights": "trained for sqznet: SqueezeNet 1.1, trained further, with a head of its own",
     "training_data": "photos with the names of PASCAL VOC 2012 in a copy of Animal-Pose (3,605), "
     "photos of Animal-Pose from the web (1,000), COCO128 and samples of COCO's validation photos "
-    "(310), Leeds Sports Pose (2,046), a set of pedestrians (330); research data under mixed terms",
+    "(310), Leeds Sports Pose (2,046), a set of pedestrians (330); research data under mixed "
+    "terms, see NOTICE",
     "conversion": "float32 to float16 by tools/make_bundled_detector.py",
 }
 

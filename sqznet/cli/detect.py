@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqznet.batch.photos import answered
+from sqznet.cli.coco_results import CocoResults, Numbers, numbers_of, own_numbers
 from sqznet.cli.common import (
     EXIT_USAGE,
     add_engine_options,
@@ -19,7 +20,6 @@ from sqznet.cli.common import (
     positive,
     threshold,
 )
-from sqznet.cli.data_sets import CocoResults, YoloFolder, has_numbers
 from sqznet.cli.forms import Boxes
 from sqznet.cli.output import FORMATS, chosen_format
 from sqznet.cli.photos import (
@@ -32,6 +32,7 @@ from sqznet.cli.photos import (
     prepare,
     write_answers,
 )
+from sqznet.cli.yolo_folder import YoloFolder
 from sqznet.detection.thresholds import DEFAULT, by_class
 from sqznet.errors import SqznetError
 
@@ -82,6 +83,12 @@ def add_parser(commands: Commands) -> None:
         "where to write (default: stdout); with --format yolo a folder, for a file of each photo",
     )
     parser.add_argument(
+        "--annotations",
+        metavar="FILE",
+        help="with --format coco: the COCO annotation file whose image_id and category_id the "
+        "results have",
+    )
+    parser.add_argument(
         "--scores", action="store_true", help="with --format yolo: write scores behind the boxes"
     )
     parser.add_argument(
@@ -118,20 +125,31 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(found, int):
         return found
     made_by = "" if format_name == "table" else detector.fingerprint
-    if format_name == "coco":
-        _announce_numbers(found)
-    form = Boxes({"coco": partial(CocoResults, [photo.path for photo in found], detector.labels)})
-    work = Work(partial(_detected, detector, args), form, made_by, _draw)
     try:
-        folder = (
-            YoloFolder(args.output, found, detector.labels, args.scores)
-            if format_name == "yolo"
-            else None
-        )
+        formats = {}
+        if format_name == "coco":
+            formats["coco"] = partial(CocoResults, _numbers(args, found, detector.labels))
+        folder = None
+        if format_name == "yolo":
+            folder = YoloFolder(args.output, found, detector.labels, args.scores)
     except SqznetError as error:
         complain(error)
         return EXIT_USAGE
+    work = Work(partial(_detected, detector, args), Boxes(formats), made_by, _draw)
     return write_answers(work, args, found, format_name, folder)
+
+
+def _numbers(args: argparse.Namespace, found: Sequence[Found], labels: Sequence[str]) -> Numbers:
+    paths = [photo.path for photo in found if photo.error is None]
+    if args.annotations is not None:
+        return numbers_of(args.annotations, paths, labels)
+    numbers = own_numbers(paths, labels)
+    if numbers.in_order:
+        notice(
+            "image_id is the number of the photo, from 1, since not all names are numbers as those "
+            "of COCO's photos; --annotations FILE takes them from a file"
+        )
+    return numbers
 
 
 def _detected(
@@ -152,16 +170,10 @@ def _draw(photo: npt.NDArray[np.uint8], answer: Sequence[Detection]) -> Image.Im
     return draw(Image.fromarray(photo), answer)
 
 
-def _announce_numbers(found: Sequence[Found]) -> None:
-    if not has_numbers([photo.path for photo in found]):
-        notice(
-            "image_id is the number of the photo, from 1: the names are not all numbers, as those "
-            "of COCO's photos"
-        )
-
-
 def _check_format(args: argparse.Namespace, format_name: str) -> None:
     if format_name == "yolo" and args.output is None:
         raise SqznetError("--format yolo writes a file for each photo: name a folder with -o")
+    if args.annotations is not None and format_name != "coco":
+        raise SqznetError(f"--annotations is for the format coco, not for {format_name}")
     if args.scores and format_name != "yolo":
         raise SqznetError(f"--scores is for the format yolo, {format_name} always has scores")

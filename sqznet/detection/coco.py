@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from sqznet.detection.matching import TrueBox
 from sqznet.detection.true_photo import TruePhoto, number, read_text
@@ -17,8 +17,19 @@ from sqznet.errors import SqznetError, path_for_messages, printable, shown
 from sqznet.files.paths import expanded
 from sqznet.images.finding import Found
 
+Kind = TypeVar("Kind")
+
 # instances_train2017.json has 450 MB.
 _MOST_BYTES = 1 << 31
+
+
+class Annotations(NamedTuple):
+    """``images``: the file name of each image by its id; ``categories``: the name of each class by
+    its id; ``boxes``: those on each image by its id."""
+
+    images: dict[int, str]
+    categories: dict[int, str]
+    boxes: Mapping[int, list[TrueBox]]
 
 
 def coco_photos(
@@ -33,23 +44,16 @@ def coco_photos(
     line about photos that are not there, which are left out.
     Raises SqznetError if this is no annotation file, and if none of its photos is there.
     """
-    name, file = path_for_messages(path), expanded(path)
-    try:
-        images, boxes = _parsed(json.loads(read_text(file, _MOST_BYTES)))
-    except SqznetError as error:
-        prefix = "" if str(error).startswith(f"{name}: ") else f"{name}: "
-        raise SqznetError(f"{prefix}{error}") from None
-    except (ValueError, RecursionError):
-        raise SqznetError(f"{name}: not JSON, expected COCO's annotations") from None
-    places = [expanded(folder)] if folder is not None else _places(file)
+    name, known = path_for_messages(path), read_annotations(path)
+    places = [expanded(folder)] if folder is not None else _places(expanded(path))
     photos, missing = [], []
-    for number_of_image, image in images.items():
+    for number_of_image, image in known.images.items():
         full = (os.path.join(place, image) for place in places)
         found = next((photo for photo in full if os.path.isfile(photo)), None)
         if found is None:
             missing.append(image)
         else:
-            photos.append(TruePhoto(Found(found), boxes.get(number_of_image, [])))
+            photos.append(TruePhoto(Found(found), known.boxes.get(number_of_image, [])))
     if not photos:
         first = f" ({printable(missing[0])} ...)" if missing else ""
         raise SqznetError(
@@ -57,7 +61,7 @@ def coco_photos(
             f"{' or '.join(map(path_for_messages, places))}"
         )
     if missing:
-        count = f"{len(missing)} of {len(images)} photos are not there"
+        count = f"{len(missing)} of {len(known.images)} photos are not there"
         report(f"{name}: {count} ({printable(missing[0])} ...) and are left out")
     return photos
 
@@ -76,26 +80,37 @@ def _places(file: str) -> list[str]:
     ]
 
 
-def _parsed(content: Any) -> tuple[dict[Any, str], dict[Any, list[TrueBox]]]:
-    """The file name and the boxes of each image, by its id."""
+def read_annotations(path: str | os.PathLike[str]) -> Annotations:
+    """What an annotation file says. Raises SqznetError, naming it, if it is none."""
+    name = path_for_messages(path)
+    content = read_text(expanded(path), _MOST_BYTES)
+    try:
+        return _parsed(json.loads(content))
+    except SqznetError as error:
+        raise SqznetError(f"{name}: {error}") from None
+    except (ValueError, RecursionError):
+        raise SqznetError(f"{name}: not JSON, expected COCO's annotations") from None
+
+
+def _parsed(content: Any) -> Annotations:
     kinds = ("images", "annotations", "categories")
     if not isinstance(content, dict) or not all(
         isinstance(content.get(kind), list) for kind in kinds
     ):
         raise SqznetError(f"expected COCO's annotations: an object with {', '.join(kinds)}")
     names = {
-        _of(row, "a category", "id"): str(_of(row, "a category", "name"))
+        _of(row, "a category", "id", int): _of(row, "a category", "name", str)
         for row in content["categories"]
     }
     images = {
-        _of(row, "an image", "id"): str(_of(row, "an image", "file_name"))
+        _of(row, "an image", "id", int): _of(row, "an image", "file_name", str)
         for row in content["images"]
     }
-    boxes: defaultdict[Any, list[TrueBox]] = defaultdict(list)
+    boxes: defaultdict[int, list[TrueBox]] = defaultdict(list)
     for row in content["annotations"]:
         image, category = (
-            _of(row, "an annotation", "image_id"),
-            _of(row, "an annotation", "category_id"),
+            _of(row, "an annotation", "image_id", int),
+            _of(row, "an annotation", "category_id", int),
         )
         if image not in images:
             raise SqznetError(f"an annotation has image_id {shown(image)}, which no image has")
@@ -105,12 +120,12 @@ def _parsed(content: Any) -> tuple[dict[Any, str], dict[Any, list[TrueBox]]]:
             )
         if "bbox" in row:
             boxes[image].append(_box(row, names[category]))
-    return images, boxes
+    return Annotations(images, names, boxes)
 
 
-def _of(row: Any, kind: str, key: str) -> Any:
+def _of(row: Any, kind: str, key: str, type_: type[Kind]) -> Kind:
     value = row.get(key) if isinstance(row, dict) else None
-    if not isinstance(value, int | str):
+    if not isinstance(value, type_):
         raise SqznetError(f"{kind} without {key}")
     return value
 

@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
-from sqznet import _kernels, weights
-from sqznet.answers import Box, Classifier, Detection
+from sqznet import weights
+from sqznet.answers import Classifier, Detection
+from sqznet.detection.boxes import Ask, Boxes, Size
 from sqznet.detection.naming import checked_classifier, named
 from sqznet.detection.thresholds import DEFAULT, Threshold, by_class
-from sqznet.engine.pipeline import Pipeline, Size
+from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError, WeightsError, checked_count
 from sqznet.images import decoding
@@ -37,7 +38,7 @@ class Detector(Pipeline):
     Attributes: ``labels``, a name for each class; ``size``, the (height, width) in pixels to which
     photos are squashed; ``variant``, such as ``"squeezenet1_1"``; ``preprocessing``, how photos
     become its input; ``threads``; ``isa``, the instruction set of its kernels; ``precision``,
-    "float32".
+    "float32"; ``boxes``, which makes answers of the network's outputs.
     """
 
     def __init__(
@@ -65,9 +66,15 @@ class Detector(Pipeline):
         )
         self._design = checkpoint.detector
         head = self.executor.network.heads[HEAD]
-        self._outputs = [branch.output for branch in head]
         self.labels = names_for(None, checkpoint.labels, num_classes(head), checkpoint.path)
         self.size = preprocessing.size
+        self.boxes = Boxes(
+            self._design,
+            [branch.output for branch in head],
+            self.labels,
+            self.size,
+            checkpoint.path,
+        )
 
     def __repr__(self) -> str:
         height, width = self.size
@@ -156,7 +163,7 @@ class Detector(Pipeline):
         Raises ImageError if an image cannot be read, and SqznetError for a threshold outside 0..1
         or for a label that no class has.
         """
-        ask = self._ask(threshold, top)
+        ask = self.ask(threshold, top)
         how = reading(fast_decode, channels, allow_urls)
         namer = checked_classifier(classify)
         found = several(images)
@@ -168,7 +175,7 @@ class Detector(Pipeline):
             def read(
                 workspace: Workspace, sizes: Mapping[int, Size] = sizes
             ) -> dict[int, list[Detection]]:
-                return self._found(workspace, sizes, ask)
+                return self.boxes.found(workspace, sizes, ask)
 
             detections = list(self.passed(decoded, read).values())
             answers += detections if namer is None else named(namer, decoded, detections)
@@ -183,10 +190,10 @@ class Detector(Pipeline):
     ) -> list[list[Detection] | SqznetError]:
         """The detections for each image, or its error. All images that can be read run in one pass
         of the network."""
-        ask = self._ask(threshold, top)
+        ask = self.ask(threshold, top)
 
         def read(workspace: Workspace, sizes: Mapping[int, Size]) -> dict[int, list[Detection]]:
-            return self._found(workspace, sizes, ask)
+            return self.boxes.found(workspace, sizes, ask)
 
         return self.each(images, Reading(fast_decode), read)
 
@@ -204,7 +211,7 @@ class Detector(Pipeline):
         ImageError; otherwise ``error`` is None. ``threshold``, ``top``, ``fast_decode``: as for
         ``detect``.
         """
-        self._ask(threshold, top)  # errors come at once, not with the first photo
+        self.ask(threshold, top)  # errors come at once, not with the first photo
         return self._files(paths, threshold, top, fast_decode)
 
     def _files(
@@ -245,7 +252,7 @@ class Detector(Pipeline):
         """Like ``detect`` for one image, as ``Model.aclassify``: the event loop stays free."""
         from sqznet.batch.asynchronous import answered
 
-        self._ask(threshold, top)
+        self.ask(threshold, top)
         how = reading(fast_decode, channels, allow_urls)
 
         def detections(model: Detector, image: Any) -> list[Detection]:
@@ -254,53 +261,10 @@ class Detector(Pipeline):
 
         return await answered(self, image, detections)
 
-    def _ask(self, threshold: Threshold, top: int) -> _Ask:
+    def ask(self, threshold: Threshold = DEFAULT, top: int = 100) -> Ask:
+        """What ``detect`` is asked for, checked."""
         most = min(checked_count("top", top), self._design.most)
-        return _Ask(by_class(threshold, self.labels), most)
-
-    def _found(
-        self, workspace: Workspace, sizes: Mapping[int, Size], ask: _Ask
-    ) -> dict[int, list[Detection]]:
-        """The detections of each row that holds a photo, whose size is given."""
-        design = self._design
-        levels = [
-            (workspace.outputs[name], float(level.stride), level.offset + 0.5)
-            for name, level in zip(self._outputs, design.levels, strict=True)
-        ]
-        found = {}
-        for row, (height, width) in sizes.items():
-            try:
-                boxes = _kernels.boxes(
-                    levels,
-                    row,
-                    ask.thresholds,
-                    self.size,
-                    design.limit,
-                    design.iou,
-                    design.candidates,
-                    ask.most,
-                )
-            except ValueError as error:
-                raise WeightsError(
-                    f"{self.checkpoint.path}: {error}; these weights are damaged"
-                ) from None
-            found[row] = [self._detection(box, height, width) for box in boxes]
-        return found
-
-    def _detection(
-        self, found: tuple[int, float, float, float, float, float], height: int, width: int
-    ) -> Detection:
-        index, score, x0, y0, x1, y1 = found
-        label = self.labels[index]
-        box = Box(x0 * width, y0 * height, x1 * width, y1 * height, label, score)
-        return Detection(label, score, index, box)
-
-
-class _Ask(NamedTuple):
-    """The lowest score of each class, and how many answers there may be."""
-
-    thresholds: list[float]
-    most: int
+        return Ask(by_class(threshold, self.labels), most)
 
 
 def _check_input(preprocessing: Preprocessing, origin: str) -> None:

@@ -18,8 +18,6 @@ from sqznet.images.preprocessing import Preprocessing, geometry
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring
 
-Size = tuple[int, int]
-
 if TYPE_CHECKING:
     from typing import TypeVar
 
@@ -169,7 +167,7 @@ class Pipeline:
         self,
         images: Sequence[Any],
         how: Reading,
-        read: Callable[[Workspace, Mapping[int, Size]], Mapping[int, Result]],
+        read: Callable[[Workspace, Mapping[int, tuple[int, int]]], Mapping[int, Result]],
     ) -> list[Result | SqznetError]:
         """The answer for each image, or its error. All images that can be read run in one pass.
 
@@ -182,7 +180,7 @@ class Pipeline:
         )
         try:
             answers: dict[int, Result | SqznetError] = {}
-            sizes: dict[int, Size] = {}
+            sizes: dict[int, tuple[int, int]] = {}
             for row, image in enumerate(images):
                 try:
                     pixels = self.decode(image, how)

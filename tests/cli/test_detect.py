@@ -17,8 +17,8 @@ from PIL import Image
 
 import sqznet
 from sqznet import Detection, Detector
+from sqznet.cli.coco_results import own_numbers
 from sqznet.cli.columns import BoxRows
-from sqznet.cli.data_sets import image_ids
 
 from ..support.answer_files import need
 from ..support.commands import Result
@@ -159,21 +159,51 @@ def test_coco_results(tmp_path: Path, detect: Run, detector: Detector) -> None:
         assert row["score"] == pytest.approx(one.score, rel=1e-6)
 
 
-def test_numbers_of_images() -> None:
-    assert image_ids(["a/0012.jpg", "b/COCO_x_7.png"]) == {"a/0012.jpg": 12, "b/COCO_x_7.png": 7}
-    assert image_ids(["a/12.jpg", "x12.jpg"]) == {"a/12.jpg": 1, "x12.jpg": 2}
-    assert image_ids(["a/12.jpg", "b/12.jpg"]) == {"a/12.jpg": 1, "b/12.jpg": 2}
-    assert image_ids(["12.jpg", "12.jpg"]) == {"12.jpg": 12}
+def test_numbers_of_images_and_classes() -> None:
+    def images(*paths: str) -> list[int]:
+        return list(own_numbers(paths, ["cat"]).images.values())
+
+    assert images("a/0012.jpg", "b/COCO_x_7.png") == [12, 7]
+    assert images("a/12.jpg", "x12.jpg") == images("a/12.jpg", "b/12.jpg") == [1, 2]
+    assert images("12.jpg", "12.jpg") == [12]
+    assert own_numbers([], ["dog", "person"]).categories == [18, 1]
+    assert own_numbers([], ["dog", "robot"]).categories == [1, 2]
 
 
 def test_photos_that_are_numbered_are_announced(detect: Run) -> None:
     code, out, err = detect(CHELSEA, "--format", "coco")
     assert code == 0
     assert {row["image_id"] for row in json.loads(out)} == {1}
-    assert err == (
-        "sqznet: image_id is the number of the photo, from 1: the names are not all numbers, as "
-        "those of COCO's photos\n"
+    assert err.startswith(
+        "sqznet: image_id is the number of the photo, from 1, since not all names"
     )
+    assert err.count("\n") == 1
+
+
+def test_numbers_of_an_annotation_file(tmp_path: Path, detect: Run, detector: Detector) -> None:
+    known: dict[str, Any] = {
+        "images": [{"id": 77, "file_name": "some/chelsea.jpg"}],
+        "categories": [{"id": 5, "name": "Cat"}],
+        "annotations": [],
+    }
+    path = tmp_path / "truth.json"
+    options = ("--format", "coco", "--annotations", path)
+
+    def said() -> tuple[int, str]:
+        path.write_text(json.dumps(known))
+        code, _, err = detect(CHELSEA, *options)
+        return code, err
+
+    assert said() == (0, "")
+    rows = json.loads(detect(CHELSEA, *options).out)
+    cats = [one for one in detector.detect(CHELSEA, threshold=0.1) if one.label == "cat"]
+    assert [(row["image_id"], row["category_id"]) for row in rows] == [(77, 5)] * len(cats)
+    known["categories"][0]["name"] = "bus"
+    assert said() == (2, f"sqznet: {path}: has none of the classes {', '.join(detector.labels)}\n")
+    known["images"].append({"id": 78, "file_name": "other/chelsea.jpg"})
+    assert said() == (2, f"sqznet: {path}: two images are called chelsea.jpg\n")
+    known["images"] = []
+    assert said() == (2, f"sqznet: {path}: no image is called {CHELSEA}\n")
 
 
 @pytest.mark.parametrize("scores", [(), ("--scores",)])
@@ -254,6 +284,7 @@ def test_thresholds_by_label(run: Run, detector: Detector) -> None:
         (("--size", "big"), "expected a number of pixels or HEIGHTxWIDTH, got 'big'"),
         (("--size", "100"), "size is 100 x 100 pixels, expected sides from 128 up"),
         (("--scores",), "--scores is for the format yolo, table always has scores"),
+        (("--annotations", "x.json"), "--annotations is for the format coco, not for table"),
         (("--format", "yolo"), "--format yolo writes a file for each photo: name a folder with -o"),
         (("--format", "parquet"), "Parquet is not text for a terminal: name a file with -o"),
         (("--resume",), "--resume needs the file to continue: name it with -o"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sqznet.cli.data_sets import CocoResults
+from sqznet.cli.coco_results import CocoResults, own_numbers
 from sqznet.detection.coco import coco_photos
 from sqznet.detection.evaluation import evaluate
 
@@ -69,7 +69,7 @@ def test_all_figures_are_those_of_pycocotools(tmp_path: Path, seed: int) -> None
     ours = evaluate(detector, photos, lambda _: None)
 
     content = io.BytesIO()
-    results = CocoResults([image["file_name"] for image in images], LABELS, content)
+    results = CocoResults(own_numbers([image["file_name"] for image in images], LABELS), content)
     results.begin()
     for image in images:
         results.write(image["file_name"], answers[image["width"]])
