@@ -275,7 +275,8 @@ def _scenes(
 
 def _misplaced(args: argparse.Namespace) -> str:
     """What is wrong with the options that only go with --detect or without it, if anything is."""
-    names, why = _OBJECTS, "needs --detect"
+    names: tuple[str, ...] = _OBJECTS
+    why = "needs --detect"
     if args.detect:
         names, why = _LABELS, "is for labels, not for --detect"
     given = next((name for name in names if getattr(args, name) is not None), None)
