@@ -13,6 +13,7 @@ from benchmarks import detection_accuracy
 from benchmarks.material import MissingError
 from sqznet.detection.evaluation import DetectionEvaluation
 from sqznet.detection.matching import Matches, TrueBox
+from sqznet.detection.precision import rankings
 
 
 def test_only_photos_that_training_has_not_seen_and_that_are_boxed_completely(
@@ -47,7 +48,7 @@ def test_only_photos_that_training_has_not_seen_and_that_are_boxed_completely(
 def test_the_tables() -> None:
     right = np.ones((10, 1), bool)
     one = Matches(np.array([0.4]), right, ~right, 1)
-    found = DetectionEvaluation({"all": {"cat": [one], "dog": []}}, 1, 0, {})
+    found = DetectionEvaluation({"all": {"cat": rankings([one]), "dog": rankings([])}}, 1, 0, {})
     assert list(detection_accuracy.averages(256, found)) == [
         ("256", "AP50, area", "1.000", "-", "**1.000**"),
         ("256", "AP50", "1.000", "-", "**1.000**"),

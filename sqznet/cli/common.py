@@ -286,6 +286,11 @@ def load_detector(args: argparse.Namespace, source: str | None) -> Detector | in
     return _loaded(sqznet.load_detector, args, source, options)
 
 
+def load_classifier(args: argparse.Namespace, source: str) -> Model | int:
+    """The same for a classifier or a recognizer beside it."""
+    return _loaded(sqznet.load, args, source, {})
+
+
 def _loaded(
     load: Callable[..., Loaded],
     args: argparse.Namespace,

@@ -15,6 +15,7 @@ from sqznet.cli.common import (
     add_engine_options,
     add_size,
     complain,
+    load_classifier,
     load_detector,
     notice,
     positive,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
-    from sqznet import Detection, Detector
+    from sqznet import Detection, Detector, Model
     from sqznet.cli.common import Commands
     from sqznet.images.finding import Found
 
@@ -56,6 +57,7 @@ def add_parser(commands: Commands) -> None:
         examples=(
             "sqznet detect photo.jpg",
             "sqznet detect photos/ --draw drawn/",
+            "sqznet detect photo.jpg --classify squeezenet1_1",
             "sqznet detect photos/ -o boxes.csv --resume --threshold person=0.5,dog=0.3",
             "sqznet detect val2017/ --threshold 0.01 --format coco -o results.json",
             "sqznet detect photos/ --format yolo -o labels/",
@@ -76,6 +78,12 @@ def add_parser(commands: Commands) -> None:
         default=100,
         metavar="N",
         help="most boxes of a photo (default: 100)",
+    )
+    parser.add_argument(
+        "--classify",
+        metavar="FILE",
+        help="name what is in each box by a classifier or a recognizer, squeezenet1_1 for the "
+        "bundled one, as in 'dog: beagle'",
     )
     add_output_options(
         parser,
@@ -121,11 +129,18 @@ def run(args: argparse.Namespace) -> int:
     except SqznetError as error:
         complain(error)
         return EXIT_USAGE
+    namer = None if args.classify is None else load_classifier(args, args.classify)
+    if isinstance(namer, int):
+        return namer
     found = chosen(args)
     if isinstance(found, int):
         return found
     made_by = "" if format_name == "table" else detector.fingerprint
+    if made_by and namer is not None:
+        made_by += f"+{namer.fingerprint}"
     try:
+        if namer is not None:
+            namer.checked_top(1)  # it may have no classes
         formats = {}
         if format_name == "coco":
             formats["coco"] = partial(CocoResults, _numbers(args, found, detector.labels))
@@ -135,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
     except SqznetError as error:
         complain(error)
         return EXIT_USAGE
-    work = Work(partial(_detected, detector, args), Boxes(formats), made_by, _draw)
+    work = Work(partial(_detected, detector, namer, args), Boxes(formats), made_by, _draw)
     return write_answers(work, args, found, format_name, folder)
 
 
@@ -153,10 +168,21 @@ def _numbers(args: argparse.Namespace, found: Sequence[Found], labels: Sequence[
 
 
 def _detected(
-    detector: Detector, args: argparse.Namespace, found: Sequence[Found]
+    detector: Detector, namer: Model | None, args: argparse.Namespace, found: Sequence[Found]
 ) -> Generator[tuple[str, Any], None, None]:
+    ask = (args.threshold, args.top, args.fast_decode)
+    own = None if namer is None else namer.alone()
+
     def answer(model: Detector, images: Sequence[Any]) -> list[list[Detection] | SqznetError]:
-        return model.detect_each(images, args.threshold, args.top, args.fast_decode)
+        if own is None:
+            return model.detect_each(images, *ask)
+        return [named(model, image) for image in images]
+
+    def named(model: Detector, image: Any) -> list[Detection] | SqznetError:
+        try:
+            return model.detect(image, *ask, classify=own)
+        except SqznetError as error:
+            return error
 
     with closing(answered(detector, found, answer, args.batch)) as results:
         yield from results

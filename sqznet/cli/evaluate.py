@@ -40,9 +40,9 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure the accuracy of a model",
-        description="Classify photos with known classes: DIR has a sub-folder for each class, "
+        description="Classify photos with known classes: PLACE has a sub-folder for each class, "
         "named by its label or, as ImageNet's, by WordNet's number (n01484850). Photos of other "
-        "classes should be 'unknown'. With --detector, compare boxes: DIR has photos with Pascal "
+        "classes should be 'unknown'. With --detector, compare boxes: PLACE has photos with Pascal "
         "VOC's .xml or YOLO's .txt files, or is COCO's annotation file.",
         examples=(
             "sqznet evaluate test/",

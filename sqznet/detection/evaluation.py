@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.batch.photos import answered
@@ -62,12 +61,13 @@ class ClassAccuracy(NamedTuple):
 class DetectionEvaluation:
     """What a detector found on photos with known boxes.
 
-    ``matches``: for each range of areas in `matching.AREAS` and each class, the matches of each
-    photo. ``photos``, ``unreadable``: how many were read, and how many could not be. ``left_out``:
-    how many boxes there are of each class that the detector does not know.
+    ``rankings``: for each range of areas in `matching.AREAS` and each class, the detections for
+    each overlap of `matching.OVERLAPS`. ``photos``, ``unreadable``: how many were read, and how
+    many could not be. ``left_out``: how many boxes there are of each class that the detector does
+    not know.
     """
 
-    matches: dict[str, dict[str, list[Matches]]]
+    rankings: dict[str, dict[str, list[Ranking]]]
     photos: int
     unreadable: int
     left_out: dict[str, int]
@@ -78,21 +78,14 @@ class DetectionEvaluation:
             f"AP50 {_shown(self.ap50)}>"
         )
 
-    @cached_property
-    def _rankings(self) -> dict[str, dict[str, list[Ranking]]]:
-        return {
-            area: {label: rankings(photos) for label, photos in classes.items()}
-            for area, classes in self.matches.items()
-        }
-
     def ranking(self, label: str, overlap: float = 0.5) -> Ranking:
         """The detections of a class, best first, at one of `matching.OVERLAPS`."""
-        return self._rankings["all"][label][OVERLAPS.index(overlap)]
+        return self.rankings["all"][label][OVERLAPS.index(overlap)]
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes of the detector."""
-        return tuple(self.matches["all"])
+        return tuple(self.rankings["all"])
 
     @property
     def ap(self) -> float | None:
@@ -117,7 +110,7 @@ class DetectionEvaluation:
     def ap_of(self, area: str) -> float | None:
         """COCO's AP of the things of a size: "small" (up to 32 x 32 pixels), "medium", "large"
         (from 96 x 96) or "all"."""
-        each = self._rankings[area].values()
+        each = self.rankings[area].values()
         return mean([mean([ranking.average() for ranking in ranks]) for ranks in each])
 
     def figures(self) -> list[ClassAccuracy]:
@@ -131,7 +124,7 @@ class DetectionEvaluation:
                 ranks[OVERLAPS.index(0.75)].average(),
                 ranks[0].area(),
             )
-            for label, ranks in self._rankings["all"].items()
+            for label, ranks in self.rankings["all"].items()
         ]
 
     def counts(self, threshold: float, label: str | None = None) -> Counts:
@@ -223,7 +216,11 @@ def evaluate(
                     found_here = [d for d in detections if d.label == label]
                     if own or found_here:
                         made.append(matched(found_here, own, AREAS[area]))
-    return DetectionEvaluation(matches, read, unreadable, left_out)
+    ranked = {
+        area: {label: rankings(made) for label, made in classes.items()}
+        for area, classes in matches.items()
+    }
+    return DetectionEvaluation(ranked, read, unreadable, left_out)
 
 
 def _answer(detector: Any, images: Sequence[Any]) -> list[Any]:

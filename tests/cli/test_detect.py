@@ -259,6 +259,25 @@ def test_drawings(folder: Path, tmp_path: Path, detect: Run, detector: Detector)
     assert not changed[row, round(box.x0) + 20 : round(box.x0) + 40].any()
 
 
+def test_names_for_what_is_in_each_box(
+    tmp_path: Path, run: Run, small: Path, detector: Detector
+) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"none")
+    model = sqznet.load(small)
+    args = ("detect", CHELSEA, bad, ASTRONAUT, "--size=128", "--classify", small, "--json")
+    code, out, err = run(*args)
+    assert code == 1
+    assert err.startswith(f"sqznet: {bad}: ")
+    for row, photo in zip(json.loads(out), (CHELSEA, ASTRONAUT), strict=True):
+        expected = detector.detect(photo, classify=model)
+        assert [one["label"] for one in row["detections"]] == [one.label for one in expected]
+        assert row["model"] == f"{detector.fingerprint}+{model.fingerprint}"
+    code, _, err = run("detect", CHELSEA, "--classify", tmp_path / "absent.pth")
+    assert code == 1
+    assert "absent.pth" in err
+
+
 # --- Options and errors --------------------------------------------------------------------------
 
 
