@@ -17,18 +17,13 @@ from sqznet.files.resumable import ResumableFile
 if TYPE_CHECKING:
     from PIL import Image
 
+    from sqznet.watching.shot import Seen
+
 #: The formats for programs.
 FORMATS = ("csv", "jsonl")
 
 #: Takes what was seen in one frame.
 Show = Callable[[Any], None]
-
-
-class Seen(Protocol):
-    """What was seen in one frame."""
-
-    @property
-    def time(self) -> float: ...
 
 
 class Viewer(Protocol):

@@ -27,7 +27,7 @@ from sqznet.cli.common import (
 )
 from sqznet.cli.interrupts import heard_once
 from sqznet.cli.keeping import kept
-from sqznet.cli.outputs import FORMATS, Seen, Show, Telling, shown, targets, written
+from sqznet.cli.outputs import FORMATS, Show, Telling, shown, targets, written
 from sqznet.cli.scenes import Scenes, logged
 from sqznet.cli.sightings import Sightings
 from sqznet.detection.thresholds import DEFAULT, by_class
@@ -37,6 +37,7 @@ from sqznet.watching.zones import Zone, checked_zones
 if TYPE_CHECKING:
     from sqznet import Scene, Sighting
     from sqznet.cli.common import Commands, Parser
+    from sqznet.watching.shot import Seen
 
 _STDIN = "/dev/stdin"
 _TOP = 5  # classes to show

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rich.console import Group
 from rich.control import Control
@@ -18,13 +18,12 @@ from rich.text import Text
 
 from sqznet.answers import score_text, share
 from sqznet.errors import printable
-from sqznet.watching.shot import now
+from sqznet.watching.shot import Seen, now
 from sqznet.watching.video import shown
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from sqznet.images.frame import Frame
     from sqznet.watching.loop import Sighting
 
 # Seconds between two drawings: faster updates are unreadable and take time from the frames.
@@ -36,26 +35,10 @@ _WIDEST, _BORDER, _NARROWEST = 84, 4, 12
 _SCORE = 10  # columns of a score
 
 
-class _Seen(Protocol):
-    """What was seen in one frame."""
-
-    @property
-    def time(self) -> float: ...
-
-    @property
-    def latency(self) -> float: ...
-
-    @property
-    def dropped(self) -> int: ...
-
-    @property
-    def picture(self) -> Frame: ...
+Kind = TypeVar("Kind", bound=Seen)
 
 
-Seen = TypeVar("Seen", bound=_Seen)
-
-
-class View(ABC, Generic[Seen]):
+class View(ABC, Generic[Kind]):
     """Draws the newest of what was seen, in a panel with figures such as the frame rate.
 
     source: the name in the title. console: where to draw; default: standard output.
@@ -67,10 +50,10 @@ class View(ABC, Generic[Seen]):
         self._moments: deque[float] = deque(maxlen=_MEASURED)
         self._dropped = self._frames = 0
         self._drawn = 0.0
-        self._last: Seen | None = None
+        self._last: Kind | None = None
         self._width, self._height = self._live.console.width, 0
 
-    def __enter__(self) -> View[Seen]:
+    def __enter__(self) -> View[Kind]:
         self._live.start()
         return self
 
@@ -79,7 +62,7 @@ class View(ABC, Generic[Seen]):
             self._draw(self._last)
         self._live.stop()
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: Kind) -> None:
         moment = now()
         self._moments.append(moment)
         self._dropped += seen.dropped
@@ -89,7 +72,7 @@ class View(ABC, Generic[Seen]):
             self._drawn = moment
             self._draw(seen)
 
-    def _draw(self, seen: Seen) -> None:
+    def _draw(self, seen: Kind) -> None:
         console = self._live.console
         width = console.width
         if width < self._width:
@@ -104,10 +87,10 @@ class View(ABC, Generic[Seen]):
         self._live.update(drawing, refresh=True)
 
     @abstractmethod
-    def content(self, seen: Seen, room: int) -> list[RenderableType]:
+    def content(self, seen: Kind, room: int) -> list[RenderableType]:
         """What is above the figures, in so many columns."""
 
-    def drawing(self, seen: Seen) -> RenderableType:
+    def drawing(self, seen: Kind) -> RenderableType:
         """The view as a rich renderable."""
         width = min(_WIDEST, self._live.console.width)
         room = max(1, width - _BORDER)
@@ -119,7 +102,7 @@ class View(ABC, Generic[Seen]):
             width=width,
         )
 
-    def _figures(self, seen: Seen, room: int) -> str:
+    def _figures(self, seen: Kind, room: int) -> str:
         """As many of the figures as there is room for, the most useful ones."""
         figures = {
             "time": f"{seen.time:.1f} s",
