@@ -92,7 +92,8 @@ class Detector(Pipeline):
 
         from sqznet.weights.detectors import to_json
         from sqznet.weights.fingerprint import fingerprint
-        from sqznet.weights.metadata import compact, dump
+        from sqznet.weights.metadata import dump
+        from sqznet.weights.strict_json import compact
 
         settings = dump(self.variant, self.preprocessing, self.labels, self.wiring)
         text = compact([fingerprint(self.checkpoint), settings, to_json(self._design)])
