@@ -5,14 +5,17 @@ python -m benchmarks.detection --isa avx2       with other kernels
 python -m benchmarks.detection --write          and put it into docs/detection.md
 
 Each round, in random order, runs both networks on one photo, makes boxes of the detector's outputs,
-and takes a JPEG file to labels and to boxes. The figures are of use on an idle machine.
+and takes a JPEG file to labels and to boxes. If onnxruntime is installed, it runs the detector's
+network too, from the file that `sqznet.convert` writes. The figures are of use on an idle machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import random
 import statistics
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Sequence
@@ -31,12 +34,13 @@ PAGE = ROOT / "docs" / "detection.md"
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
 PHOTO = ROOT / "examples" / "chelsea.jpg"
 
-#: The most times that the classifier's network may take, and the largest share of the boxes.
-MOST, BOXES_SHARE = 1.45, 0.03
+#: The most times that the classifier's network may take, the largest share of the boxes, and how
+#: many times as long onnxruntime takes at least.
+MOST, BOXES_SHARE, RIVAL_TIMES = 1.45, 0.03, 2
 
 CLASSIFIER, DETECTOR, BOXES = "classifier's network", "detector's network", "its boxes"
 LABELS_OF, BOXES_OF = "JPEG file to labels", "JPEG file to boxes"
-NAMES = (CLASSIFIER, DETECTOR, BOXES, LABELS_OF, BOXES_OF)
+RIVAL = "detector's network, onnxruntime"
 
 Round = dict[str, float]  # seconds by what was timed
 
@@ -78,17 +82,19 @@ def measure(model: sqznet.Model, detector: sqznet.Detector, photo: str, rounds: 
         LABELS_OF: (nothing, lambda: model.classify(photo)),
         BOXES_OF: (nothing, lambda: detector.detect(photo)),
     }
+    if importlib.util.find_spec("onnxruntime"):
+        works[RIVAL] = nothing, rival(detector, photo)
     order = random.Random(0)
     found: list[Round] = []
     for _ in range(rounds + 1):
         taken: Round = {}
-        for name in order.sample(NAMES, len(NAMES)):
+        for name in order.sample(list(works), len(works)):
             prepare, work = works[name]
             prepare()
             began = time.perf_counter()
             work()
             taken[name] = time.perf_counter() - began
-        found.append(taken)
+        found.append({name: taken[name] for name in works})
     return found[1:]
 
 
@@ -101,6 +107,16 @@ def network(
     size = pipeline.preprocessing.size
     workspace = pipeline.executor.acquire(1, *size, largest_input=pipeline.largest_input)
     return partial(pipeline.feed, pixels, workspace.image(0)), workspace.run, workspace
+
+
+def rival(detector: sqznet.Detector, photo: str) -> Callable[[], object]:
+    """Runs the same network in onnxruntime, on one thread."""
+    from benchmarks.engines.onnxruntime import session
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = sqznet.convert(detector.checkpoint.path, Path(folder, "detector.onnx")).path
+        ready = session(path, threads=1)
+    return partial(ready.run, None, {"input": detector.preprocess(photo)})
 
 
 def in_a_row(feed: Callable[[], object], run: Callable[[], object]) -> Callable[[], object]:
@@ -118,7 +134,7 @@ def nothing() -> None:
 def rows(rounds: Sequence[Round]) -> list[tuple[str, ...]]:
     """A heading, then a line for each thing that was timed."""
     table: list[tuple[str, ...]] = [("one thread", "minimum ms", "median ms")]
-    for name in NAMES:
+    for name in rounds[0]:
         taken = [1e3 * each[name] for each in rounds]
         table.append((name, f"{min(taken):.2f}", f"{statistics.median(taken):.2f}"))
     return table
@@ -129,12 +145,16 @@ def said(rounds: Sequence[Round], isa: str, others: float | None) -> str:
     times = ratio([[(each[CLASSIFIER], each[DETECTOR]) for each in rounds]])
     share = ratio([[(each[DETECTOR], each[BOXES]) for each in rounds]])
     least = min(each[DETECTOR] for each in rounds) / min(each[CLASSIFIER] for each in rounds)
+    others_time = ""
+    if RIVAL in rounds[0]:
+        gain = ratio([[(each[DETECTOR], each[RIVAL]) for each in rounds]])
+        others_time = f"; onnxruntime takes {gain.median:.2f} times as long, goal {RIVAL_TIMES}"
     busy = "" if others is None else f"; other programs kept {others:.1f} cores busy"
     return (
         f"The detector's network takes {times.median:.2f} times the classifier's "
         f"({times.low:.2f} to {times.high:.2f}; {least:.2f} by the fastest runs), goal {MOST}, "
-        f"and its boxes {share.median:.1%} of that, goal {BOXES_SHARE:.0%}: {len(rounds)} rounds, "
-        f"{isa}{busy}"
+        f"and its boxes {share.median:.1%} of that, goal {BOXES_SHARE:.0%}{others_time}: "
+        f"{len(rounds)} rounds, {isa}{busy}"
     )
 
 

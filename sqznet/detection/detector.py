@@ -65,12 +65,12 @@ class Detector(Pipeline):
             precision=precision,
         )
         self._design = checkpoint.detector
-        head = self.executor.network.heads[HEAD]
-        self.labels = names_for(None, checkpoint.labels, num_classes(head), checkpoint.path)
+        network = self.executor.network
+        self.labels = names_for(None, checkpoint.labels, num_classes(network), checkpoint.path)
         self.size = preprocessing.size
         self.boxes = Boxes(
             self._design,
-            [branch.output for branch in head],
+            [branch.output for branch in network.heads[HEAD]],
             self.labels,
             self.size,
             checkpoint.path,

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from sqznet.errors import MAX_SHOWN, WeightsError, printable
-from sqznet.network.layers import Branch, Conv, Fire, Joined, Layer, MaxPool
+from sqznet.network.layers import Branch, Conv, Fire, Joined, Layer, MaxPool, Network
 
 #: The name of the head in `Network.heads`.
 HEAD = "detector"
@@ -75,9 +75,9 @@ class Design(NamedTuple):
         return (*own, *self.shared, self.classes, self.sides)
 
 
-def num_classes(head: tuple[Branch, ...]) -> int:
-    """How many classes a head that `branches` made tells apart."""
-    output = head[0].layers[-1]
+def num_classes(network: Network) -> int:
+    """How many classes a detector tells apart."""
+    output = network.heads[HEAD][0].layers[-1]
     assert isinstance(output, Joined)
     return output.parts[0].channels
 
@@ -89,7 +89,7 @@ def branches(
     out_channels: Callable[[str], int],
     origin: str,
 ) -> tuple[Branch, ...]:
-    """The head's branches, one for each level, with the outputs "level 1", "level 2", ...
+    """The head's branches, one for each level, with the outputs "level1", "level2", ...
 
     ``out_channels``: those of the convolution with this name. Raises WeightsError, naming
     ``origin``, if the design is not one for this trunk and these convolutions.
@@ -123,7 +123,7 @@ def branches(
                 f"expected a layer of its trunk, {taps[0]} to {taps[-1]}"
             )
         own: list[Layer] = [
-            MaxPool(f"level {number}, {i}", ceil_mode) if name == POOL else fire(name)
+            MaxPool(f"level{number}.{i}", ceil_mode) if name == POOL else fire(name)
             for i, name in enumerate(level.layers)
         ]
         lateral = Conv(level.lateral, out_channels(level.lateral), 1, 1)
@@ -135,7 +135,7 @@ def branches(
                 f"{origin}: level {number} has stride {level.stride} by its description, but "
                 f"{stride} by its layers"
             )
-        found.append(Branch(level.tap, (*own, lateral, *shared), f"level {number}"))
+        found.append(Branch(level.tap, (*own, lateral, *shared), f"level{number}"))
     widths = {branch.layers[-len(shared) - 1].output_shape((1, 1, 1))[2] for branch in found}
     if len(widths) != 1:
         raise WeightsError(

@@ -250,7 +250,7 @@ class Network(NamedTuple):
         names = [layer.name for layer in self.layers]
         shared = {name for name in names if names.count(name) > 1}
         return tuple(
-            f"{layer.name} ({branch.output})" if layer.name in shared else layer.name
+            f"{layer.name}:{branch.output}" if layer.name in shared else layer.name
             for branch in self.branches
             for layer in branch.layers
         )

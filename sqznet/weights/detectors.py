@@ -10,6 +10,7 @@ See `sqznet.network.detector.Design` for the meanings; "limit" and "nms" may be 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
@@ -95,8 +96,10 @@ def _text(value: Any, what: str) -> str:
 
 def _name(value: Any, what: str) -> str:
     name = _text(value, what)
-    if not name.startswith(PREFIX):
-        raise WeightsError(f"{what} is {shown(name)}, expected a name that begins with {PREFIX}")
+    if not re.fullmatch(rf"{re.escape(PREFIX)}[\w.]+", name, re.ASCII):
+        raise WeightsError(
+            f"{what} is {shown(name)}, expected {PREFIX} and then letters, digits, _ and points"
+        )
     return name
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqznet import weights
 from sqznet.images.preprocessing import Preprocessing, preset_name
 from sqznet.network import variants
-from sqznet.network.detector import HEAD, num_classes
+from sqznet.network.detector import num_classes
 from sqznet.weights import known, labels
 from sqznet.weights.checkpoint import Checkpoint, element_count
 from sqznet.weights.locate import WeightsLike, locate
@@ -85,7 +85,7 @@ def identify(source: WeightsLike) -> Identity:
     published = known.find(data, checkpoint.format)
     name = published.name if published else None
     design = checkpoint.detector
-    classes = network.num_classes if design is None else num_classes(network.heads[HEAD])
+    classes = network.num_classes if design is None else num_classes(network)
     names, warnings = _labels(checkpoint, classes)
     base = next(base for base in variants.TOPOLOGIES if network.variant.startswith(base))
     warnings += _misnomers(os.path.basename(checkpoint.path), name, base)

@@ -32,8 +32,8 @@ def test_each_kind_of_file_names_its_command(tmp_path: Path, small: Path) -> Non
             WeightsError, match=r"detector, which sqznet\.load_detector and 'sqznet"
         ):
             call(path)
-    with pytest.raises(WeightsError, match="is a detector; expected a classifier to convert"):
-        sqznet.convert(path, tmp_path / "out.onnx")
+    with pytest.raises(sqznet.SqznetError, match="is a detector, which only"):
+        sqznet.convert(path, tmp_path / "out.npz")
     recognizer = tmp_path / "recognizer.sqz"
     model = sqznet.load(small)
     sqznet.learn({"photo": [networks.photo()]}, model=model, report=lambda _: None).save(recognizer)
@@ -58,14 +58,15 @@ def test_each_kind_of_file_names_its_command(tmp_path: Path, small: Path) -> Non
         ({"levels": [{**LEVEL, "stride": True}]}, "stride is True"),
         ({"levels": [{**LEVEL, "stride": 10**9}]}, "stride is 1000000000"),
         ({"levels": [{**LEVEL, "offset": -1}]}, "offset is -1, expected a number from 0"),
-        ({"levels": [{**LEVEL, "lateral": "features.7"}]}, "expected a name that begins with head"),
+        ({"levels": [{**LEVEL, "lateral": "features.7"}]}, "expected head. and then"),
         ({"levels": [{**LEVEL, "layers": ["maxpool"] * 17}]}, "layers: expected a list of 16"),
         ({"levels": [{**LEVEL, "layers": ["maxpool"] * 9}]}, "stride 8 by its description, but"),
         ({"levels": [LEVEL, LEVEL]}, "the layer 'head.near' has two places"),
         ({"shared": ["head.cls"]}, "the layer 'head.cls' has two places"),
         ({"shared": "head.both"}, "shared: expected a list"),
+        ({"classes": "head.cls:level1"}, "expected head. and then letters, digits"),
         ({"classes": None}, "classes is None, expected the name of a layer"),
-        ({"classes": "features.0"}, "classes is 'features.0', expected a name that begins"),
+        ({"classes": "features.0"}, "classes is 'features.0', expected head. and"),
         ({"limit": "4"}, "limit is '4', expected a number from 0 to 10"),
         ({"limit": 1e9}, "limit is 1000000000.0"),
         ({"nms": 3}, "nms is 3, expected an object"),
@@ -174,7 +175,7 @@ def test_large_values_that_do_not_overflow(tmp_path: Path) -> None:
 
     found = detector.passed([detector.decode(photo)], outputs)
     expected = reference.layer_outputs(detectors.network(made), made, detector.preprocess(photo))
-    for name in ("level 1", "level 2", "level 3"):
+    for name in ("level1", "level2", "level3"):
         wanted = expected[name].transpose(0, 2, 3, 1)
         assert np.abs(wanted).max() > 1e12
         assert np.abs(found[name] - wanted).max() <= 1e-4 * np.abs(wanted).max()

@@ -12,7 +12,7 @@ from sqznet.engine import bands
 from sqznet.engine.program import Workspace
 from sqznet.errors import WeightsError
 from sqznet.network import reference
-from sqznet.network.detector import HEAD, Level, num_classes
+from sqznet.network.detector import Level, num_classes
 
 from ..support import detectors, networks
 
@@ -47,7 +47,7 @@ def test_every_level_against_the_reference(isa: str, height: int, width: int, th
     x = networks.inputs(1, 2, height, width)
     expected = reference.layer_outputs(NETWORK, MADE, x)
     found = run(x, isa, threads)
-    assert list(found) == ["level 1", "level 2", "level 3"]
+    assert list(found) == ["level1", "level2", "level3"]
     for name, y in found.items():
         assert y.shape == expected[name].shape
         assert np.abs(y - expected[name]).max() <= 1e-5 * np.abs(expected[name]).max(), name
@@ -79,7 +79,7 @@ def test_its_points_cover_the_input() -> None:
         for level, (height, width, _) in zip(detectors.DESIGN.levels, last, strict=True):
             assert height == width == side // level.stride - 1
             assert level.stride * (width - 1) + level.offset + 0.5 == side - level.stride
-    assert num_classes(NETWORK.heads[HEAD]) == len(detectors.LABELS)
+    assert num_classes(NETWORK) == len(detectors.LABELS)
     assert NETWORK.num_classes == 0
 
 
@@ -88,7 +88,7 @@ def test_maps_have_names_of_their_own() -> None:
     names = NETWORK.map_names
     assert len(set(names)) == len(NETWORK.layers)
     assert "features.7" in names
-    assert "head.both (level 2)" in names
+    assert "head.both:level2" in names
 
 
 NEAR, MIDDLE, FAR = detectors.DESIGN.levels
