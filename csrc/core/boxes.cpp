@@ -93,7 +93,8 @@ struct Kept {
       const float w = std::min(x1[i], box.x1) - std::max(x0[i], box.x0),
                   h = std::min(y1[i], box.y1) - std::max(y0[i], box.y0);
       const float both = std::max(w, 0.0f) * std::max(h, 0.0f);
-      any |= (index[i] == box.index) & (both > iou * (area[i] + size - both));
+      const int alike = index[i] == box.index, much = both > iou * (area[i] + size - both);
+      any |= alike & much;
     }
     return any != 0;
   }
