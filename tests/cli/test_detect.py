@@ -238,6 +238,7 @@ def test_yolo_has_the_size_of_turned_photos(tmp_path: Path, detect: Run) -> None
     assert second == pytest.approx(first, abs=0.03)
 
 
+@pytest.mark.usefixtures("draws_text")
 def test_a_photo_on_stdin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, detect: Run) -> None:
     for options in (("--draw", tmp_path / "d"), ("--format", "yolo", "-o", tmp_path / "l")):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(CHELSEA.read_bytes())))
