@@ -116,16 +116,32 @@ def build(session: nox.Session) -> None:
     session.run("pytest", "-m", "slow", "tests", success_codes=[0, NO_TESTS_COLLECTED])
 
 
-CROSSCHECKED = ("ncnn", "onnx", "opencv", "pyinstaller", "safetensors", "serve", "torch")
+CROSSCHECKED = (
+    "ncnn",
+    "onnx",
+    "opencv",
+    "pycocotools",
+    "pyinstaller",
+    "safetensors",
+    "serve",
+    "torch",
+)
 
 
 @nox.session
 def crosscheck(session: nox.Session) -> None:
-    """Weights files compared with the engines and libraries that they are made for, a program that
-    PyInstaller builds, and the server asked by Triton's client and a browser (chromium)."""
+    """Weights files compared with the engines and libraries that they are made for, average
+    precision with pycocotools, a program that PyInstaller builds, and the server asked by Triton's
+    client and a browser (chromium)."""
     extras = ("test", *(f"test-{name}" for name in CROSSCHECKED))
     session.install(f"{ROOT}[{','.join(extras)}]")
-    names = ("weights/*", "engine/rounded_layers", "frozen", "serving/*")
+    names = (
+        "weights/*",
+        "detection/pycocotools",
+        "engine/rounded_layers",
+        "frozen",
+        "serving/*",
+    )
     session.run("pytest", "-m", "slow or not slow", *tests_of(names))
 
 

@@ -58,7 +58,12 @@ class ManyPhotos:
         a web framework. Any number of tasks may share the model: at most ``threads`` of them run at
         a time, the others wait. A task that is canceled while it waits does no work.
         """
-        from sqznet.batch.asynchronous import classify
+        from sqznet.batch.asynchronous import answered
 
-        how = reading(fast_decode, channels, allow_urls)
-        return await classify(self, image, self.checked_top(top), how)
+        top, how = self.checked_top(top), reading(fast_decode, channels, allow_urls)
+
+        def predictions(model: Classifier, image: Any) -> list[Prediction]:
+            found: list[Prediction] = model.classify([image], top, **how._asdict())[0]
+            return found
+
+        return await answered(self, image, predictions)
