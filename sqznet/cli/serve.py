@@ -17,6 +17,7 @@ from sqznet.cli.common import (
     add_engine_options,
     complain,
     is_quiet,
+    load_detector,
     load_model,
     notice,
     positive,
@@ -27,6 +28,7 @@ from sqznet.serving.settings import Limits, Settings, require_libraries
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqznet import Detector
     from sqznet.cli.common import Commands
     from sqznet.serving.served import Served
 
@@ -38,7 +40,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "serve",
         help="answer over HTTP, with a page for browsers",
-        description="Answer over HTTP: a page for browsers at /, photos at /classify and /explain, "
+        description="Answer over HTTP: a page for browsers at /, photos at /classify, /detect and "
+        "/explain, "
         "tensors by the Open Inference Protocol at /v2, metrics at /metrics, a description at "
         "/openapi.json. SIGTERM and Ctrl-C end it once all that was accepted is answered. With "
         f"{_TOKEN} set, clients must send 'Authorization: Bearer TOKEN'. It needs "
@@ -57,6 +60,11 @@ def add_parser(commands: Commands) -> None:
         help="weights or a recognizer, a file or a name to download, offered under the file's name "
         "or as in NAME=FILE; may be repeated, the first is the default (default: the bundled "
         "SqueezeNet 1.1)",
+    )
+    parser.add_argument(
+        "--detector",
+        metavar="FILE",
+        help="the detector of /detect, a file or a name to download (default: the bundled one)",
     )
     parser.add_argument(
         "--teach",
@@ -138,17 +146,23 @@ def run(args: argparse.Namespace) -> int:
     models = _models(args, settings)
     if isinstance(models, int):
         return models
-    return _serve(models, settings)
+    # Detectors compute in float32, whatever the other models do.
+    engine = Namespace(threads=args.threads, isa=args.isa, precision="float32", size=None)
+    detector = load_detector(engine, args.detector)
+    if isinstance(detector, int):
+        return detector
+    return _serve(models, detector, settings)
 
 
-def _serve(models: Sequence[Served], settings: Settings) -> int:
+def _serve(models: Sequence[Served], detector: Detector, settings: Settings) -> int:
     from logging.config import dictConfig
 
     from sqznet.serving import logs
     from sqznet.serving.server import Server
+    from sqznet.serving.sought import Sought
 
     try:
-        server = Server(models, settings)
+        server = Server(models, Sought(detector, settings.limits.pixels), settings)
     except sqznet.SqznetError as error:  # two models of one name, or an address that is taken
         complain(error)
         return EXIT_USAGE

@@ -15,14 +15,17 @@ from starlette.types import ASGIApp
 
 import sqznet
 from sqznet.answers import Prediction
+from sqznet.detection.thresholds import DEFAULT
 from sqznet.errors import ImageError, SqznetError
 from sqznet.learning.recognizer import Recognizer
 from sqznet.serving import inference, metrics, openapi
-from sqznet.serving.desk import Desk, count, one_of, query
+from sqznet.serving.desk import Desk, count, one_of, query, share
 from sqznet.serving.guard import Guard
+from sqznet.serving.photos import TooLargeError
 from sqznet.serving.problems import Problem, answer
-from sqznet.serving.served import Doubt, Question, Served, TooLargeError
+from sqznet.serving.served import Doubt, Question, Served
 from sqznet.serving.settings import Settings
+from sqznet.serving.sought import Search
 from sqznet.serving.taught import Lesson, Taught
 
 _PAGE = {
@@ -68,6 +71,12 @@ def _photos(desk: Desk) -> list[Route]:
         found = await desk.ask(request, served.classify, Question(photo, top, fast))
         return JSONResponse({"model": served.name, "predictions": list(map(_shown, found))})
 
+    async def detect(request: Request) -> Response:
+        asked = query(request, "threshold", "top")
+        threshold, top = share(asked, "threshold", DEFAULT), count(asked, "top", 100)
+        search = Search(await desk.photo(request), threshold, top)
+        return JSONResponse(await desk.ask(request, desk.sought.detect, search))
+
     async def explain(request: Request) -> Response:
         asked = query(request, "model", "label", "format")
         form = one_of(asked, "format", ("png", "json"), "png")
@@ -80,6 +89,7 @@ def _photos(desk: Desk) -> list[Route]:
 
     return [
         Route("/classify", classify, methods=["POST"]),
+        Route("/detect", detect, methods=["POST"]),
         Route("/explain", explain, methods=["POST"]),
     ]
 

@@ -16,6 +16,7 @@ from sqznet.serving.metrics import Metrics
 from sqznet.serving.problems import CLIENT_LEFT, Problem, busy
 from sqznet.serving.served import Models, Served
 from sqznet.serving.settings import Limits
+from sqznet.serving.sought import Sought
 
 _HOW = "send the bytes of an image file as the body, or as the one file of a form"
 
@@ -24,13 +25,13 @@ _LATEST = 0.1
 
 
 class Desk:
-    """The models of a server, its threads, and how many requests it has.
+    """The models and the detector of a server, its threads, and how many requests it has.
 
     ``inside``: requests that are received or answered now; ``mean_seconds``: how long one takes.
     """
 
-    def __init__(self, models: Models, limits: Limits) -> None:
-        self.models, self.limits = models, limits
+    def __init__(self, models: Models, sought: Sought, limits: Limits) -> None:
+        self.models, self.sought, self.limits = models, sought, limits
         self.metrics = Metrics()
         self.inside = 0
         self.mean_seconds = 0.0
@@ -129,6 +130,18 @@ def count(parameters: Mapping[str, str], name: str, default: int) -> int:
     if not (value.isascii() and value.isdigit() and int(value[:19])):
         raise Problem(400, f"{name} is {shown(value)}, expected a whole number from 1 up")
     return int(value[:19])
+
+
+def share(parameters: Mapping[str, str], name: str, default: float) -> float:
+    """Raises Problem for something else than a number from 0 to 1."""
+    text = parameters.get(name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise Problem(400, f"{name} is {shown(text)}, expected a number from 0 to 1")
+    return value
 
 
 def _left(request: Request) -> float:

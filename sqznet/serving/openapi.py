@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqznet.detection.thresholds import DEFAULT
+
 Json = dict[str, Any]
 
 _PROBLEMS = {
@@ -68,6 +70,9 @@ def _photos(name: Json) -> Json:
     form = _query("format", formats, "A picture with scores beside it, or JSON with the photo.")
     top = _query("top", {"type": "integer", "minimum": 1, "default": 5}, "How many.")
     fast = _query("fast_decode", {**_YES_OR_NO, "default": False}, "Decode large JPEGs smaller.")
+    unit = {"type": "number", "minimum": 0, "maximum": 1, "default": DEFAULT}
+    threshold = _query("threshold", unit, "The lowest score of an answer.")
+    count = _query("top", {"type": "integer", "minimum": 1, "default": 100}, "How many at most.")
     explained = {"image/png": _FILE, _JSON: _ref("Explanation")}
     return {
         "/classify": _post(
@@ -76,6 +81,14 @@ def _photos(name: Json) -> Json:
             {_JSON: _ref("Classification")},
             _ASK,
             [model, top, fast],
+            _PHOTO,
+        ),
+        "/detect": _post(
+            "detect",
+            "What is on a photo and where, best first; boxes in pixels of the upright photo.",
+            {_JSON: _ref("Detections")},
+            _SEND,
+            [threshold, count],
             _PHOTO,
         ),
         "/explain": _post(
@@ -158,6 +171,10 @@ def _schemas() -> Json:
         "Error": _all(error=_TEXT),
         "Classification": _all(model=_TEXT, predictions=_list(_all(**prediction))),
         "Explanation": _all(model=_TEXT, **prediction, box=box, **size, picture=_TEXT),
+        "Detections": _all(
+            detections=_list(_all(**prediction, box={**box, "type": "array", "items": _NUMBER})),
+            **size,
+        ),
         "Taught": _all(model=_TEXT, labels=_list(_TEXT), images=_WHOLE),
         "Models": _all(
             models=_list(

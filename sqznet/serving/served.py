@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from sqznet.answers import Prediction
 from sqznet.errors import ImageError, SqznetError
-from sqznet.images import decoding
-from sqznet.images.callers import Reading
 from sqznet.images.pixels import Pixels
 from sqznet.insight import explain, painting
 from sqznet.learning.recognizer import Recognizer
 from sqznet.model import Model
+from sqznet.serving.photos import decoded, each
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,10 +27,6 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 # The longest side in pixels of the picture of an explanation.
 _PICTURE_SIDE = 640
-
-
-class TooLargeError(ImageError):
-    """A photo has more pixels than the server takes."""
 
 
 class Question(NamedTuple):
@@ -71,27 +66,19 @@ class Served:
 
     def decode(self, photo: bytes, fast: bool = False) -> Pixels:
         """Raises ImageError, and TooLargeError for a photo with too many pixels."""
-        width, height = decoding.size(photo)
-        if width * height > self._most:
-            raise TooLargeError(
-                f"a photo of {width} x {height} pixels, this server takes at most {self._most}"
-            )
-        return self.network.decode(photo, Reading(fast))
+        return decoded(self.network, photo, self._most, fast)
 
     def classify(self, questions: Sequence[Question]) -> list[list[Prediction] | ImageError]:
         """The best predictions for each photo."""
-        found: list[Any] = []
-        for question in questions:
-            try:
-                found.append(self.decode(question.photo, question.fast_decode))
-            except ImageError as error:
-                found.append(error)
-        decoded = [pixels for pixels in found if isinstance(pixels, Pixels)]
         top = self.model.checked_top(max(question.top for question in questions))
-        answers = iter(self.model.classify(decoded, top))
+        answers = each(
+            lambda question: self.decode(question.photo, question.fast_decode),
+            questions,
+            lambda photos: self.model.classify(photos, top),
+        )
         return [
-            next(answers)[: question.top] if isinstance(pixels, Pixels) else pixels
-            for question, pixels in zip(questions, found, strict=True)
+            answer if isinstance(answer, ImageError) else answer[: question.top]
+            for question, answer in zip(questions, answers, strict=True)
         ]
 
     def scores(self, requests: Sequence[Sequence[Any]]) -> list[Arrays]:

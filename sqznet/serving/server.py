@@ -13,6 +13,7 @@ from sqznet.serving.app import application
 from sqznet.serving.desk import Desk
 from sqznet.serving.served import Models, Served
 from sqznet.serving.settings import Settings
+from sqznet.serving.sought import Sought
 
 # Seconds after the limit for a request in which its answer may still be sent when the server stops.
 _GRACE = 5
@@ -24,8 +25,8 @@ class Server:
     ``url``: its address. Raises SqznetError if it cannot listen there.
     """
 
-    def __init__(self, models: Sequence[Served], settings: Settings) -> None:
-        self._desk = Desk(Models(models), settings.limits)
+    def __init__(self, models: Sequence[Served], sought: Sought, settings: Settings) -> None:
+        self._desk = Desk(Models(models), sought, settings.limits)
         self._socket = _listening(settings.host, settings.port)
         port = self._socket.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

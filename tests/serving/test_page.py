@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import sqznet
 
@@ -18,6 +19,7 @@ from ..support.places import CHELSEA, COFFEE
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 served = pytest.importorskip("sqznet.serving.served", reason="the libraries of the server")
 
+from sqznet.detection.loading import BUNDLED  # noqa: E402
 from sqznet.serving.settings import Settings  # noqa: E402
 from sqznet.serving.taught import taught  # noqa: E402
 
@@ -104,6 +106,20 @@ def test_heat_is_shown_over_the_photo(open_page: Callable[..., Any]) -> None:
     save_screen(page, "heat-1280")
     page.uncheck("#heat")
     page.wait_for_selector("#picture[src^='blob:']")
+
+
+def test_animals_get_boxes(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.check("#find")
+    page.set_input_files("#files", CHELSEA)
+    playwright.expect(page.locator("#boxes li")).to_have_text([re.compile(r"^cat \d+ %$")])
+    drawn, photo = page.locator("#boxes li").bounding_box(), page.locator("#picture").bounding_box()
+    expected = BUNDLED().detect(CHELSEA)[0].box
+    with Image.open(CHELSEA) as cat:
+        scale = photo["width"] / cat.width
+    assert drawn["x"] - photo["x"] == pytest.approx(scale * expected.x0, abs=4)
+    assert drawn["width"] == pytest.approx(scale * (expected.x1 - expected.x0), abs=8)
+    save_screen(page, "boxes-1280")
 
 
 def test_the_camera_is_named_frame_by_frame(open_page: Callable[..., Any]) -> None:

@@ -25,8 +25,10 @@ from ..support.serving import Running, form, running
 for library in ("starlette", "uvicorn", "prometheus_client", "python_multipart"):
     pytest.importorskip(library, reason=f"the server needs {library}")
 
+from sqznet.detection.loading import BUNDLED  # noqa: E402
 from sqznet.serving.served import Models, Served  # noqa: E402
 from sqznet.serving.settings import Limits, Settings  # noqa: E402
+from sqznet.serving.sought import Search, Sought  # noqa: E402
 from sqznet.serving.taught import taught  # noqa: E402
 
 PIXELS = 1_000_000
@@ -120,6 +122,28 @@ def test_an_explanation_is_a_picture_or_json(server: Running, draws_text: None) 
     assert found["picture"].startswith("data:image/jpeg;base64,")
 
 
+def test_animals_are_found(server: Running) -> None:
+    found = server.post("/detect?threshold=0.1", PHOTO).json
+    expected = BUNDLED().detect(PHOTO, 0.1)
+    assert expected
+    assert [(d["label"], d["score"], d["box"]) for d in found["detections"]] == [
+        (d.label, d.score, list(d.box[:4])) for d in expected
+    ]
+    with Image.open(CHELSEA) as cat:
+        assert (found["width"], found["height"]) == cat.size
+    few = server.post("/detect?threshold=0.1&top=1", PHOTO).json["detections"]
+    assert few == found["detections"][:1]
+
+
+def test_searches_of_one_batch_keep_to_their_own_limits() -> None:
+    sought = Sought(BUNDLED(), PIXELS)
+    searches = [Search(PHOTO, 0.01, 2), Search(b"no photo", 0.5, 1), Search(PHOTO, 0.99, 100)]
+    many, error, none = sought.detect(searches)
+    assert len(many["detections"]) == 2
+    assert isinstance(error, sqznet.ImageError)
+    assert none["detections"] == []
+
+
 def blank(width: int, height: int) -> bytes:
     file = io.BytesIO()
     Image.new("L", (width, height)).save(file, "PNG")
@@ -138,6 +162,12 @@ WRONG = {
     "an unknown parameter": (("/classify?tpo=3", PHOTO), 400, "unknown parameter 'tpo'"),
     "a parameter twice": (("/classify?top=3&top=4", PHOTO), 400, "top stands twice"),
     "no count": (("/classify?top=0", PHOTO), 400, "top is '0', expected a whole number"),
+    "no threshold": (
+        ("/detect?threshold=nan", PHOTO),
+        400,
+        "threshold is 'nan', expected a number",
+    ),
+    "no photo to search": (("/detect", b"hello"), 422, "no image format that Pillow reads"),
     "no flag": (("/classify?fast_decode=1", PHOTO), 400, "fast_decode is '1', expected true or"),
     "an unknown label": (("/explain?label=x", PHOTO), 400, "no class is named 'x'"),
     "an unknown format": (("/explain?format=gif", PHOTO), 400, "format is 'gif'"),
@@ -412,7 +442,7 @@ def test_an_address_that_is_taken_is_said(server: Running, network: sqznet.Model
 
     port = int(server.url.rpartition(":")[2])
     with pytest.raises(sqznet.SqznetError, match="another program listens there"):
-        Server([Served("net", network, 1)], Settings(port=port))
+        Server([Served("net", network, 1)], Sought(BUNDLED(), 1), Settings(port=port))
 
 
 def test_a_failure_is_told_without_its_traceback(

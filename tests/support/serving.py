@@ -57,9 +57,12 @@ class Running:
 @contextmanager
 def running(models: Sequence[Any], settings: Any) -> Iterator[Running]:
     """A server of these models, on any free port, until the block ends."""
+    from sqznet.detection.loading import BUNDLED
     from sqznet.serving.server import Server
+    from sqznet.serving.sought import Sought
 
-    server = Server(models, settings._replace(port=0))
+    sought = Sought(BUNDLED(), settings.limits.pixels)
+    server = Server(models, sought, settings._replace(port=0))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

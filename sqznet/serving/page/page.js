@@ -101,15 +101,32 @@ function element(kind, properties, ...children) {
 async function answerFor(photo) {
   const start = performance.now();
   const body = { method: "POST", body: photo };
-  const [found, heat] = await Promise.all([
+  const [found, heat, objects] = await Promise.all([
     ask(`classify?${about({ top: TOP })}`, body),
     at("heat").checked ? ask(`explain?${about({ format: "json" })}`, body) : null,
+    at("find").checked ? ask("detect", body) : null,
   ]);
-  return { ...found, heat, milliseconds: performance.now() - start };
+  return { ...found, heat, objects, milliseconds: performance.now() - start };
 }
 
-function showAnswer({ predictions, milliseconds, heat }) {
+function showBoxes(objects) {
+  const { detections, width, height } = objects ?? { detections: [] };
+  at("boxes").replaceChildren(...detections.map(({ label, score, box: [x0, y0, x1, y1] }) => {
+    const text = `${label} ${(100 * score).toFixed(0)} %`;
+    const box = element("li", {}, element("span", { textContent: text }));
+    Object.assign(box.style, {
+      left: `${(100 * x0) / width}%`,
+      top: `${(100 * y0) / height}%`,
+      width: `${(100 * (x1 - x0)) / width}%`,
+      height: `${(100 * (y1 - y0)) / height}%`,
+    });
+    return box;
+  }));
+}
+
+function showAnswer({ predictions, milliseconds, heat, objects }) {
   showLabels(predictions);
+  showBoxes(objects);
   say("status", predictions[0].label);
   at("status").classList.add("spoken"); // the list shows it already
   const where = heat ? `, heat of ${heat.label}` : "";
@@ -120,6 +137,7 @@ function showAnswer({ predictions, milliseconds, heat }) {
 
 async function view(photo, name) {
   stopCamera();
+  showBoxes(null);
   shown = photo;
   if (shownUrl) URL.revokeObjectURL(shownUrl);
   shownUrl = URL.createObjectURL(photo);
@@ -147,6 +165,7 @@ async function view(photo, name) {
 function refuse(error) {
   if (!(error instanceof Refused)) throw error;
   at("labels").replaceChildren();
+  showBoxes(null);
   say("status", error.message, true);
 }
 
@@ -306,6 +325,7 @@ at("heat").addEventListener("change", () => {
   }
   again();
 });
+at("find").addEventListener("change", again);
 at("model").addEventListener("change", again);
 at("lesson").addEventListener("submit", teach);
 at("save").addEventListener("click", () => learned("teach/save", null, "Saved"));
