@@ -50,7 +50,6 @@ def add_parser(commands: Commands) -> None:
             "sqznet serve",
             "sqznet serve --model dogs=dogs.safetensors --model mugs.sqz --port 9000",
             "sqznet serve --teach mine.sqz    # classes that are taught on the page",
-            "curl --data-binary @photo.jpg 'http://127.0.0.1:8000/classify?top=3'",
         ),
     )
     parser.add_argument(

@@ -16,6 +16,7 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from io import BufferedReader, BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -117,8 +118,8 @@ def decode(
 
 
 def size(data: bytes) -> tuple[int, int]:
-    """The width and height that an image file says it has, before it is turned upright. Nothing is
-    decoded. Raises ImageError if the file is no image."""
+    """The width and height that an image file states, before it is turned upright; nothing is
+    decoded. Raises ImageError if it is no image."""
     name = describe(data)
     if not data:
         raise _empty(name)
@@ -222,29 +223,27 @@ def _empty(name: str) -> ImageError:
 
 
 def _size(file: BinaryIO, name: str) -> tuple[int, int]:
-    try:
-        image = _open(file, name)
-    except ImageError:
-        raise
-    except Exception:
-        repaired = _without_metadata(file)
-        if repaired is None:
-            raise
-        image = _open(repaired, name)
-    with image:
-        return image.size
+    with _mended(partial(_open, name=name), file) as image:
+        found: tuple[int, int] = image.size
+    return found
 
 
 def _decode_stream(file: BinaryIO, size: int, needed: Needed | None, name: str) -> Pixels:
+    decoded: Pixels = _mended(partial(_decode_content, size=size, needed=needed, name=name), file)
+    return decoded
+
+
+def _mended(read: Callable[[BinaryIO], Any], file: BinaryIO) -> Any:
+    """What ``read`` makes of a file, if need be without metadata that is damaged."""
     try:
-        return _decode_content(file, size, needed, name)
+        return read(file)
     except ImageError:
         raise
     except Exception:
         repaired = _without_metadata(file)
         if repaired is None:
             raise
-    return _decode_content(repaired, size, needed, name)
+    return read(repaired)
 
 
 def _decode_content(file: BinaryIO, size: int, needed: Needed | None, name: str) -> Pixels:
