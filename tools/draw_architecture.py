@@ -33,7 +33,7 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"cli": (262, 880)},
     {"diagnostics": (262, 880)},
     {"watching": (262, 880)},
-    {"detection": (262, 880)},
+    {"detection": (300, 880)},
     {"learning": (330, 820)},
     {"insight": (290, 846)},
     {"batch": (330, 880)},

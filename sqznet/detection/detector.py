@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
 from sqznet import weights
-from sqznet.answers import Detection
+from sqznet.answers import Classifier, Detection
 from sqznet.detection.boxes import Ask, Boxes, Size
+from sqznet.detection.naming import checked_classifier, named
 from sqznet.detection.thresholds import DEFAULT, Threshold, by_class
 from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.program import Workspace
@@ -119,6 +120,7 @@ class Detector(Pipeline):
         *,
         channels: str = "rgb",
         allow_urls: bool = False,
+        classify: Classifier | None = None,
     ) -> list[Detection]: ...
 
     @overload
@@ -131,6 +133,7 @@ class Detector(Pipeline):
         *,
         channels: str = "rgb",
         allow_urls: bool = False,
+        classify: Classifier | None = None,
     ) -> list[list[Detection]]: ...
 
     def detect(
@@ -142,6 +145,7 @@ class Detector(Pipeline):
         *,
         channels: str = "rgb",
         allow_urls: bool = False,
+        classify: Classifier | None = None,
     ) -> Any:
         """What is on a photo and where: a list of Detections, best first; for several photos, a
         list of such lists.
@@ -153,12 +157,16 @@ class Detector(Pipeline):
         not there; docs/detection.md has measured precision and recall.
         ``top``: how many answers a photo may have at most; a file of weights has its own limit too,
         100 for the bundled one.
+        ``classify``: a model of ``sqznet.load`` or ``sqznet.learn`` that names what is in each box:
+        its best answer follows the label, as in "dog: beagle". It sees the box with a margin of a
+        tenth of its sides.
 
         Raises ImageError if an image cannot be read, and SqznetError for a threshold outside 0..1
         or for a label that no class has.
         """
         ask = self.ask(threshold, top)
         how = reading(fast_decode, channels, allow_urls)
+        namer = checked_classifier(classify)
         found = several(images)
         answers: list[list[Detection]] = []
         for group in grouped([images] if found is None else found, self.threads):
@@ -170,7 +178,8 @@ class Detector(Pipeline):
             ) -> dict[int, list[Detection]]:
                 return self.boxes.found(workspace, sizes, ask)
 
-            answers += self.passed(decoded, read).values()
+            detections = list(self.passed(decoded, read).values())
+            answers += detections if namer is None else named(namer, decoded, detections)
         return answers[0] if found is None else answers
 
     def detect_each(

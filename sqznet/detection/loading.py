@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, overload
 
 from sqznet import weights
-from sqznet.answers import Detection
+from sqznet.answers import Classifier, Detection
 from sqznet.detection.detector import Detector
 from sqznet.detection.thresholds import DEFAULT, Threshold
 from sqznet.errors import WeightsError
@@ -65,6 +65,7 @@ def detect(  # type: ignore[overload-overlap]
     *,
     channels: str = "rgb",
     allow_urls: bool = False,
+    classify: Classifier | None = None,
 ) -> list[Detection]: ...
 
 
@@ -77,6 +78,7 @@ def detect(
     *,
     channels: str = "rgb",
     allow_urls: bool = False,
+    classify: Classifier | None = None,
 ) -> list[list[Detection]]: ...
 
 
@@ -88,8 +90,15 @@ def detect(
     *,
     channels: str = "rgb",
     allow_urls: bool = False,
+    classify: Classifier | None = None,
 ) -> Any:
     """Finds people and animals on photos with the bundled detector; see ``Detector.detect``."""
     return BUNDLED().detect(
-        images, threshold, top, fast_decode, channels=channels, allow_urls=allow_urls
+        images,
+        threshold,
+        top,
+        fast_decode,
+        channels=channels,
+        allow_urls=allow_urls,
+        classify=classify,
     )
