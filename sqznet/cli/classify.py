@@ -9,7 +9,6 @@ from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-import sqznet
 from sqznet.answers import Predictions, summed
 from sqznet.batch.photos import classify_files
 from sqznet.cli.columns import Columns, OneRow, RowEach, stored_text
@@ -160,7 +159,7 @@ def run(args: argparse.Namespace) -> int:
     if not fits(args.min_score, model):
         return EXIT_USAGE
     try:
-        names = _coarse_labels(model) if args.coarse else None
+        names = model.coarse_labels if args.coarse else None
     except SqznetError as error:
         complain(error)
         return EXIT_USAGE
@@ -240,12 +239,6 @@ def _classify(work: _Work, found: list[Found], output: Output) -> int:
         added = " added" if args.resume else ""
         say(f"{args.output}: {count} photo{'s' if count != 1 else ''}{added}")
     return status
-
-
-def _coarse_labels(model: Model) -> tuple[str, ...]:
-    if not isinstance(model, sqznet.Model):
-        raise SqznetError("--coarse is for ImageNet's classes, this is a recognizer of your own")
-    return model.coarse_labels
 
 
 def _drawn(drawings: Drawings, path: str, answer: Predictions) -> bool:

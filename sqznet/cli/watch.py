@@ -86,6 +86,11 @@ def add_parser(commands: Commands) -> None:
         help="show no label while its score is lower, from 0 to 1 (with no activation, any number)",
     )
     parser.add_argument(
+        "--coarse",
+        action="store_true",
+        help="sum the scores of ImageNet's classes below each coarse name, such as cat",
+    )
+    parser.add_argument(
         "--rotate",
         type=int,
         choices=(90, 180, 270),
@@ -144,6 +149,7 @@ def run(args: argparse.Namespace) -> int:
             min_score=args.min_score,
             rotate=args.rotate,
             roi=args.roi,
+            coarse=args.coarse,
             notice=notice,
         )
     except sqznet.SqznetError as error:

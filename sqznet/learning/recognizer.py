@@ -133,6 +133,11 @@ class Recognizer(ManyPhotos, Explaining):
     def activation(self) -> str:
         return "softmax"  # its scores are shares of one decision, whatever the network's are
 
+    @property
+    def coarse_labels(self) -> tuple[str, ...]:
+        """Raises SqznetError: WordNet knows nothing of classes that were taught."""
+        raise SqznetError("coarse names are for ImageNet's classes, these are your own")
+
     def __repr__(self) -> str:
         return f"<sqznet.Recognizer of {self.num_classes} classes, {self.num_images} images>"
 

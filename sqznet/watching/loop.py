@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
+from sqznet.answers import summed
 from sqznet.errors import SqznetError, checked_count
 from sqznet.watching.framing import Framing
 from sqznet.watching.newest import Newest
@@ -65,6 +66,7 @@ def watch(
     roi: Sequence[float] | None = None,
     format: str = "rgb",
     live: bool = False,
+    coarse: bool = False,
     notice: Notice | None = None,
 ) -> Generator[Sighting, None, None]:
     """Classifies the frames of a camera, a video or a folder as they arrive.
@@ -92,6 +94,8 @@ def watch(
     ``format``: "rgb" or "bgr" (as in OpenCV), the channel order of arrays from the caller.
     ``live``: whether the caller's images arrive at their own pace; then they are read in the
     background, and only the newest counts.
+    ``coarse``: sum the scores of classes that share a coarse name, see `Model.classify`; the index
+    is then that of the name's first class.
     ``notice``: called with one line about each problem that does not end the loop, such as a lost
     camera, its return, or a damaged image; default: a warning of the logger ``sqznet``.
 
@@ -114,12 +118,15 @@ def watch(
         raise SqznetError("fps is for video: a folder gives each new image, try every")
     feed = _newest(opened, fps, notice) if opened.live else _chosen(opened, fps, every)
     least = -math.inf if min_score is None else min_score
-    return _sightings(feed, _loaded(model), framing, smoother, top, least)
+    model = _loaded(model)
+    names = model.coarse_labels if coarse else None
+    return _sightings(feed, model, names, framing, smoother, top, least)
 
 
 def _sightings(
     feed: Generator[tuple[Shot, int], None, None],
     model: Any,
+    names: Sequence[str] | None,
     framing: Framing,
     smoother: Smoother,
     top: int,
@@ -127,11 +134,13 @@ def _sightings(
 ) -> Generator[Sighting, None, None]:
     activation = getattr(model, "activation", "softmax")
     # Outputs without an activation may all matter: none is 0 only because others are larger.
-    counted = len(model.labels) if activation == "none" else max(top, _COUNTED)
+    every = activation == "none" or names is not None
+    counted = len(model.labels) if every else max(top, _COUNTED)
     with closing(feed):
         for shot, dropped in feed:
             picture = framing(shot.picture)
-            smoother.update(shot.time, model.classify(picture, top=counted))
+            found = model.classify(picture, top=counted)
+            smoother.update(shot.time, found if names is None else _shared(found, names))
             yield Sighting(
                 time=shot.time,
                 shown=smoother.shown,
@@ -143,6 +152,13 @@ def _sightings(
                 activation=activation,
                 sure=smoother.shown.score >= least,
             )
+
+
+def _shared(predictions: Sequence[Prediction], names: Sequence[str]) -> list[Prediction]:
+    """The sums by coarse names, each with the index of its first class in every frame."""
+    first = {name: index for index, name in reversed(list(enumerate(names)))}
+    found = summed(predictions, names, len(first))
+    return [p._replace(index=first[p.label]) for p in found]
 
 
 def _newest(

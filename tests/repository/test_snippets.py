@@ -1,4 +1,6 @@
-"""Every Python and shell snippet of the pages runs, unless a comment before it says why it does not."""
+"""Every Python and shell snippet of the pages runs, unless a comment before it says why not.
+
+`nox -s docs` runs them, beside what only they need."""
 
 from __future__ import annotations
 
@@ -20,6 +22,7 @@ from PIL import Image
 import sqznet
 
 from ..support import networks
+from ..support.commands import exit_code
 from ..support.places import CHELSEA, COFFEE, EXAMPLES, ROOT
 
 PAGES = [
@@ -27,9 +30,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "docs" / "tour.md").is_file(), reason="the tests are not beside the docs"
-)
+pytest.importorskip("mkdocs", reason="nox -s docs runs the snippets")
 
 _SNIPPET = re.compile(
     r"^(?:<!-- not run: (?P<why>[^\n]+) -->\n)?```(?P<language>python|sh|bash|py|shell)\n"
@@ -73,9 +74,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "classes.txt").write_text("".join(f"class {i}\n" for i in range(7)))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    monkeypatch.setenv(
+        "PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    )
     for name in [name for name in os.environ if name.startswith("SQZNET_")]:
         monkeypatch.delenv(name)
+    assert exit_code("embed", "examples", "-o", "vectors.npz") == 0
     return tmp_path
 
 
@@ -121,7 +125,8 @@ def test_most_snippets_run() -> None:
 
 
 def test_a_snippet_that_fails_is_seen(place: Path) -> None:
-    text = "```sh\nfalse\n```\n\n<!-- not run: a reason -->\n```sh\nexit 3\n```\n\n```python\n1 / 0\n```\n"
+    skipped = "<!-- not run: a reason -->\n```sh\nexit 3\n```"
+    text = f"```sh\nfalse\n```\n\n{skipped}\n\n```python\n1 / 0\n```\n"
     shell, python = snippets(text)
     with pytest.raises(AssertionError):
         run_shell(shell.code)
