@@ -14,7 +14,7 @@ FROM python:3.13-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sqznet
 COPY --from=build /opt/sqznet /opt/sqznet
 ENV PATH=/opt/sqznet/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-USER sqznet
+USER 10001
 WORKDIR /photos
 # Whether this processor still classifies: a black picture, from loading to labels.
 HEALTHCHECK --interval=5m --timeout=30s \

@@ -67,7 +67,7 @@ def run_readme(session: nox.Session, index: int) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, C++ layout, and the settings for building wheels elsewhere."""
+    """Style, types, C++ layout, the Dockerfile, and the settings for building wheels elsewhere."""
     session.install("nox", *requirements("lint", "test"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -78,6 +78,7 @@ def lint(session: nox.Session) -> None:
     )
     workflows = map(str, sorted(ROOT.glob(".github/workflows/*.yml")))
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("hadolint", "Dockerfile")
     for system, archs in WHEELS.items():
         options = ["--platform", system, "--archs", archs]
         session.run("cibuildwheel", *options, "--print-build-identifiers", silent=True)
