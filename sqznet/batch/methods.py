@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqznet.answers import Classifier, Prediction, Predictions, summed
+from sqznet.errors import SqznetError
 from sqznet.images.callers import reading
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ class Limited(Classifier, Protocol):
 
 class ManyPhotos:
     """The base of a `Model` and a `Recognizer`: what they do with many photos, and for asyncio."""
+
+    @property
+    def coarse_labels(self) -> tuple[str, ...]:
+        """Raises SqznetError: WordNet knows nothing of classes that were taught."""
+        raise SqznetError("coarse names are for ImageNet's classes, these are your own")
 
     def classify_files(
         self: Limited,

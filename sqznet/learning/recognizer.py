@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from sqznet import loading, weights
-from sqznet.answers import Prediction, Predictions, checked_top
+from sqznet.answers import Prediction, PredictionLists, Predictions, checked_top
 from sqznet.batch.methods import ManyPhotos
 from sqznet.errors import ImageError, SqznetError, WeightsError, printable, reason_of
 from sqznet.files.part_file import write_file
@@ -133,11 +133,6 @@ class Recognizer(ManyPhotos, Explaining):
     def activation(self) -> str:
         return "softmax"  # its scores are shares of one decision, whatever the network's are
 
-    @property
-    def coarse_labels(self) -> tuple[str, ...]:
-        """Raises SqznetError: WordNet knows nothing of classes that were taught."""
-        raise SqznetError("coarse names are for ImageNet's classes, these are your own")
-
     def __repr__(self) -> str:
         return f"<sqznet.Recognizer of {self.num_classes} classes, {self.num_images} images>"
 
@@ -193,7 +188,7 @@ class Recognizer(ManyPhotos, Explaining):
         how = reading(fast_decode, channels, allow_urls)
         answers = self.answers([images] if many is None else many, how)
         labels = self.labels
-        found = []
+        found = PredictionLists()
         for scores, unknown, share in zip(
             answers.shares, answers.unknown, answers.novelty, strict=True
         ):

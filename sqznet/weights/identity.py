@@ -11,6 +11,7 @@ from typing import Any
 from sqznet import weights
 from sqznet.images.preprocessing import Preprocessing, preset_name
 from sqznet.network import variants
+from sqznet.notebook import table
 from sqznet.weights import known, labels
 from sqznet.weights.checkpoint import Checkpoint, element_count
 from sqznet.weights.locate import WeightsLike, locate
@@ -69,6 +70,13 @@ class Identity:
             "preprocessing": self.preprocessing.to_dict(),
             "warnings": list(self.warnings),
         }
+
+    def _repr_html_(self) -> str:
+        """As a notebook displays it: each value and how it is known."""
+        values = {**self.to_dict(), "warnings": "; ".join(self.warnings) or "none"}
+        del values["reasons"]
+        rows = [(name, value, self.reasons.get(name, "")) for name, value in values.items()]
+        return table(rows, ("", "found", "because of"))
 
 
 def identify(source: WeightsLike) -> Identity:

@@ -36,6 +36,7 @@ LAYERS = (
     "sqznet.images",
     "sqznet.files",
     "sqznet.answers",
+    "sqznet.notebook",
     "sqznet.errors",
     "sqznet.forks",
     "sqznet._kernels",
