@@ -76,7 +76,7 @@ class Identity:
         values = {**self.to_dict(), "warnings": "; ".join(self.warnings) or "none"}
         del values["reasons"]
         rows = [(name, value, self.reasons.get(name, "")) for name, value in values.items()]
-        return table(rows, ("", "found", "because of"))
+        return table(rows, ("", "found", "why"))
 
 
 def identify(source: WeightsLike) -> Identity:
