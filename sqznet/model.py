@@ -44,9 +44,10 @@ class Model(Classification, ManyPhotos, Explaining):
         from hashlib import sha256
 
         from sqznet.weights.fingerprint import fingerprint
-        from sqznet.weights.metadata import compact, dump
+        from sqznet.weights.metadata import dump
+        from sqznet.weights.strict_json import compact
 
-        integers = self.checkpoint.integers if self.precision == "int8" else None
+        integers = self.checkpoint.integers_text if self.precision == "int8" else None
         settings = dump(self.variant, self.preprocessing, self.labels, self.wiring, integers)
         text = compact([fingerprint(self.checkpoint), settings])
         return f"{self.variant}-{sha256(text.encode()).hexdigest()[:16]}"

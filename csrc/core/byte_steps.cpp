@@ -124,7 +124,8 @@ void mean_of_bytes(ThreadPool& pool, const ByteView& x, const std::uint8_t* edge
 void round_to(const Grid& grid, float* x, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
     const float steps = std::nearbyint(x[i] / grid.scale);
-    x[i] = grid.scale * std::min(std::max(steps, grid.lowest), grid.highest);
+    // Adding 0 makes -0 a 0: a number of steps is an integer.
+    x[i] = grid.scale * (std::min(std::max(steps, grid.lowest), grid.highest) + 0.0F);
   }
 }
 

@@ -22,6 +22,7 @@ from sqznet.quantization.integers import integer_convs
 from sqznet.quantization.plan import Plan, plan
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
+from sqznet.weights.integers import integers_text
 from sqznet.weights.writers import safetensors
 
 Item = TypeVar("Item")
@@ -159,7 +160,8 @@ def described(model: Classification, network: Network, found: Calibration) -> Ch
     """The model's checkpoint with the integers of a calibration."""
     pre, own = model.preprocessing, model.checkpoint
     others = {k: v for k, v in own.metadata.items() if not k.startswith(metadata.PREFIX)}
-    stated = metadata.dump(network.variant, pre, own.labels, model.wiring, found.integers)
+    text = integers_text(found.integers)
+    stated = metadata.dump(network.variant, pre, own.labels, model.wiring, text)
     # Integers of the file's own would be read with the new scales.
     tensors = {name: tensor.floats() for name, tensor in own.tensors.items()}
     if found.weights is not None:
@@ -177,7 +179,7 @@ def described(model: Classification, network: Network, found: Calibration) -> Ch
         preprocessing=pre,
         wiring=model.wiring,
         activations={},
-        integers=found.integers,
+        integers_text=text,
     )
 
 

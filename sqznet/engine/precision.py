@@ -41,6 +41,8 @@ def chosen(
         )
     if precision == "float32":
         return precision, reason
+    if not precision and not checkpoint.activations:
+        return "float32", "the default"
     obstacle = _obstacle(checkpoint, preprocessing, wiring or checkpoint.wiring)
     if precision == "int8":
         if obstacle:
@@ -48,8 +50,6 @@ def chosen(
         return precision, reason
     if checkpoint.activations:
         return ("float32", obstacle) if obstacle else ("int8", "the file's own numbers")
-    if not precision:
-        return "float32", "the default"
     isa = kernels.int8.isa
     if obstacle:
         return "float32", obstacle

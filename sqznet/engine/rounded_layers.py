@@ -157,6 +157,7 @@ def _round(values: Any, grid: Quantization) -> None:
     values /= grid.scale
     np.rint(values, out=values)
     np.clip(values, grid.low - grid.zero_point, grid.high - grid.zero_point, out=values)
+    values += 0  # makes -0 a 0, as an integer has no sign there
     values *= grid.scale
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import sys
 import warnings
-from contextvars import ContextVar
+from threading import local
 from typing import Any
 
 from sqznet.errors import ImageError, printable, reason_of
 
-_is_inside: ContextVar[bool] = ContextVar("sqznet_is_inside_pillow", default=False)
 _modules_seen = 0
+
+
+class _Thread(local):
+    """What a thread does: whether it is inside `guarded`."""
+
+    is_inside = False
+
+
+_THREAD = _Thread()
 
 
 class _Warnings:
@@ -23,7 +31,7 @@ class _Warnings:
     def warn(
         self, message: Any, category: Any = None, stacklevel: int = 1, *rest: Any, **options: Any
     ) -> None:
-        if not _is_inside.get():
+        if not _THREAD.is_inside:
             warnings.warn(message, category, stacklevel + 1, *rest, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -50,7 +58,7 @@ def guarded(function: Any, *arguments: Any) -> Any:
     The last argument is the name of the image.
     """
     _silence()
-    token = _is_inside.set(True)
+    before, _THREAD.is_inside = _THREAD.is_inside, True
     try:
         return function(*arguments)
     except ImageError:
@@ -59,7 +67,7 @@ def guarded(function: Any, *arguments: Any) -> Any:
     except Exception as error:
         raise ImageError(f"{arguments[-1]}: cannot be decoded: {reason(error)}") from None
     finally:
-        _is_inside.reset(token)
+        _THREAD.is_inside = before
 
 
 def _silence() -> None:

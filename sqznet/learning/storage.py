@@ -21,6 +21,7 @@ from sqznet.learning.examples import Examples
 from sqznet.learning.features import LENGTH
 from sqznet.learning.learner import MAX_ROWS
 from sqznet.weights import metadata, safetensors
+from sqznet.weights.strict_json import compact, parse_json
 from sqznet.weights.writers.safetensors import pack
 
 VERSION = "1"
@@ -44,7 +45,7 @@ def encode(examples: Examples, mirror: bool | None, backbone: Backbone) -> bytes
         "_kind": safetensors.RECOGNIZER,
         "version": VERSION,
         "mirror": next(name for name, value in _MIRROR.items() if value is mirror),
-        "backbone": metadata.compact({"file": backbone.file, "sha256": backbone.sha256}),
+        "backbone": compact({"file": backbone.file, "sha256": backbone.sha256}),
     }
     # Wider elements come first, so that each array begins at a multiple of its element size.
     arrays = {name: getattr(examples, name) for name in ("classes", "images", "codes", "mirrored")}
@@ -99,7 +100,7 @@ def _backbone(entries: Mapping[str, str]) -> Backbone:
     for name in ("backbone", "variant", "preprocessing", "wiring"):
         if name not in entries:
             raise WeightsError(f'"{name}" is missing in the metadata')
-    named = metadata.parse_json(entries["backbone"].encode("utf-8", "replace"), "backbone")
+    named = parse_json(entries["backbone"].encode("utf-8", "replace"), "backbone")
     named = named if isinstance(named, dict) else {}
     file, sha256 = named.get("file"), named.get("sha256")
     if not isinstance(file, str) or not isinstance(sha256, str):

@@ -29,7 +29,8 @@ class Grid(NamedTuple):
     """The multiples of ``scale``, a float32, from ``lowest`` to ``highest`` times.
 
     A value v is rounded to the grid as scale * n, all in float32: n is v / scale, rounded to the
-    nearest integer, to the even one if two are equally near, then clipped to lowest..highest.
+    nearest integer, to the even one if two are equally near, then clipped to lowest..highest. Like
+    any integer, n has no negative zero.
     """
 
     scale: float

@@ -109,7 +109,8 @@ def mean(x: Bytes, scales: Any) -> npt.NDArray[np.float32]:
 def rounded(x: npt.NDArray[np.float32], grid: Grid) -> npt.NDArray[np.float32]:
     """The values rounded to a grid, in float32."""
     steps = np.rint(x / np.float32(grid.scale))
-    return np.asarray(np.clip(steps, grid.lowest, grid.highest) * np.float32(grid.scale))
+    steps = np.clip(steps, grid.lowest, grid.highest) + np.float32(0)  # no -0
+    return np.asarray(steps * np.float32(grid.scale))
 
 
 def forward(network: Network, convs: Convs, plan: Plan, x: Any) -> npt.NDArray[np.float32]:

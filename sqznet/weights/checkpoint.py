@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
-from sqznet.quantization.description import Integers
+
+if TYPE_CHECKING:
+    from sqznet.quantization.description import Integers
 
 #: Bytes per element of the element types that weights may have.
 FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
@@ -196,8 +198,9 @@ class Checkpoint(NamedTuple):
     own_names: the names that tensors have in the file, where they are others, for messages.
     choice: a line about which of several networks in the file this is, if nobody named it.
     source: the file, if reading it again gives the same; None if it was read with a choice.
-    integers: how weights and activations become 8-bit integers, if the file says it: then the
-        network may also run in integers. None for most files.
+    integers_text: how weights and activations become 8-bit integers, if the file says it: then the
+        network may also run in integers. It is read when `integers` is asked for, since float32
+        does not need it. None for most files.
     """
 
     path: str
@@ -214,12 +217,27 @@ class Checkpoint(NamedTuple):
     own_names: Mapping[str, str] = MappingProxyType({})
     choice: str = ""
     source: Source | None = None
-    integers: Integers | None = None
+    integers_text: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only views of dictionaries cannot be pickled.
         fields = [dict(value) if isinstance(value, Mapping) else value for value in self]
         return Checkpoint, tuple(fields)
+
+    @property
+    def integers(self) -> Integers | None:
+        """How weights and activations become 8-bit integers, if the file says it.
+
+        Raises WeightsError if what it says is damaged.
+        """
+        if self.integers_text is None:
+            return None
+        from sqznet.weights.integers import read_integers
+
+        try:
+            return read_integers(self.integers_text)
+        except WeightsError as error:
+            raise WeightsError(f"{self.path}: {error}") from None
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.

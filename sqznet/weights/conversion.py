@@ -10,6 +10,7 @@ from sqznet.errors import SqznetError, WeightsError, reason_of
 from sqznet.files.part_file import is_same_file, write_file
 from sqznet.weights import metadata, writers
 from sqznet.weights.checkpoint import Checkpoint, element_count
+from sqznet.weights.integers import integers_text
 from sqznet.weights.labels import for_network
 from sqznet.weights.locate import locate
 from sqznet.weights.reading import shown_path
@@ -72,12 +73,13 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     labels = checkpoint.labels
     if labels is not None:
         labels = for_network(None, labels, network.num_classes, checkpoint.path)
+    integers = checkpoint.integers
     stated = metadata.dump(
         network.variant,
         checkpoint.preprocessing,
         labels,
         checkpoint.wiring,
-        checkpoint.integers,
+        None if integers is None else integers_text(integers),
     )
     others = {
         key: text
@@ -112,7 +114,7 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
 def _warnings(checkpoint: Checkpoint) -> tuple[str, ...]:
     if not checkpoint.activations:
         return ()
-    return (_NOT_ROUNDED,) if checkpoint.integers is None else (_NOT_BY_ITSELF,)
+    return (_NOT_ROUNDED,) if checkpoint.integers_text is None else (_NOT_BY_ITSELF,)
 
 
 def _format(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from sqznet.weights.checkpoint import Checkpoint
-from sqznet.weights.metadata import compact
+from sqznet.weights.strict_json import compact
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:

@@ -136,7 +136,7 @@ def _parse(content: bytes) -> tuple[str, ...]:
 
 
 def _parse_json(text: str) -> tuple[str, ...]:
-    from sqznet.weights.metadata import parse_json
+    from sqznet.weights.strict_json import parse_json
 
     value = parse_json(text.encode(), "labels")
     if isinstance(value, dict):

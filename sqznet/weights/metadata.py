@@ -9,27 +9,22 @@ their own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
 from sqznet.network.variants import ACTIVATIONS, MAX_PADDING, Wiring
-from sqznet.quantization import description as quantization
-from sqznet.quantization.description import Integers
 from sqznet.weights.checkpoint import Checkpoint
 from sqznet.weights.reading import WeightsFile
 from sqznet.weights.state import State
+from sqznet.weights.strict_json import compact, parse_json
 
 #: The entries that sqznet defines; a file may have others.
 KEYS = ("variant", "preprocessing", "labels", "wiring", "integers")
 
 #: The prefix of these keys in a format whose metadata are shared by all tools: ONNX.
 PREFIX = "sqznet."
-
-# 2**63 has 19 digits; a longer number cannot be a size.
-_MAX_DIGITS = 19
 
 _STATED = "the file's metadata"
 
@@ -41,7 +36,7 @@ class Description(NamedTuple):
     preprocessing: Preprocessing
     labels: tuple[str, ...] | None
     wiring: Wiring
-    integers: Integers | None
+    integers_text: str | None
     reasons: Mapping[str, str]
 
 
@@ -58,7 +53,7 @@ def parse(metadata: Mapping[str, str], format_name: str) -> Description:
         preprocessing=_preprocessing(metadata),
         labels=_labels(metadata),
         wiring=_wiring(wiring),
-        integers=_integers(metadata),
+        integers_text=metadata.get("integers"),
         reasons={"preprocessing": default}
         | {name: _STATED if name in wiring else default for name in Wiring._fields}
         | stated,
@@ -93,7 +88,7 @@ def checkpoint(
         preprocessing=description.preprocessing,
         labels=description.labels,
         wiring=wiring,
-        integers=description.integers,
+        integers_text=description.integers_text,
         reasons=reasons,
         warnings=(state.left_out,) if state.left_out else (),
         choice=state.choice,
@@ -106,7 +101,7 @@ def dump(
     preprocessing: Preprocessing,
     labels: tuple[str, ...] | None,
     wiring: Wiring,
-    integers: Integers | None = None,
+    integers_text: str | None = None,
 ) -> dict[str, str]:
     """The entries that `parse` turns back into these values; ASCII, with a unique spelling."""
     entries = {
@@ -116,14 +111,9 @@ def dump(
     }
     if labels is not None:
         entries["labels"] = compact(labels)
-    if integers is not None:
-        entries["integers"] = compact(quantization.to_json(integers))
+    if integers_text is not None:
+        entries["integers"] = integers_text
     return entries
-
-
-def compact(value: object) -> str:
-    """JSON in ASCII, without spaces and with sorted keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def as_strings(value: object, what: str) -> dict[str, str]:
@@ -180,15 +170,6 @@ def _labels(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     return tuple(value)
 
 
-def _integers(metadata: Mapping[str, str]) -> Integers | None:
-    if "integers" not in metadata:
-        return None
-    try:
-        return quantization.from_json(_object(metadata, "integers"))
-    except WeightsError as error:
-        raise WeightsError(f'"integers" in the metadata: {error}') from None
-
-
 def _object(metadata: Mapping[str, str], key: str) -> dict[str, Any]:
     value = parse_json(_utf8(metadata.get(key, "{}"), key), key)
     if not isinstance(value, dict):
@@ -201,42 +182,3 @@ def _utf8(text: str, what: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:  # JSON can contain half of a surrogate pair
         raise WeightsError(f"{what}: not valid Unicode") from None
-
-
-def parse_json(text: bytes, what: str) -> object:
-    """Strict JSON: UTF-8, no duplicate keys, no NaN or Infinity, no huge numbers.
-
-    Raises WeightsError, naming `what`, for anything else.
-    """
-    try:
-        return json.loads(
-            text.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_int=_parse_int,
-        )
-    except WeightsError as error:
-        raise WeightsError(f"{what}: {error}") from None
-    except RecursionError:
-        raise WeightsError(f"{what}: JSON nested too deeply") from None
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        raise WeightsError(f"{what}: not valid JSON ({error})") from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise WeightsError(f"the key {shown(key)} occurs twice")
-        result[key] = value
-    return result
-
-
-def _refuse_constant(text: str) -> object:
-    raise WeightsError(f"the number {text} is not allowed")
-
-
-def _parse_int(text: str) -> int:
-    if len(text.lstrip("-")) > _MAX_DIGITS:
-        raise WeightsError(f"a number of {len(text)} digits")
-    return int(text)

@@ -23,6 +23,7 @@ from sqznet.weights.reading import WeightsFile
 from sqznet.weights.reparametrized import finished
 from sqznet.weights.state import Other
 from sqznet.weights.statedict import find
+from sqznet.weights.strict_json import parse_json
 
 #: The array with the metadata.
 METADATA_NAME = "__metadata__"
@@ -131,4 +132,4 @@ def _metadata(array: NpyArray) -> dict[str, str]:
         text = str(array.data, "utf-32-le").rstrip("\0")
     except UnicodeDecodeError as error:
         raise WeightsError(f"array '{METADATA_NAME}' is not text ({error.reason})") from None
-    return metadata.as_strings(metadata.parse_json(text.encode(), METADATA_NAME), METADATA_NAME)
+    return metadata.as_strings(parse_json(text.encode(), METADATA_NAME), METADATA_NAME)

@@ -15,6 +15,7 @@ from sqznet.network.layers import INPUT, Classifier, Conv, Fire, MaxPool, Networ
 from sqznet.quantization.description import MAX_BIAS, ConvIntegers, Grid, Integers, SumIntegers
 from sqznet.quantization.plan import plan
 from sqznet.weights.checkpoint import Checkpoint, DynamicQuantization, Quantization, RawTensor
+from sqznet.weights.integers import integers_text
 
 Rounding = Quantization | DynamicQuantization
 
@@ -38,9 +39,9 @@ def with_integers(checkpoint: Checkpoint) -> Checkpoint:
         why = str(error)
     else:
         reasons = {**checkpoint.reasons, "precision": "run on integers"}
-        return checkpoint._replace(integers=made, reasons=reasons)
+        return checkpoint._replace(integers_text=integers_text(made), reasons=reasons)
     return checkpoint._replace(
-        integers=None,
+        integers_text=None,
         reasons={
             **checkpoint.reasons,
             "precision": "dequantized to float32",

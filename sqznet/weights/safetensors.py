@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 from sqznet.errors import WeightsError, shown
-from sqznet.quantization.description import ConvIntegers, little_endian
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import (
     MAX_DIMENSIONS,
@@ -22,6 +21,7 @@ from sqznet.weights.checkpoint import (
 )
 from sqznet.weights.reading import WeightsFile
 from sqznet.weights.state import Other, State
+from sqznet.weights.strict_json import parse_json
 
 # How the names in files of sqznet and torchvision begin and end, and one that all have.
 _STARTS, _ENDS, _STEM = ("features.", "classifier.1."), (".weight", ".bias"), "features.0.weight"
@@ -89,7 +89,7 @@ def parse(view: memoryview) -> tuple[dict[str, str], _Header, memoryview]:
         raise WeightsError(
             f"the safetensors header has {length} bytes, expected {_MAX_HEADER} at most"
         )
-    header = metadata.parse_json(bytes(view[_LENGTH_BYTES : _LENGTH_BYTES + length]), "header")
+    header = parse_json(bytes(view[_LENGTH_BYTES : _LENGTH_BYTES + length]), "header")
     if not isinstance(header, dict):
         raise WeightsError("the safetensors header is not a JSON object")
     stated = metadata.as_strings(
@@ -144,15 +144,13 @@ def _state(file: WeightsFile, found: dict[str, RawTensor | Other]) -> State:
 def _tensors(
     header: _Header, body: memoryview, stated: Mapping[str, str]
 ) -> dict[str, RawTensor | Other]:
-    convs: Mapping[str, ConvIntegers] | None = None
+    scales: Mapping[str, memoryview] | None = None
     found: dict[str, RawTensor | Other] = {}
     for name, dtype, shape, data in entries(header, body):
-        if dtype == "I8" and convs is None:
-            integers = metadata.parse(stated, "safetensors").integers
-            convs = {} if integers is None else integers.convs
-        conv = convs.get(name.removesuffix(".weight")) if dtype == "I8" and convs else None
-        if conv is not None:
-            found[name] = RawTensor("int8", shape, data, little_endian(conv.weight_scales))
+        if dtype == "I8" and scales is None:
+            scales = _scales(stated)
+        if dtype == "I8" and scales and name in scales:
+            found[name] = RawTensor("int8", shape, data, scales[name])
         elif dtype in _FLOATS:
             found[name] = RawTensor(_FLOATS[dtype], shape, data)
         else:
@@ -161,8 +159,20 @@ def _tensors(
     return found
 
 
+def _scales(stated: Mapping[str, str]) -> dict[str, memoryview]:
+    """Those of int8 weights, by the name of the tensor, if the file states them."""
+    from sqznet.quantization.description import little_endian
+    from sqznet.weights.integers import read_integers
+
+    if "integers" not in stated:
+        return {}
+    convs = read_integers(stated["integers"]).convs
+    return {f"{name}.weight": little_endian(conv.weight_scales) for name, conv in convs.items()}
+
+
 def _with_input_scales(checkpoint: Checkpoint) -> Checkpoint:
     """The same checkpoint; its int8 tensors know the scales of what they are multiplied with."""
+    from sqznet.quantization.description import little_endian
     from sqznet.quantization.plan import plan  # takes time that other files do not need
 
     assert checkpoint.integers is not None

@@ -18,6 +18,7 @@ from sqznet.quantization import reference
 from sqznet.quantization.integers import integer_convs
 from sqznet.quantization.plan import plan
 from sqznet.weights import Checkpoint
+from sqznet.weights.integers import integers_text
 
 from ..support import networks
 from ..support.checkpoints import assert_same_tensors
@@ -211,9 +212,8 @@ def test_integers_of_another_network_are_refused(tmp_path: Path) -> None:
     conv = integers.convs["features.3.squeeze"]
     shorter = conv._replace(bias=conv.bias[1:])
     convs = {**integers.convs, "features.3.squeeze": shorter}
-    stated = weights.metadata.dump(
-        model.variant, model.preprocessing, None, Wiring(), integers._replace(convs=convs)
-    )
+    text = integers_text(integers._replace(convs=convs))
+    stated = weights.metadata.dump(model.variant, model.preprocessing, None, Wiring(), text)
     checkpoint = found.checkpoint._replace(metadata=stated)
     found._replace(checkpoint=checkpoint).save(tmp_path / "int8.safetensors")
     with pytest.raises(WeightsError, match=r"do not fit its tensors: bias of features\.3\.squeeze"):

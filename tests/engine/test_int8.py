@@ -17,6 +17,7 @@ from sqznet.network.variants import Wiring, network_for
 from sqznet.quantization import reference
 from sqznet.quantization.plan import Plan
 from sqznet.weights import metadata
+from sqznet.weights.integers import integers_text
 
 from ..support import integer_networks, networks
 from ..support.integer_networks import MEAN, STD
@@ -35,7 +36,7 @@ class Case:
         shapes = {name: array.shape for name, array in self.made.items()}
         self.network: Network = network_for(shapes, variant, wiring=wiring)
         integers = integer_networks.described(self.network)
-        stated = metadata.dump(variant, PREPROCESSING, None, wiring, integers)
+        stated = metadata.dump(variant, PREPROCESSING, None, wiring, integers_text(integers))
         self.path = networks.save(path, self.made, stated)
         self.plan: Plan
         self.plan, self.convs = integer_networks.planned(self.network, self.made)

@@ -139,6 +139,7 @@ def test_halves_round_to_even_and_large_values_are_clipped() -> None:
     workspace.run()
     found = np.asarray(workspace.input)[0, 0, :7, 0]
     assert found.tolist() == [0.0, 1.0, 0.0, -1.0, 65.0, -62.5, 0.5]
+    assert not np.signbit(found[2])
 
 
 def test_several_callers_get_the_same_answers_as_one(tmp_path: Path) -> None:

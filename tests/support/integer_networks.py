@@ -15,6 +15,7 @@ from sqznet.quantization.description import ConvIntegers, Integers, SumIntegers
 from sqznet.quantization.integers import IntegerConv, integer_convs
 from sqznet.quantization.plan import Plan, plan
 from sqznet.weights import metadata
+from sqznet.weights.integers import integers_text
 from sqznet.weights.writers.safetensors import pack
 
 from . import networks
@@ -76,7 +77,7 @@ def small_file() -> bytes:
     network = networks.network(made)
     integers = described(network)
     pixels = Preprocessing(64, "squash", "bgr", MEAN, STD)
-    stated = metadata.dump(network.variant, pixels, None, Wiring(), integers)
+    stated = metadata.dump(network.variant, pixels, None, Wiring(), integers_text(integers))
     convs = integer_convs(plan(network, integers), lambda name: made[f"{name}.weight"])
     stored = {
         **{name: ("F32", array.shape, array.tobytes()) for name, array in made.items()},

@@ -15,7 +15,7 @@ from typing import Any
 from sqznet.errors import WeightsError, shown
 from sqznet.images.preprocessing import MAX_SIDE, PRESETS
 from sqznet.network.variants import TOPOLOGIES, Wiring
-from sqznet.weights.metadata import parse_json
+from sqznet.weights.strict_json import parse_json
 
 _NESTED = ("Functional", "Model", "Sequential")
 _HARMLESS = ("InputLayer", "Dropout", "SpatialDropout2D", "Flatten", "Reshape")

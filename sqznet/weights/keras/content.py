@@ -14,8 +14,8 @@ from typing import TypeGuard
 from sqznet.errors import WeightsError, printable, reason_of, shown
 from sqznet.weights.checkpoint import FLOAT_SIZES, MAX_DIMENSIONS, RawTensor, element_count
 from sqznet.weights.keras.child import READY, STARTED
-from sqznet.weights.metadata import parse_json
 from sqznet.weights.reading import WeightsFile
+from sqznet.weights.strict_json import parse_json
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 _LENGTH_BYTES = 8

@@ -18,9 +18,9 @@ from sqznet.weights.keras import config as keras_config
 from sqznet.weights.keras import content as keras_content
 from sqznet.weights.keras import layers as keras_layers
 from sqznet.weights.keras.content import Content
-from sqznet.weights.metadata import parse_json
 from sqznet.weights.naming import variant_of
 from sqznet.weights.reading import MAX_BYTES, WeightsFile
+from sqznet.weights.strict_json import parse_json
 
 _DEFAULT = "the default for keras files"
 _CONFIG = "the file's model_config"

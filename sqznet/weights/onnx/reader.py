@@ -87,7 +87,7 @@ def read(file: WeightsFile) -> Checkpoint:
         reasons=reasons,
         warnings=warnings,
         activations=activations,
-        integers=described.integers,
+        integers_text=described.integers_text,
     )
     return with_integers(checkpoint) if activations else checkpoint
 

@@ -18,6 +18,7 @@ from sqznet.weights.reading import WeightsFile
 from sqznet.weights.reparametrized import finished
 from sqznet.weights.state import Other, Parameter
 from sqznet.weights.statedict import find
+from sqznet.weights.strict_json import parse_json
 from sqznet.weights.torch.entries import entries as list_entries
 from sqznet.weights.torch.machine import Placeholder
 from sqznet.weights.torch.objects import (
@@ -139,7 +140,7 @@ def _open_zip(view: memoryview) -> tuple[object, FindStorage, dict[str, str]]:
     entries: dict[str, str] = {}
     if folder + METADATA_ENTRY in by_name:
         text = bytes(data(METADATA_ENTRY, _MAX_METADATA))
-        entries = metadata.as_strings(metadata.parse_json(text, METADATA_ENTRY), METADATA_ENTRY)
+        entries = metadata.as_strings(parse_json(text, METADATA_ENTRY), METADATA_ENTRY)
 
     checked: dict[str, memoryview] = {}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqznet.network.layers import Network
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
-from sqznet.weights.metadata import compact
 from sqznet.weights.npz import METADATA_NAME
+from sqznet.weights.strict_json import compact
 from sqznet.weights.writers.archive import pack
 
 _KINDS = {"float16": "<f2", "float32": "<f4", "float64": "<f8"}

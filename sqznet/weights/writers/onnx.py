@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqznet.network.layers import Network
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import Checkpoint
+from sqznet.weights.strict_json import compact
 from sqznet.weights.writers.onnx_messages import field, value
 from sqznet.weights.writers.onnx_nodes import FloatNodes, IntegerNodes, integers_fit
 
@@ -21,7 +22,7 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     """An ONNX file of the network, without a softmax, as its metadata say."""
     height, width = checkpoint.preprocessing.size
     wiring = checkpoint.wiring._replace(softmax=False)
-    entries = {**checkpoint.metadata, "wiring": metadata.compact(wiring._asdict())}
+    entries = {**checkpoint.metadata, "wiring": compact(wiring._asdict())}
     integers, tensors = checkpoint.integers, checkpoint.tensors
     is_int8 = all(tensors[f"{name}.weight"].dtype == "int8" for name in _convolutions(network))
     nodes: FloatNodes

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqznet.network.layers import Network
 from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint
-from sqznet.weights.metadata import compact
+from sqznet.weights.strict_json import compact
 
 _DTYPES = {
     "float16": "F16",

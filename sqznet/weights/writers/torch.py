@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqznet.network.layers import Network
 from sqznet.weights.checkpoint import Checkpoint, RawTensor, element_count
-from sqznet.weights.metadata import compact
+from sqznet.weights.strict_json import compact
 from sqznet.weights.torch.reader import METADATA_ENTRY
 from sqznet.weights.writers.archive import pack
 
