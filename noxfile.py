@@ -103,7 +103,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation site, into build/site, and the snippets of its pages."""
-    session.install(f"{ROOT}[docs,completion]", "pytest>=8", objects(session))
+    session.install(f"{ROOT}[docs,completion,video]", "pytest>=8", objects(session))
     session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
     session.run("pytest", *tests_of(("repository/site", "repository/snippets")))
 
