@@ -163,6 +163,8 @@ def face(text: str, size: int) -> Any:
     """A font with all characters of a text: Pillow's own or the first suitable system font;
     Pillow's own if there is none. Raises SqznetError if this Pillow cannot draw text."""
     own = _font(None, size)
+    if text.isascii():
+        return own
     for name in (None, *_SYSTEM_FONTS):
         found = _font(name, size)
         if found is not None and _shows(found, text):
