@@ -125,16 +125,16 @@ def build(session: nox.Session) -> None:
     session.run("pytest", "-m", "slow", "tests", success_codes=[0, NO_TESTS_COLLECTED])
 
 
-CROSSCHECKED = ("ncnn", "onnx", "opencv", "pyinstaller", "safetensors", "torch")
+CROSSCHECKED = ("ncnn", "onnx", "opencv", "pycocotools", "pyinstaller", "safetensors", "torch")
 
 
 @nox.session
 def crosscheck(session: nox.Session) -> None:
-    """Weights files compared with the engines and libraries that they are made for, and a program
-    that PyInstaller builds."""
+    """Weights files compared with the engines and libraries that they are made for, average
+    precision with pycocotools, and a program that PyInstaller builds."""
     extras = ("test", *(f"test-{name}" for name in CROSSCHECKED))
     session.install(f"{ROOT}[{','.join(extras)}]")
-    names = ("weights/*", "engine/rounded_layers", "frozen")
+    names = ("weights/*", "detection/pycocotools", "engine/rounded_layers", "frozen")
     session.run("pytest", "-m", "slow or not slow", *tests_of(names))
 
 

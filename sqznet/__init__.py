@@ -11,6 +11,11 @@ from sqznet.images.preprocessing import Preprocessing
 from sqznet.model import Model
 
 if TYPE_CHECKING:
+    from sqznet.answers import Box, Detection
+    from sqznet.detection.accuracy import evaluate_detector
+    from sqznet.detection.detector import Detector
+    from sqznet.detection.evaluation import DetectionEvaluation
+    from sqznet.detection.loading import detect, load_detector
     from sqznet.images.frame import Frame
     from sqznet.insight.evaluation import Evaluation
     from sqznet.learning.identity import RecognizerIdentity
@@ -22,7 +27,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Box",
     "Converted",
+    "Detection",
+    "DetectionEvaluation",
+    "Detector",
     "Evaluation",
     "Frame",
     "Identity",
@@ -38,16 +47,23 @@ __all__ = [
     "WeightsError",
     "classify",
     "convert",
+    "detect",
     "evaluate",
+    "evaluate_detector",
     "identify",
     "learn",
     "load",
+    "load_detector",
     "watch",
 ]
 
 # Not needed to classify a photo; each name is imported from its module on demand.
 _ON_DEMAND = {
+    "Box": "sqznet.answers",
     "Converted": "sqznet.weights.conversion",
+    "Detection": "sqznet.answers",
+    "DetectionEvaluation": "sqznet.detection.evaluation",
+    "Detector": "sqznet.detection.detector",
     "Evaluation": "sqznet.insight.evaluation",
     "Frame": "sqznet.images.frame",
     "Identity": "sqznet.weights.identity",
@@ -55,7 +71,10 @@ _ON_DEMAND = {
     "Recognizer": "sqznet.learning.recognizer",
     "RecognizerIdentity": "sqznet.learning.identity",
     "convert": "sqznet.weights.conversion",
+    "detect": "sqznet.detection.loading",
     "learn": "sqznet.learning.recognizer",
+    "evaluate_detector": "sqznet.detection.accuracy",
+    "load_detector": "sqznet.detection.loading",
     "watch": "sqznet.watching.loop",
 }
 

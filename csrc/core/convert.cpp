@@ -80,20 +80,25 @@ bool all_finite(const float* values, std::size_t count) {
   return bad == 0;
 }
 
-float largest_row(const float* values, std::size_t rows, std::size_t length) {
+RowSums largest_rows(const float* values, std::size_t rows, std::size_t length) {
   // Independent sums, so that the compiler can vectorize the loop.
   constexpr std::size_t kSums = 16;
-  float largest = 0;
+  RowSums largest{0, 0};
   for (const float* end = values + rows * length; values != end; values += length) {
-    float sums[kSums] = {};
+    float sums[kSums] = {}, positives[kSums] = {};
+    const auto add = [&](std::size_t k, float value) {
+      sums[k] += std::fabs(value);
+      positives[k] += value > 0 ? value : 0;
+    };
     std::size_t i = 0;
     for (; i + kSums <= length; i += kSums)
-      for (std::size_t k = 0; k < kSums; ++k) sums[k] += std::fabs(values[i + k]);
-    for (; i < length; ++i) sums[0] += std::fabs(values[i]);
-    float sum = 0;
-    for (const float part : sums) sum += part;
-    if (!(sum <= largest)) largest = sum;
-    if (std::isnan(largest)) break;
+      for (std::size_t k = 0; k < kSums; ++k) add(k, values[i + k]);
+    for (; i < length; ++i) add(0, values[i]);
+    float sum = 0, positive = 0;
+    for (std::size_t k = 0; k < kSums; ++k) sum += sums[k], positive += positives[k];
+    largest.positive = std::max(largest.positive, positive);
+    if (!(sum <= largest.magnitude)) largest.magnitude = sum;
+    if (std::isnan(sum)) break;
   }
   return largest;
 }

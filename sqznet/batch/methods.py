@@ -80,11 +80,14 @@ class ManyPhotos:
         a web framework. Any number of tasks may share the model: at most ``threads`` of them run at
         a time, the others wait. A task that is canceled while it waits does no work.
         """
-        from sqznet.batch.asynchronous import classify
+        from sqznet.batch.asynchronous import answered
 
         top, how = self.checked_top(top), reading(fast_decode, channels, allow_urls)
-        if not coarse:
-            return await classify(self, image, top, how)
-        names = self.coarse_labels
-        found = await classify(self, image, len(names), how)
-        return Predictions(summed(found, names, top))
+        names = self.coarse_labels if coarse else ()
+
+        def predictions(model: Classifier, image: Any) -> list[Prediction]:
+            count = len(names) if coarse else top
+            found: list[Prediction] = model.classify([image], count, **how._asdict())[0]
+            return Predictions(summed(found, names, top)) if coarse else found
+
+        return await answered(self, image, predictions)

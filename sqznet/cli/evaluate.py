@@ -1,4 +1,4 @@
-"""`sqznet evaluate`: measures the accuracy of a model on photos with known classes."""
+"""`sqznet evaluate`: measures the accuracy of a model on photos with known classes or boxes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from sqznet.cli.common import (
     EXIT_USAGE,
     add_json_format,
     add_model_options,
+    add_size,
+    aligned,
     complain,
     load_model,
     notice,
@@ -33,19 +35,44 @@ if TYPE_CHECKING:
 _DATA = (".csv", ".json")
 
 
+_OF_CLASSIFIERS = (
+    *("model", "labels", "preprocessing", "activation", "conv10_relu", "prefix", "backbone"),
+)
+
+
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure the accuracy of a model",
-        description="Classify photos with known classes: DIR has a sub-folder for each class, "
+        description="Classify photos with known classes: PLACE has a sub-folder for each class, "
         "named by its label or, as ImageNet's, by WordNet's number (n01484850). Photos of other "
-        "classes should be 'unknown'.",
+        "classes should be 'unknown'. With --detector, compare boxes: PLACE has photos with Pascal "
+        "VOC's .xml or YOLO's .txt files, or is COCO's annotation file.",
         examples=(
             "sqznet evaluate test/",
             "sqznet evaluate test/ --model mugs.sqz -o confusion.png",
+            "sqznet evaluate --detector squeezenet1_1_detector photos/ -o curves.png",
+            "sqznet evaluate --detector mine.safetensors instances_val2017.json --json",
         ),
     )
-    parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
+    parser.add_argument(
+        "folder",
+        metavar="PLACE",
+        help="a folder with a sub-folder for each class; with --detector a folder of photos with "
+        "files of boxes, or COCO's annotations (.json)",
+    )
+    parser.add_argument(
+        "--detector",
+        metavar="FILE",
+        help="measure a detector, a file or a name such as squeezenet1_1_detector, the bundled one",
+    )
+    parser.add_argument(
+        "--photos",
+        metavar="FOLDER",
+        help="where the photos of COCO's annotations are (default: beside the file, in images "
+        "there, or where COCO has them)",
+    )
+    add_size(parser)
     parser.add_argument(
         "--format",
         choices=("table", "csv", "json"),
@@ -58,8 +85,8 @@ def add_parser(commands: Commands) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help=f"an image of the confusion matrix ({picture.ENDINGS}), or what --format prints "
-        f"({', '.join(_DATA)})",
+        help="an image of the confusion matrix, of a detector the curves of precision over recall "
+        f"({picture.ENDINGS}); or, of a classifier, what --format prints ({', '.join(_DATA)})",
     )
     add_model_options(parser, recognizer=True)
 
@@ -69,11 +96,16 @@ def run(args: argparse.Namespace) -> int:
     from sqznet.learning.folder import classes_in
 
     try:
-        if args.output is not None and not _is_data(args.output):
-            picture.check_name(args.output, also=_DATA)
+        _check_options(args)
+        if args.output is not None and (args.detector is not None or not _is_data(args.output)):
+            picture.check_name(args.output, also=() if args.detector else _DATA)
     except SqznetError as error:
         complain(error)
         return EXIT_USAGE
+    if args.detector is not None:
+        from sqznet.cli.detector_accuracy import measure
+
+        return measure(args)
     model = load_model(args)
     if isinstance(model, int):
         return model
@@ -98,6 +130,18 @@ def run(args: argparse.Namespace) -> int:
         complain(error)
         return EXIT_UNREADABLE
     return EXIT_UNREADABLE if evaluation.unreadable else EXIT_OK
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Raises SqznetError for options of a classifier with a detector, and the other way round."""
+    refused: tuple[str, ...]
+    if args.detector is None:
+        refused, suits = ("photos", "size"), "a detector: add --detector"
+    else:
+        refused, suits = _OF_CLASSIFIERS, "a classifier"
+    for name in refused:
+        if getattr(args, name) is not None:
+            raise SqznetError(f"--{name.replace('_', '-')} is for {suits}")
 
 
 def _is_data(path: str) -> bool:
@@ -166,14 +210,8 @@ def lines(evaluation: Evaluation, classes: int) -> Iterator[str]:
         )
         for row in evaluation.figures()
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield ""
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i in (0, 4) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+    yield from aligned(rows, left=(0, 4))
 
 
 def _percent(count: int, total: int) -> str:

@@ -31,6 +31,7 @@ COMMANDS = (
     "classify",
     "completion",
     "convert",
+    "detect",
     "embed",
     "evaluate",
     "explain",
@@ -64,6 +65,7 @@ def parser_of(names: Iterable[str] = COMMANDS) -> tuple[Parser, Mapping[str, Par
         examples=(
             "sqznet photo.jpg",
             "sqznet classify photos/ -o answers.csv",
+            "sqznet detect photos/ --draw drawn/",
             "sqznet classes cat",
         ),
     )

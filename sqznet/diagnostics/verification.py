@@ -26,7 +26,14 @@ from sqznet.weights.checkpoint import Checkpoint
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
-Layer = _kernels.Conv | _kernels.Stem | _kernels.PaddedConv | _kernels.Fire | _kernels.Classifier
+Layer = (
+    _kernels.Conv
+    | _kernels.Squeeze
+    | _kernels.Stem
+    | _kernels.PaddedConv
+    | _kernels.Fire
+    | _kernels.Classifier
+)
 
 #: The largest allowed error, relative to the largest expected value.
 BOUND = 5e-5
@@ -228,6 +235,9 @@ def _convs(table: _kernels.Float32Kernels) -> Pairs:
             expected = reference.conv2d(x, weight, bias, stride)
             conv = _kernels.Conv(table, _tensor(weight), _tensor(bias), stride, False)
             yield _layer(conv, threads, x, expected.shape), expected
+            if (kernel, stride) == (1, 1):
+                squeeze = _kernels.Squeeze(table, _tensor(weight), _tensor(bias), False)
+                yield _layer(squeeze, threads, x, expected.shape), expected
 
 
 def _stems(table: _kernels.Float32Kernels) -> Pairs:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sqznet import _kernels
-from sqznet.answers import sigmoid
+from sqznet.answers import Box, sigmoid
 from sqznet.errors import SqznetError, printable
 from sqznet.images.callers import PLAIN, Reading
 from sqznet.images.pixels import Pixels
@@ -38,18 +38,6 @@ _BOX_SAMPLES = 56
 
 # The longest side of the photo in a displayed heat map.
 _PREVIEW_SIDE = 640
-
-
-class Box(NamedTuple):
-    """The place of a class: columns x0 to x1 and rows y0 to y1 of the upright photo, end excluded,
-    in whole pixels; the name of the class; its score, as in `Prediction`."""
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-    label: str
-    score: float
 
 
 class HeatMap(np.ndarray[Any, np.dtype[np.float32]]):

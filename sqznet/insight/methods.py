@@ -8,7 +8,8 @@ from sqznet.errors import checked_count
 from sqznet.images.callers import PLAIN, Reading, reading
 
 if TYPE_CHECKING:
-    from sqznet.insight.heatmap import Box, Evidence, HeatMap
+    from sqznet.answers import Box
+    from sqznet.insight.heatmap import Evidence, HeatMap
 
 
 class Explainable(Protocol):

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Rectangle = tuple[int, int, int, int]
 
+#: The colors of what is drawn around photos: background, text, and text of less weight.
+PAPER, INK, FAINT = "#ffffff", "#1c2128", "#6b7480"
+
 # Shapes are drawn this many times larger and then reduced, which smooths their edges.
 _SMOOTH = 4
 
@@ -261,8 +264,12 @@ def _font(name: str | None, size: int) -> Any:
 
 
 def _shows(font: Any, text: str) -> bool:
-    missing = bytes(font.getmask(_NO_LETTER))
-    return all(bytes(font.getmask(c)) != missing for c in set(text) if not c.isspace())
+    return all(_has(font, c) for c in set(text) if not c.isspace())
+
+
+@lru_cache(maxsize=4096)
+def _has(font: Any, character: str) -> bool:
+    return bytes(font.getmask(character)) != bytes(font.getmask(_NO_LETTER))
 
 
 def legend_columns(width: int) -> Iterator[tuple[int, tuple[int, int, int]]]:

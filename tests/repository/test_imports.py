@@ -23,6 +23,7 @@ LAYERS = (
     "sqznet",  # __init__.py, the public names
     "sqznet.watching",  # above `api`, since `watch` takes whatever `load` takes
     "sqznet.api",
+    "sqznet.detection",
     "sqznet.learning",  # above `model`, since a Recognizer shows its Model
     "sqznet.loading",
     "sqznet.model",
