@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from sqznet.insight.evaluation import Evaluation
     from sqznet.learning.identity import RecognizerIdentity
     from sqznet.learning.recognizer import Recognizer, learn
+    from sqznet.watching.events import Event
     from sqznet.watching.loop import Sighting, watch
+    from sqznet.watching.objects import Scene, watch_objects
+    from sqznet.watching.tracks import Track
     from sqznet.weights.conversion import Converted, convert
     from sqznet.weights.identity import Identity
 
@@ -33,6 +36,7 @@ __all__ = [
     "DetectionEvaluation",
     "Detector",
     "Evaluation",
+    "Event",
     "Frame",
     "Identity",
     "ImageError",
@@ -41,8 +45,10 @@ __all__ = [
     "Preprocessing",
     "Recognizer",
     "RecognizerIdentity",
+    "Scene",
     "Sighting",
     "SqznetError",
+    "Track",
     "UnsupportedIsaError",
     "WeightsError",
     "classify",
@@ -55,6 +61,7 @@ __all__ = [
     "load",
     "load_detector",
     "watch",
+    "watch_objects",
 ]
 
 # Not needed to classify a photo; each name is imported from its module on demand.
@@ -65,9 +72,12 @@ _ON_DEMAND = {
     "DetectionEvaluation": "sqznet.detection.evaluation",
     "Detector": "sqznet.detection.detector",
     "Evaluation": "sqznet.insight.evaluation",
+    "Event": "sqznet.watching.events",
     "Frame": "sqznet.images.frame",
     "Identity": "sqznet.weights.identity",
+    "Scene": "sqznet.watching.objects",
     "Sighting": "sqznet.watching.loop",
+    "Track": "sqznet.watching.tracks",
     "Recognizer": "sqznet.learning.recognizer",
     "RecognizerIdentity": "sqznet.learning.identity",
     "convert": "sqznet.weights.conversion",
@@ -76,6 +86,7 @@ _ON_DEMAND = {
     "evaluate_detector": "sqznet.detection.accuracy",
     "load_detector": "sqznet.detection.loading",
     "watch": "sqznet.watching.loop",
+    "watch_objects": "sqznet.watching.objects",
 }
 
 

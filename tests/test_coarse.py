@@ -55,6 +55,8 @@ def test_the_command_watches_coarsely(run: Run, tmp_path: Path) -> None:
     code, out, err = run("watch", tmp_path / "cat.gif", "--coarse")
     assert (code, err) == (0, "")
     assert " cat" in out
+    code, _, err = run("watch", tmp_path / "cat.gif", "--coarse", "--detect")
+    assert (code, err) == (2, "sqznet: --coarse is for labels, not for --detect\n")
 
 
 def test_own_classes_have_no_coarse_names(small: Path, tmp_path: Path) -> None:

@@ -97,6 +97,19 @@ def score(text: str) -> float:
     return value
 
 
+def threshold(text: str) -> float | dict[str, float]:
+    """The value of --threshold; the range and the labels are checked when the detector is known."""
+    try:
+        if "=" not in text:
+            return float(text)
+        parts = [part.rpartition("=") for part in text.split(",")]
+        return {label.strip(): float(value) for label, _, value in parts}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a score from 0 to 1 or label=score,..., got {text!r}"
+        ) from None
+
+
 def fits(min_score: float | None, model: Classifier) -> bool:
     """Whether a model can give this score; if not, that is reported."""
     if min_score is None or model.activation == "none" or 0 <= min_score <= 1:

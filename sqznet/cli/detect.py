@@ -19,6 +19,7 @@ from sqznet.cli.common import (
     load_detector,
     notice,
     positive,
+    threshold,
 )
 from sqznet.cli.forms import Boxes
 from sqznet.cli.output import FORMATS, chosen_format
@@ -65,7 +66,7 @@ def add_parser(commands: Commands) -> None:
     add_paths(parser)
     parser.add_argument(
         "--threshold",
-        type=_threshold,
+        type=threshold,
         default=DEFAULT,
         metavar="T",
         help="the lowest score, from 0 to 1, or one for some labels, such as person=0.5,dog=0.3 "
@@ -202,16 +203,3 @@ def _check_format(args: argparse.Namespace, format_name: str) -> None:
         raise SqznetError(f"--annotations is for the format coco, not for {format_name}")
     if args.scores and format_name != "yolo":
         raise SqznetError(f"--scores is for the format yolo, {format_name} always has scores")
-
-
-def _threshold(text: str) -> float | dict[str, float]:
-    """The value of --threshold; the range and the labels are checked when the detector is known."""
-    try:
-        if "=" not in text:
-            return float(text)
-        parts = [part.rpartition("=") for part in text.split(",")]
-        return {label.strip(): float(value) for label, _, value in parts}
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected a score from 0 to 1 or label=score,..., got {text!r}"
-        ) from None

@@ -103,6 +103,8 @@ class Recognizer(ManyPhotos, Explaining):
     ) -> None:
         if mirror is not None and not isinstance(mirror, bool):
             raise SqznetError(f"mirror is {mirror!r}, expected True, False or None")
+        if model is not None and not isinstance(model, Model):
+            raise SqznetError(f"model is a {type(model).__name__}, expected a Model")
         self.model = model or loading.load_model()
         self._learner = Learner(mirror)
         self._report = report

@@ -239,12 +239,12 @@ def test_the_live_view(hostile: Path, tmp_path: Path) -> None:
     pytest.importorskip("rich", reason="needs rich")
     from rich.console import Console
 
-    from sqznet.watching.terminal import View
+    from sqznet.watching.terminal import SightingView
 
     drawn = io.StringIO()
     console = Console(file=drawn, force_terminal=True, width=100)
     sightings = sqznet.watch([COFFEE], model=sqznet.load(hostile, threads=1), top=7)
-    with View(HOSTILE[0], console) as view:
+    with SightingView(HOSTILE[0], console) as view:
         for sighting in sightings:
             view.show(sighting)
     assert "\\x1b[31mred" in drawn.getvalue()

@@ -34,6 +34,8 @@ def test_each_kind_of_file_names_its_command(tmp_path: Path, small: Path) -> Non
             call(path)
     with pytest.raises(sqznet.SqznetError, match="is a detector, which only"):
         sqznet.convert(path, tmp_path / "out.npz")
+    with pytest.raises(sqznet.SqznetError, match="model is a Detector, expected a Model"):
+        sqznet.learn({}, model=sqznet.load_detector(path))  # type: ignore[arg-type]
     recognizer = tmp_path / "recognizer.sqz"
     model = sqznet.load(small)
     sqznet.learn({"photo": [networks.photo()]}, model=model, report=lambda _: None).save(recognizer)

@@ -72,7 +72,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                     photo.crop((x, 0, x + w // 2, h)).save(tmp_path / folder / label / f"{i}.jpg")
     networks.save(tmp_path / "weights.pth", networks.tensors("squeezenet1_0", 7))
     (tmp_path / "classes.txt").write_text("".join(f"class {i}\n" for i in range(7)))
-    watching.write_clip(tmp_path / "video.mp4", [40, 200])
+    for name in ("video.mp4", "door.mp4"):
+        watching.write_clip(tmp_path / name, [40, 200])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv(
