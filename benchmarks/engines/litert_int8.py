@@ -26,11 +26,11 @@ class Adapter(litert.Adapter):
     def feed(self, x: Array) -> Any:
         import numpy as np
 
-        scale, zero = self._interpreter.get_input_details()[0]["quantization"]
+        scale, zero = self.interpreter.get_input_details()[0]["quantization"]
         levels = np.round(super().feed(x) / np.float32(scale)) + zero
         return levels.clip(-128, 127).astype(np.int8)
 
     def infer(self, fed: Any) -> Array:
-        scale, zero = self._interpreter.get_output_details()[0]["quantization"]
+        scale, zero = self.interpreter.get_output_details()[0]["quantization"]
         logits: Array = (super().infer(fed).astype("f4") - zero) * scale
         return logits
