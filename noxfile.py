@@ -67,7 +67,7 @@ def run_readme(session: nox.Session, index: int) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, C++ layout, and the settings for building wheels elsewhere."""
+    """Style, types, C++ layout, the Dockerfile, and the settings for building wheels elsewhere."""
     session.install("nox", *requirements("lint", "test"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -78,6 +78,7 @@ def lint(session: nox.Session) -> None:
     )
     workflows = map(str, sorted(ROOT.glob(".github/workflows/*.yml")))
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("hadolint", "Dockerfile")
     for system, archs in WHEELS.items():
         options = ["--platform", system, "--archs", archs]
         session.run("cibuildwheel", *options, "--print-build-identifiers", silent=True)
@@ -97,6 +98,14 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The README's second command: the test suite with the installed package."""
     run_readme(session, 1)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, into build/site, and the snippets of its pages."""
+    session.install(f"{ROOT}[docs,completion,video]", "pytest>=8", objects(session))
+    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("pytest", *tests_of(("repository/site", "repository/snippets")))
 
 
 @nox.session

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from sqznet.errors import SqznetError, checked_count
+from sqznet.notebook import table
 
 _ROW = (
     '<tr><td style="text-align:left">{label}</td>'
@@ -78,6 +79,22 @@ class Predictions(list[Prediction]):
             for p in self
         )
         return f"<table>{''.join(rows)}</table>"
+
+
+class PredictionLists(list[list[Prediction]]):
+    """The Predictions of several photos, which a notebook displays as a table: a row for each, with
+    its number and its best answers."""
+
+    SHOWN = 3
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for number, found in enumerate(self):
+            activation = getattr(found, "activation", "softmax")
+            best = found[: self.SHOWN]
+            rows.append((number, *(f"{p.label} {score_text(p.score, activation)}" for p in best)))
+        most = max((len(row) - 1 for row in rows), default=0)
+        return table(rows, ("photo", *map(str, range(1, most + 1))))
 
 
 def summed(predictions: Sequence[Prediction], names: Sequence[str], top: int) -> list[Prediction]:

@@ -25,7 +25,7 @@ TARGET = ROOT / "docs" / "architecture.svg"
 WIDTH = 900
 LEFT, LEFT_WIDTH = 20, 196  # the column of the package's own files
 # Small, and imported from everywhere; and what only PyInstaller imports.
-NOT_DRAWN = {"errors", "forks", "_pyinstaller"}
+NOT_DRAWN = {"notebook", "errors", "forks", "_pyinstaller"}
 
 # The packages, from top to bottom: the left and right ends of their boxes, row by row. One that is
 # indented leaves a lane to arrows that pass it.

@@ -9,7 +9,6 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import sqznet
 from sqznet.answers import Predictions, summed
 from sqznet.batch.photos import classify_files
 from sqznet.cli.columns import OneRow, RowEach
@@ -118,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     if not fits(args.min_score, model):
         return EXIT_USAGE
     try:
-        names = _coarse_labels(model) if args.coarse else None
+        names = model.coarse_labels if args.coarse else None
     except SqznetError as error:
         complain(error)
         return EXIT_USAGE
@@ -152,12 +151,6 @@ def _draw(photo: npt.NDArray[np.uint8], answer: Predictions) -> Image.Image:
     from sqznet.insight.labeling import labeled
 
     return labeled(photo, answer, answer.activation)
-
-
-def _coarse_labels(model: Model) -> tuple[str, ...]:
-    if not isinstance(model, sqznet.Model):
-        raise SqznetError("--coarse is for ImageNet's classes, this is a recognizer of your own")
-    return model.coarse_labels
 
 
 def _form(asked: _Asked) -> Labels:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import io
+import os
 from typing import TYPE_CHECKING
 
 from sqznet.cli import picture
@@ -20,7 +21,7 @@ from sqznet.cli.common import (
     say,
 )
 from sqznet.cli.progress import progress
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from sqznet.batch.photos import FileResult
     from sqznet.cli.common import Commands
     from sqznet.insight.evaluation import Evaluation
+
+# The suffixes of outputs that are no image.
+_DATA = (".csv", ".json")
 
 
 _OF_CLASSIFIERS = (
@@ -82,7 +86,7 @@ def add_parser(commands: Commands) -> None:
         "--output",
         metavar="FILE",
         help="an image of the confusion matrix, of a detector the curves of precision over recall "
-        f"({picture.ENDINGS})",
+        f"({picture.ENDINGS}); or, of a classifier, what --format prints ({', '.join(_DATA)})",
     )
     add_model_options(parser, recognizer=True)
 
@@ -93,8 +97,8 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         _check_options(args)
-        if args.output is not None:
-            picture.check_name(args.output)
+        if args.output is not None and (args.detector is not None or not _is_data(args.output)):
+            picture.check_name(args.output, also=() if args.detector else _DATA)
     except SqznetError as error:
         complain(error)
         return EXIT_USAGE
@@ -116,14 +120,12 @@ def run(args: argparse.Namespace) -> int:
                 bar.advance()
 
             evaluation = evaluate(model, classes, seen)
-        _print(evaluation, args.format, len(model.labels))
+        print(_text(evaluation, args.format, len(model.labels)), end="")
         if args.output is not None:
-            from sqznet.insight.confusion import draw
-
-            picture.write(draw(evaluation), args.output)
+            described = _write(evaluation, args.output, len(model.labels))
             if args.format == "table":
                 say("")
-                say(f"{args.output}: rows are true classes, columns are answers")
+                say(f"{args.output}: {described}")
     except SqznetError as error:
         complain(error)
         return EXIT_UNREADABLE
@@ -142,23 +144,46 @@ def _check_options(args: argparse.Namespace) -> None:
             raise SqznetError(f"--{name.replace('_', '-')} is for {suits}")
 
 
-def _print(evaluation: Evaluation, format_name: str, classes: int) -> None:
+def _is_data(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in _DATA
+
+
+def _write(evaluation: Evaluation, path: str, classes: int) -> str:
+    """Writes a file as its suffix says; what is in it, in words. Raises SqznetError, naming the
+    path, on failure."""
+    if not _is_data(path):
+        from sqznet.insight.confusion import draw
+
+        picture.write(draw(evaluation), path)
+        return "rows are true classes, columns are answers"
+    from sqznet.files.part_file import write_file
+
+    format_name = os.path.splitext(path)[1][1:].lower()
+    try:
+        write_file(path, _text(evaluation, format_name, classes).encode())
+    except (OSError, ValueError) as error:
+        raise SqznetError(f"{printable(path)}: cannot be written: {reason_of(error)}") from None
+    return "a row for each class" if format_name == "csv" else "all figures and counts"
+
+
+def _text(evaluation: Evaluation, format_name: str, classes: int) -> str:
+    """The result in a format. ``classes``: how many the model has."""
     if format_name == "json":
         import json
 
-        print(json.dumps(evaluation.to_dict(), indent=2))
-    elif format_name == "csv":
+        return json.dumps(evaluation.to_dict(), indent=2) + "\n"
+    if format_name == "csv":
         import csv
 
         from sqznet.insight.evaluation import ClassFigures
 
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
         writer.writerow(ClassFigures._fields)
         for row in evaluation.figures():
             writer.writerow(printable(v) if isinstance(v, str) else v for v in row)
-    else:
-        for line in lines(evaluation, classes):
-            print(line)
+        return text.getvalue()
+    return "".join(f"{line}\n" for line in lines(evaluation, classes))
 
 
 def lines(evaluation: Evaluation, classes: int) -> Iterator[str]:

@@ -44,7 +44,16 @@ _TOP = 5  # classes to show
 
 # Options for labels, and those for objects.
 _LABELS = (
-    *("top", "smoothing", "hysteresis", "min_score", "labels", "preprocessing", "activation"),
+    *(
+        "coarse",
+        "top",
+        "smoothing",
+        "hysteresis",
+        "min_score",
+        "labels",
+        "preprocessing",
+        "activation",
+    ),
     *("conv10_relu", "prefix", "backbone"),
 )
 _OBJECTS = (
@@ -103,6 +112,12 @@ def add_parser(commands: Commands) -> None:
         type=score,
         metavar="S",
         help="show no label while its score is lower, from 0 to 1 (with no activation, any number)",
+    )
+    parser.add_argument(
+        "--coarse",
+        action="store_true",
+        default=None,
+        help="sum the scores of ImageNet's classes below each coarse name, such as cat",
     )
     parser.add_argument(
         "--rotate",
@@ -251,6 +266,7 @@ def _sightings(
         min_score=args.min_score,
         rotate=args.rotate,
         roi=args.roi,
+        coarse=bool(args.coarse),
         notice=notice,
     )
 

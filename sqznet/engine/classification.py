@@ -8,7 +8,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import _kernels, weights
-from sqznet.answers import Prediction, Predictions, checked_top, sigmoid, summed
+from sqznet.answers import Prediction, PredictionLists, Predictions, checked_top, sigmoid, summed
 from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
@@ -112,7 +112,7 @@ class Classification(Pipeline):
         listed = several(images)
         if listed is None:
             return self._named([self.decode(images, how)], top, names)[0]
-        answers: list[list[Prediction]] = []
+        answers = PredictionLists()
         for group in grouped(listed, self.threads):
             answers += self._named([self.decode(image, how) for image in group], top, names)
         return answers

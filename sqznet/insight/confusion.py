@@ -18,7 +18,7 @@ _MARGIN, _GAP = 48, 12
 _TITLE, _TEXT = 34, 20
 _LABELS = 220  # the maximum width of labels
 # The side of a cell, by the larger number of rows or columns.
-_SIDES = ((6, 92), (16, 56), (40, 34))
+_SIDES = ((6, 92), (16, 56), (40, 34), (80, 27))
 _TINY = 14  # for more rows or columns; such cells hold no numbers
 
 _EMPTY = (243, 244, 247)

@@ -53,7 +53,7 @@ class Explaining:
         """A box (x0, y0, x1, y1, label, score) for each of the ``top`` most likely classes, best
         first, in pixels of the upright photo.
 
-        A box encloses the largest connected part of the heat map with values of at least 0.25; a
+        A box encloses the largest connected part of the heat map with values of at least 0.15; a
         class without such a part has no box. ``image`` and the options: as for ``classify``. Raises
         ImageError.
         """

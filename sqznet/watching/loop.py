@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqznet.answers import summed
 from sqznet.errors import SqznetError, checked_count
 from sqznet.watching.feed import feed
 from sqznet.watching.framing import Framing
@@ -64,6 +65,7 @@ def watch(
     roi: Sequence[float] | None = None,
     format: str = "rgb",
     live: bool = False,
+    coarse: bool = False,
     rate: float | None = None,
     notice: Notice | None = None,
 ) -> Generator[Sighting, None, None]:
@@ -92,6 +94,8 @@ def watch(
     ``format``: "rgb" or "bgr" (as in OpenCV), the channel order of arrays from the caller.
     ``live``: whether the caller's images arrive at their own pace; then they are read in the
     background, and only the newest counts.
+    ``coarse``: sum the scores of classes that share a coarse name, see `Model.classify`; the index
+    is then that of the name's first class.
     ``rate``: how many of the caller's images were taken per second, for images that were not taken
     just now, such as those of a file; default: their times are when they arrive.
     ``notice``: called with one line about each problem that does not end the loop, such as a lost
@@ -110,12 +114,15 @@ def watch(
     smoother = _smoother(opened, smoothing, hysteresis)
     frames = feed(opened, fps, every, notice)
     least = -math.inf if min_score is None else min_score
-    return _sightings(frames, _loaded(model), framing, smoother, top, least)
+    loaded = _loaded(model)
+    names = loaded.coarse_labels if coarse else None
+    return _sightings(frames, loaded, names, framing, smoother, top, least)
 
 
 def _sightings(
     frames: Generator[tuple[Shot, int], None, None],
     model: Any,
+    names: Sequence[str] | None,
     framing: Framing,
     smoother: Smoother,
     top: int,
@@ -123,11 +130,13 @@ def _sightings(
 ) -> Generator[Sighting, None, None]:
     activation = getattr(model, "activation", "softmax")
     # Outputs without an activation may all matter: none is 0 only because others are larger.
-    counted = len(model.labels) if activation == "none" else max(top, _COUNTED)
+    all_count = activation == "none" or names is not None
+    counted = len(model.labels) if all_count else max(top, _COUNTED)
     with closing(frames):
         for shot, dropped in frames:
             picture = framing(shot.picture)
-            smoother.update(shot.time, model.classify(picture, top=counted))
+            found = model.classify(picture, top=counted)
+            smoother.update(shot.time, found if names is None else _shared(found, names))
             yield Sighting(
                 time=shot.time,
                 shown=smoother.shown,
@@ -139,6 +148,13 @@ def _sightings(
                 activation=activation,
                 sure=smoother.shown.score >= least,
             )
+
+
+def _shared(predictions: Sequence[Prediction], names: Sequence[str]) -> list[Prediction]:
+    """The sums by coarse names, each with the index of its first class in every frame."""
+    first = {name: index for index, name in reversed(list(enumerate(names)))}
+    found = summed(predictions, names, len(first))
+    return [p._replace(index=first[p.label]) for p in found]
 
 
 def _smoother(source: Source, smoothing: float | None, hysteresis: float | None) -> Smoother:

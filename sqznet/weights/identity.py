@@ -12,6 +12,7 @@ from sqznet import weights
 from sqznet.images.preprocessing import Preprocessing, preset_name
 from sqznet.network import variants
 from sqznet.network.detector import num_classes
+from sqznet.notebook import table
 from sqznet.weights import known, labels
 from sqznet.weights.checkpoint import Checkpoint, element_count
 from sqznet.weights.locate import WeightsLike, locate
@@ -73,6 +74,13 @@ class Identity:
             "strides": list(self.strides),
             "warnings": list(self.warnings),
         }
+
+    def _repr_html_(self) -> str:
+        """As a notebook displays it: each value and how it is known."""
+        values = {**self.to_dict(), "warnings": "; ".join(self.warnings) or "none"}
+        del values["reasons"]
+        rows = [(name, value, self.reasons.get(name, "")) for name, value in values.items()]
+        return table(rows, ("", "found", "why"))
 
 
 def identify(source: WeightsLike) -> Identity:

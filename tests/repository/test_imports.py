@@ -38,6 +38,7 @@ LAYERS = (
     "sqznet.images",
     "sqznet.files",
     "sqznet.answers",
+    "sqznet.notebook",
     "sqznet.errors",
     "sqznet.forks",
     "sqznet._kernels",
