@@ -120,10 +120,7 @@ def decode(
 def size(data: bytes) -> tuple[int, int]:
     """The width and height that an image file states, before it is turned upright; nothing is
     decoded. Raises ImageError if it is no image."""
-    name = describe(data)
-    if not data:
-        raise _empty(name)
-    found: tuple[int, int] = guarded(_size, BytesIO(data), name)
+    found: tuple[int, int] = guarded(_size, BytesIO(data), describe(data))
     return found
 
 
@@ -213,13 +210,9 @@ def _no_file(path: str, error: OSError | ValueError) -> str:
 
 def _from_stream(file: BinaryIO, size: int, needed: Needed | None, name: str) -> Pixels:
     if size == 0:
-        raise _empty(name)
+        raise ImageError(f"{name}: an empty file, expected an image")
     result: Pixels = guarded(_decode_stream, file, size, needed, name)
     return result
-
-
-def _empty(name: str) -> ImageError:
-    return ImageError(f"{name}: an empty file, expected an image")
 
 
 def _size(file: BinaryIO, name: str) -> tuple[int, int]:

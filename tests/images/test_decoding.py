@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from sqznet.errors import ImageError
-from sqznet.images.decoding import decode, describe
+from sqznet.images.decoding import decode, describe, size
 from sqznet.images.pixels import MAX_PIXELS, Pixels
 
 Array = npt.NDArray[Any]
@@ -381,3 +381,13 @@ def test_names_fit_on_one_line() -> None:
     assert describe("a\nb\x1b[31m.jpg") == r"a\nb\x1b[31m.jpg"
     sources = (Path("/tmp/x.jpg"), b"12345", np.zeros((2, 3)), 3)
     assert [*map(describe, sources)] == ["/tmp/x.jpg", "<5 bytes>", "<numpy.ndarray>", "<int>"]
+
+
+def test_the_size_is_read_without_decoding() -> None:
+    file = io.BytesIO()
+    Image.new("L", (30, 20)).save(file, "PNG")
+    cut = file.getvalue()[:45]  # the header and a part of the pixels
+    assert size(file.getvalue()) == size(cut) == (30, 20)
+    for data in (b"", b"no photo"):
+        with pytest.raises(ImageError, match=r"<\d bytes>: "):
+            size(data)
