@@ -11,6 +11,7 @@ from sqznet.images.preprocessing import Preprocessing
 from sqznet.model import Model
 
 if TYPE_CHECKING:
+    from sqznet.compression.compressing import Compressed, compress
     from sqznet.images.frame import Frame
     from sqznet.insight.evaluation import Evaluation
     from sqznet.learning.identity import RecognizerIdentity
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Compressed",
     "Converted",
     "Evaluation",
     "Frame",
@@ -37,6 +39,7 @@ __all__ = [
     "UnsupportedIsaError",
     "WeightsError",
     "classify",
+    "compress",
     "convert",
     "evaluate",
     "identify",
@@ -47,6 +50,7 @@ __all__ = [
 
 # Not needed to classify a photo; each name is imported from its module on demand.
 _ON_DEMAND = {
+    "Compressed": "sqznet.compression.compressing",
     "Converted": "sqznet.weights.conversion",
     "Evaluation": "sqznet.insight.evaluation",
     "Frame": "sqznet.images.frame",
@@ -54,6 +58,7 @@ _ON_DEMAND = {
     "Sighting": "sqznet.watching.loop",
     "Recognizer": "sqznet.learning.recognizer",
     "RecognizerIdentity": "sqznet.learning.identity",
+    "compress": "sqznet.compression.compressing",
     "convert": "sqznet.weights.conversion",
     "learn": "sqznet.learning.recognizer",
     "watch": "sqznet.watching.loop",

@@ -4,8 +4,6 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <string_view>
-
 #include "bindings/parts.h"
 #include "bindings/tensor.h"
 #include "bindings/without_lock.h"
@@ -16,11 +14,15 @@ namespace sqz {
 namespace {
 
 // The bytes of a contiguous buffer, which must outlive them.
-std::basic_string_view<unsigned char> bytes_of(const py::buffer_info& info) {
-  require(PyBuffer_IsContiguous(info.view(), 'C'), "the buffer must be contiguous");
-  return {static_cast<const unsigned char*>(info.ptr),
-          static_cast<std::size_t>(info.size * info.itemsize)};
-}
+struct Bytes {
+  explicit Bytes(const py::buffer_info& info)
+      : data(static_cast<const unsigned char*>(info.ptr)),
+        size(static_cast<std::size_t>(info.size * info.itemsize)) {
+    require(PyBuffer_IsContiguous(info.view(), 'C'), "the buffer must be contiguous");
+  }
+  const unsigned char* data;
+  std::size_t size;
+};
 
 // A decoder with the buffer that it reads.
 class HeldDecoder {
@@ -28,7 +30,7 @@ class HeldDecoder {
   HeldDecoder(const py::buffer& stream, const std::vector<Frequencies>& tables)
       : info_(stream.request()),
         count_(tables.size()),
-        decoder_(bytes_of(info_).data(), bytes_of(info_).size(), tables) {}
+        decoder_(Bytes(info_).data, Bytes(info_).size, tables) {}
 
   std::vector<std::int32_t> values(std::size_t table, std::size_t count) {
     require(table < count_, "there is no such table");
@@ -69,12 +71,14 @@ class TableEncoder {
   explicit TableEncoder(const std::vector<Frequencies>& tables)
       : count_(tables.size()), encoder_(tables) {}
 
-  void add(const Numbers& tables, const Numbers& values) {
+  // Adds rows of `length` values.
+  void add(std::size_t length, const Numbers& tables, const Numbers& values) {
+    require(length > 0 && values.size() % length == 0, "the last row is not full");
     require(tables.size() == values.size(), "each value needs a table");
     for (const std::int32_t table : tables)
       require(table >= 0 && static_cast<std::size_t>(table) < count_, "there is no such table");
     for (std::size_t i = 0; i < values.size(); ++i)
-      encoder_.add(static_cast<std::size_t>(tables[i]), values[i]);
+      encoder_.add(i % length, static_cast<std::size_t>(tables[i]), values[i]);
   }
 
   py::bytes stream() const {
@@ -113,14 +117,14 @@ void bind_entropy(py::module_& m) {
       .def("finish", &HeldDecoder::finish);
   py::class_<TableEncoder>(m, "Encoder")
       .def(py::init<const std::vector<Frequencies>&>(), py::arg("tables"))
-      .def("add", &TableEncoder::add, py::arg("tables"), py::arg("values"))
+      .def("add", &TableEncoder::add, py::arg("length"), py::arg("tables"), py::arg("values"))
       .def("stream", &TableEncoder::stream);
   m.def(
       "hash64",
       [](const py::buffer& data, std::uint64_t seed) {
         const py::buffer_info info = data.request();
-        const auto bytes = bytes_of(info);
-        return hash64(bytes.data(), bytes.size(), seed);
+        const Bytes bytes(info);
+        return hash64(bytes.data, bytes.size, seed);
       },
       py::arg("data"), py::arg("seed") = 0);
 }

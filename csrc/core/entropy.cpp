@@ -83,7 +83,7 @@ int token_of(std::uint32_t magnitude) {
 
 Decoder::Decoder(const unsigned char* stream, std::size_t size,
                  const std::vector<Frequencies>& tables)
-    : tables_(tables.size()), next_(stream), end_(stream + size) {
+    : tables_(tables.size()), words_{stream, stream + size} {
   for (std::size_t i = 0; i < tables.size(); ++i) {
     Table& table = tables_[i];
     table.frequency = tables[i];
@@ -94,15 +94,13 @@ Decoder::Decoder(const unsigned char* stream, std::size_t size,
   }
   if (size < sizeof states_) throw std::invalid_argument("the stream is too short");
   for (std::uint64_t& state : states_) {
-    state = word<std::uint64_t>(next_);
-    next_ += sizeof state;
+    state = word<std::uint64_t>(words_.next);
+    words_.next += sizeof state;
     if (state < kLeast || state >> 63) throw std::invalid_argument("the stream is damaged");
   }
 }
 
-inline std::int32_t Decoder::next(const Table& table) {
-  std::uint64_t& state = states_[lane_];
-  lane_ = (lane_ + 1) % kLanes;
+inline std::int32_t Decoder::decode(const Table& table, std::uint64_t& state, Words& words) {
   const std::uint32_t slot = state & (kSlots - 1);
   const std::uint8_t token = table.token[slot];
   const Shape shape = kShapes[token];
@@ -111,9 +109,9 @@ inline std::int32_t Decoder::next(const Table& table) {
   const std::uint32_t rest = x & ((1u << shape.bits) - 1);
   x >>= shape.bits;
   if (x < kLeast) {
-    if (end_ - next_ < 4) throw std::invalid_argument("the stream ends too early");
-    x = x << 32 | word<std::uint32_t>(next_);
-    next_ += 4;
+    if (words.end - words.next < 4) throw std::invalid_argument("the stream ends too early");
+    x = x << 32 | word<std::uint32_t>(words.next);
+    words.next += 4;
   }
   state = x;
   const std::int32_t sign = -static_cast<std::int32_t>(rest & 1);
@@ -121,8 +119,27 @@ inline std::int32_t Decoder::next(const Table& table) {
   return (magnitude ^ sign) - sign;
 }
 
+template <typename ChooseTable, typename Each>
+void Decoder::row(std::size_t length, ChooseTable table, Each each) {
+  // In registers, and one lane's steps do not wait for another's.
+  static_assert(kLanes == 4);
+  auto [a, b, c, d] = states_;
+  Words words = words_;
+  const auto one = [&](std::size_t i, std::uint64_t& state) {
+    each(i, decode(table(i), state, words));
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= length; i += kLanes) one(i, a), one(i + 1, b), one(i + 2, c), one(i + 3, d);
+  if (i < length) one(i, a);
+  if (i + 1 < length) one(i + 1, b);
+  if (i + 2 < length) one(i + 2, c);
+  states_ = {a, b, c, d};
+  words_ = words;
+}
+
 void Decoder::values(std::size_t table, std::size_t count, std::int32_t* out) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = next(tables_[table]);
+  const auto only = [&](std::size_t) -> const Table& { return tables_[table]; };
+  row(count, only, [&](std::size_t i, std::int32_t value) { out[i] = value; });
 }
 
 void Decoder::weights(const Side& rows, const Side& columns, std::size_t first, float* out) {
@@ -130,21 +147,22 @@ void Decoder::weights(const Side& rows, const Side& columns, std::size_t first, 
   const int last = static_cast<int>(tables_.size() - first) - 1;
   const Table* tables = tables_.data() + first;
   const std::size_t length = columns.exponents.size();
-  for (std::size_t row = 0; row < rows.exponents.size(); ++row, out += length) {
-    const float* step = kSteps.data() + 2 * kLargestStep + rows.exponents[row];
-    const std::int32_t own = rows.classes[row];
-    for (std::size_t i = 0; i < length; ++i) {
-      const int sum = own + columns.classes[i];
-      const Table& table = tables[std::clamp(sum, 0, last)];
-      out[i] = static_cast<float>(next(table)) * step[columns.exponents[i]];
-    }
+  for (std::size_t o = 0; o < rows.exponents.size(); ++o, out += length) {
+    const float* step = kSteps.data() + 2 * kLargestStep + rows.exponents[o];
+    const std::int32_t own = rows.classes[o];
+    const auto table = [&](std::size_t i) -> const Table& {
+      return tables[std::clamp(own + columns.classes[i], 0, last)];
+    };
+    row(length, table, [&](std::size_t i, std::int32_t value) {
+      out[i] = static_cast<float>(value) * step[columns.exponents[i]];
+    });
   }
 }
 
 void Decoder::finish() const {
   const bool begun = std::all_of(states_.begin(), states_.end(),
                                  [](std::uint64_t state) { return state == kLeast; });
-  if (next_ != end_ || !begun)
+  if (words_.next != words_.end || !begun)
     throw std::invalid_argument("the stream does not end where it should");
 }
 
@@ -152,7 +170,7 @@ Encoder::Encoder(const std::vector<Frequencies>& tables) : frequencies_(tables) 
   for (const Frequencies& frequencies : tables) starts_.push_back(starts_of(frequencies));
 }
 
-void Encoder::add(std::size_t table, std::int32_t value) {
+void Encoder::add(std::size_t i, std::size_t table, std::int32_t value) {
   const std::uint32_t magnitude = static_cast<std::uint32_t>(value < 0 ? -value : value);
   if (magnitude > kLargestCoded) throw std::invalid_argument("a value is too large to be coded");
   const int token = token_of(magnitude);
@@ -160,7 +178,8 @@ void Encoder::add(std::size_t table, std::int32_t value) {
   if (!frequency) throw std::invalid_argument("the table does not have the value");
   const Shape shape = kShapes[token];
   const std::uint32_t rest = shape.bits ? (magnitude - shape.base) << 1 | (value < 0) : 0;
-  coded_.push_back({frequency, starts_[table][token], rest, shape.bits});
+  coded_.push_back(
+      {frequency, starts_[table][token], rest, shape.bits, static_cast<std::uint8_t>(i % kLanes)});
 }
 
 std::vector<unsigned char> Encoder::stream() const {
@@ -170,7 +189,7 @@ std::vector<unsigned char> Encoder::stream() const {
   std::vector<std::uint32_t> words;
   for (std::size_t i = coded_.size(); i-- > 0;) {
     const Coded& coded = coded_[i];
-    std::uint64_t& state = states[i % kLanes];
+    std::uint64_t& state = states[coded.lane];
     // The largest state that stays below 2^63 with this value.
     const std::uint64_t limit = static_cast<std::uint64_t>(coded.frequency)
                                 << (63 - kTableBits - coded.bits);

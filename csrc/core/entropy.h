@@ -1,7 +1,7 @@
 // Entropy coding of integers, for compressed weights.
 //
-// rANS with static tables (Duda, arXiv:1311.2540): four states of 64 bits take turns, and exchange
-// words of 32 bits with one stream. docs/compression.md describes the stream.
+// rANS with static tables (Duda, arXiv:1311.2540): four states of 64 bits take turns in each row of
+// values, and exchange words of 32 bits with one stream. docs/compression.md describes the stream.
 #pragma once
 
 #include <array>
@@ -32,7 +32,7 @@ class Decoder {
   // Throws std::invalid_argument if the stream does not begin with valid states.
   Decoder(const unsigned char* stream, std::size_t size, const std::vector<Frequencies>& tables);
 
-  // Decodes `count` integers of one table. Throws std::invalid_argument if the stream ends before.
+  // Decodes a row of `count` integers of one table. Throws std::invalid_argument if the stream ends before.
   void values(std::size_t table, std::size_t count, std::int32_t* out);
 
   // Decodes weights, row by row. `rows` and `columns` have the exponents of their steps, and what
@@ -50,21 +50,27 @@ class Decoder {
     std::array<std::uint8_t, 1 << kTableBits> token;
     std::array<std::uint16_t, kTokens> frequency, start;
   };
-  std::int32_t next(const Table& table);
+  struct Words {
+    const unsigned char* next;
+    const unsigned char* end;
+  };
+  static std::int32_t decode(const Table& table, std::uint64_t& state, Words& words);
+  // Calls each(i, value) for the values of a row; table(i) is that of a value.
+  template <typename ChooseTable, typename Each>
+  void row(std::size_t length, ChooseTable table, Each each);
 
   std::vector<Table> tables_;
   std::array<std::uint64_t, kLanes> states_;
-  unsigned lane_ = 0;
-  const unsigned char* next_;
-  const unsigned char* end_;
+  Words words_;
 };
 
 class Encoder {
  public:
   explicit Encoder(const std::vector<Frequencies>& tables);
 
-  // Throws std::invalid_argument if the table has no room for the value's token.
-  void add(std::size_t table, std::int32_t value);
+  // Adds the value at position `i` of a row. Throws std::invalid_argument if the table does not have
+  // its token.
+  void add(std::size_t i, std::size_t table, std::int32_t value);
 
   // The stream of all values so far.
   std::vector<unsigned char> stream() const;
@@ -72,7 +78,7 @@ class Encoder {
  private:
   struct Coded {
     std::uint32_t frequency, start, rest;
-    int bits;
+    std::uint8_t bits, lane;
   };
   std::vector<Frequencies> frequencies_, starts_;
   std::vector<Coded> coded_;

@@ -55,23 +55,18 @@ def encode(layers: Sequence[Coded], metadata: Mapping[str, str]) -> bytes:
         offsets.append(middles)
         lists.append(tuple(v - middle for v, middle in zip(own, middles, strict=True)))
     last = max(int((rows[:, None] + columns).max()) for rows, columns in spreads)
-    chosen: list[Integers] = []
-    values: list[Integers] = []
-    for layer, sides, (rows, columns) in zip(layers, lists, spreads, strict=True):
-        for table, side in enumerate(sides):
-            chosen.append(np.full(len(side), table))
-            values.append(side)
-        classes = np.clip(rows[:, None] + columns, 0, last)
-        chosen.append(classes.ravel() + compressed.SIDES)
-        values.append(layer.integers.ravel())
-    every, symbols = np.concatenate(chosen), np.concatenate(values)
-    tokens = _TOKEN_OF[np.abs(symbols)]
-    codes = [
-        _codes(np.bincount(tokens[every == table], minlength=_kernels.TOKENS))
-        for table in range(compressed.SIDES + last + 1)
-    ]
+    rows: list[tuple[Integers, Integers]] = []  # tables and values of equally long rows
+    for layer, sides, (high, wide) in zip(layers, lists, spreads, strict=True):
+        rows += [(np.full((1, len(side)), i), side[None]) for i, side in enumerate(sides)]
+        classes = np.clip(high[:, None] + wide, 0, last)
+        rows.append((classes + compressed.SIDES, layer.integers))
+    counts = np.zeros((compressed.SIDES + last + 1, _kernels.TOKENS), np.int64)
+    for tables, values in rows:
+        np.add.at(counts, (tables, _TOKEN_OF[np.abs(values)]), 1)
+    codes = [_codes(row) for row in counts]
     encoder = _kernels.Encoder([compressed.frequencies(table) for table in codes])
-    encoder.add(every.tolist(), symbols.tolist())
+    for tables, values in rows:
+        encoder.add(values.shape[1], tables.ravel().tolist(), values.ravel().tolist())
     header = compact(
         {
             "metadata": dict(metadata),
@@ -81,10 +76,10 @@ def encode(layers: Sequence[Coded], metadata: Mapping[str, str]) -> bytes:
             "tables": codes,
         }
     ).encode()
-    found = compressed.hash_of([header])
+    packed = zlib.compress(header, 9)
+    found = compressed.hash_of([packed])
     for layer in layers:
         found = compressed.hash_of([decoded(layer), layer.bias.astype("<f2")], found)
-    packed = zlib.compress(header, 9)
     fixed = compressed.FIXED.pack(found, len(packed))
     biases = b"".join(layer.bias.astype("<f2").tobytes() for layer in layers)
     return compressed.MAGIC + fixed + packed + biases + encoder.stream()

@@ -1,8 +1,8 @@
 """Reads compressed files, which `sqznet.compress` writes: integers of few bits, entropy-coded.
 
-docs/compression.md describes the format. All is little-endian: `MAGIC`; XXH64 of what is decoded
-(uint64); the number of bytes of the header (uint32); the header, JSON compressed by zlib; the
-biases, float16; the stream of an rANS coder (csrc/core/entropy.h) with static tables.
+docs/compression.md describes the format. All is little-endian: `MAGIC`; XXH64 of the header and of
+what is decoded (uint64); the number of bytes of the header (uint32); the header, JSON compressed by
+zlib; the biases, float16; the stream of an rANS coder (csrc/core/entropy.h) with static tables.
 
 The header is an object of "metadata" (see `sqznet.weights.metadata`), "layers" and "tables". A
 layer is a list: the name of a convolution, the shape of its weights, and four numbers that are
@@ -92,11 +92,11 @@ def read(file: WeightsFile) -> Checkpoint:
     if view.nbytes < _START:
         raise WeightsError("the compressed file was cut short")
     stated, length = FIXED.unpack_from(view, len(MAGIC))
-    text = _inflated(view[_START : _START + length], length)
-    header = parse_header(text)
+    packed = view[_START : _START + length]
+    header = parse_header(_inflated(packed, length))
     biases, stream = _parts(header, view[_START + length :])
     tensors: dict[str, RawTensor] = {}
-    found = hash_of([text])
+    found = hash_of([packed])
     try:
         for layer, weights, bias in _decoded(header, biases, stream):
             tensors[f"{layer.name}.weight"] = RawTensor("float32", layer.shape, weights)
