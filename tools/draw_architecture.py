@@ -33,7 +33,7 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"cli": (262, 880)},
     {"diagnostics": (262, 880)},
     {"watching": (262, 880)},
-    {"learning": (262, 880)},
+    {"learning": (262, 560), "compression": (580, 880)},
     {"insight": (262, 880)},
     {"batch": (290, 850)},
     {"calibration": (290, 700)},

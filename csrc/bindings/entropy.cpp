@@ -98,10 +98,13 @@ void bind_entropy(py::module_& m) {
   m.attr("TABLE_SUM") = 1 << kTableBits;
   m.attr("LARGEST_CODED") = kLargestCoded;
   m.attr("LARGEST_STEP") = kLargestStep;
-  m.def("token_of", [](std::uint32_t magnitude) {
-    require(magnitude <= kLargestCoded, "the magnitude is too large");
-    return token_of(magnitude);
-  });
+  m.def(
+      "token_of",
+      [](std::uint32_t magnitude) {
+        require(magnitude <= kLargestCoded, "the magnitude is too large");
+        return token_of(magnitude);
+      },
+      py::arg("magnitude"));
   py::class_<HeldDecoder>(m, "Decoder")
       .def(py::init<const py::buffer&, const std::vector<Frequencies>&>(), py::arg("stream"),
            py::arg("tables"))

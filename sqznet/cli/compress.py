@@ -30,9 +30,9 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "compress",
         help="make a small file of a network, with photos",
-        description="Make a small file of a network: weights as integers of about four bits, chosen "
-        "with photos of the kind that it will see; 250 or more are best, and no labels are needed. "
-        "A quarter of them is kept apart, to measure what it costs.",
+        description="Make a small file of a network: weights as integers of about four bits, "
+        "chosen with photos of the kind that it will see; 250 or more are best, and no labels are "
+        "needed. A quarter of them is kept apart, to measure what it costs.",
         examples=(
             "sqznet compress model.pth photos/ -o small.sqz",
             "sqznet compress model.pth photos/ -o small.sqz --size 0.47MB",

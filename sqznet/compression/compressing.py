@@ -104,7 +104,8 @@ def compress(
         )
     if not model.num_classes:
         raise SqznetError("compressing needs a network with a classifier, by which it is judged")
-    return _Search(in_floats(model), images, advance, report).found(size, quality)
+    used, apart = ([images[i] for i in part] for part in divided(len(images)))
+    return Search(in_floats(model), used, apart, advance, report).found(size, quality)
 
 
 def steps(model: Classification, count: int, size: bool = False, quality: bool = False) -> int:
@@ -125,23 +126,27 @@ def divided(count: int) -> tuple[list[int], list[int]]:
     return [index for index in range(count) if index not in set(apart)], apart
 
 
-class _Search:
+class Search:
+    """Looks for a file with a wanted size or divergence, with photos to calibrate with and photos
+    to judge by. ``model``: computed in float32. ``layers``: of the last file that was tried. The
+    rest: see `compress`."""
+
     def __init__(
         self,
         model: Classification,
-        images: Sequence[Any],
-        advance: Callable[[], None],
-        report: Callable[[ImageError], None] | None,
+        used: Sequence[Any],
+        apart: Sequence[Any],
+        advance: Callable[[], None] = lambda: None,
+        report: Callable[[ImageError], None] | None = None,
     ) -> None:
         self._model = model
         executor = model.executor
         self._network = network = executor.network
-        used, apart = divided(len(images))
         crops = crops_for(model, len(used))
 
-        def read(indices: list[int], of_each: int) -> list[list[Floats]]:
+        def read(images: Sequence[Any], of_each: int) -> list[list[Floats]]:
             found = []
-            for parts in inputs(model, [images[i] for i in indices], of_each, report):
+            for parts in inputs(model, images, of_each, report):
                 found.append(parts)
                 advance()
             if not any(found):
@@ -158,31 +163,37 @@ class _Search:
         differentiable = Differentiable(network, tensors, *inner)
         importance = importances(network, differentiable, self._photos, advance)
         self._compressor = Compressor(network, tensors, importance, *inner, advance)
+        self._gathered: list[Gathered] = []
         given = for_network(None, None, network.num_classes, model.checkpoint.path)
         labels = None if model.labels == given else model.labels  # a reader gives them again
         self._stated = metadata.dump(network.variant, model.preprocessing, labels, model.wiring)
 
-    def found(self, size: int | None, quality: float | None) -> Compressed:
+    def found(self, size: int | None = None, quality: float | None = None) -> Compressed:
+        """The file with at most so many bytes, or with at most this divergence."""
         if size is not None:
             return self._judged(self._of_size(size))
         if quality is None:
-            return self._judged(self._encoded(self._pass(_DEFAULT), _DEFAULT))
+            return self._judged(self._encoded(self._first(), _DEFAULT))
         return self._of_quality(quality)
 
     def _pass(self, coarseness: float) -> list[Gathered]:
         return self._compressor.compress(self._photos, coarseness)
 
     def _encoded(self, gathered: Sequence[Gathered], coarseness: float) -> bytes:
-        return encode([one.coded(coarseness) for one in gathered], self._stated)
+        self.layers = [one.coded(coarseness) for one in gathered]
+        return encode(self.layers, self._stated)
 
     def _of_size(self, size: int) -> bytes:
         """A file of at most so many bytes. The first pass shows which coarseness gives it, the
         second one uses this from the beginning."""
-        coarseness = _DEFAULT
-        for _ in range(_SIZE_PASSES):
-            gathered = self._pass(coarseness)
-            coarseness, content = self._fitted(gathered, size, coarseness)
-        return content
+        coarseness, _ = self._fitted(self._first(), size, _DEFAULT)
+        return self._fitted(self._pass(coarseness), size, coarseness)[1]
+
+    def _first(self) -> list[Gathered]:
+        """The first pass, which all searches have in common."""
+        if not self._gathered:
+            self._gathered = self._pass(_DEFAULT)
+        return self._gathered
 
     def _fitted(
         self, gathered: Sequence[Gathered], size: int, coarseness: float
@@ -219,14 +230,16 @@ class _Search:
     def _of_quality(self, quality: float) -> Compressed:
         """The smallest file that was found with at most this divergence."""
         best: Compressed | None = None
-        coarseness = _DEFAULT
-        for _ in range(_QUALITY_PASSES):
-            judged = self._judged(self._encoded(self._pass(coarseness), coarseness))
+        coarseness, gathered = _DEFAULT, self._first()
+        for more in reversed(range(_QUALITY_PASSES)):
+            judged = self._judged(self._encoded(gathered, coarseness))
             ok = judged.divergence <= quality
             if ok and (best is None or len(judged.content) < len(best.content)):
                 best = judged
             ratio = 0.97 * quality / max(judged.divergence, 1e-9)
             coarseness = float(np.clip(coarseness * ratio ** (1 / _GROWTH), _FINEST, _COARSEST))
+            if more:
+                gathered = self._pass(coarseness)
         if best is None:
             raise SqznetError(
                 f"a divergence of {quality:g} was not reached: the last was {judged.divergence:.4g}"

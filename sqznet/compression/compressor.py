@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from sqznet import _kernels
 from sqznet.calibration.convolution import FloatConv, bordered
 from sqznet.compression import rounding
 from sqznet.compression.encoding import Coded, weights
 from sqznet.compression.maps import Floats, pooled, windows
-from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import INPUT, Classifier, Fire, Layer, MaxPool, Network
 
 # Samples of a convolution's inputs, over all photos.
 _SAMPLES = 40_000
@@ -127,7 +126,9 @@ class Compressor:
 
     def _classifier(self, layer: Classifier, x: Maps) -> None:
         drawn = self._drawn(layer.name, x, 1, layer.padding)
-        best = rounding.Samples(*(np.concatenate(part) for part in zip(*self._best(layer, x))))
+        best = rounding.Samples(
+            *(np.concatenate(part) for part in zip(*self._best(layer, x), strict=True))
+        )
         total = [np.trace(np.cov(s.rounded.T, aweights=s.weights)) for s in (drawn, best)]
         parts = (total[1] or 1.0, _PARTS * (total[0] or 1.0))
         self._round(

@@ -55,17 +55,17 @@ def encode(layers: Sequence[Coded], metadata: Mapping[str, str]) -> bytes:
         offsets.append(middles)
         lists.append(tuple(v - middle for v, middle in zip(own, middles, strict=True)))
     last = max(int((rows[:, None] + columns).max()) for rows, columns in spreads)
-    rows: list[tuple[Integers, Integers]] = []  # tables and values of equally long rows
+    coded: list[tuple[Integers, Integers]] = []  # tables and values of equally long rows
     for layer, sides, (high, wide) in zip(layers, lists, spreads, strict=True):
-        rows += [(np.full((1, len(side)), i), side[None]) for i, side in enumerate(sides)]
+        coded += [(np.full((1, len(side)), i), side[None]) for i, side in enumerate(sides)]
         classes = np.clip(high[:, None] + wide, 0, last)
-        rows.append((classes + compressed.SIDES, layer.integers))
+        coded.append((classes + compressed.SIDES, layer.integers))
     counts = np.zeros((compressed.SIDES + last + 1, _kernels.TOKENS), np.int64)
-    for tables, values in rows:
+    for tables, values in coded:
         np.add.at(counts, (tables, _TOKEN_OF[np.abs(values)]), 1)
     codes = [_codes(row) for row in counts]
     encoder = _kernels.Encoder([compressed.frequencies(table) for table in codes])
-    for tables, values in rows:
+    for tables, values in coded:
         encoder.add(values.shape[1], tables.ravel().tolist(), values.ravel().tolist())
     header = compact(
         {

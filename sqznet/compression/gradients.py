@@ -85,8 +85,8 @@ class Differentiable:
         if isinstance(layer, Classifier):
             y = self._conv(layer.name, x, layer.padding)
             maps[f"{layer.name}.sums"] = np.maximum(y, 0.0) if layer.relu else y
-            return maps[f"{layer.name}.sums"].mean(axis=(0, 1, 2))
-        parts = {}
+            return np.asarray(maps[f"{layer.name}.sums"].mean(axis=(0, 1, 2)), np.float32)
+        parts: dict[str, Floats] = {}
         for part, padding in (("squeeze", 0), ("expand1x1", 0), ("expand3x3", 1)):
             read = x if part == "squeeze" else parts["squeeze"]
             parts[part] = np.maximum(self._conv(f"{layer.name}.{part}", read, padding), 0.0)
@@ -115,7 +115,7 @@ class Differentiable:
         self, layer: Fire, maps: Mapping[str, Floats], gradient: Floats, found: dict[str, Floats]
     ) -> Floats:
         halves = (gradient[..., : layer.expand1x1], gradient[..., layer.expand1x1 :])
-        squeezed = 0.0
+        squeezed: Any = 0.0
         for part, half, padding in zip(("expand1x1", "expand3x3"), halves, (0, 1), strict=True):
             name = f"{layer.name}.{part}"
             found[name] = half * (maps[name] > 0)

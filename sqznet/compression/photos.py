@@ -14,7 +14,7 @@ from sqznet.images.frame import Frame
 
 # The memory for one map of all inputs, in the network as it is and in the rounded one. The largest
 # map that is kept comes after the first pool.
-_MEMORY = 400 << 20
+_MEMORY = 800 << 20
 
 # The share of a photo's area that a crop has; half of them are mirrored.
 _AREA = (0.5, 1.0)

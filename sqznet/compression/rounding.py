@@ -12,8 +12,8 @@ from sqznet.compression.encoding import weights
 
 Doubles = npt.NDArray[np.float64]
 
-# Added to the diagonal of a covariance, relative to its mean: where weights are moved to make up for
-# the inputs, and where they are rounded.
+# Added to the diagonal of a covariance, relative to its mean: where weights are moved to make up
+# for the inputs, and where they are rounded.
 _MOVED_DAMPING, _DAMPING = 0.1, 0.02
 
 # Squared steps that a bit is worth. A step half as wide takes one bit more for each weight, and
@@ -91,7 +91,8 @@ def rounded(found: Statistics, rows: Any, columns: Any) -> npt.NDArray[np.int32]
     nearest = _compensated(found, rows, columns, None)
     magnitudes = np.abs(nearest) + 0.02
     spread = magnitudes.mean(axis=1)[:, None] * magnitudes.mean(axis=0) / magnitudes.mean()
-    return _compensated(found, rows, columns, _bits(spread))
+    made: npt.NDArray[np.int32] = _compensated(found, rows, columns, _bits(spread))
+    return made
 
 
 def _bits(spread: Any) -> Any:

@@ -85,9 +85,10 @@ def read(file: WeightsFile) -> Checkpoint:
     """
     view = file.view
     if bytes(view[: len(MAGIC)]) != MAGIC:
-        found = view[len(MAGIC) - 1] if view.nbytes >= len(MAGIC) else "no"
+        found = view[len(MAGIC) - 1] if view.nbytes >= len(MAGIC) else "none"
         raise WeightsError(
-            f"a compressed file of version {found}, expected {MAGIC[-1]}: a newer sqznet may read it"
+            f"a compressed file of version {found}, expected {MAGIC[-1]}: a newer sqznet may read "
+            "it"
         )
     if view.nbytes < _START:
         raise WeightsError("the compressed file was cut short")
@@ -173,7 +174,7 @@ def _layer(value: object) -> Layer:
     return Layer(name, tuple(shape), tuple(offsets))
 
 
-def _table(value: object) -> list[int]:
+def _table(value: Any) -> list[int]:
     if not _are_integers(value) or not all(0 <= code < _MAX_TABLES for code in value):
         raise WeightsError("a table of the header should be a list of bytes")
     if len(value) >= _kernels.TOKENS:
