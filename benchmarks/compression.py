@@ -34,7 +34,7 @@ from sqznet.compression.encoding import Coded
 from sqznet.weights.checkpoint import element_count
 
 # Bytes; 0.47 MiB is the paper's headline.
-SIZES = {"1.1": (420_000, 492_831, 560_000, 650_000, 800_000), "1.0": (470_000, 650_000)}
+SIZES = {"1.1": (420_000, 492_831, 650_000), "1.0": (470_000,)}
 
 OURS = "sqznet compress"
 GENERAL = {

@@ -16,9 +16,10 @@ from sqznet.images.frame import Frame
 # map that is kept comes after the first pool.
 _MEMORY = 800 << 20
 
-# The share of a photo's area that a crop has; half of them are mirrored.
+# The share of a photo's area that a crop has; half of them are mirrored. More crops of each photo
+# make the result no better.
 _AREA = (0.5, 1.0)
-_MOST_CROPS = 3
+_MOST_CROPS = 1
 
 
 def crops_for(model: Classification, photos: int) -> int:
