@@ -67,7 +67,7 @@ def run_readme(session: nox.Session, index: int) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, C++ layout, and the settings for building wheels elsewhere."""
+    """Style, types, C++ layout, the Dockerfile, and the settings for building wheels elsewhere."""
     session.install("nox", *requirements("lint", "test"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -78,6 +78,7 @@ def lint(session: nox.Session) -> None:
     )
     workflows = map(str, sorted(ROOT.glob(".github/workflows/*.yml")))
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("hadolint", "Dockerfile")
     for system, archs in WHEELS.items():
         options = ["--platform", system, "--archs", archs]
         session.run("cibuildwheel", *options, "--print-build-identifiers", silent=True)
@@ -100,6 +101,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, into build/site, and the snippets of its pages."""
+    session.install(f"{ROOT}[docs,completion,video]", "pytest>=8", objects(session))
+    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("pytest", *tests_of(("repository/site", "repository/snippets")))
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """The sdist, the wheel from it (in dist/; warnings are errors), and the long tests with it."""
     session.install("build")
@@ -116,16 +125,16 @@ def build(session: nox.Session) -> None:
     session.run("pytest", "-m", "slow", "tests", success_codes=[0, NO_TESTS_COLLECTED])
 
 
-CROSSCHECKED = ("ncnn", "onnx", "opencv", "pyinstaller", "safetensors", "torch")
+CROSSCHECKED = ("ncnn", "onnx", "opencv", "pycocotools", "pyinstaller", "safetensors", "torch")
 
 
 @nox.session
 def crosscheck(session: nox.Session) -> None:
-    """Weights files compared with the engines and libraries that they are made for, and a program
-    that PyInstaller builds."""
+    """Weights files compared with the engines and libraries that they are made for, average
+    precision with pycocotools, and a program that PyInstaller builds."""
     extras = ("test", *(f"test-{name}" for name in CROSSCHECKED))
     session.install(f"{ROOT}[{','.join(extras)}]")
-    names = ("weights/*", "engine/rounded_layers", "frozen")
+    names = ("weights/*", "detection/pycocotools", "engine/rounded_layers", "frozen")
     session.run("pytest", "-m", "slow or not slow", *tests_of(names))
 
 

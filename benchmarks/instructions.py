@@ -1,9 +1,10 @@
-"""Counts the instructions for one image on AArch64, sqznet and ncnn, under emulation.
+"""Counts the instructions for one image on AArch64, sqznet and others, under emulation.
 
 `scripts/cross.sh aarch64` comes first; then `python -m benchmarks.instructions` prints the table.
 All engines run the same weights on the same photo with one thread on an emulated Cortex-A72, or on
 the processor that `--cpu` names: cortex-a76 has dot products and half precision, "max,sve=off" also
-i8mm. ncnn_fp16 is ncnn as it is installed, which computes in half precision where it can. The
+i8mm. ncnn_fp16 is ncnn as it is installed, which computes in half precision where it can. The 8-bit
+networks are made from the same weights, each in its engine's way, calibrated with photos. The
 count is that of an inference after the first: a quarter of the difference between a run of five and
 a run of one, so that loading and packing cancel out. NumPy starts no threads, which would spin
 meanwhile; the count is then exact. Instructions are not time: a count says nothing about caches and
@@ -26,13 +27,21 @@ from benchmarks.engines import get
 from benchmarks.engines.base import SIZE, read_with_pillow
 from benchmarks.material import ROOT, MissingError, find_photos, load_weights
 
-ENGINES = ("sqznet", "sqznet_int8", "ncnn", "ncnn_fp16")
+ENGINES = (
+    *("sqznet", "ncnn", "ncnn_fp16", "onnxruntime", "litert"),
+    *("sqznet_int8", "ncnn_int8", "onnxruntime_int8", "litert_int8"),
+)
 PYTHON = "3.11"  # of the target, see scripts/cross.sh
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 _MORE = 4  # inferences after the first
 CROSS = ROOT / "build" / "cross" / "aarch64"
 _SITE = CROSS / "python" / "lib" / f"python{PYTHON}" / "site-packages"
 _RIVALS = CROSS / "rivals"
+_WHEELS = ("ncnn", "onnxruntime", "ai-edge-litert")
+# Arm's numbers of the cores that qemu emulates. Its `max`, which is none of them, is a Neoverse
+# V1 to the engines, which do not start on a core that they do not know.
+_PARTS = {"cortex-a53": 0xD03, "cortex-a72": 0xD08, "cortex-a76": 0xD0B}
+_NEOVERSE_V1 = 0xD40
 
 
 class Counter:
@@ -77,13 +86,27 @@ class Counter:
 
 def fetch_rivals() -> None:
     """The AArch64 wheels of the other engines, unpacked from PyPI."""
-    if (_RIVALS / "ncnn").is_dir():
+    if (_RIVALS / "ai_edge_litert").is_dir():
         return
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--only-binary=:all:"]
-    command += ["--target", str(_RIVALS), "--python-version", PYTHON]
+    command += ["--target", str(_RIVALS), "--python-version", PYTHON, "--upgrade"]
     for platform in _PLATFORMS:
         command += ["--platform", platform]
-    subprocess.run([*command, "ncnn"], check=True)
+    subprocess.run([*command, *_WHEELS], check=True)
+
+
+def describe_processor(cpu: str) -> None:
+    """Writes the file by which onnxruntime and LiteRT know the processor.
+
+    qemu passes /proc/cpuinfo of this machine to the program, in whose text both find no ARM core,
+    unless the emulated system has a file of its own.
+    """
+    lines = ("processor\t: 0", "CPU implementer\t: 0x41", "CPU architecture: 8")
+    part = _PARTS.get(cpu, _NEOVERSE_V1)
+    core = ("CPU variant\t: 0x0", f"CPU part\t: {part:#05x}", "CPU revision\t: 0")
+    file = CROSS / "sysroot" / "proc" / "cpuinfo"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("\n".join((*lines, *core, "")), encoding="ascii")
 
 
 def count(
@@ -103,27 +126,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--photo", type=Path, help="a JPEG (default: the first of the usual ones)")
     parser.add_argument("--cpu", default="cortex-a72", help="qemu's name of the processor")
+    parser.add_argument(
+        "--engines", type=_engines, default=ENGINES, help=f"of: {', '.join(ENGINES)}"
+    )
+    parser.add_argument("--variants", type=lambda text: text.split(","), default=["1.1", "1.0"])
     options = parser.parse_args()
     if not (CROSS / "python").is_dir():
         raise SystemExit("no wheel for AArch64: run scripts/cross.sh aarch64 first")
     photo: Path = options.photo or find_photos()[0]
     fetch_rivals()
+    describe_processor(options.cpu)
     print(f"Millions of instructions per image, one thread, {options.cpu}, {photo.name}")
-    print(f"{'':16}" + "".join(f"{engine:>13}" for engine in ENGINES))
+    print(f"{'':18}" + "".join(f"{f'SqueezeNet {v}':>18}" for v in options.variants))
     with tempfile.TemporaryDirectory(prefix="sqznet-") as name:
         counter = Counter(Path(name), options.cpu)
-        for variant in ("1.1", "1.0"):
-            folder = Path(name) / variant
-            folder.mkdir()
-            try:
-                found = [count(counter, engine, variant, photo, folder) for engine in ENGINES]
-            except MissingError as error:
-                print(f"SqueezeNet {variant}  {error}")
-                continue
-            if len(classes := {label for _, label in found}) > 1:
-                raise SystemExit(f"the engines disagree on {photo}: classes {sorted(classes)}")
-            columns = "".join(f"{value / 1e6:13.1f}" for value, _ in found)
-            print(f"SqueezeNet {variant}  {columns}", flush=True)
+        for variant in options.variants:
+            (Path(name) / variant).mkdir()
+        for engine in options.engines:
+            print(f"{engine:18}", end="", flush=True)
+            for variant in options.variants:
+                print(
+                    f"{_cell(counter, engine, variant, photo, Path(name)):>18}", end="", flush=True
+                )
+            print()
+
+
+def _cell(counter: Counter, engine: str, variant: str, photo: Path, folder: Path) -> str:
+    try:
+        instructions, label = count(counter, engine, variant, photo, folder / variant)
+    except (MissingError, ImportError, subprocess.CalledProcessError) as error:
+        print(f"{engine}, SqueezeNet {variant}: {error}", file=sys.stderr)
+        return "-"
+    return f"{instructions / 1e6:.1f} ({label})"
+
+
+def _engines(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if unknown := [name for name in names if name not in ENGINES]:
+        raise argparse.ArgumentTypeError(f"unknown engine {', '.join(unknown)}")
+    return names
 
 
 if __name__ == "__main__":

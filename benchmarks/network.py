@@ -122,11 +122,12 @@ def shapes(plan: Plan, height: int, width: int) -> dict[str, tuple[int, int, int
 
 def forward(plan: Plan, weights: Weights, image: Array) -> Reference:
     """Logits (N, classes) in float64 of `image` (N, 3, H, W), one image at a time."""
-    return np.stack([_forward_one(plan, weights, one.astype(np.float64)) for one in image])
+    return np.stack([maps(plan, weights, one)[OUTPUT] for one in image])
 
 
-def _forward_one(plan: Plan, weights: Weights, image: Reference) -> Reference:
-    values: dict[str, Reference] = {INPUT: image}
+def maps(plan: Plan, weights: Weights, image: Array) -> dict[str, Reference]:
+    """What every layer makes of one `image` (3, H, W), in float64."""
+    values: dict[str, Reference] = {INPUT: image.astype(np.float64)}
     for layer in plan:
         if isinstance(layer, Conv):
             out = _conv(layer, weights, values[layer.source])
@@ -137,7 +138,7 @@ def _forward_one(plan: Plan, weights: Weights, image: Reference) -> Reference:
         else:
             out = values[layer.source].mean(axis=(1, 2))
         values[layer.name] = out
-    return values[OUTPUT]
+    return values
 
 
 def _conv(layer: Conv, weights: Weights, x: Reference) -> Reference:

@@ -1,11 +1,10 @@
-"""Says who is at the door: recognizes friends by their faces, from a few photos of each.
+"""Says who is at the door: sees people come, and knows friends from a few photos of each.
 
     python examples/doorbell.py friends/ --source rtsp://door.local/stream
 
-friends/ holds a folder with photos of each friend, cropped to the face: friends/Ada/,
-friends/Grace/, ...; five of each are a good start. The camera should show faces as large.
-Everybody else is a stranger. It greets friends, but it is not a lock: a photo of a face is accepted
-as the face. The learned faces are kept in friends.sqz; remove that file to learn again.
+friends/ holds a folder with photos of each friend, head and shoulders: friends/Ada/, ...; five of
+each are a good start. Everybody else is a stranger. It is no lock: a photo of a face is accepted as
+the face. The learned faces are kept in friends.sqz; remove that file to learn again.
 """
 
 import argparse
@@ -13,6 +12,8 @@ import sys
 from pathlib import Path
 
 import sqznet
+
+LOOKS = 5  # at each person, before it says who that is
 
 
 def main() -> int:
@@ -31,14 +32,21 @@ def main() -> int:
         friends.save(learned)
     print(f"knows {', '.join(friends.labels)}", flush=True)
 
-    at_the_door = None
-    for sighting in sqznet.watch(source, model=friends, fps=5, smoothing=1):
-        label, score, index = sighting.shown
-        if label == at_the_door or score < options.min_score:
-            continue
-        at_the_door = label
-        who = "a stranger" if index == -1 else label
-        print(f"{sighting.time:7.1f} s  ding dong: {who}", flush=True)
+    guesses: dict[str, list[str]] = {}
+    for scene in sqznet.watch_objects(source, only=["person"], fps=5):
+        picture = scene.picture.to_rgb()
+        for person in scene.seen:
+            x0, y0, x1, y1 = (max(0, round(side)) for side in person.box[:4])
+            head = picture[y0 : min(y1, y0 + (x1 - x0) * 5 // 4), x0:x1]  # and shoulders
+            so_far = guesses.setdefault(person.name, [])
+            if len(so_far) == LOOKS:
+                continue
+            label, score, index = friends.classify(head, top=1)[0]
+            if score >= options.min_score:
+                so_far.append("a stranger" if index == -1 else label)
+            if len(so_far) == LOOKS:
+                who = max(so_far, key=so_far.count)
+                print(f"{scene.time:7.1f} s  ding dong: {who}", flush=True)
     return 0
 
 

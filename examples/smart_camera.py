@@ -1,10 +1,10 @@
-"""Saves a photo whenever the camera shows a given thing, such as a cat.
+"""Saves a photo whenever something comes into view, such as a cat.
 
     python examples/smart_camera.py cat --source 0 --keep seen/
 
-watches camera 0 and writes a JPEG file into seen/ when a class of ImageNet with "cat" in its name,
-such as "tiger cat", comes into view, at most one every --pause seconds.
---source also takes a video file, an address (rtsp://..., http://...) or a folder of new images.
+watches camera 0 and writes a JPEG file into seen/ for each cat that comes: one that stays, or is
+hidden for a moment, is the same one. It knows people, cats, dogs, horses, cows and sheep; --model
+takes another detector. --source also takes a video file or an address (rtsp://..., http://...).
 """
 
 import argparse
@@ -19,31 +19,30 @@ import sqznet
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("wanted", help="the name of a class, or a word of it")
+    parser.add_argument("wanted", nargs="+", help="the names of classes, such as cat")
     parser.add_argument("--source", default="0", help="camera, video or address (default: 0)")
     parser.add_argument("--keep", type=Path, default=Path("seen"), help="output folder (seen)")
-    parser.add_argument("--pause", type=float, default=5, help="seconds between photos (5)")
-    parser.add_argument("--min-score", type=float, default=0.3, help="ignore lower scores (0.3)")
+    parser.add_argument("--min-score", type=float, default=0.5, help="ignore lower scores (0.5)")
+    parser.add_argument("--model", help="a detector (default: the bundled one)")
     options = parser.parse_args()
     source = int(options.source) if options.source.isdigit() else options.source
 
-    model = sqznet.load()
-    word = options.wanted.lower()
-    wanted = {i for i, name in enumerate(model.labels) if word in name.lower().split()}
-    wanted |= {i for i, name in enumerate(model.labels) if word == name.lower()}
-    if not wanted:
-        parser.error(f"no class is named {options.wanted!r}")
+    detector = sqznet.load_detector(options.model)
+    if unknown := set(options.wanted) - set(detector.labels):
+        known = ", ".join(detector.labels)
+        parser.error(f"no class is named {unknown.pop()!r}, expected one of {known}")
 
     options.keep.mkdir(parents=True, exist_ok=True)
-    last = -options.pause
-    for sighting in sqznet.watch(source, model=model):
-        score = sum(p.score for p in sighting.predictions if p.index in wanted)
-        if score < options.min_score or sighting.time - last < options.pause:
-            continue
-        last = sighting.time
-        file = options.keep / f"{datetime.now():%Y-%m-%d %H.%M.%S} {sighting.time:.1f} s.jpg"
-        Image.fromarray(sighting.picture.to_rgb()).save(file)
-        print(f"{sighting.time:7.1f} s  {sighting.shown.label}, kept in {file}", flush=True)
+    scenes = sqznet.watch_objects(
+        source, detector=detector, only=options.wanted, threshold=options.min_score
+    )
+    for scene in scenes:
+        for event in scene.events:
+            if event.kind != "appears":
+                continue
+            file = options.keep / f"{datetime.now():%Y-%m-%d %H.%M.%S} {event.track.name}.jpg"
+            Image.fromarray(scene.picture.to_rgb()).save(file)
+            print(f"{event.time:7.1f} s  {event}, kept in {file}", flush=True)
     return 0
 
 

@@ -11,21 +11,34 @@ from sqznet.images.preprocessing import Preprocessing
 from sqznet.model import Model
 
 if TYPE_CHECKING:
+    from sqznet.answers import Box, Detection
     from sqznet.compression.compressing import Compressed, compress
+    from sqznet.detection.accuracy import evaluate_detector
+    from sqznet.detection.detector import Detector
+    from sqznet.detection.evaluation import DetectionEvaluation
+    from sqznet.detection.loading import detect, load_detector
     from sqznet.images.frame import Frame
     from sqznet.insight.evaluation import Evaluation
     from sqznet.learning.identity import RecognizerIdentity
     from sqznet.learning.recognizer import Recognizer, learn
+    from sqznet.watching.events import Event
     from sqznet.watching.loop import Sighting, watch
+    from sqznet.watching.objects import Scene, watch_objects
+    from sqznet.watching.tracks import Track
     from sqznet.weights.conversion import Converted, convert
     from sqznet.weights.identity import Identity
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Box",
     "Compressed",
     "Converted",
+    "Detection",
+    "DetectionEvaluation",
+    "Detector",
     "Evaluation",
+    "Event",
     "Frame",
     "Identity",
     "ImageError",
@@ -34,34 +47,51 @@ __all__ = [
     "Preprocessing",
     "Recognizer",
     "RecognizerIdentity",
+    "Scene",
     "Sighting",
     "SqznetError",
+    "Track",
     "UnsupportedIsaError",
     "WeightsError",
     "classify",
     "compress",
     "convert",
+    "detect",
     "evaluate",
+    "evaluate_detector",
     "identify",
     "learn",
     "load",
+    "load_detector",
     "watch",
+    "watch_objects",
 ]
 
 # Not needed to classify a photo; each name is imported from its module on demand.
 _ON_DEMAND = {
+    "Box": "sqznet.answers",
     "Compressed": "sqznet.compression.compressing",
     "Converted": "sqznet.weights.conversion",
+    "Detection": "sqznet.answers",
+    "DetectionEvaluation": "sqznet.detection.evaluation",
+    "Detector": "sqznet.detection.detector",
     "Evaluation": "sqznet.insight.evaluation",
+    "Event": "sqznet.watching.events",
     "Frame": "sqznet.images.frame",
     "Identity": "sqznet.weights.identity",
+    "Scene": "sqznet.watching.objects",
     "Sighting": "sqznet.watching.loop",
+    "Track": "sqznet.watching.tracks",
     "Recognizer": "sqznet.learning.recognizer",
     "RecognizerIdentity": "sqznet.learning.identity",
     "compress": "sqznet.compression.compressing",
     "convert": "sqznet.weights.conversion",
+    "detect": "sqznet.detection.loading",
     "learn": "sqznet.learning.recognizer",
+    "evaluate_detector": "sqznet.detection.accuracy",
+    "load_detector": "sqznet.detection.loading",
     "watch": "sqznet.watching.loop",
+    "watch_objects": "sqznet.watching.objects",
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from sqznet.errors import SqznetError, checked_count
+from sqznet.notebook import table
 
 _ROW = (
     '<tr><td style="text-align:left">{label}</td>'
@@ -33,6 +34,31 @@ class Prediction(NamedTuple):
     index: int  # type: ignore[assignment]  # hides tuple.index, which is not needed here
 
 
+class Box(NamedTuple):
+    """A place on a photo: columns x0 to x1 and rows y0 to y1 of the upright photo, end excluded, in
+    pixels; the name of the class there; its score, as in `Prediction`.
+
+    Those of `localize` are whole pixels; those of a detector have fractions.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    label: str
+    score: float
+
+
+class Detection(NamedTuple):
+    """One thing on a photo: the name of its class, its score in 0..1, the index of the class, and
+    its place, which has the same label and score."""
+
+    label: str
+    score: float
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not needed here
+    box: Box
+
+
 class Predictions(list[Prediction]):
     """A list of Predictions that a notebook displays as a table, with bars for scores in 0..1.
 
@@ -53,6 +79,22 @@ class Predictions(list[Prediction]):
             for p in self
         )
         return f"<table>{''.join(rows)}</table>"
+
+
+class PredictionLists(list[list[Prediction]]):
+    """The Predictions of several photos, which a notebook displays as a table: a row for each, with
+    its number and its best answers."""
+
+    SHOWN = 3
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for number, found in enumerate(self):
+            activation = getattr(found, "activation", "softmax")
+            best = found[: self.SHOWN]
+            rows.append((number, *(f"{p.label} {score_text(p.score, activation)}" for p in best)))
+        most = max((len(row) - 1 for row in rows), default=0)
+        return table(rows, ("photo", *map(str, range(1, most + 1))))
 
 
 def summed(predictions: Sequence[Prediction], names: Sequence[str], top: int) -> list[Prediction]:
@@ -87,11 +129,19 @@ def sigmoid(logit: float) -> float:
     return (1.0 if logit >= 0 else e) / (1.0 + e)
 
 
-class Classifier(Protocol):
-    """A ``Model`` or a ``Recognizer``: what code needs that works with both."""
+class Pooled(Protocol):
+    """A model that several threads may use: each has its own pool of threads."""
 
     @property
     def threads(self) -> int: ...
+
+    def alone(self) -> Any:
+        """The same model for use from several threads: each call runs on its own thread."""
+        ...
+
+
+class Classifier(Pooled, Protocol):
+    """A ``Model`` or a ``Recognizer``: what code needs that works with both."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -121,10 +171,6 @@ class Classifier(Protocol):
         self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
         """The predictions for each image, or its error."""
-        ...
-
-    def alone(self) -> Classifier:
-        """The same classifier for use from several threads: each call runs on its own thread."""
         ...
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import weights
 from sqznet.answers import Prediction
 from sqznet.errors import ImageError, SqznetError
-from sqznet.forks import renewed
+from sqznet.forks import Once
 from sqznet.images import decoding
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.loading import load_model
@@ -23,26 +22,6 @@ if TYPE_CHECKING:
     from sqznet.batch.photos import FileResult
     from sqznet.insight.evaluation import Evaluation
     from sqznet.weights.identity import Identity
-
-
-class _Bundled:
-    """The model of the bundled weights, loaded when it is first needed."""
-
-    def __init__(self) -> None:
-        self._model: Model | None = None
-        renewed(self)
-
-    def renew(self) -> None:
-        self._lock = Lock()
-
-    def __call__(self) -> Model:
-        with self._lock:
-            if self._model is None:
-                self._model = load()
-            return self._model
-
-
-_bundled = _Bundled()
 
 
 @overload
@@ -162,6 +141,9 @@ def load(
         activation=activation,
         prefix=prefix,
     )
+
+
+_bundled = Once(load_model)
 
 
 def identify(source: WeightsLike) -> Identity | Any:  # or a RecognizerIdentity

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-from threading import get_ident
+from collections.abc import Callable
+from threading import Lock, get_ident
 from time import monotonic, sleep
 from types import FrameType
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 # Seconds that a fork waits for imports at most.
@@ -27,6 +28,7 @@ class Renewable(Protocol):
 
 _OWNERS: WeakSet[Renewable] = WeakSet()
 Owner = TypeVar("Owner", bound=Renewable)
+Made = TypeVar("Made")
 
 
 def renewed(owner: Owner) -> Owner:
@@ -34,6 +36,24 @@ def renewed(owner: Owner) -> Owner:
     owner.renew()
     _OWNERS.add(owner)
     return owner
+
+
+class Once(Generic[Made]):
+    """Calls ``make`` when its result is first needed, once for all threads."""
+
+    def __init__(self, make: Callable[[], Made]) -> None:
+        self._make = make
+        self._made: list[Made] = []
+        renewed(self)
+
+    def renew(self) -> None:
+        self._lock = Lock()
+
+    def __call__(self) -> Made:
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+            return self._made[0]
 
 
 def _renew_all() -> None:

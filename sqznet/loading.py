@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqznet import weights
+from sqznet.errors import SqznetError, WeightsError
 from sqznet.images.preprocessing import Preprocessing, resolve
 from sqznet.model import Model
 from sqznet.weights.labels import Labels
@@ -30,6 +31,11 @@ def load_model(
 ) -> Model:
     """See ``sqznet.load``; ``path``: a weights file, not a recognizer."""
     checkpoint = weights.read(path, prefix)
+    if checkpoint.detector is not None:
+        raise WeightsError(
+            f"{checkpoint.path}: is a detector, which sqznet.load_detector and 'sqznet detect' "
+            "open; expected a classifier"
+        )
     if checkpoint.choice:
         import logging  # takes time that other files do not need
 
@@ -52,3 +58,11 @@ def load_model(
         labels=labels,
         wiring=checkpoint.wiring._replace(**changes),
     )
+
+
+def model_or_bundled(given: Any) -> Model:
+    """What was given, or the bundled model for None. Raises SqznetError if it is not a Model."""
+    model = load_model() if given is None else given
+    if not isinstance(model, Model):
+        raise SqznetError(f"model is a {type(model).__name__}, expected a Model")
+    return model

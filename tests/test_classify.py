@@ -123,11 +123,11 @@ def test_first_use_by_many_threads_loads_one_model(coarse: Path) -> None:
     run_script(
         """
         import threading
-        import sqznet, sqznet.api
+        import sqznet, sqznet.weights
 
         loads = []
-        original = sqznet.api.load
-        sqznet.api.load = lambda *a, **k: loads.append(1) or original(*a, **k)
+        original = sqznet.weights.read
+        sqznet.weights.read = lambda *a, **k: loads.append(1) or original(*a, **k)
         image = memoryview(bytes(range(256)) * 48).cast("B", (64, 64, 3))
         results = []
         threads = [

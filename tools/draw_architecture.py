@@ -25,7 +25,7 @@ TARGET = ROOT / "docs" / "architecture.svg"
 WIDTH = 900
 LEFT, LEFT_WIDTH = 20, 196  # the column of the package's own files
 # Small, and imported from everywhere; and what only PyInstaller imports.
-NOT_DRAWN = {"errors", "forks", "_pyinstaller"}
+NOT_DRAWN = {"notebook", "errors", "forks", "_pyinstaller"}
 
 # The packages, from top to bottom: the left and right ends of their boxes, row by row. One that is
 # indented leaves a lane to arrows that pass it.
@@ -33,11 +33,12 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"cli": (262, 880)},
     {"diagnostics": (262, 880)},
     {"watching": (262, 880)},
-    {"learning": (262, 880)},
-    {"compression": (262, 880)},
-    {"insight": (262, 880)},
-    {"batch": (290, 850)},
-    {"calibration": (290, 700)},
+    {"detection": (300, 880)},
+    {"learning": (330, 820)},
+    {"compression": (330, 820)},
+    {"insight": (290, 846)},
+    {"batch": (330, 880)},
+    {"calibration": (330, 700)},
     {"engine": (262, 700)},
     {"weights": (290, 700)},
     {"quantization": (318, 502)},

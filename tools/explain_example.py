@@ -20,7 +20,7 @@ from sqznet.cli.main import main as sqznet_command
 from sqznet.insight.heatmap import LogitEvidence
 
 ROOT = Path(__file__).resolve().parents[1]
-PHOTO = ROOT / "examples" / "chelsea.jpg"
+PHOTO = ROOT / "examples" / "coffee.jpg"
 PAGE, PICTURE = ROOT / "docs" / "explain.md", ROOT / "docs" / "explain.png"
 ROUNDS = 30
 _BLOCK = re.compile(r"(?<=<!-- cost:begin -->\n).*?(?=<!-- cost:end -->)", re.DOTALL)

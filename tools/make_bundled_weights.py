@@ -69,6 +69,9 @@ FIRES = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}
 MAX_RELATIVE_ERROR = 2.0**-11
 MAX_SUBNORMAL_ERROR = 2.0**-25
 
+# The format's names of element types, and NumPy's.
+_NUMPY = {"F16": "<f2", "F32": "<f4"}
+
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 
@@ -163,14 +166,14 @@ def to_half(values: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
     return half
 
 
-def serialize(tensors: Arrays, metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file of float16 tensors, sorted by name; always the same bytes."""
+def serialize(tensors: Arrays, metadata: Mapping[str, str], dtype: str = "F16") -> bytes:
+    """A safetensors file of float16 tensors (or "F32"), sorted by name; always the same bytes."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     body = bytearray()
     for name in sorted(tensors):
-        data = np.ascontiguousarray(tensors[name], "<f2").tobytes()
+        data = np.ascontiguousarray(tensors[name], _NUMPY[dtype]).tobytes()
         header[name] = {
-            "dtype": "F16",
+            "dtype": dtype,
             "shape": list(tensors[name].shape),
             "data_offsets": [len(body), len(body) + len(data)],
         }

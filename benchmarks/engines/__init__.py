@@ -13,7 +13,7 @@ OURS = "sqznet"
 RIVALS = ("onnxruntime", "ncnn", "openvino", "litert", "mnn", "opencv", "torch")
 NAMES = (OURS, *RIVALS)
 # The engines that run 8-bit networks. sqznet also runs the fp32 network beside them.
-INT8 = {OURS: "sqznet_int8", "onnxruntime": "onnxruntime_int8", "openvino": "openvino_int8"}
+INT8 = {name: f"{name}_int8" for name in (OURS, "onnxruntime", "openvino", "litert", "ncnn")}
 
 
 def get(name: str) -> type[Engine]:

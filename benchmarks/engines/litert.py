@@ -27,10 +27,10 @@ class Adapter(Engine):
     def __init__(self, model: str, threads: int, shape: Shape) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter: Any = Interpreter(model_path=model, num_threads=threads)
-        self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
+        self.interpreter: Any = Interpreter(model_path=model, num_threads=threads)
+        self.interpreter.allocate_tensors()
+        self._input = self.interpreter.get_input_details()[0]["index"]
+        self._output = self.interpreter.get_output_details()[0]["index"]
 
     def feed(self, x: Array) -> Any:
         import numpy as np
@@ -38,7 +38,7 @@ class Adapter(Engine):
         return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
 
     def infer(self, fed: Any) -> Array:
-        self._interpreter.set_tensor(self._input, fed)
-        self._interpreter.invoke()
-        logits: Array = self._interpreter.get_tensor(self._output)
+        self.interpreter.set_tensor(self._input, fed)
+        self.interpreter.invoke()
+        logits: Array = self.interpreter.get_tensor(self._output)
         return logits

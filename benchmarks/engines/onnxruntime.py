@@ -25,17 +25,20 @@ class Adapter(Engine):
         return str(onnx_file.write(plan, weights, shape, folder / "squeezenet.onnx"))
 
     def __init__(self, model: str, threads: int, shape: Shape) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        self._session: Any = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session(model, threads)
 
     def infer(self, fed: Any) -> Array:
         logits: Array = self._session.run(["logits"], {"image": fed})[0]
         return logits
+
+
+def session(model: str, threads: int) -> Any:
+    """A model, ready to run."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -2,6 +2,9 @@
 
 The graph is NHWC. SAME padding is what both the 3x3 expands (one cell all round) and ceil-mode
 pooling of an even side (one cell after) need; pooling an odd side needs none, which is VALID.
+
+An 8-bit file follows TensorFlow Lite's specification of int8: a scale and a zero point for each
+map, a scale for each output channel of the weights, and one for all that a Concat joins.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from benchmarks.model_files import ranges
 from benchmarks.network import (
     INPUT,
     OUTPUT,
@@ -26,24 +30,41 @@ from benchmarks.network import (
     shapes,
 )
 
+_Grid = tuple[float, int]  # scale and zero point of a map
+_TYPES = {
+    np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.int8): schema.TensorType.INT8,
+}
+
 
 class _Builder:
-    """Collects tensors, their buffers and the operators of one subgraph."""
+    """Collects tensors, their buffers and the operators of one subgraph.
 
-    def __init__(self) -> None:
+    grids: of all maps in an 8-bit file; empty for floats.
+    """
+
+    def __init__(self, grids: dict[str, _Grid]) -> None:
+        self.grids = grids
         self.buffers = [schema.BufferT()]  # buffer 0 is empty: tensors computed at run time
         self.tensors: list[Any] = []
         self.index: dict[str, int] = {}
         self.codes: list[Any] = []
         self.operators: list[Any] = []
 
-    def tensor(self, name: str, shape: tuple[int, ...], data: Any = None) -> None:
+    def tensor(
+        self, name: str, shape: tuple[int, ...], data: Any = None, scales: Any = None
+    ) -> None:
         tensor = schema.TensorT()
         tensor.name, tensor.shape = name, list(shape)
-        tensor.type = schema.TensorType.FLOAT32
+        tensor.type = schema.TensorType.INT8 if self.grids else schema.TensorType.FLOAT32
+        if data is None and self.grids:
+            scale, zero = self.grids[name]
+            tensor.quantization = _quantization([scale], [zero])
+        if scales is not None:
+            tensor.quantization = _quantization(scales, [0] * len(scales))
         if data is not None:
-            if data.dtype == np.int32:
-                tensor.type = schema.TensorType.INT32
+            tensor.type = _TYPES[data.dtype]
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
             tensor.buffer = len(self.buffers)
@@ -59,7 +80,7 @@ class _Builder:
             entry = schema.OperatorCodeT()
             entry.builtinCode = code
             entry.deprecatedBuiltinCode = min(code, 127)
-            entry.version = 1
+            entry.version = _VERSIONS.get(code, 1) if self.grids else 1
             self.codes.append(entry)
             known.append(code)
         operator = schema.OperatorT()
@@ -82,11 +103,44 @@ class _Builder:
         return bytes(packer.Output())
 
 
-def write(plan: Plan, weights: Weights, shape: Shape, path: Path) -> Path:
-    """Write a fixed-shape fp32 model; `shape` is (batch, height, width), the input is NHWC."""
+# Of the operators' definitions, from which on they take int8, convolutions with scales by channel.
+_VERSIONS = {
+    schema.BuiltinOperator.CONV_2D: 3,
+    schema.BuiltinOperator.MAX_POOL_2D: 2,
+    schema.BuiltinOperator.CONCATENATION: 2,
+    schema.BuiltinOperator.MEAN: 2,
+}
+
+
+def _quantization(scales: Any, zeros: list[int]) -> Any:
+    quantization = schema.QuantizationParametersT()
+    quantization.scale, quantization.zeroPoint = list(scales), zeros
+    quantization.quantizedDimension = 0
+    return quantization
+
+
+def _grids(plan: Plan, weights: Weights) -> dict[str, _Grid]:
+    """The grids of all maps, from their ranges on photos."""
+    grids: dict[str, _Grid] = {}
+    for name, (least, most) in ranges.measure(plan, weights).items():
+        scale = (most - least) / 255
+        grids[name] = scale, round(-128 - least / scale)
+    for layer in plan:
+        if isinstance(layer, Concat):
+            grids.update(dict.fromkeys(layer.sources, grids[layer.name]))
+        elif isinstance(layer, Pool):
+            grids[layer.name] = grids[layer.source]
+    return grids
+
+
+def write(plan: Plan, weights: Weights, shape: Shape, path: Path, int8: bool = False) -> Path:
+    """Write a fixed-shape model; `shape` is (batch, height, width), the input is NHWC.
+
+    int8: its input and output are int8, too.
+    """
     batch, height, width = shape
     sizes = shapes(plan, height, width)
-    build = _Builder()
+    build = _Builder(_grids(plan, weights) if int8 else {})
     build.tensor(INPUT, (batch, height, width, 3))
     for layer in plan:
         c, h, w = sizes[layer.name]
@@ -114,9 +168,16 @@ def write(plan: Plan, weights: Weights, shape: Shape, path: Path) -> Path:
 
 def _conv(build: _Builder, layer: Conv, weights: Weights) -> None:
     kernel, bias = f"{layer.key}.weight", f"{layer.key}.bias"
-    ohwi = weights[kernel].transpose(0, 2, 3, 1)
-    build.tensor(kernel, ohwi.shape, ohwi)
-    build.tensor(bias, (layer.outputs,), weights[bias])
+    ohwi, added = weights[kernel].transpose(0, 2, 3, 1), weights[bias]
+    scales = sums = None
+    if build.grids:
+        most = np.abs(ohwi).reshape(layer.outputs, -1).max(axis=1)
+        scales = np.maximum(most, np.float32(1e-10)) / np.float32(127)  # 1.0 has channels of zeros
+        sums = scales * np.float32(build.grids[layer.source][0])
+        ohwi = np.round(ohwi / scales.reshape(-1, 1, 1, 1)).astype(np.int8)
+        added = np.round(added / sums).astype(np.int32)
+    build.tensor(kernel, ohwi.shape, ohwi, scales)
+    build.tensor(bias, (layer.outputs,), added, sums)
     options = schema.Conv2DOptionsT()
     options.padding = schema.Padding.SAME if layer.pad else schema.Padding.VALID
     options.strideH = options.strideW = layer.stride

@@ -16,6 +16,7 @@ PYBIND11_MODULE(_kernels, m, pybind11::mod_gil_not_used()) {
   bind_gate(m);
   bind_int8(m);
   bind_byte_steps(m);
+  bind_boxes(m);
 }
 
 }  // namespace sqz

@@ -29,6 +29,16 @@ Step bind_conv(const std::shared_ptr<Conv>& conv, const Pool& pool, const Tensor
   return {[=] { conv->run(*pool, in.view, memory.scratch, out.view); }};
 }
 
+Step bind_squeeze(const std::shared_ptr<Squeeze>& squeeze, const Pool& pool, const Tensor& x,
+                  const Tensor& scratch, const Tensor& y) {
+  const FloatMap in = x.floats(), out = y.floats();
+  const View& input = in.view;
+  require_size(input, input.n, input.h, input.w, squeeze->packed().in, "x");
+  require_size(out.view, input.n, input.h, input.w, squeeze->packed().out, "y");
+  const ScratchMemory memory = scratch_for(*squeeze, *pool, input, scratch);
+  return {[=] { squeeze->run(*pool, in.view, memory.scratch, out.view); }};
+}
+
 Step bind_stem(const std::shared_ptr<Stem>& stem, const Pool& pool, const Tensor& x,
                const Tensor& scratch, const Tensor& y) {
   const FloatMap in = x.floats(), out = y.floats();
@@ -64,6 +74,14 @@ void bind_layers(py::module_& m) {
            py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
            py::arg("relu") = true);
   def_calls(conv, &bind_conv, py::arg("y"));
+  py::class_<Squeeze, std::shared_ptr<Squeeze>> squeeze(m, "Squeeze");
+  squeeze.def(py::init([](const Float32Kernels& table, const Tensor& weight, const Tensor& bias,
+                          bool relu) {
+                const WithoutLock released;
+                return std::make_shared<Squeeze>(table, pack(table, weight, bias, 1), relu);
+              }),
+              py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("relu") = true);
+  def_calls(squeeze, &bind_squeeze, py::arg("y"));
   py::class_<Stem, std::shared_ptr<Stem>> stem(m, "Stem");
   stem.def(py::init([](const Float32Kernels& table, const Tensor& weight, const Tensor& bias) {
              const WithoutLock released;

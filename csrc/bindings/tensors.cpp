@@ -178,12 +178,14 @@ void bind_tensors(py::module_& m) {
              require(t.is_contiguous(), "is_finite needs a contiguous tensor");
              return all_finite(t.floats().view.data, t.bytes() / sizeof(float));
            })
-      .def("largest_row",
+      .def("largest_rows",
            [](const Tensor& t) {
              require(t.is_contiguous() && t.shape[0] > 0,
-                     "largest_row needs a contiguous tensor with rows");
+                     "largest_rows needs a contiguous tensor with rows");
              const std::size_t rows = static_cast<std::size_t>(t.shape[0]);
-             return largest_row(t.floats().view.data, rows, t.bytes() / sizeof(float) / rows);
+             const RowSums sums =
+                 largest_rows(t.floats().view.data, rows, t.bytes() / sizeof(float) / rows);
+             return std::make_pair(sums.magnitude, sums.positive);
            })
       .def(
           "top_k",

@@ -80,20 +80,25 @@ bool all_finite(const float* values, std::size_t count) {
   return bad == 0;
 }
 
-float largest_row(const float* values, std::size_t rows, std::size_t length) {
+RowSums largest_rows(const float* values, std::size_t rows, std::size_t length) {
   // Independent sums, so that the compiler can vectorize the loop.
   constexpr std::size_t kSums = 16;
-  float largest = 0;
+  RowSums largest{0, 0};
   for (const float* end = values + rows * length; values != end; values += length) {
-    float sums[kSums] = {};
+    float sums[kSums] = {}, positives[kSums] = {};
+    const auto add = [&](std::size_t k, float value) {
+      sums[k] += std::fabs(value);
+      positives[k] += value > 0 ? value : 0;
+    };
     std::size_t i = 0;
     for (; i + kSums <= length; i += kSums)
-      for (std::size_t k = 0; k < kSums; ++k) sums[k] += std::fabs(values[i + k]);
-    for (; i < length; ++i) sums[0] += std::fabs(values[i]);
-    float sum = 0;
-    for (const float part : sums) sum += part;
-    if (!(sum <= largest)) largest = sum;
-    if (std::isnan(largest)) break;
+      for (std::size_t k = 0; k < kSums; ++k) add(k, values[i + k]);
+    for (; i < length; ++i) add(0, values[i]);
+    float sum = 0, positive = 0;
+    for (std::size_t k = 0; k < kSums; ++k) sum += sums[k], positive += positives[k];
+    largest.positive = std::max(largest.positive, positive);
+    if (!(sum <= largest.magnitude)) largest.magnitude = sum;
+    if (std::isnan(sum)) break;
   }
   return largest;
 }
@@ -178,7 +183,7 @@ float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrd
 namespace {
 
 // Values that are converted together, in loops that compilers vectorize.
-constexpr std::ptrdiff_t kChunk = 256;
+constexpr std::ptrdiff_t kChunk = 32;
 
 // How a channel's values become bytes: whole + round(min(max(value / step + rest, lowest), highest)).
 struct Levels {
@@ -204,9 +209,14 @@ struct Levels {
 void to_levels(const unsigned char* values, std::ptrdiff_t count, const Levels& to,
                std::uint8_t* levels) {
   const auto whole = static_cast<std::uint32_t>(to.whole);
-  float from[kChunk] = {};
+  float from[kChunk];
   std::uint32_t bits[kChunk];
-  std::memcpy(from, values, count * sizeof(float));
+  if (count == kChunk) {
+    std::memcpy(from, values, sizeof from);
+  } else {
+    std::fill_n(from, kChunk, 0.0f);
+    std::memcpy(from, values, count * sizeof(float));
+  }
   for (float& value : from) {
     const float level = value / to.step + to.rest;
     const float raised = level > to.lowest ? level : to.lowest;
@@ -220,21 +230,24 @@ void to_levels(const unsigned char* values, std::ptrdiff_t count, const Levels& 
 // Returns what largest_of() returns for all three planes of the row, with the distance `channel`.
 float import_level_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t width,
                        const Levels planes[3], std::uint8_t* to) {
-  float largest = 0;
   for (std::ptrdiff_t w = 0; w < width; w += kChunk, to += 3 * kChunk) {
     const std::ptrdiff_t count = std::min(kChunk, width - w);
     std::uint8_t levels[3][kChunk];
     for (std::ptrdiff_t c = 0; c < 3; ++c) {
       const unsigned char* values =
           from + c * channel + w * static_cast<std::ptrdiff_t>(sizeof(float));
-      largest = std::max(largest, largest_of(values, count));
       to_levels(values, count, planes[c], levels[c]);
     }
-    for (std::ptrdiff_t i = 0; i < count; ++i) {
+    std::uint8_t pixels[3 * kChunk];
+    for (std::ptrdiff_t i = 0; i < kChunk; ++i) {
       const std::uint8_t r = levels[0][i], g = levels[1][i], b = levels[2][i];
-      to[3 * i] = r, to[3 * i + 1] = g, to[3 * i + 2] = b;
+      pixels[3 * i] = r, pixels[3 * i + 1] = g, pixels[3 * i + 2] = b;
     }
+    std::memcpy(to, pixels, 3 * count);
   }
+  float largest = 0;
+  for (std::ptrdiff_t c = 0; c < 3; ++c)
+    largest = std::max(largest, largest_of(from + c * channel, width));
   return largest;
 }
 

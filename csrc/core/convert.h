@@ -21,9 +21,12 @@ void to_float32(const unsigned char* source, StoredFloat type, std::size_t count
 
 bool all_finite(const float* values, std::size_t count);
 
-// Returns the largest sum of magnitudes in a row of `length` adjacent values. It is infinite or not
-// a number if a value is or if the sum overflows.
-float largest_row(const float* values, std::size_t rows, std::size_t length);
+// The largest sum of magnitudes, and of positive values, in a row of `length` adjacent values. The
+// former is infinite or not a number if a value is or if the sum overflows.
+struct RowSums {
+  float magnitude, positive;
+};
+RowSums largest_rows(const float* values, std::size_t rows, std::size_t length);
 
 // Copies an NCHW array with any strides (in bytes) to the NHWC view. Returns the largest magnitude,
 // or infinity if a value is not finite.

@@ -14,7 +14,8 @@ ByteConvArgs ByteConv::args(const ByteView& x, const ByteView& y) const {
           packed_.scale.data(),
           packed_.kh,
           packed_.kw,
-          stride_};
+          stride_,
+          packed_.narrow};
 }
 
 ByteConv::Memory ByteConv::plan(Scratch& scratch, int, int, int, int threads) const {

@@ -22,6 +22,24 @@ void Conv::run(ThreadPool& pool, const View& x, Scratch, const View& y) const {
            [&](std::int64_t begin, std::int64_t end, int) { table_.conv_f32(a, begin, end); });
 }
 
+// --- Squeeze -----------------------------------------------------------------------------------
+
+// Threads write their lists at the same time, so a page of unused memory lies between them: no
+// prefetcher that follows one thread's writes reaches the next thread's.
+std::size_t Squeeze::list_bytes() const { return whole_lines(table_.squeeze_f32_lists()) + 4096; }
+
+Squeeze::Memory Squeeze::plan(Scratch& scratch, int, int, int, int threads) const {
+  return {scratch.take<std::byte>(list_bytes() * threads)};
+}
+
+void Squeeze::run(ThreadPool& pool, const View& x, const Memory& memory, const View& y) const {
+  const ConvArgs a = conv_.args(x, y);
+  const std::size_t next = list_bytes();
+  pool.run(table_.squeeze_f32_items(a), [&](std::int64_t begin, std::int64_t end, int thread) {
+    table_.squeeze_f32(a, begin, end, memory.lists + thread * next);
+  });
+}
+
 // --- Stem --------------------------------------------------------------------------------------
 
 namespace {
@@ -138,31 +156,22 @@ void PaddedConv::run(ThreadPool& pool, const View& x, Scratch scratch, const Vie
 
 Fire::Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile)
     : table_(table),
-      squeeze_(table, std::move(squeeze), 1, true),
+      squeeze_(table, std::move(squeeze), true),
       expand1_(table, std::move(expand1), 1, true),
       expand3_(table, std::move(expand3), tile, true) {}
 
 // The largest number of bands that a map is divided into. It is enough to balance the threads.
 constexpr std::int64_t kBands = 64;
 
-// Threads write their lists at the same time, so a page of unused memory lies between them: no
-// prefetcher that follows one thread's writes reaches the next thread's.
-std::size_t Fire::list_bytes() const { return whole_lines(table_.squeeze_f32_lists()) + 4096; }
-
 Fire::Memory Fire::plan(Scratch& scratch, int n, int h, int w, int threads) const {
   const PaddedConv::Memory expand3 = expand3_.plan(scratch, n, h, w, threads);
-  return {expand3, scratch.take<std::byte>(list_bytes() * threads)};
+  return {expand3, squeeze_.plan(scratch, n, h, w, threads)};
 }
 
 void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above) const {
   const Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
   const View squeezed = PaddedConv::prepare(memory.expand3, x.h, above);
-  const ConvArgs squeeze_args = squeeze_.args(x, squeezed);
-  const std::size_t next = list_bytes();
-  pool.run(table_.squeeze_f32_items(squeeze_args),
-           [&](std::int64_t begin, std::int64_t end, int thread) {
-             table_.squeeze_f32(squeeze_args, begin, end, memory.lists + thread * next);
-           });
+  squeeze_.run(pool, x, memory.squeeze, squeezed);
   const int split = expand1_.packed().out;
   const ConvArgs expand1_args =
       expand1_.args(inside(memory.expand3.bordered, 1), channel_slice(y, 0, split));

@@ -36,6 +36,29 @@ class Conv {
   bool relu_;
 };
 
+// 1x1 convolution that skips the zeros of its input, as a ReLU leaves them.
+class Squeeze {
+ public:
+  Squeeze(const Float32Kernels& table, Packed packed, bool relu)
+      : table_(table), conv_(table, std::move(packed), 1, relu) {}
+
+  const Packed& packed() const { return conv_.packed(); }
+  struct Memory {
+    std::byte* lists;  // each thread's lists of channels
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  void run(ThreadPool& pool, const View& x, const Memory& memory, const View& y) const;
+  void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y) const {
+    run(pool, x, plan(scratch, x.n, x.h, x.w, pool.threads()), y);
+  }
+
+ private:
+  std::size_t list_bytes() const;  // from the lists of one thread to those of the next
+
+  const Float32Kernels& table_;
+  Conv conv_;
+};
+
 // The 7x7 stem with stride 2 and ReLU. As a dense convolution, it is 20 % of SqueezeNet 1.0's work.
 // Space-to-depth turns the stride into channels, and then Winograd's algorithm needs a quarter of
 // that.
@@ -99,23 +122,22 @@ class Fire {
  public:
   Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
 
-  const Conv& squeeze() const { return squeeze_; }
+  const Squeeze& squeeze() const { return squeeze_; }
   const Conv& expand1() const { return expand1_; }
   const Packed& expand3() const { return expand3_.packed(); }
 
   // The squeeze writes its output directly into the bordered input of the 3x3 expand.
   struct Memory {
     PaddedConv::Memory expand3;
-    std::byte* lists;  // each thread's lists of the squeeze
+    Squeeze::Memory squeeze;
   };
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
   void run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, int above = 0) const;
 
  private:
-  std::size_t list_bytes() const;  // from the lists of one thread to those of the next
-
   const Float32Kernels& table_;
-  Conv squeeze_, expand1_;
+  Squeeze squeeze_;
+  Conv expand1_;
   PaddedConv expand3_;
 };
 

@@ -1,6 +1,7 @@
 #include "core/pack_int8.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <stdexcept>
@@ -23,10 +24,10 @@ std::vector<int> word_taps(int run, int group, bool in_place) {
   return taps;
 }
 
-std::vector<int> word_taps(const IntegerWeights& w, int group, int words, bool listed) {
-  const int run = w.kw * w.in;
-  if (listed) return word_taps(run, group, false);
-  if (joins_runs(group, group * words, run)) return word_taps(w.kh * run, group * words, false);
+std::vector<int> word_taps(const IntegerWeights& w, const Int8Kernels& table, bool listed) {
+  const int group = table.group, load = group * table.words, run = w.kw * w.in;
+  if (listed) return word_taps(run, table.list_group, false);
+  if (joins_runs(table.joins, load, run)) return word_taps(w.kh * run, load, false);
   std::vector<int> taps;
   for (int ky = 0; ky < w.kh; ++ky)
     for (int tap : word_taps(run, group, true))
@@ -50,9 +51,9 @@ std::int64_t largest_sum(const IntegerWeights& w, std::size_t depth) {
 
 // `offset` is added to each weight.
 template <typename T>
-void pack_weights(const IntegerWeights& w, const std::vector<int>& taps, int block, int all,
-                  int offset, T* packed) {
-  const int depth = w.in * w.kh * w.kw, group = static_cast<int>(4 / sizeof(T));
+void pack_weights(const IntegerWeights& w, const std::vector<int>& taps, int group, int block,
+                  int all, int offset, T* packed) {
+  const int depth = w.in * w.kh * w.kw;
   for (int first = 0; first < all; first += block) {
     const int channels = std::min(block, all - first);
     for (std::size_t word = 0; word < taps.size(); word += group)
@@ -89,13 +90,17 @@ PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, Reader 
   const int block = (listed ? table.list_registers : table.registers) * table.sums;
   const int whole = listed ? block : table.sums;
   const int all = (w.out + whole - 1) / whole * whole;
-  const bool bytes = table.group == 4;
-  const std::vector<int> taps = word_taps(w, table.group, table.words, listed);
+  const int group = listed ? table.list_group : table.group;
+  const bool bytes = group != 2;
+  const std::vector<int> taps = word_taps(w, table, listed);
   PackedBytes packed;
   packed.out = w.out, packed.in = w.in, packed.kh = w.kh, packed.kw = w.kw;
   packed.largest_sum = largest_sum(w, static_cast<std::size_t>(w.in) * w.kh * w.kw);
   if (packed.largest_sum > std::numeric_limits<std::int32_t>::max())
     throw std::invalid_argument("the sums of this layer may need more than 32 bits");
+  packed.narrow = std::all_of(w.scale, w.scale + w.out, [&](float scale) {
+    return std::fabs(static_cast<float>(packed.largest_sum) * scale) < 32000;
+  });
   packed.weight = Buffer(taps.size() * all * (bytes ? 1 : 2));
   packed.bias = Array<std::int32_t>(all);
   packed.scale = Array<float>(all);
@@ -104,9 +109,11 @@ PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, Reader 
   const int offset = listed ? table.weight_offset : 0;
   std::copy_n(w.scale, w.out, packed.scale.data());
   if (bytes)
-    pack_weights(w, taps, block, all, offset, static_cast<std::int8_t*>(packed.weight.data()));
+    pack_weights(w, taps, group, block, all, offset,
+                 static_cast<std::int8_t*>(packed.weight.data()));
   else
-    pack_weights(w, taps, block, all, offset, static_cast<std::int16_t*>(packed.weight.data()));
+    pack_weights(w, taps, group, block, all, offset,
+                 static_cast<std::int16_t*>(packed.weight.data()));
   return packed;
 }
 

@@ -26,6 +26,7 @@ struct PackedBytes {
   Array<float> scale;
   int out = 0, in = 0, kh = 0, kw = 0;
   std::int64_t largest_sum = 0;  // of any output channel, for any input, as an absolute value
+  bool narrow = false;           // such a sum times its scale fits into 16 bits
 };
 
 // The kernel that reads the weights: conv_i8, or classifier_i8, which has blocks of its own and fills

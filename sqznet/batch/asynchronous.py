@@ -1,4 +1,4 @@
-"""Classification for asyncio: worker threads do the work, and the event loop stays free."""
+"""Answers for asyncio: worker threads do the work, and the event loop stays free."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from sqznet.images.decoding import describe
 from sqznet.images.streams import await_all
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
+    from typing import TypeVar
 
-    from sqznet.answers import Classifier, Prediction
-    from sqznet.images.callers import Reading
+    from sqznet.answers import Pooled
+
+    Answer = TypeVar("Answer")
 
 
 class Workers:
-    """The worker threads of one model; each classifies one image at a time on its own."""
+    """The worker threads of one model; each answers for one image at a time on its own."""
 
-    def __init__(self, model: Classifier) -> None:
+    def __init__(self, model: Pooled) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         self.model = model.alone()
@@ -36,9 +39,9 @@ class _AllWorkers:
 
     def renew(self) -> None:  # a forked child has none of the threads
         self._lock = Lock()
-        self._by_model: WeakKeyDictionary[Classifier, Workers] = WeakKeyDictionary()
+        self._by_model: WeakKeyDictionary[Pooled, Workers] = WeakKeyDictionary()
 
-    def of(self, model: Classifier) -> Workers:
+    def of(self, model: Pooled) -> Workers:
         with self._lock:
             workers = self._by_model.get(model)
             if workers is None:
@@ -49,15 +52,14 @@ class _AllWorkers:
 ALL_WORKERS = _AllWorkers()
 
 
-async def classify(model: Classifier, image: Any, top: int, how: Reading) -> list[Prediction]:
-    """See ``Model.aclassify``."""
+async def answered(model: Pooled, image: Any, answer: Callable[[Any, Any], Answer]) -> Answer:
+    """What ``answer`` returns, called on a worker with the worker's model and the image; see
+    ``Model.aclassify``."""
     from asyncio import get_running_loop
     from inspect import iscoroutinefunction
 
     if iscoroutinefunction(getattr(image, "read", None)):
         image = await await_all(image, describe(image))
     workers = ALL_WORKERS.of(model)
-    work = partial(workers.model.classify, [image], top, **how._asdict())
-    (answer,) = await get_running_loop().run_in_executor(workers.threads, work)
-    predictions: list[Prediction] = answer
-    return predictions
+    work = partial(answer, workers.model, image)
+    return await get_running_loop().run_in_executor(workers.threads, work)

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqznet.answers import Classifier, Prediction
+from sqznet.answers import Classifier, Prediction, Predictions, summed
+from sqznet.errors import SqznetError
 from sqznet.images.callers import reading
 
 if TYPE_CHECKING:
@@ -21,27 +22,47 @@ class Limited(Classifier, Protocol):
         value than a whole number from 1, and if there are no classes."""
         ...
 
+    @property
+    def coarse_labels(self) -> tuple[str, ...]:
+        """The coarse name of each class. Raises SqznetError if the classes have none."""
+        ...
+
 
 class ManyPhotos:
     """The base of a `Model` and a `Recognizer`: what they do with many photos, and for asyncio."""
+
+    @property
+    def coarse_labels(self) -> tuple[str, ...]:
+        """Raises SqznetError: WordNet knows nothing of classes that were taught."""
+        raise SqznetError("coarse names are for ImageNet's classes, these are your own")
 
     def classify_files(
         self: Limited,
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         top: int = 5,
         fast_decode: bool = False,
+        *,
+        coarse: bool = False,
     ) -> Iterator[FileResult]:
         """Yields a result (path, predictions, error) for each of many photos, in order.
 
         ``paths``: one or several files, folders (searched recursively) and patterns, see
         ``sqznet.images.finding``. ``threads`` photos are processed at a time, a few ahead of the
         caller; memory stays flat for any number of photos. The result for an unreadable photo has
-        no predictions and an ImageError; otherwise ``error`` is None. ``top``, ``fast_decode``: as
-        for ``classify``.
+        no predictions and an ImageError; otherwise ``error`` is None. ``top``, ``fast_decode``,
+        ``coarse``: as for ``classify`` of a model.
         """
         from sqznet.batch.photos import find_and_classify
 
-        return find_and_classify(self, paths, self.checked_top(top), fast_decode)
+        top = self.checked_top(top)
+        if not coarse:
+            return find_and_classify(self, paths, top, fast_decode)
+        names = self.coarse_labels
+        results = find_and_classify(self, paths, len(names), fast_decode)
+        return (
+            found._replace(predictions=Predictions(summed(found.predictions, names, top)))
+            for found in results
+        )
 
     async def aclassify(
         self: Limited,
@@ -51,6 +72,7 @@ class ManyPhotos:
         *,
         channels: str = "rgb",
         allow_urls: bool = False,
+        coarse: bool = False,
     ) -> list[Prediction]:
         """Like ``classify`` for one image, without blocking the event loop.
 
@@ -58,7 +80,14 @@ class ManyPhotos:
         a web framework. Any number of tasks may share the model: at most ``threads`` of them run at
         a time, the others wait. A task that is canceled while it waits does no work.
         """
-        from sqznet.batch.asynchronous import classify
+        from sqznet.batch.asynchronous import answered
 
-        how = reading(fast_decode, channels, allow_urls)
-        return await classify(self, image, self.checked_top(top), how)
+        top, how = self.checked_top(top), reading(fast_decode, channels, allow_urls)
+        names = self.coarse_labels if coarse else ()
+
+        def predictions(model: Classifier, image: Any) -> list[Prediction]:
+            count = len(names) if coarse else top
+            found: list[Prediction] = model.classify([image], count, **how._asdict())[0]
+            return Predictions(summed(found, names, top)) if coarse else found
+
+        return await answered(self, image, predictions)

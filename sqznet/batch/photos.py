@@ -1,4 +1,4 @@
-"""Reads and classifies many photos on several threads and returns the results in order.
+"""Reads many photos on several threads and returns what a model makes of them in order.
 
 Each photo is processed by one thread, from the file to the labels. So all cores are busy while some
 threads wait for the disk, and no thread waits for another one within a photo. Pillow and the
@@ -15,9 +15,9 @@ from functools import partial
 from itertools import chain, islice
 from threading import Event, Thread
 from time import monotonic
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqznet.answers import Classifier, Prediction
+from sqznet.answers import Classifier, Pooled, Prediction
 from sqznet.errors import SqznetError
 from sqznet.images.callers import grouped
 from sqznet.images.finding import Found, expand
@@ -55,6 +55,28 @@ def classify_files(
 
     ``batch``: how many photos a thread passes to the network at once; a recognizer ignores it.
     """
+
+    def predictions(
+        model: Classifier, images: Sequence[Any]
+    ) -> Sequence[list[Prediction] | SqznetError]:
+        return model.classify_each(images, top, fast_decode)
+
+    with closing(answered(model, paths, predictions, batch)) as found:
+        for path, answer in found:
+            failed = isinstance(answer, SqznetError)
+            yield FileResult(path, *(([], answer) if failed else (answer, None)))
+
+
+def answered(
+    model: Pooled,
+    paths: Iterable[Found],
+    answer: Callable[[Any, Sequence[Any]], Sequence[Answer | SqznetError]],
+    batch: int = 1,
+) -> Generator[tuple[str, Answer | SqznetError], None, None]:
+    """Yields each path, in order, with what the model makes of the file there, or its error.
+
+    ``answer``: called with the model, or one like it for a thread, and up to ``batch`` images.
+    """
     groups = grouped(paths, batch)
     first = list(islice(groups, 2))
     if len(first) < 2:  # a single group: all threads work on it together
@@ -62,7 +84,7 @@ def classify_files(
     else:
         threads = model.threads
         model = model.alone()
-    work = partial(_classify_group, model, top, fast_decode)
+    work = partial(_of_a_group, partial(answer, model))
     with closing(in_order(work, chain(first, groups), threads)) as answers:
         for results in answers:
             yield from results
@@ -99,8 +121,8 @@ def in_order(
     def require_same_process() -> None:  # a forked child has no threads to wait for
         if os.getpid() != process:
             raise SqznetError(
-                "these photos are classified by the process that this one was forked from: "
-                "call classify_files() in each process"
+                "these photos are read by the process that this one was forked from: "
+                "start again in each process"
             )
 
     def serve() -> None:
@@ -168,16 +190,9 @@ def _wait_for(crew: Iterable[Thread]) -> None:
             thread.join(max(0.0, deadline - monotonic()))
 
 
-def _classify_group(
-    model: Classifier, top: int, fast_decode: bool, group: Sequence[Found]
-) -> list[FileResult]:
+def _of_a_group(
+    answer: Callable[[Sequence[Any]], Sequence[Answer | SqznetError]], group: Sequence[Found]
+) -> list[tuple[str, Answer | SqznetError]]:
     readable = [found.image for found in group if found.error is None]
-    answers = iter(model.classify_each(readable, top, fast_decode) if readable else ())
-    results = []
-    for found in group:
-        answer = found.error or next(answers)
-        if isinstance(answer, SqznetError):
-            results.append(FileResult(found.path, [], answer))
-        else:
-            results.append(FileResult(found.path, answer, None))
-    return results
+    answers = iter(answer(readable) if readable else ())
+    return [(found.path, found.error or next(answers)) for found in group]

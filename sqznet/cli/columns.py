@@ -1,6 +1,6 @@
-"""How predictions become rows of csv and parquet: a row for each prediction, or for each photo.
+"""How answers become rows of csv and parquet: a row for each answer, or for each photo.
 
-Both begin with the path and end with the model. A cell without a value is "".
+All begin with the path and end with the model. A cell without a value is "".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from sqznet.answers import Prediction
+    from sqznet.answers import Detection, Prediction
 
 
 class Columns(Protocol):
@@ -18,29 +18,52 @@ class Columns(Protocol):
     @property
     def names(self) -> tuple[str, ...]: ...
 
-    def rows(self, path: str, predictions: Sequence[Prediction], model: str) -> list[list[Any]]: ...
+    def rows(self, path: str, answers: Sequence[Any], model: str) -> list[list[Any]]: ...
 
     def is_first(self, row: Sequence[Any]) -> bool:
         """Whether a row, as it was read, is the first one of its photo."""
         ...
 
 
-class RowEach:
-    """A row for each prediction; a photo without a prediction has one with only path and model."""
+class _EachAnswer:
+    """A row for each answer; a photo without one has a row with only path and model."""
 
-    names = ("path", "rank", "label", "score", "index", "model")
+    names: tuple[str, ...]
 
-    def rows(self, path: str, predictions: Sequence[Prediction], model: str) -> list[list[Any]]:
+    def rows(self, path: str, answers: Sequence[Any], model: str) -> list[list[Any]]:
         name = stored_text(path)
-        if not predictions:
-            return [[name, "", "", "", "", model]]
+        if not answers:
+            return [[name, *[""] * (len(self.names) - 2), model]]
         return [
-            [name, rank, stored_text(label), rounded(score), index, model]
-            for rank, (label, score, index) in enumerate(predictions, start=1)
+            [name, rank, *self.cells(answer), model] for rank, answer in enumerate(answers, start=1)
         ]
+
+    def cells(self, answer: Any) -> list[Any]:
+        """What stands between the rank and the model."""
+        raise NotImplementedError
 
     def is_first(self, row: Sequence[Any]) -> bool:
         return row[1] in ("", None, "1", 1)
+
+
+class RowEach(_EachAnswer):
+    """Of predictions."""
+
+    names = ("path", "rank", "label", "score", "index", "model")
+
+    def cells(self, answer: Prediction) -> list[Any]:
+        label, score, index = answer
+        return [stored_text(label), rounded(score), index]
+
+
+class BoxRows(_EachAnswer):
+    """Of detections."""
+
+    names = ("path", "rank", "label", "score", "index", "x0", "y0", "x1", "y1", "model")
+
+    def cells(self, answer: Detection) -> list[Any]:
+        label, score, index, box = answer
+        return [stored_text(label), rounded(score), index, *map(rounded, box[:4])]
 
 
 class OneRow:
@@ -51,9 +74,9 @@ class OneRow:
         each = (f"{name}_{rank}" for rank in ranks for name in ("label", "score", "index"))
         self.names = ("path", *each, "model")
 
-    def rows(self, path: str, predictions: Sequence[Prediction], model: str) -> list[list[Any]]:
+    def rows(self, path: str, answers: Sequence[Prediction], model: str) -> list[list[Any]]:
         row: list[Any] = [stored_text(path)]
-        for label, score, index in predictions:
+        for label, score, index in answers:
             row += [stored_text(label), rounded(score), index]
         return [[*row, *[""] * (len(self.names) - 1 - len(row)), model]]
 
@@ -67,6 +90,6 @@ def stored_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def rounded(score: float) -> float:
-    """Rounds to seven digits, the precision of float32 scores."""
-    return float(f"{score:.7g}")
+def rounded(value: float) -> float:
+    """Rounds to seven digits, the precision of float32 scores and boxes."""
+    return float(f"{value:.7g}")

@@ -6,16 +6,18 @@ import argparse
 import math
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import sqznet
 from sqznet.errors import path_for_messages, printable, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from sqznet import Model
+    from sqznet import Detector, Model
     from sqznet.answers import Classifier
+
+Loaded = TypeVar("Loaded")
 
 EXIT_OK = 0
 EXIT_UNREADABLE = 1
@@ -93,6 +95,19 @@ def score(text: str) -> float:
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"expected a score from 0 to 1, got {text!r}")
     return value
+
+
+def threshold(text: str) -> float | dict[str, float]:
+    """The value of --threshold; the range and the labels are checked when the detector is known."""
+    try:
+        if "=" not in text:
+            return float(text)
+        parts = [part.rpartition("=") for part in text.split(",")]
+        return {label.strip(): float(value) for label, _, value in parts}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a score from 0 to 1 or label=score,..., got {text!r}"
+        ) from None
 
 
 def fits(min_score: float | None, model: Classifier) -> bool:
@@ -221,6 +236,30 @@ def add_engine_options(parser: Parser, precision: bool = True) -> None:
     )
 
 
+def add_size(parser: Parser) -> None:
+    """Adds --size, of a detector."""
+    parser.add_argument(
+        "--size",
+        type=_size,
+        metavar="S",
+        help="side in pixels to which photos are squashed, or HEIGHTxWIDTH; at least 128, in steps "
+        "of 32 (default: that of the detector, 256 for the bundled one)",
+    )
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    """The value of --size; `load_detector` checks the numbers."""
+    try:
+        sides = [int(side) for side in text.split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise argparse.ArgumentTypeError(
+            f"expected a number of pixels or HEIGHTxWIDTH, got {text!r}"
+        )
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
 def add_json_format(parser: Parser) -> None:
     """Adds --json to a command with --format."""
     parser.add_argument(
@@ -238,15 +277,35 @@ def load_model(args: argparse.Namespace) -> Model | int:
     options = {name: getattr(args, name, None) for name in names}
     if (relu := getattr(args, "conv10_relu", None)) is not None:
         options["conv10_relu"] = relu == "yes"
+    return _loaded(sqznet.load, args, args.model, options)
+
+
+def load_detector(args: argparse.Namespace, source: str | None) -> Detector | int:
+    """The detector from a file or a name, with the options; or the exit code, as `load_model`."""
+    options = {"precision": args.precision, "size": args.size}
+    return _loaded(sqznet.load_detector, args, source, options)
+
+
+def load_classifier(args: argparse.Namespace, source: str) -> Model | int:
+    """The same for a classifier or a recognizer beside it."""
+    return _loaded(sqznet.load, args, source, {})
+
+
+def _loaded(
+    load: Callable[..., Loaded],
+    args: argparse.Namespace,
+    source: str | None,
+    options: Mapping[str, Any],
+) -> Loaded | int:
     try:
-        model: Model = sqznet.load(args.model, threads=args.threads, isa=args.isa, **options)
+        model = load(source, threads=args.threads, isa=args.isa, **options)
         detail(f"uses {model!r}")
         return model
     except sqznet.WeightsError as error:  # it names the file, weights or labels
         complain(error)
         return EXIT_UNREADABLE
     except OSError as error:
-        complain(error, args.model)
+        complain(error, source)
         return EXIT_UNREADABLE
     except sqznet.SqznetError as error:  # an instruction set or a thread count
         complain(error)
@@ -267,6 +326,18 @@ def load_network(args: argparse.Namespace) -> Model | int:
     on."""
     model = load_model(args)
     return model if isinstance(model, (int, sqznet.Model)) else model.model
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> Iterator[str]:
+    """A line for each row of a table; the cells of columns in ``left`` begin together, those of
+    others end together."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
 
 
 def print_table(rows: Iterable[tuple[str, str]]) -> None:

@@ -6,7 +6,6 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from sqznet.cli.classify import add_paths, nothing_found, photos
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -16,6 +15,7 @@ from sqznet.cli.common import (
     load_network,
     say,
 )
+from sqznet.cli.photos import add_paths, nothing_found, photos
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.parquet import parquet_library

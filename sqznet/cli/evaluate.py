@@ -1,8 +1,9 @@
-"""`sqznet evaluate`: measures the accuracy of a model on photos with known classes."""
+"""`sqznet evaluate`: measures the accuracy of a model on photos with known classes or boxes."""
 
 from __future__ import annotations
 
-import sys
+import io
+import os
 from typing import TYPE_CHECKING
 
 from sqznet.cli import picture
@@ -12,13 +13,15 @@ from sqznet.cli.common import (
     EXIT_USAGE,
     add_json_format,
     add_model_options,
+    add_size,
+    aligned,
     complain,
     load_model,
     notice,
     say,
 )
 from sqznet.cli.progress import progress
-from sqznet.errors import SqznetError, printable
+from sqznet.errors import SqznetError, printable, reason_of
 
 if TYPE_CHECKING:
     import argparse
@@ -28,20 +31,48 @@ if TYPE_CHECKING:
     from sqznet.cli.common import Commands
     from sqznet.insight.evaluation import Evaluation
 
+# The suffixes of outputs that are no image.
+_DATA = (".csv", ".json")
+
+
+_OF_CLASSIFIERS = (
+    *("model", "labels", "preprocessing", "activation", "conv10_relu", "prefix", "backbone"),
+)
+
 
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure the accuracy of a model",
-        description="Classify photos with known classes: DIR has a sub-folder for each class, "
+        description="Classify photos with known classes: PLACE has a sub-folder for each class, "
         "named by its label or, as ImageNet's, by WordNet's number (n01484850). Photos of other "
-        "classes should be 'unknown'.",
+        "classes should be 'unknown'. With --detector, compare boxes: PLACE has photos with Pascal "
+        "VOC's .xml or YOLO's .txt files, or is COCO's annotation file.",
         examples=(
             "sqznet evaluate test/",
             "sqznet evaluate test/ --model mugs.sqz -o confusion.png",
+            "sqznet evaluate --detector squeezenet1_1_detector photos/ -o curves.png",
+            "sqznet evaluate --detector mine.safetensors instances_val2017.json --json",
         ),
     )
-    parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
+    parser.add_argument(
+        "folder",
+        metavar="PLACE",
+        help="a folder with a sub-folder for each class; with --detector a folder of photos with "
+        "files of boxes, or COCO's annotations (.json)",
+    )
+    parser.add_argument(
+        "--detector",
+        metavar="FILE",
+        help="measure a detector, a file or a name such as squeezenet1_1_detector, the bundled one",
+    )
+    parser.add_argument(
+        "--photos",
+        metavar="FOLDER",
+        help="where the photos of COCO's annotations are (default: beside the file, in images "
+        "there, or where COCO has them)",
+    )
+    add_size(parser)
     parser.add_argument(
         "--format",
         choices=("table", "csv", "json"),
@@ -54,7 +85,8 @@ def add_parser(commands: Commands) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help=f"an image of the confusion matrix ({picture.ENDINGS})",
+        help="an image of the confusion matrix, of a detector the curves of precision over recall "
+        f"({picture.ENDINGS}); or, of a classifier, what --format prints ({', '.join(_DATA)})",
     )
     add_model_options(parser, recognizer=True)
 
@@ -64,11 +96,16 @@ def run(args: argparse.Namespace) -> int:
     from sqznet.learning.folder import classes_in
 
     try:
-        if args.output is not None:
-            picture.check_name(args.output)
+        _check_options(args)
+        if args.output is not None and (args.detector is not None or not _is_data(args.output)):
+            picture.check_name(args.output, also=() if args.detector else _DATA)
     except SqznetError as error:
         complain(error)
         return EXIT_USAGE
+    if args.detector is not None:
+        from sqznet.cli.detector_accuracy import measure
+
+        return measure(args)
     model = load_model(args)
     if isinstance(model, int):
         return model
@@ -83,37 +120,70 @@ def run(args: argparse.Namespace) -> int:
                 bar.advance()
 
             evaluation = evaluate(model, classes, seen)
-        _print(evaluation, args.format, len(model.labels))
+        print(_text(evaluation, args.format, len(model.labels)), end="")
         if args.output is not None:
-            from sqznet.insight.confusion import draw
-
-            picture.write(draw(evaluation), args.output)
+            described = _write(evaluation, args.output, len(model.labels))
             if args.format == "table":
                 say("")
-                say(f"{args.output}: rows are true classes, columns are answers")
+                say(f"{args.output}: {described}")
     except SqznetError as error:
         complain(error)
         return EXIT_UNREADABLE
     return EXIT_UNREADABLE if evaluation.unreadable else EXIT_OK
 
 
-def _print(evaluation: Evaluation, format_name: str, classes: int) -> None:
+def _check_options(args: argparse.Namespace) -> None:
+    """Raises SqznetError for options of a classifier with a detector, and the other way round."""
+    refused: tuple[str, ...]
+    if args.detector is None:
+        refused, suits = ("photos", "size"), "a detector: add --detector"
+    else:
+        refused, suits = _OF_CLASSIFIERS, "a classifier"
+    for name in refused:
+        if getattr(args, name) is not None:
+            raise SqznetError(f"--{name.replace('_', '-')} is for {suits}")
+
+
+def _is_data(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in _DATA
+
+
+def _write(evaluation: Evaluation, path: str, classes: int) -> str:
+    """Writes a file as its suffix says; what is in it, in words. Raises SqznetError, naming the
+    path, on failure."""
+    if not _is_data(path):
+        from sqznet.insight.confusion import draw
+
+        picture.write(draw(evaluation), path)
+        return "rows are true classes, columns are answers"
+    from sqznet.files.part_file import write_file
+
+    format_name = os.path.splitext(path)[1][1:].lower()
+    try:
+        write_file(path, _text(evaluation, format_name, classes).encode())
+    except (OSError, ValueError) as error:
+        raise SqznetError(f"{printable(path)}: cannot be written: {reason_of(error)}") from None
+    return "a row for each class" if format_name == "csv" else "all figures and counts"
+
+
+def _text(evaluation: Evaluation, format_name: str, classes: int) -> str:
+    """The result in a format. ``classes``: how many the model has."""
     if format_name == "json":
         import json
 
-        print(json.dumps(evaluation.to_dict(), indent=2))
-    elif format_name == "csv":
+        return json.dumps(evaluation.to_dict(), indent=2) + "\n"
+    if format_name == "csv":
         import csv
 
         from sqznet.insight.evaluation import ClassFigures
 
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
         writer.writerow(ClassFigures._fields)
         for row in evaluation.figures():
             writer.writerow(printable(v) if isinstance(v, str) else v for v in row)
-    else:
-        for line in lines(evaluation, classes):
-            print(line)
+        return text.getvalue()
+    return "".join(f"{line}\n" for line in lines(evaluation, classes))
 
 
 def lines(evaluation: Evaluation, classes: int) -> Iterator[str]:
@@ -140,14 +210,8 @@ def lines(evaluation: Evaluation, classes: int) -> Iterator[str]:
         )
         for row in evaluation.figures()
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield ""
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i in (0, 4) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+    yield from aligned(rows, left=(0, 4))
 
 
 def _percent(count: int, total: int) -> str:

@@ -11,7 +11,7 @@ from sqznet.errors import printable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqznet import Identity, Preprocessing
     from sqznet.cli.common import Commands
@@ -68,10 +68,12 @@ def rows(identity: Identity) -> Iterator[tuple[str, str]]:
         return f"{value} ({reason})" if reason else f"{value}"
 
     pooling = "ceil" if identity.ceil_mode else "floor"
-    softmax = "yes" if identity.softmax else "no"
     yield "  format", f"{identity.format}, {identity.bytes:,} bytes"
     yield "  network", because(identity.variant, "variant")
     yield "  bypass", identity.bypass or "none"
+    if identity.strides:
+        strides = ", ".join(map(str, identity.strides))
+        yield "  head", f"a detector with boxes every {strides} pixels: use it with sqznet detect"
     yield "  parameters", f"{identity.parameters:,}"
     yield "  classes", f"{identity.classes}"
     yield "  labels", identity.labels
@@ -80,13 +82,11 @@ def rows(identity: Identity) -> Iterator[tuple[str, str]]:
         rounds = identity.precision.endswith("activations")
         yield "  int8", "yes, by default" if rounds else "yes, with --precision int8"
     yield "  conv1 padding", because(identity.conv1_padding, "conv1_padding")
-    yield "  conv10 padding", because(identity.conv10_padding, "conv10_padding")
+    if not identity.strides:
+        yield "  conv10 padding", because(identity.conv10_padding, "conv10_padding")
     yield "  pooling", because(pooling, "ceil_mode")
-    yield "  softmax", because(softmax, "softmax")
-    if not identity.conv10_relu:
-        yield "  conv10 ReLU", because("no", "conv10_relu")
-    if identity.activation != "softmax":
-        yield "  activation", because(identity.activation, "activation")
+    if not identity.strides:
+        yield from _classifier_rows(identity, because)
     yield "  preprocessing", because(identity.preset or "of its own", "preprocessing")
     for line in _described(identity.preprocessing):
         yield "", line
@@ -94,6 +94,16 @@ def rows(identity: Identity) -> Iterator[tuple[str, str]]:
     yield "  known as", identity.known or "no known file"
     for warning in identity.warnings:
         yield "  warning", warning
+
+
+def _classifier_rows(
+    identity: Identity, because: Callable[[object, str], str]
+) -> Iterator[tuple[str, str]]:
+    yield "  softmax", because("yes" if identity.softmax else "no", "softmax")
+    if not identity.conv10_relu:
+        yield "  conv10 ReLU", because("no", "conv10_relu")
+    if identity.activation != "softmax":
+        yield "  activation", because(identity.activation, "activation")
 
 
 def taught_rows(identity: RecognizerIdentity) -> Iterator[tuple[str, str]]:

@@ -34,7 +34,7 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     try:
         machine = cpu.info()
-        checkpoint = weights.bundled()
+        checkpoint, detector = weights.bundled(), weights.read(weights.DETECTOR_PATH)
         chosen, auto = (_precision(checkpoint, asked) for asked in (None, "auto"))
     except (sqznet.WeightsError, OSError) as error:
         complain(error)
@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         ("weights", f"{checkpoint.variant}, {len(checkpoint.labels or ())} classes"),
         ("weights file", f"{checkpoint.path} ({_file_size(checkpoint.path)})"),
         *_origins(checkpoint.metadata.get("provenance", "")),
+        ("detector", f"{detector.variant}, {', '.join(detector.labels or ())}"),
+        ("detector file", f"{detector.path} ({_file_size(detector.path)})"),
     ]
     if args.json:
         print(json.dumps(dict(rows), indent=2))

@@ -32,6 +32,7 @@ COMMANDS = (
     "completion",
     "compress",
     "convert",
+    "detect",
     "embed",
     "evaluate",
     "explain",
@@ -65,6 +66,7 @@ def parser_of(names: Iterable[str] = COMMANDS) -> tuple[Parser, Mapping[str, Par
         examples=(
             "sqznet photo.jpg",
             "sqznet classify photos/ -o answers.csv",
+            "sqznet detect photos/ --draw drawn/",
             "sqznet classes cat",
         ),
     )

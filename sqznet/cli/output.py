@@ -1,4 +1,4 @@
-"""The outputs of `sqznet classify`: text on a terminal, data on stdout, or a file."""
+"""Where answers go: text on a terminal, data on stdout, or a file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from contextlib import suppress
 from io import BufferedRandom, BufferedReader
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from sqznet.answers import Predictions, score_text, share
-from sqznet.cli.columns import Columns, RowEach
 from sqznet.cli.interrupts import undisturbed
 from sqznet.errors import SqznetError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from sqznet.cli.forms import Form
     from sqznet.cli.records import Writer
 
 FORMATS = ("table", "csv", "json", "jsonl", "parquet")
@@ -28,7 +25,7 @@ _BY_ENDING = {".txt": "table", **{f".{name}": name for name in FORMATS[1:]}}
 class Output(Protocol):
     """Takes the results, one photo after another."""
 
-    def write(self, path: str, predictions: Predictions) -> None: ...
+    def write(self, path: str, answers: Any) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -49,30 +46,18 @@ def chosen_format(wanted: str | None, path: str | None) -> str:
         ) from None
 
 
-def format_predictions(predictions: Predictions) -> Iterable[str]:
-    """One aligned line per prediction: rank, label, score (in percent, or a value)."""
-    rank_width = len(str(len(predictions)))
-    labels = [printable(prediction.label) for prediction in predictions]
-    label_width = max(map(len, labels), default=0)
-    for rank, (label, prediction) in enumerate(zip(labels, predictions, strict=True), start=1):
-        score = score_text(prediction.score, predictions.activation)
-        yield f"  {rank:>{rank_width}}  {label:<{label_width}}  {score:>8}"
-    if not predictions:
-        yield "  no class has this score"
-
-
 class Table:
-    """Readable text: a heading per photo, a line per prediction, an empty line between photos."""
+    """Readable text: a heading per photo, a line per answer, an empty line between photos."""
 
-    def __init__(self, file: BinaryIO | None = None) -> None:
-        self._file = file
+    def __init__(self, form: Form, file: BinaryIO | None = None) -> None:
+        self._form, self._file = form, file
         self._separator = ""
 
     def begin(self) -> None:
         pass
 
-    def write(self, path: str, predictions: Predictions) -> None:
-        lines = [f"{self._separator}{printable(path)}", *format_predictions(predictions)]
+    def write(self, path: str, answers: Any) -> None:
+        lines = [f"{self._separator}{printable(path)}", *self._form.lines(answers)]
         self._separator = "\n"
         if self._file is None:
             print("\n".join(lines))
@@ -90,23 +75,24 @@ class ColorTable:
 
     BAR = 20
 
-    def __init__(self) -> None:
+    def __init__(self, form: Form) -> None:
         from rich.console import Console
 
+        self._form = form
         self._console = Console(highlight=False)
         self._separator = ""
 
-    def write(self, path: str, predictions: Predictions) -> None:
+    def write(self, path: str, answers: Any) -> None:
         from rich.text import Text
 
         piece = "━" if self._console.encoding.startswith("utf") else "#"
         text = Text.assemble(self._separator, (printable(path), "bold"))
         self._separator = "\n"
-        for rank, line in enumerate(format_predictions(predictions)):
-            text.append(f"\n{line}", "green" if rank == 0 and predictions else "")
-            if predictions:
-                length = share(predictions[rank].score, predictions.activation)
-                bar = piece * round(self.BAR * length)
+        bars = self._form.bars(answers)
+        for rank, line in enumerate(self._form.lines(answers)):
+            text.append(f"\n{line}", "green" if rank == 0 and bars else "")
+            if bars:
+                bar = piece * round(self.BAR * bars[rank])
                 text.append(f"  {bar}", "green" if rank == 0 else "cyan")
         self._console.print(text, soft_wrap=True)
 
@@ -117,38 +103,36 @@ class ColorTable:
 class Stream:
     """Data on stdout. ``for_eyes``: makes names and labels `printable`, else they stay exact."""
 
-    def __init__(self, writer: Writer, for_eyes: bool) -> None:
-        self._writer, self._for_eyes = writer, for_eyes
+    def __init__(self, writer: Writer, form: Form, for_eyes: bool) -> None:
+        self._writer, self._form, self._for_eyes = writer, form, for_eyes
         writer.begin()
 
-    def write(self, path: str, predictions: Predictions) -> None:
+    def write(self, path: str, answers: Any) -> None:
         if self._for_eyes:
-            path = printable(path)
-            shown = (p._replace(label=printable(p.label)) for p in predictions)
-            predictions = Predictions(shown, predictions.activation)
+            path, answers = printable(path), self._form.for_eyes(answers)
         with undisturbed():
-            self._writer.write(path, predictions)
+            self._writer.write(path, answers)
 
     def finish(self) -> None:
         self._writer.finish()
 
 
-def on_stdout(format_name: str, model: str, columns: Columns) -> Output:
-    """The output if no file was given. ``model``, ``columns``: as for `ResultFile`."""
+def on_stdout(format_name: str, model: str, form: Form) -> Output:
+    """The output if no file was given. ``model``, ``form``: as for `ResultFile`."""
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     if format_name == "table":
         if is_terminal:
             try:
-                return ColorTable()
+                return ColorTable(form)
             except ImportError:
                 pass
-        return Table()
+        return Table(form)
     from sqznet.cli.records import writer
 
     sys.stdout.flush()
     # JSON escapes by itself what is not printable.
-    data = writer(format_name, sys.stdout.buffer, model, columns)
-    return Stream(data, is_terminal and format_name == "csv")
+    data = writer(format_name, sys.stdout.buffer, model, form)
+    return Stream(data, form, is_terminal and format_name == "csv")
 
 
 class ResultFile:
@@ -156,18 +140,11 @@ class ResultFile:
     long. Until then they are in FILE.part, which no other process can write at the same time.
 
     ``done``: how often each photo is in it already, by its path as stored. ``model``: says which
-    model makes it. ``columns``: of csv and parquet.
+    model makes it. ``form``: how the answers are written.
     Raises SqznetError if the file cannot be continued, and OSError if it cannot be written.
     """
 
-    def __init__(
-        self,
-        path: str,
-        format_name: str,
-        resume: bool,
-        model: str,
-        columns: Columns | None = None,
-    ) -> None:
+    def __init__(self, path: str, format_name: str, resume: bool, model: str, form: Form) -> None:
         from sqznet.cli.salvage import whole_size
         from sqznet.files.resumable import ResumableFile
 
@@ -179,7 +156,7 @@ class ResultFile:
         self._file: Any = raw if self._survives else BufferedRandom(raw)
         earlier = ""
         try:
-            self._writer = _writer(format_name, self._file, model, columns or RowEach())
+            self._writer = _writer(format_name, self._file, model, form)
             whole = whole_size(raw, format_name) if resume else 0
             earlier = self._part.path if whole else self._part.target
             if whole or (resume and os.path.isfile(earlier)):
@@ -198,11 +175,11 @@ class ResultFile:
                 raise SqznetError(f"{printable(name)}: {error}") from None
             raise
 
-    def write(self, path: str, predictions: Predictions) -> None:
+    def write(self, path: str, answers: Any) -> None:
         with undisturbed():
             before = self._file.tell() if self._survives else 0
             try:
-                self._writer.write(path, predictions)
+                self._writer.write(path, answers)
             except OSError:
                 self._give_up(before)
                 raise
@@ -267,9 +244,9 @@ class ResultFile:
                 self._file.close()
 
 
-def _writer(format_name: str, file: BinaryIO, model: str, columns: Columns) -> Any:
+def _writer(format_name: str, file: BinaryIO, model: str, form: Form) -> Any:
     if format_name == "table":
-        return Table(file)
+        return Table(form, file)
     from sqznet.cli.records import writer
 
-    return writer(format_name, file, model, columns)
+    return writer(format_name, file, model, form)

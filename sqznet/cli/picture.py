@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from sqznet.errors import SqznetError, printable, reason_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PIL.Image import Image
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
@@ -20,12 +22,15 @@ def has_suffix(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in _FORMATS
 
 
-def check_name(path: str) -> None:
-    """Raises SqznetError, naming the path, unless it has the suffix of an image."""
+def check_name(path: str, also: Sequence[str] = ()) -> None:
+    """Raises SqznetError, naming the path, unless it has the suffix of an image. ``also``: other
+    suffixes that it might have."""
     if not has_suffix(path):
         ending = os.path.splitext(path)[1]
         found = f"ends in {ending}" if ending else "has no suffix"
-        raise SqznetError(f"{printable(path)}: {found}, expected one of {ENDINGS}")
+        raise SqznetError(
+            f"{printable(path)}: {found}, expected one of {', '.join((ENDINGS, *also))}"
+        )
 
 
 def write(picture: Image, path: str) -> None:

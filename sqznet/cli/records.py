@@ -1,11 +1,12 @@
-"""The machine-readable formats of `sqznet classify`.
+"""The machine-readable formats of `sqznet classify` and `sqznet detect`.
 
-csv and parquet: a row per prediction, with the columns path, rank, label, score, index and model; a
-photo without a prediction of sufficient score has one row with only path and model. Or a row per
-photo, with the columns path, label_1, score_1, index_1, label_2 and so on, and model. jsonl: for
-each photo an object on a line, {"path": ..., "model": ..., "predictions": [{"label": ..., "score":
-..., "index": ...}, ...]}; json: a list of these. "model" says which model made them, see
-``Classifier.fingerprint``. All text is UTF-8.
+csv and parquet: a row per answer, with the columns path, rank, label, score, index, of a detection
+x0, y0, x1 and y1, and model; a photo without an answer of sufficient score has one row with only
+path and model. Or a row per photo, with the columns path, label_1, score_1, index_1, label_2 and so
+on, and model. jsonl: for each photo an object on a line, {"path": ..., "model": ..., "predictions":
+[{"label": ..., "score": ..., "index": ...}, ...]}, or "detections", each with a "box" [x0, y0, x1,
+y1]; json: a list of these. "model" says which model made them, see ``Classifier.fingerprint``. All
+text is UTF-8.
 
 Each photo is written in one piece, so a truncated file ends after a complete photo, and every
 writer can continue a file of its own format.
@@ -15,20 +16,20 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from sqznet.cli.columns import Columns, rounded, stored_text
+from sqznet.cli.columns import stored_text
 from sqznet.errors import MAX_SHOWN, SqznetError, printable, shown
 from sqznet.files.parquet import parquet_library
 
 if TYPE_CHECKING:
-    from sqznet import Prediction
+    from sqznet.cli.forms import Form
 
 
 class Writer(Protocol):
-    """Writes the predictions for photos in one format."""
+    """Writes the answers for photos in one format."""
 
     def begin(self) -> None:
         """Writes what precedes the first photo."""
@@ -47,7 +48,7 @@ class Writer(Protocol):
         """After `resume`: prepares the file, which holds what was read and no more, for writing."""
         ...
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None: ...
+    def write(self, path: str, answers: Sequence[Any]) -> None: ...
 
     def finish(self) -> None:
         """Writes what follows the last photo."""
@@ -66,8 +67,8 @@ class CsvWriter:
     """Comma-separated values as in RFC 4180, but with Unix line ends. Fields with line breaks are
     quoted."""
 
-    def __init__(self, file: BinaryIO, model: str, columns: Columns) -> None:
-        self._file, self._model, self._columns = file, model, columns
+    def __init__(self, file: BinaryIO, model: str, form: Form) -> None:
+        self._file, self._model, self._columns = file, model, form.columns
 
     def begin(self) -> None:
         self._rows([self._columns.names])
@@ -93,8 +94,8 @@ class CsvWriter:
     def proceed(self) -> None:
         self._file.seek(0, 2)
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
-        self._rows(self._columns.rows(path, predictions, self._model))
+    def write(self, path: str, answers: Sequence[Any]) -> None:
+        self._rows(self._columns.rows(path, answers, self._model))
 
     def finish(self) -> None:
         pass
@@ -112,8 +113,8 @@ class CsvWriter:
 class JsonLinesWriter:
     """One object per line."""
 
-    def __init__(self, file: BinaryIO, model: str) -> None:
-        self._file, self._model = file, model
+    def __init__(self, file: BinaryIO, model: str, form: Form) -> None:
+        self._file, self._model, self._form = file, model, form
 
     def begin(self) -> None:
         pass
@@ -121,13 +122,13 @@ class JsonLinesWriter:
     def resume(self, earlier: BinaryIO) -> Iterator[str]:
         _require_line_end(earlier)
         for line in _lines(earlier):
-            yield _path_in(line, self._model)
+            yield _path_in(line, self._model, self._form.key)
 
     def proceed(self) -> None:
         self._file.seek(0, 2)
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
-        write_all(self._file, f"{_object(path, predictions, self._model)}\n")
+    def write(self, path: str, answers: Sequence[Any]) -> None:
+        write_all(self._file, f"{_object(path, answers, self._model, self._form)}\n")
 
     def finish(self) -> None:
         pass
@@ -136,8 +137,8 @@ class JsonLinesWriter:
 class JsonWriter:
     """A list with one object per line."""
 
-    def __init__(self, file: BinaryIO, model: str) -> None:
-        self._file, self._model = file, model
+    def __init__(self, file: BinaryIO, model: str, form: Form) -> None:
+        self._file, self._model, self._form = file, model, form
         self._before = "\n"
         self._end = 0  # of the last object, where a comma or the end of the list follows
 
@@ -152,7 +153,7 @@ class JsonWriter:
             elif line == "]":
                 break
             else:
-                yield _path_in(line.removesuffix(","), self._model)
+                yield _path_in(line.removesuffix(","), self._model, self._form.key)
                 self._before = ",\n"
             self._end += len(line.encode()) + 1
         if not self._end:
@@ -162,8 +163,8 @@ class JsonWriter:
         self._file.seek(self._end - 1)
         self._file.truncate()
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
-        write_all(self._file, f"{self._before}{_object(path, predictions, self._model)}")
+    def write(self, path: str, answers: Sequence[Any]) -> None:
+        write_all(self._file, f"{self._before}{_object(path, answers, self._model, self._form)}")
         self._before = ",\n"
 
     def finish(self) -> None:
@@ -176,12 +177,13 @@ class ParquetWriter:
     # The number of photos in a row group.
     GROUP = 2000
 
-    def __init__(self, file: BinaryIO, model: str, columns: Columns) -> None:
-        self._file, self._model, self._columns = file, model, columns
+    def __init__(self, file: BinaryIO, model: str, form: Form) -> None:
+        self._file, self._model, self._columns = file, model, form.columns
         self._pa = pa = parquet_library()
-        kinds = {"rank": pa.int32(), "score": pa.float32(), "index": pa.int32()}
+        kinds = {"rank": pa.int32(), "index": pa.int32()}
+        kinds |= dict.fromkeys(("score", "x0", "y0", "x1", "y1"), pa.float32())
         self._schema = pa.schema(
-            [(name, kinds.get(name.partition("_")[0], pa.string())) for name in columns.names]
+            [(name, kinds.get(name.partition("_")[0], pa.string())) for name in self._columns.names]
         )
         self._waiting: list[Sequence[object]] = []
         self._earlier: Any = None
@@ -214,8 +216,8 @@ class ParquetWriter:
             self._writer.write_table(self._earlier)
         self._earlier = None
 
-    def write(self, path: str, predictions: Sequence[Prediction]) -> None:
-        self._waiting += self._columns.rows(path, predictions, self._model)
+    def write(self, path: str, answers: Sequence[Any]) -> None:
+        self._waiting += self._columns.rows(path, answers, self._model)
         self._photos += 1
         if self._photos == self.GROUP:
             self._flush()
@@ -237,21 +239,22 @@ class ParquetWriter:
         self._waiting, self._photos = [], 0
 
 
-def writer(format_name: str, file: BinaryIO, model: str, columns: Columns) -> Writer:
-    """The writer of a format; ``columns``: of csv and parquet."""
-    if format_name == "csv":
-        return CsvWriter(file, model, columns)
-    if format_name == "parquet":
-        return ParquetWriter(file, model, columns)
-    return (JsonWriter if format_name == "json" else JsonLinesWriter)(file, model)
+def writer(format_name: str, file: BinaryIO, model: str, form: Form) -> Writer:
+    """The writer of a format for answers of this form."""
+    if format_name in form.formats:
+        own: Writer = form.formats[format_name](file)
+        return own
+    kinds: Mapping[str, Callable[..., Writer]] = {
+        "csv": CsvWriter,
+        "json": JsonWriter,
+        "jsonl": JsonLinesWriter,
+        "parquet": ParquetWriter,
+    }
+    return kinds[format_name](file, model, form)
 
 
-def _object(path: str, predictions: Sequence[Prediction], model: str) -> str:
-    listed = [
-        {"label": stored_text(label), "score": rounded(score), "index": index}
-        for label, score, index in predictions
-    ]
-    photo = {"path": stored_text(path), "model": model, "predictions": listed}
+def _object(path: str, answers: Sequence[Any], model: str, form: Form) -> str:
+    photo = {"path": stored_text(path), "model": model, form.key: list(map(form.item, answers))}
     text = json.dumps(photo, ensure_ascii=False)
     return text if text.isprintable() else "".join(map(_escaped, text))
 
@@ -261,13 +264,14 @@ def _escaped(character: str) -> str:
     return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
-def _path_in(line: str, model: str) -> str:
+def _path_in(line: str, model: str, key: str) -> str:
     try:
         photo = json.loads(line)
     except (ValueError, RecursionError):
         photo = None
-    if not isinstance(photo, dict) or set(photo) != {"path", "model", "predictions"}:
-        raise _other(f"the line {_shown(line)}", '{"path": ..., "model": ..., "predictions": ...}')
+    if not isinstance(photo, dict) or set(photo) != {"path", "model", key}:
+        expected = f'{{"path": ..., "model": ..., "{key}": ...}}'
+        raise _other(f"the line {_shown(line)}", expected)
     _require_model(photo["model"], model)
     return str(photo["path"])
 

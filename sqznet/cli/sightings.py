@@ -1,35 +1,40 @@
-"""What `sqznet watch` prints and writes of each sighting, besides the live view and the video."""
+"""How `sqznet watch` tells what the classifier sees: a label for each frame."""
 
 from __future__ import annotations
 
 import csv
 import json
-import math
-import sys
+from collections.abc import Iterable
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from sqznet.answers import score_text
-from sqznet.cli.interrupts import undisturbed
-from sqznet.errors import printable, reason_of
-from sqznet.files.resumable import ResumableFile
+from sqznet.cli.outputs import clock
+from sqznet.errors import printable
 
 if TYPE_CHECKING:
-    from sqznet import Sighting
+    from PIL import Image
 
-#: The formats for programs: a row, or an object, for each frame.
-FORMATS = ("csv", "jsonl")
+    from sqznet import Sighting
+    from sqznet.watching.terminal import SightingView
 
 COLUMNS = ("time", "label", "score", "index", "latency_ms", "dropped", "path")
 
 
-class Lines:
-    """Prints a line when the shown label changes, and for each file of a folder."""
+class Sightings:
+    """Tells sightings: a record for each frame, a line when the shown label changes, and for each
+    file of a folder."""
 
     def __init__(self) -> None:
         self._shown: int | None = None
 
-    def show(self, sighting: Sighting) -> None:
+    def heading(self, format_name: str) -> str:
+        return ",".join(COLUMNS) if format_name == "csv" else ""
+
+    def records(self, sighting: Sighting, format_name: str) -> Iterable[str]:
+        yield record(sighting, format_name)
+
+    def lines(self, sighting: Sighting) -> Iterable[str]:
         shown = sighting.shown.index if sighting.sure else None
         if self._shown != shown or sighting.path is not None:
             self._shown = shown
@@ -38,79 +43,17 @@ class Lines:
             if sighting.sure:
                 score = score_text(sighting.shown.score, sighting.activation)
                 label = sighting.shown.label
-            print(printable(f"{clock(sighting.time)}  {score:>8}  {label}{path}"), flush=True)
+            yield f"{clock(sighting.time)}  {score:>8}  {label}{path}"
 
+    def picture(self, sighting: Sighting) -> Image.Image:
+        from sqznet.watching.annotate import annotated
 
-class Records:
-    """Prints the records of a format."""
+        return annotated(sighting)
 
-    def __init__(self, format_name: str) -> None:
-        self._format = format_name
-        if head := heading(format_name):
-            print(head, flush=True)
+    def view(self, source: str) -> SightingView:
+        from sqznet.watching.terminal import SightingView
 
-    def show(self, sighting: Sighting) -> None:
-        print(record(sighting, self._format), flush=True)
-
-
-class RecordFile:
-    """Writes the records of a format into FILE.part, each at once, so that another program can read
-    them meanwhile. It replaces FILE when `close` is called.
-
-    Raises OSError, naming the file, if it cannot be written; FILE.part then keeps what is complete.
-    """
-
-    def __init__(self, path: str, format_name: str) -> None:
-        self._path, self._format = path, format_name
-        self._failed = self._closed = False
-        try:
-            self._part = ResumableFile(path)
-            self._part.file.truncate(0)
-            self._part.file.seek(0)
-        except OSError as error:
-            raise self._named(error) from None
-        try:
-            if head := heading(format_name):
-                self._write(head)
-        except OSError:
-            self._part.file.close()
-            raise
-
-    def show(self, sighting: Sighting) -> None:
-        with undisturbed():
-            self._write(record(sighting, self._format))
-
-    def close(self) -> None:
-        """Completes the file; a second time it does nothing."""
-        with undisturbed():
-            if self._closed:
-                return
-            self._closed = True
-            if self._failed:
-                self._part.file.close()
-                return
-            try:
-                self._part.commit()
-            except OSError as error:
-                raise self._named(error) from None
-
-    def _write(self, line: str) -> None:
-        whole = self._part.file.tell()
-        data = memoryview(f"{line}\n".encode("utf-8", "backslashreplace"))
-        try:
-            while data:
-                data = data[self._part.file.write(data) :]
-        except OSError as error:
-            self._failed = True
-            self._part.file.truncate(whole)
-            raise self._named(error) from None
-
-    def _named(self, error: OSError) -> OSError:
-        return OSError(error.errno, reason_of(error), self._path)
-
-
-def heading(format_name: str) -> str:
-    return ",".join(COLUMNS) if format_name == "csv" else ""
+        return SightingView(source)
 
 
 def record(sighting: Sighting, format_name: str) -> str:
@@ -137,15 +80,3 @@ def record(sighting: Sighting, format_name: str) -> str:
     if sighting.path is not None:
         fields["path"] = sighting.path
     return json.dumps(fields)
-
-
-def clock(seconds: float) -> str:
-    """Minutes, seconds and tenths, and hours if there are any."""
-    tenths = math.floor(10 * seconds + 0.5)
-    minutes, tenths = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    return f"{f'{hours}:' if hours else ''}{minutes:02}:{tenths / 10:04.1f}"
-
-
-def is_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()

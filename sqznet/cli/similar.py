@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from sqznet.cli.classify import nothing_found, photos
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -14,6 +13,7 @@ from sqznet.cli.common import (
     load_network,
     positive,
 )
+from sqznet.cli.photos import nothing_found, photos
 from sqznet.errors import SqznetError, printable
 from sqznet.insight.vectors import VectorFile, is_vector_file, load
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Any
 
 import sqznet
 from sqznet.cli.common import (
@@ -15,36 +15,64 @@ from sqznet.cli.common import (
     EXIT_UNREADABLE,
     EXIT_USAGE,
     add_model_options,
+    add_size,
     complain,
     fits,
+    load_detector,
     load_model,
     notice,
     positive,
     score,
+    threshold,
 )
-from sqznet.cli.interrupts import heard_once, undisturbed
-from sqznet.cli.sightings import FORMATS, Lines, RecordFile, Records, is_terminal
-from sqznet.errors import printable
+from sqznet.cli.interrupts import heard_once
+from sqznet.cli.keeping import kept
+from sqznet.cli.outputs import FORMATS, Show, Telling, shown, targets, written
+from sqznet.cli.scenes import Scenes, logged
+from sqznet.cli.sightings import Sightings
+from sqznet.detection.thresholds import DEFAULT, by_class
+from sqznet.watching.tracks import CONFIRM, PATIENCE
+from sqznet.watching.zones import Zone, checked_zones
 
 if TYPE_CHECKING:
-    from sqznet import Sighting
+    from sqznet import Scene, Sighting
     from sqznet.cli.common import Commands, Parser
+    from sqznet.watching.shot import Seen
 
 _STDIN = "/dev/stdin"
+_TOP = 5  # classes to show
 
-# Shows one sighting to the user.
-Show = Callable[["Sighting"], None]
+# Options for labels, and those for objects.
+_LABELS = (
+    *(
+        "coarse",
+        "top",
+        "smoothing",
+        "hysteresis",
+        "min_score",
+        "labels",
+        "preprocessing",
+        "activation",
+    ),
+    *("conv10_relu", "prefix", "backbone"),
+)
+_OBJECTS = (
+    *("size", "threshold", "only", "zone", "confirm", "patience"),
+    *("events", "save", "clip"),
+)
 
 
 def add_parser(commands: Commands) -> None:
     parser: Parser = commands.add_parser(
         "watch",
-        help="classify the frames of a camera, a video or a folder",
-        description="Classify the frames of a camera, a video or a folder. Ctrl-C ends it.",
+        help="classify the frames of a camera, a video or a folder, or follow what is in them",
+        description="Classify the frames of a camera, a video or a folder; or, with --detect, find "
+        "the people and animals in a camera or a video and follow each. Ctrl-C ends it.",
         examples=(
             "sqznet watch 0",
             "sqznet watch video.mp4 -o labeled.mp4",
             "sqznet watch rtsp://camera.local/stream --fps 2 --format jsonl",
+            "sqznet watch 0 --detect --zone gate=0.5,0,0.5,1 --events events.jsonl --save seen/",
         ),
     )
     parser.add_argument(
@@ -64,7 +92,7 @@ def add_parser(commands: Commands) -> None:
         help="for a file or a folder: classify only every N-th (default: all)",
     )
     parser.add_argument(
-        "--top", type=positive, default=5, metavar="N", help="classes to show (default: 5)"
+        "--top", type=positive, metavar="N", help=f"classes to show (default: {_TOP})"
     )
     parser.add_argument(
         "--smoothing",
@@ -84,6 +112,12 @@ def add_parser(commands: Commands) -> None:
         type=score,
         metavar="S",
         help="show no label while its score is lower, from 0 to 1 (with no activation, any number)",
+    )
+    parser.add_argument(
+        "--coarse",
+        action="store_true",
+        default=None,
+        help="sum the scores of ImageNet's classes below each coarse name, such as cat",
     )
     parser.add_argument(
         "--rotate",
@@ -111,48 +145,106 @@ def add_parser(commands: Commands) -> None:
         "--output",
         action="append",
         metavar="FILE",
-        help="write the frames with their labels as a video (.mp4, .mov, .mkv or .avi), or a row "
-        "(.csv) or a JSON object (.jsonl) for each; may be given several times; for another suffix "
-        "--format decides",
+        help="write the frames with their labels or boxes as a video (.mp4, .mov, .mkv or .avi), "
+        "or a row (.csv) or a JSON object (.jsonl) for each; may be given several times; for "
+        "another suffix --format decides",
     )
+    _add_objects(parser)
     add_model_options(parser, recognizer=True)
 
 
+def _add_objects(parser: Parser) -> None:
+    parser.add_argument(
+        "--detect",
+        action="store_true",
+        help="find people and animals and follow each, such as 'person 3'; --model is a detector",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=threshold,
+        metavar="T",
+        help="with --detect: the score from which a thing is new, or one for some labels, such as "
+        f"person=0.5,dog=0.3 (default: {DEFAULT:g})",
+    )
+    add_size(parser)
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="LABEL",
+        help="with --detect: follow only this class; may be given several times",
+    )
+    parser.add_argument(
+        "--zone",
+        type=_zone,
+        action="append",
+        metavar="NAME=X,Y,X,Y[,X,Y...]",
+        help="with --detect: a line (two points) that things cross, or an area (three corners or "
+        "more) that they enter and exit, in pixels or, if no number is above 1, as shares of the "
+        "frame; may be given several times",
+    )
+    parser.add_argument(
+        "--confirm",
+        type=positive,
+        metavar="N",
+        help=f"with --detect: frames in which a thing must be found to appear (default: {CONFIRM})",
+    )
+    parser.add_argument(
+        "--patience",
+        type=_seconds,
+        metavar="SECONDS",
+        help="with --detect: how long a thing that is not found is still expected, with its number "
+        f"(default: {PATIENCE})",
+    )
+    parser.add_argument(
+        "--events",
+        metavar="FILE",
+        help="with --detect: write a JSON object for each event: a thing appears, leaves, crosses, "
+        "enters or exits",
+    )
+    parser.add_argument(
+        "--save",
+        metavar="FOLDER",
+        help="with --detect: keep a photo when a thing crosses a line or enters an area; without "
+        "--zone, when it appears",
+    )
+    parser.add_argument(
+        "--clip",
+        type=_rate,
+        metavar="SECONDS",
+        help="with --save: keep a video with so many seconds before and after, and no photo",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
-    model = load_model(args)
+    if wrong := _misplaced(args):
+        complain(wrong)
+        return EXIT_USAGE
+    model: Any = load_detector(args, args.model) if args.detect else load_model(args)
     if isinstance(model, int):
         return model
-    if not fits(args.min_score, model):
+    if not args.detect and not fits(args.min_score, model):
         return EXIT_USAGE
     try:
-        writers = _writers(args)
+        files = targets(args.output or (), args.format, args.events)
+        zones = checked_zones(args.zone)
+        if args.detect and args.threshold is not None:
+            by_class(args.threshold, model.labels)
     except sqznet.SqznetError as error:
         complain(error)
         return EXIT_USAGE
     source: int | str = _STDIN if args.source == "-" else args.source
     if args.source.isascii() and args.source.isdigit():
         source = int(args.source)
+    telling: Telling = Scenes(zones) if args.detect else Sightings()
     try:
-        sightings = sqznet.watch(
-            source,
-            model=model,
-            fps=args.fps,
-            every=args.every,
-            top=args.top,
-            smoothing=args.smoothing,
-            hysteresis=args.hysteresis,
-            min_score=args.min_score,
-            rotate=args.rotate,
-            roi=args.roi,
-            notice=notice,
-        )
+        seen = _scenes(source, model, args) if args.detect else _sightings(source, model, args)
     except sqznet.SqznetError as error:
         complain(error)
         return EXIT_UNREADABLE
     if isinstance(source, str) and os.path.isdir(source):
         notice(f"waiting for new images in {source}")
     try:
-        return _watch(sightings, writers, args)
+        return _tell(seen, telling, files, args)
     except OSError as error:
         if error.filename is None:  # standard output failed
             raise
@@ -160,56 +252,84 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_UNREADABLE
 
 
-def _writers(args: argparse.Namespace) -> list[tuple[str, str]]:
-    """The files to write, each with its format: "video" or one of `FORMATS`.
-
-    Raises SqznetError for a suffix that means none of them.
-    """
-    from sqznet.watching.annotate import CONTAINERS
-
-    found: list[tuple[str, str]] = []
-    for path in args.output or ():
-        suffix = os.path.splitext(path)[1].lower()
-        if suffix in CONTAINERS:
-            kind = "video"
-        elif suffix.removeprefix(".") in FORMATS:
-            kind = suffix.removeprefix(".")
-        elif args.format in FORMATS:
-            kind = args.format
-        else:
-            expected = ", ".join((*CONTAINERS, *(f".{name}" for name in FORMATS)))
-            raise sqznet.SqznetError(
-                f"{printable(path)}: expected a name that ends in one of {expected}"
-            )
-        if any(os.path.realpath(path) == os.path.realpath(other) for other, _ in found):
-            raise sqznet.SqznetError(f"{printable(path)}: expected each output once")
-        found.append((path, kind))
-    return found
+def _sightings(
+    source: int | str, model: Any, args: argparse.Namespace
+) -> Generator[Sighting, None, None]:
+    return sqznet.watch(
+        source,
+        model=model,
+        fps=args.fps,
+        every=args.every,
+        top=args.top or _TOP,
+        smoothing=args.smoothing,
+        hysteresis=args.hysteresis,
+        min_score=args.min_score,
+        rotate=args.rotate,
+        roi=args.roi,
+        coarse=bool(args.coarse),
+        notice=notice,
+    )
 
 
-def _watch(
-    sightings: Generator[Sighting, None, None],
-    writers: list[tuple[str, str]],
+def _scenes(
+    source: int | str, detector: Any, args: argparse.Namespace
+) -> Generator[Scene, None, None]:
+    names = ("threshold", "confirm", "patience")
+    stated = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    return sqznet.watch_objects(
+        source,
+        detector=detector,
+        only=args.only,
+        zones=args.zone,
+        fps=args.fps,
+        every=args.every,
+        rotate=args.rotate,
+        roi=args.roi,
+        notice=notice,
+        **stated,
+    )
+
+
+def _misplaced(args: argparse.Namespace) -> str:
+    """What is wrong with the options that only go with --detect or without it, if anything is."""
+    names: tuple[str, ...] = _OBJECTS
+    why = "needs --detect"
+    if args.detect:
+        names, why = _LABELS, "is for labels, not for --detect"
+    given = next((name for name in names if getattr(args, name) is not None), None)
+    if given:
+        return f"--{given.replace('_', '-')} {why}"
+    if args.clip is not None and args.save is None:
+        return "--clip needs --save, the folder for the clips"
+    return ""
+
+
+def _tell(
+    stream: Generator[Seen, None, None],
+    telling: Telling,
+    files: Sequence[tuple[str, str]],
     args: argparse.Namespace,
 ) -> int:
     with ExitStack() as ends:
-        if writers:
+        if files or args.events or args.save:
             ends.enter_context(heard_once())
-        ends.callback(sightings.close)
+        ends.callback(stream.close)
         takers: list[Show] = []
-        for path, kind in writers:
-            try:
-                takers.append(ends.enter_context(_written(path, kind)))
-            except sqznet.SqznetError as error:  # PyAV is not installed
-                complain(error)
-                return EXIT_USAGE
-        # Records of a format go to its file, if there is one.
-        kinds = [kind for _, kind in writers]
-        takers.append(ends.enter_context(_shown(args, args.format not in kinds)))
         try:
-            for sighting in sightings:
+            for path, kind in files:
+                takers.append(ends.enter_context(written(path, kind, telling)))
+            if isinstance(telling, Scenes):
+                takers += [ends.enter_context(context) for context in _on_events(telling, args)]
+        except sqznet.SqznetError as error:  # PyAV is not installed
+            complain(error)
+            return EXIT_USAGE
+        # Records of a format go to its file, if there is one.
+        printed = "text" if args.format in [kind for _, kind in files] else args.format
+        takers.append(ends.enter_context(shown(args.source, printed, telling)))
+        try:
+            for seen in stream:
                 for take in takers:
-                    take(sighting)
+                    take(seen)
         except sqznet.SqznetError as error:  # after the readable frames
             ends.close()  # ends the live view before the line is printed below it
             complain(error)
@@ -217,49 +337,13 @@ def _watch(
     return EXIT_OK
 
 
-@contextmanager
-def _written(path: str, kind: str) -> Iterator[Show]:
-    """The function that writes sightings into a file, which is complete when the block is left,
-    also by Ctrl-C or SIGTERM."""
-    if kind in FORMATS:
-        with closing(RecordFile(path, kind)) as records:
-            yield records.show
-        return
-    from sqznet.watching.annotate import AnnotatedVideo
-
-    def add(sighting: Sighting) -> None:
-        with undisturbed():
-            video.add(sighting)
-
-    def complete() -> None:
-        with undisturbed():
-            video.close()
-
-    # If a signal comes just before `complete` holds it back, the video is closed behind it.
-    with ExitStack() as ends:
-        with undisturbed():
-            video = ends.enter_context(AnnotatedVideo(path))
-        ends.callback(complete)
-        yield add
-
-
-@contextmanager
-def _shown(args: argparse.Namespace, records: bool) -> Iterator[Show]:
-    """The function that shows sightings on standard output; ``records``: in the requested format,
-    else as text."""
-    if records and args.format in FORMATS:
-        yield Records(args.format).show
-        return
-    if is_terminal():
-        try:
-            from sqznet.watching.terminal import View
-        except ImportError:  # without rich, plain lines are printed
-            pass
-        else:
-            with View(args.source) as view:
-                yield view.show
-            return
-    yield Lines().show
+def _on_events(telling: Scenes, args: argparse.Namespace) -> Iterator[AbstractContextManager[Show]]:
+    """What --events and --save ask for."""
+    if args.events:
+        yield logged(args.events)
+    if args.save:
+        kinds = ("crosses", "enters") if args.zone else ("appears",)
+        yield kept(args.save, args.clip, kinds, telling.picture)
 
 
 def _rate(text: str) -> float:
@@ -294,6 +378,17 @@ def _region(text: str) -> tuple[float, ...]:
     except sqznet.SqznetError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return sides
+
+
+def _zone(text: str) -> Zone:
+    name, _, numbers = text.rpartition("=")
+    sides = list(map(_number, numbers.split(",")))
+    if not name or len(sides) % 2 or any(map(math.isnan, sides)):
+        raise argparse.ArgumentTypeError(f"expected NAME=X,Y,X,Y and more points, got {text!r}")
+    try:
+        return Zone(name, list(zip(sides[::2], sides[1::2], strict=True)))
+    except sqznet.SqznetError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _number(text: str) -> float:

@@ -25,6 +25,7 @@ from sqznet.errors import SqznetError
 from sqznet.images.finding import Found
 from sqznet.images.synthetic import jpeg
 from sqznet.network.layers import Network
+from sqznet.notebook import table
 from sqznet.weights.checkpoint import element_count
 
 if TYPE_CHECKING:
@@ -106,6 +107,24 @@ class Measurement:
     weights_bytes: int
     workspace_bytes: int
     peak_memory_bytes: int | None
+
+    def _repr_html_(self) -> str:
+        """As a notebook displays it: the times of runs, then those of the layers."""
+        runs = {
+            f"network, {self.size[0]} x {self.size[1]}": self.forward,
+            "file to answer": self.file_to_answer,
+        }
+        latencies = [
+            (name, *(f"{ms:.2f}" for ms in (t.min_ms, t.p50_ms, t.p90_ms, t.p99_ms)), t.runs)
+            for name, t in runs.items()
+        ]
+        layers = [(name, f"{ms:.3f}") for name, ms in self.layers_ms.items()]
+        rate = f"{self.images_per_second:.1f} images per second, over {self.seconds:g} s"
+        return (
+            table(latencies, ("milliseconds", "min", "p50", "p90", "p99", "runs"))
+            + table([("images", rate)])
+            + table(layers, ("layer", "median ms"))
+        )
 
 
 def measure(

@@ -26,7 +26,14 @@ from sqznet.weights.checkpoint import Checkpoint
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
-Layer = _kernels.Conv | _kernels.Stem | _kernels.PaddedConv | _kernels.Fire | _kernels.Classifier
+Layer = (
+    _kernels.Conv
+    | _kernels.Squeeze
+    | _kernels.Stem
+    | _kernels.PaddedConv
+    | _kernels.Fire
+    | _kernels.Classifier
+)
 
 #: The largest allowed error, relative to the largest expected value.
 BOUND = 5e-5
@@ -37,6 +44,9 @@ BUNDLED_SHA256 = {
     "imagenet_hierarchy.txt": "93766c8603b5597ababb7fcf35cdd7f2502fd14af319b9cfa208f23988b69dba",
     "imagenet_synsets.txt": "70002b0ff5de60a3a17a82dbfcff291931f96225ddf941ad2e182fc39e183d15",
     "squeezenet1_1.safetensors": "2330b00b5dbc451ec14a4b37e760dd67100f4b0581d67cbd4377f3add17da245",
+    "squeezenet1_1_detector.safetensors": (
+        "10613c7efcb500f1870040f9c07868e08db3a93f88f70e4886076dc338e85df8"
+    ),
 }
 
 # Input sizes of the whole network: a small rectangle and the normal size.
@@ -230,6 +240,16 @@ def _convs(table: _kernels.Float32Kernels) -> Pairs:
             yield _layer(conv, threads, x, expected.shape), expected
 
 
+def _squeezes(table: _kernels.Float32Kernels) -> Pairs:
+    for threads in _THREADS:
+        for cin, cout, h, w in ((1, 1, 1, 1), (7, 9, 5, 3), (70, 33, 7, 13)):
+            x = _rectified(cin, 2, cin, h, w)
+            weight, bias = _parameters(cout, cout, cin, 1)
+            expected = reference.conv2d(x, weight, bias)
+            squeeze = _kernels.Squeeze(table, _tensor(weight), _tensor(bias), False)
+            yield _layer(squeeze, threads, x, expected.shape), expected
+
+
 def _stems(table: _kernels.Float32Kernels) -> Pairs:
     for threads in _THREADS:
         for cout, h, w in ((1, 7, 7), (17, 23, 30), (96, 41, 37)):
@@ -316,6 +336,7 @@ def _softmaxes(table: _kernels.Float32Kernels) -> Pairs:
 
 _CASES: Mapping[str, Callable[[_kernels.Float32Kernels], Pairs]] = {
     "convolutions": _convs,
+    "1x1 convolutions that skip zeros": _squeezes,
     "the 7x7 stem": _stems,
     "padded convolutions, every tile": _padded_convs,
     "fire modules, every tile": _fires,

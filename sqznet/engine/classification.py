@@ -8,7 +8,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, overload
 
 from sqznet import _kernels, weights
-from sqznet.answers import Prediction, Predictions, checked_top, sigmoid, summed
+from sqznet.answers import Prediction, PredictionLists, Predictions, checked_top, sigmoid, summed
 from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
@@ -112,7 +112,7 @@ class Classification(Pipeline):
         listed = several(images)
         if listed is None:
             return self._named([self.decode(images, how)], top, names)[0]
-        answers: list[list[Prediction]] = []
+        answers = PredictionLists()
         for group in grouped(listed, self.threads):
             answers += self._named([self.decode(image, how) for image in group], top, names)
         return answers
@@ -197,25 +197,13 @@ class Classification(Pipeline):
         self, images: Sequence[Any], top: int, fast_decode: bool = False
     ) -> list[list[Prediction] | SqznetError]:
         """See ``Classifier``. All images that can be read run in one pass of the network."""
-        top, how = min(top, self.num_classes), Reading(fast_decode)
-        size = self.preprocessing.size
-        workspace = self.executor.acquire(len(images), *size, largest_input=self.largest_input)
-        try:
-            answers: list[Any] = [None] * len(images)
-            for row, image in enumerate(images):
-                try:
-                    self.feed(self.decode(image, how), workspace.image(row))
-                except SqznetError as error:
-                    answers[row] = error
-            if None in answers:
-                workspace.run()
-                self._activate(workspace)
-            return [
-                self._predictions(workspace, row, top) if answer is None else answer
-                for row, answer in enumerate(answers)
-            ]
-        finally:
-            self.executor.release(workspace)
+        top = min(top, self.num_classes)
+
+        def read(workspace: Workspace, rows: Iterable[int]) -> dict[int, list[Prediction]]:
+            self._activate(workspace)
+            return {row: self._predictions(workspace, row, top) for row in rows}
+
+        return self.each(images, Reading(fast_decode), read)
 
     def _classify_group(self, decoded: Sequence[Pixels], top: int) -> list[list[Prediction]]:
         def read(workspace: Workspace) -> list[list[Prediction]]:

@@ -117,7 +117,7 @@ class Executor:
         """
         check = None
         if largest_input > self.safe_input:
-            keep = tuple(layer.name for layer in self.network.layers)
+            keep = self.network.map_names
             check = partial(self._bounds.check, largest_input=largest_input)
         workspace = self._acquire(n, height, width, (*self.network.outputs, *keep))
         workspace.check = check
@@ -147,6 +147,7 @@ class Executor:
     def _plan(self, n: int, height: int, width: int, outputs: tuple[str, ...]) -> Workspace:
         program, network = Program(), self.network
         layers, shapes = network.layers, network.shapes(height, width)
+        names = network.map_names
         border = network.padding
         packed = self._layers
         dtypes = [packed.dtype_of(layer) for layer in layers]
@@ -159,20 +160,20 @@ class Executor:
             part = range(start, start + len(branch.layers))
             for group in bands.groups(layers, part):
                 may_band = packed.in_bands and read_whole.isdisjoint(
-                    layers[index].name for index in group[:-1]
+                    names[index] for index in group[:-1]
                 )
                 rows = bands.rows_of_a_band(group, shapes, dtypes) if may_band else 0
                 if rows:
                     last = group[-1]
                     y = program.value(n, *shapes[last], dtype=dtypes[last])
                     bands.add(program, packed, layers, shapes, group, rows, x, y)
-                    x = maps[layers[last].name] = y
+                    x = maps[names[last]] = y
                     continue
                 for index in group:
                     program.layer, layer = index, layers[index]
                     y = program.value(n, *shapes[index], dtype=dtypes[index])
                     packed.add(program, layer, x, y)
-                    x = maps[layer.name] = y
+                    x = maps[names[index]] = y
             maps[branch.output] = x
             start = part.stop
         wanted = {name: maps[name] for name in outputs}
@@ -193,18 +194,16 @@ def _parameters(
 ) -> tuple[_kernels.Tensor, _kernels.Tensor]:
     """The weight and bias of a convolution; adds its norm to ``norms``."""
 
-    def unpacked(name: str) -> tuple[_kernels.Tensor, float]:
+    def unpacked(name: str) -> tuple[_kernels.Tensor, float, float]:
         raw = tensors[name].floats()
         out, cin, kh, kw = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
         tensor = _kernels.Tensor.from_bytes(raw.data, raw.dtype, (out, cin, kh, kw))
-        largest = tensor.largest_row()
+        largest, positive = tensor.largest_rows()
         if not isfinite(largest) and not tensor.is_finite():
             raise WeightsError(f"{origin}: {name} holds values that are not finite in float32")
-        return tensor, largest
+        return tensor, largest, positive
 
-    (weight, largest_row), (bias, largest_bias) = (
-        unpacked(f"{name}.weight"),
-        unpacked(f"{name}.bias"),
-    )
-    norms[name] = Norm(largest_row, largest_bias)
+    weight, magnitude, positive = unpacked(f"{name}.weight")
+    bias, largest_bias, _ = unpacked(f"{name}.bias")
+    norms[name] = Norm(magnitude, positive, largest_bias)
     return weight, bias

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sqznet import _kernels
 from sqznet.engine.program import Dtype, Operand, Program, Rows, Value
-from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import Classifier, Conv, Fire, Joined, Layer, MaxPool, Network
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # Gives the weight and bias of a convolution by its name.
 Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
-Kernel = _kernels.Conv | _kernels.Stem | _kernels.Fire | _kernels.Classifier
+Single = _kernels.Conv | _kernels.Squeeze | _kernels.Stem | _kernels.Classifier
+Kernel = Single | _kernels.Fire
 
 
 class PackedLayers(Protocol):
@@ -105,7 +106,7 @@ class Packed(Protocol):
 class PackedKernel:
     """A layer that is one kernel."""
 
-    def __init__(self, kernel: _kernels.Conv | _kernels.Stem | _kernels.Classifier) -> None:
+    def __init__(self, kernel: Single) -> None:
         self.kernel = kernel
 
     def add(
@@ -170,7 +171,27 @@ def _pack_conv(
     weight, bias = parameters(layer.name)
     if (layer.kernel, layer.stride) == (7, 2):
         return PackedKernel(_kernels.Stem(kernels, weight, bias))
-    return PackedKernel(_kernels.Conv(kernels, weight, bias, stride=layer.stride))
+    if (layer.kernel, layer.stride) == (1, 1):  # it reads what a ReLU has left
+        return PackedKernel(_kernels.Squeeze(kernels, weight, bias, layer.relu))
+    return PackedKernel(_kernels.Conv(kernels, weight, bias, layer.stride, layer.relu))
+
+
+def _pack_joined(
+    layer: Joined, parameters: Parameters, kernels: _kernels.Float32Kernels
+) -> PackedKernel:
+    """One kernel for all parts: their weights are rows of one matrix."""
+    import numpy as np
+
+    weights, biases = zip(*(parameters(part.name) for part in layer.parts), strict=True)
+    weight, bias = np.concatenate(weights), np.concatenate(biases)
+    return PackedKernel(
+        _kernels.Squeeze(
+            kernels,
+            _kernels.Tensor.over(weight, weight.shape),
+            _kernels.Tensor.over(bias, bias.shape),
+            relu=False,
+        )
+    )
 
 
 class PackedLinearClassifier:
@@ -216,4 +237,5 @@ _PACKED: Mapping[type, Callable[..., Packed]] = {
     MaxPool: PackedPool,
     Fire: PackedFire,
     Classifier: _pack_classifier,
+    Joined: _pack_joined,
 }

@@ -2,22 +2,24 @@
 infinite or, after a ReLU, silently 0.
 
 The largest magnitude of a convolution's output is at most the largest sum of the magnitudes of the
-weights of one output channel, times the largest magnitude of its input, plus the largest bias. With
-such bounds from layer to layer, a published network is safe for inputs far beyond any photo, at no
-cost while it runs. Where they prove nothing, the maps of a run are looked at, and each layer's
-bound is computed from what its input really was.
+weights of one output channel, times the largest magnitude of its input, plus the largest bias. Of
+inputs that a ReLU left, which are not negative, only the positive weights count if a ReLU follows.
+With such bounds from layer to layer, a published network is safe for inputs far beyond any photo,
+at no cost while it runs. Where they prove nothing, the maps of a run are looked at, and each
+layer's bound is computed from what its input really was.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import reduce
 from typing import NamedTuple
 
 from sqznet import _kernels
 from sqznet.engine.program import Workspace
 from sqznet.errors import WeightsError
-from sqznet.network.layers import INPUT, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import INPUT, Fire, Joined, Layer, MaxPool, Network
 
 # The largest finite float32 is 3.4e38. Winograd's algorithm computes with multiples of the values,
 # at most a million times as large.
@@ -25,10 +27,11 @@ _LIMIT = 3e32
 
 
 class Norm(NamedTuple):
-    """Of a convolution: the largest sum of magnitudes of an output channel's weights, and the
-    largest magnitude of a bias."""
+    """Of a convolution: the largest sum of magnitudes of an output channel's weights, the largest
+    sum of its positive weights, and the largest magnitude of a bias."""
 
     weight: float
+    positive: float
     bias: float
 
 
@@ -38,8 +41,8 @@ class Line(NamedTuple):
     factor: float
     constant: float
 
-    def through(self, norm: Norm) -> Line:
-        return Line(norm.weight * self.factor, norm.weight * self.constant + norm.bias)
+    def through(self, weight: float, bias: float) -> Line:
+        return Line(weight * self.factor, weight * self.constant + bias)
 
     def __add__(self, other: object) -> Line:
         if not isinstance(other, Line):
@@ -57,6 +60,27 @@ class Line(NamedTuple):
         return x if x > 0 else 0.0  # if it is not a number, too
 
 
+class Bound(NamedTuple):
+    """Bounds of a layer's map and of all sums on the way to it, and whether the map may hold
+    negative values."""
+
+    values: Line
+    sums: Line
+    signed: bool
+
+    def either(self, other: Bound) -> Bound:
+        """Of two maps side by side."""
+        values, sums = self.values.either(other.values), self.sums.either(other.sums)
+        return Bound(values, sums, self.signed or other.signed)
+
+    def __add__(self, other: object) -> Bound:
+        if not isinstance(other, Bound):
+            return NotImplemented
+        values = self.values + other.values
+        sums = self.sums.either(other.sums).either(values)
+        return Bound(values, sums, self.signed or other.signed)
+
+
 class Bounds:
     """The bounds of a network whose convolutions have these norms, by the names of their tensors.
 
@@ -68,51 +92,72 @@ class Bounds:
         self._network = network
         self._norms = norms
         self._origin = origin
-        lines = {INPUT: Line(1.0, 0.0)}
         self.safe_input = _LIMIT
+        line = Line(1.0, 0.0)
+        bounds = {INPUT: Bound(line, line, signed=True)}
         for branch in network.branches:
-            line = lines[branch.input]
+            bound = bounds[branch.input]
             for layer in branch.layers:
-                line = lines[layer.name] = self._through(layer, line)
-                self.safe_input = min(self.safe_input, line.largest_input())
-            lines[branch.output] = line
+                bound = bounds[layer.name] = self._through(layer, bound)
+                self.safe_input = min(self.safe_input, bound.sums.largest_input())
+            bounds[branch.output] = bound
 
     def check(self, workspace: Workspace, largest_input: float) -> None:
         """Raises WeightsError, naming the layer, if a value of this run may have overflowed.
 
         ``workspace``: after a run, with the maps of all layers among its outputs.
         """
-        reached = {INPUT: largest_input}
+        names = iter(self._network.map_names)
+        reached = {INPUT: _seen(largest_input, signed=True)}
         for branch in self._network.branches:
-            largest = reached[branch.input]
+            bound = reached[branch.input]
             for layer in branch.layers:
-                bound = self._through(layer, Line(0.0, largest)).constant
-                if not bound <= _LIMIT:
+                bound = self._through(layer, bound)
+                if not bound.sums.constant <= _LIMIT:
                     raise WeightsError(
                         f"{self._origin}: for an input of up to {largest_input:.3g}, {layer.name} "
-                        f"computes values of up to {bound:.1g}, beyond the range of float32; these "
-                        "weights are damaged, or need other preprocessing"
+                        f"computes values of up to {bound.sums.constant:.1g}, beyond the range of "
+                        "float32; these weights are damaged, or need other preprocessing"
                     )
-                largest = reached[layer.name] = _largest(workspace.outputs[layer.name])
-            reached[branch.output] = largest
+                largest = _largest(workspace.outputs[next(names)])
+                bound = reached[layer.name] = _seen(largest, bound.signed)
+            reached[branch.output] = bound
 
-    def _through(self, layer: Layer, x: Line) -> Line:
-        """The bound of all values that the layer computes, for this bound of its input."""
+    def _through(self, layer: Layer, x: Bound) -> Bound:
+        """The bounds of what the layer computes, for those of its input."""
         if isinstance(layer, MaxPool):
             return x
+        if isinstance(layer, Joined):
+            return reduce(
+                Bound.either, (self._conv(part.name, x, part.relu) for part in layer.parts)
+            )
         if not isinstance(layer, Fire):
-            return x.through(self._norms[layer.name])
-        squeezed = x.through(self._norms[f"{layer.name}.squeeze"])
+            return self._conv(layer.name, x, layer.relu)
+        squeezed = self._conv(f"{layer.name}.squeeze", x)
         ones, threes = (
-            squeezed.through(self._norms[f"{layer.name}.{part}"])
-            for part in ("expand1x1", "expand3x3")
+            self._conv(f"{layer.name}.{part}", squeezed) for part in ("expand1x1", "expand3x3")
         )
-        y = squeezed.either(ones).either(threes)
+        y = ones.either(threes)
+        y = y._replace(sums=y.sums.either(squeezed.sums))
         if layer.bypass == "simple":
             return y + x
         if layer.bypass == "complex":
-            return y + x.through(self._norms[f"{layer.name}.bypass"])
+            return y + self._conv(f"{layer.name}.bypass", x, relu=False)
         return y
+
+    def _conv(self, name: str, x: Bound, relu: bool = True) -> Bound:
+        """Of values that are not negative, the positive weights make the largest sum, and a ReLU
+        leaves nothing of the others."""
+        norm = self._norms[name]
+        sums = x.values.through(norm.weight, norm.bias)
+        positive = relu and not x.signed
+        values = x.values.through(norm.positive, norm.bias) if positive else sums
+        return Bound(values, sums, signed=not relu)
+
+
+def _seen(largest: float, signed: bool) -> Bound:
+    line = Line(0.0, largest)
+    return Bound(line, line, signed)
 
 
 def _largest(x: _kernels.Tensor) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,38 @@ class Pipeline:
 
         size = self.preprocessing.size
         return self.executor.run(len(decoded), *size, work, keep, self.largest_input)
+
+    def each(
+        self,
+        images: Sequence[Any],
+        how: Reading,
+        read: Callable[[Workspace, Mapping[int, tuple[int, int]]], Mapping[int, Result]],
+    ) -> list[Result | SqznetError]:
+        """The answer for each image, or its error. All images that can be read run in one pass.
+
+        ``read``: gives the answers by row for a workspace that has run, and for the size (height,
+        width) of the image in each row that holds one.
+        """
+        height, width = self.preprocessing.size
+        workspace = self.executor.acquire(
+            len(images), height, width, largest_input=self.largest_input
+        )
+        try:
+            answers: dict[int, Result | SqznetError] = {}
+            sizes: dict[int, tuple[int, int]] = {}
+            for row, image in enumerate(images):
+                try:
+                    pixels = self.decode(image, how)
+                    self.feed(pixels, workspace.image(row))
+                    sizes[row] = pixels.whole
+                except SqznetError as error:
+                    answers[row] = error
+            if sizes:
+                workspace.run()
+                answers |= read(workspace, sizes)
+            return [answers[row] for row in range(len(images))]
+        finally:
+            self.executor.release(workspace)
 
     def decode(self, image: Any, how: Reading = PLAIN) -> Pixels:
         return how.decode(image, self.resized)

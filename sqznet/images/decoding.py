@@ -230,7 +230,11 @@ def _decode_content(file: BinaryIO, size: int, needed: Needed | None, name: str)
         )
     if needed is not None and image.format == "JPEG":
         _draft(image, needed)
+    is_smaller = image.size != (width, height)
     pixels = _from_pil(image, name)
+    if is_smaller:
+        swapped = _orientation(image) >= 5
+        pixels.whole = (width, height) if swapped else (height, width)
     image.close()
     return pixels
 

@@ -19,6 +19,8 @@ class Pixels:
         width for gray), or the same bytes flat and contiguous; or a Yuv420 with 3 channels.
     channels: 1 is gray, 3 is RGB, 4 is RGB and an ignored byte.
     bgr: the channel order is blue, green, red.
+    whole: (height, width) of the upright photo, if it was scaled down while it was decoded; else
+        those of ``data``.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Pixels:
         self.width = width
         self.channels = channels
         self.bgr = bgr
+        self.whole = height, width
 
 
 def check_size(width: int, height: int, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqznet.insight import painting
 from sqznet.insight.evaluation import UNKNOWN
+from sqznet.insight.painting import FAINT, INK, PAPER
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -17,10 +18,9 @@ _MARGIN, _GAP = 48, 12
 _TITLE, _TEXT = 34, 20
 _LABELS = 220  # the maximum width of labels
 # The side of a cell, by the larger number of rows or columns.
-_SIDES = ((6, 92), (16, 56), (40, 34))
+_SIDES = ((6, 92), (16, 56), (40, 34), (80, 27))
 _TINY = 14  # for more rows or columns; such cells hold no numbers
 
-_PAPER, _INK, _FAINT = "#ffffff", "#1c2128", "#6b7480"
 _EMPTY = (243, 244, 247)
 _RIGHT, _WRONG = (24, 111, 101), (194, 65, 124)
 
@@ -47,15 +47,15 @@ def draw(evaluation: Evaluation) -> Image.Image:
     top = _MARGIN + round(2.6 * _TITLE) + head + _GAP
     room = max(painting.length(title, _TITLE), painting.length(note, _TEXT))
     width = max(left + cell * len(columns) + _MARGIN, room + 2 * _MARGIN)
-    canvas = Image.new("RGB", (width, top + cell * len(rows) + _MARGIN), _PAPER)
+    canvas = Image.new("RGB", (width, top + cell * len(rows) + _MARGIN), PAPER)
     pen = ImageDraw.Draw(canvas)
-    painting.write(pen, (_MARGIN, _MARGIN - 8), title, _TITLE, _INK)
-    painting.write(pen, (_MARGIN, _MARGIN + round(1.15 * _TITLE)), note, _TEXT, _FAINT)
+    painting.write(pen, (_MARGIN, _MARGIN - 8), title, _TITLE, INK)
+    painting.write(pen, (_MARGIN, _MARGIN + round(1.15 * _TITLE)), note, _TEXT, FAINT)
     for x, name in enumerate(heads):
         _write_upwards(canvas, (left + x * cell, top - _GAP), name, size, cell)
     for y, (name, (label, counter)) in enumerate(zip(names, rows, strict=True)):
         middle = top + y * cell + cell // 2
-        painting.write(pen, (left - _GAP, middle), name, size, _INK, "rm")
+        painting.write(pen, (left - _GAP, middle), name, size, INK, "rm")
         correct = label if label in evaluation.counts else UNKNOWN
         for x, answer in enumerate(columns):
             box = left + x * cell, top + y * cell, cell
@@ -90,7 +90,7 @@ def _draw_cell(
         text = f"{count}"
         size = min(_TEXT, round((cell - 6) / (0.62 * len(text))))
         middle = x + cell // 2, y + cell // 2
-        painting.write(pen, middle, text, size, _PAPER if share > 0.45 else _INK, "mm")
+        painting.write(pen, middle, text, size, PAPER if share > 0.45 else INK, "mm")
 
 
 def _write_upwards(
@@ -99,7 +99,7 @@ def _write_upwards(
     """Writes text that reads upward and ends centered above a column."""
     from PIL import Image, ImageDraw
 
-    strip = Image.new("RGB", (max(1, painting.length(text, size)), cell), _PAPER)
-    painting.write(ImageDraw.Draw(strip), (0, cell // 2), text, size, _INK, "lm")
+    strip = Image.new("RGB", (max(1, painting.length(text, size)), cell), PAPER)
+    painting.write(ImageDraw.Draw(strip), (0, cell // 2), text, size, INK, "lm")
     turned = strip.transpose(Image.Transpose.ROTATE_90)
     canvas.paste(turned, (at[0], at[1] - turned.height))

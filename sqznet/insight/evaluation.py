@@ -14,6 +14,7 @@ from sqznet.batch.photos import classify_files
 from sqznet.errors import SqznetError, printable
 from sqznet.images.finding import Found
 from sqznet.insight.class_names import class_names
+from sqznet.notebook import table
 
 if TYPE_CHECKING:
     from sqznet.answers import Classifier
@@ -63,6 +64,11 @@ class Evaluation:
             f"<sqznet.Evaluation {self.correct} of {self.total} correct, "
             f"{len(self.counts)} classes>"
         )
+
+    def _repr_html_(self) -> str:
+        """As a notebook displays it: the accuracy, then a row for each class."""
+        overall = (f"{self.correct} of {self.total} correct", f"{self.accuracy:.1%}")
+        return table([overall]) + table(self.figures(), ClassFigures._fields)
 
     @property
     def total(self) -> int:

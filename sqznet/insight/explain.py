@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from sqznet.answers import score_text, share
 from sqznet.errors import SqznetError
 from sqznet.insight import painting
+from sqznet.insight.painting import FAINT, INK, PAPER
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sqznet.insight.heatmap import Box, Evidence
+    from sqznet.answers import Box
+    from sqznet.insight.heatmap import Evidence
     from sqznet.insight.methods import Explainable
 
 #: The maximum number of scores beside a photo.
@@ -23,8 +25,8 @@ _PANEL = 520  # the width of the panel beside the photo
 _PHOTO_W, _PHOTO_H = 1000, 760  # the photo is scaled to fit in here
 _FRAME = 240  # the minimum width and height of the frame around a narrow photo
 
-_PAPER, _FRAMED, _TRACK = "#ffffff", "#f0f1f4", "#e9ebef"
-_INK, _FAINT, _OTHER, _ACCENT = "#1c2128", "#6b7480", "#8d98a8", "#c2417c"
+_FRAMED, _TRACK = "#f0f1f4", "#e9ebef"
+_OTHER, _ACCENT = "#8d98a8", "#c2417c"
 
 _TITLE, _TEXT, _SMALL = 46, 23, 18
 _BAR = 12
@@ -55,7 +57,7 @@ def draw(
     panel = _panel(evidence, index, top)
     frame_w, frame_h = max(photo.width, _FRAME), max(photo.height, _FRAME)
     height = max(frame_h, panel.height)
-    canvas = Image.new("RGB", (2 * _MARGIN + frame_w + _GAP + _PANEL, 2 * _MARGIN + height), _PAPER)
+    canvas = Image.new("RGB", (2 * _MARGIN + frame_w + _GAP + _PANEL, 2 * _MARGIN + height), PAPER)
     x, y = _MARGIN, _MARGIN + (height - frame_h) // 2
     painting.fill_rounded(canvas, (x, y, x + frame_w, y + frame_h), 14, _FRAMED)
     mask = painting.rounded_mask(*photo.size, 14)
@@ -89,8 +91,8 @@ def _draw_box(photo: Image.Image, box: Box, scale: float) -> None:
     x0, y0 = min(max(x0, 4), photo.width - 8), min(max(y0, 4), photo.height - 8)
     x1, y1 = max(min(x1, photo.width - 4), x0 + 4), max(min(y1, photo.height - 4), y0 + 4)
     pen = ImageDraw.Draw(photo)
-    pen.rectangle((x0 - 2, y0 - 2, x1 + 1, y1 + 1), outline=_INK, width=6)
-    pen.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_PAPER, width=4)
+    pen.rectangle((x0 - 2, y0 - 2, x1 + 1, y1 + 1), outline=INK, width=6)
+    pen.rectangle((x0 - 1, y0 - 1, x1, y1), outline=PAPER, width=4)
     room = photo.width - 8 - 2 * _TAG
     if room < 120:  # too narrow for a word
         return
@@ -101,8 +103,8 @@ def _draw_box(photo: Image.Image, box: Box, scale: float) -> None:
     upper = (
         y0 - 6 - high if y0 - 6 - high >= 4 else y1 + 6 if y1 + 10 + high <= photo.height else y0
     )
-    painting.fill_rounded(photo, (left, upper, left + wide, upper + high), 8, _PAPER)
-    painting.write(pen, (left + _TAG, upper + high // 2), text, _TEXT, _INK, "lm")
+    painting.fill_rounded(photo, (left, upper, left + wide, upper + high), 8, PAPER)
+    painting.write(pen, (left + _TAG, upper + high // 2), text, _TEXT, INK, "lm")
 
 
 def _panel(evidence: Evidence, index: int, top: int) -> Image.Image:
@@ -116,19 +118,19 @@ def _panel(evidence: Evidence, index: int, top: int) -> Image.Image:
     pitch = 66 if len(shown) <= 6 else 52
     line_height = round(1.22 * _TITLE)
     head = line_height * len(name) + 74
-    panel = Image.new("RGB", (_PANEL, head + pitch * len(shown) + _LEGEND), _PAPER)
+    panel = Image.new("RGB", (_PANEL, head + pitch * len(shown) + _LEGEND), PAPER)
     pen = ImageDraw.Draw(panel)
     for i, line in enumerate(name):
-        painting.write(pen, (0, i * line_height), line, _TITLE, _INK)
+        painting.write(pen, (0, i * line_height), line, _TITLE, INK)
     rank = evidence.ranking.index(index) + 1
     place = "first" if rank == 1 else f"number {rank}"
     score = score_text(float(evidence.scores[index]), evidence.activation)
     line = f"{score}, {place} of {len(evidence.labels)} classes"
     if evidence.is_unknown:
         line += "; unknown"
-    painting.write(pen, (0, len(name) * line_height + 2), line, _TEXT, _FAINT)
+    painting.write(pen, (0, len(name) * line_height + 2), line, _TEXT, FAINT)
     for row, shown_index in enumerate(shown):
-        colors = (_INK, _ACCENT) if shown_index == index else (_FAINT, _OTHER)
+        colors = (INK, _ACCENT) if shown_index == index else (FAINT, _OTHER)
         value = float(evidence.scores[shown_index])
         score, length = score_text(value, evidence.activation), share(value, evidence.activation)
         _draw_bar(panel, head + pitch * row, evidence.labels[shown_index], score, length, colors)
@@ -156,8 +158,8 @@ def _draw_legend(panel: Image.Image, y: int) -> None:
     from PIL import ImageDraw
 
     pen = ImageDraw.Draw(panel)
-    painting.write(pen, (0, y), "adds nothing", _SMALL, _FAINT)
-    painting.write(pen, (_PANEL, y), "adds most to the answer", _SMALL, _FAINT, "ra")
+    painting.write(pen, (0, y), "adds nothing", _SMALL, FAINT)
+    painting.write(pen, (_PANEL, y), "adds most to the answer", _SMALL, FAINT, "ra")
     y += _SMALL + 10
     strip = panel.crop((0, y, _PANEL, y + _BAR))
     columns = ImageDraw.Draw(strip)

@@ -8,7 +8,8 @@ from sqznet.errors import checked_count
 from sqznet.images.callers import PLAIN, Reading, reading
 
 if TYPE_CHECKING:
-    from sqznet.insight.heatmap import Box, Evidence, HeatMap
+    from sqznet.answers import Box
+    from sqznet.insight.heatmap import Evidence, HeatMap
 
 
 class Explainable(Protocol):
@@ -52,7 +53,7 @@ class Explaining:
         """A box (x0, y0, x1, y1, label, score) for each of the ``top`` most likely classes, best
         first, in pixels of the upright photo.
 
-        A box encloses the largest connected part of the heat map with values of at least 0.25; a
+        A box encloses the largest connected part of the heat map with values of at least 0.15; a
         class without such a part has no box. ``image`` and the options: as for ``classify``. Raises
         ImageError.
         """

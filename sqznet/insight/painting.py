@@ -26,19 +26,34 @@ if TYPE_CHECKING:
 
 Rectangle = tuple[int, int, int, int]
 
+#: The colors of what is drawn around photos: background, text, and text of less weight.
+PAPER, INK, FAINT = "#ffffff", "#1c2128", "#6b7480"
+
 # Shapes are drawn this many times larger and then reduced, which smooths their edges.
 _SMOOTH = 4
 
-# Pillow searches them in the font folders of the system.
+# Pillow searches them in the font folders of the system: first those of alphabets, then those of
+# Chinese, Japanese and Korean, then those of symbols, which draw emoji in one color.
 _SYSTEM_FONTS = (
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
     "LiberationSans-Regular.ttf",
-    "NotoSansCJK-Regular.ttc",
-    "Arial Unicode.ttf",
     "arial.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "NotoSansCJKsc-Regular.otf",
+    "wqy-zenhei.ttc",
+    "wqy-microhei.ttc",
+    "DroidSansFallback.ttf",
+    "Arial Unicode.ttf",
+    "Hiragino Sans GB.ttc",
+    "msyh.ttc",
+    "malgun.ttf",
+    "NotoEmoji-Regular.ttf",
+    "Symbola.ttf",
+    "seguiemj.ttf",
 )
 _NO_LETTER = "\uffff"  # never a character: shows how a font draws a missing glyph
+_JOINER = "\u200d"  # between emoji that make one
 _LONGEST = 300  # characters; no text that is drawn is longer
 _PROBE = 20  # the size does not matter for finding glyphs
 
@@ -151,6 +166,8 @@ def face(text: str, size: int) -> Any:
     """A font with all characters of a text: Pillow's own or the first suitable system font;
     Pillow's own if there is none. Raises SqznetError if this Pillow cannot draw text."""
     own = _font(None, size)
+    if text.isascii():
+        return own
     for name in (None, *_SYSTEM_FONTS):
         found = _font(name, size)
         if found is not None and _shows(found, text):
@@ -172,8 +189,13 @@ def write(
     color: str | tuple[int, int, int],
     anchor: str = "la",
 ) -> None:
-    """Draws one line; `anchor`, as in Pillow, is the point of the text that is placed at `at`."""
-    pen.text(at, text, fill=color, font=face(text, size), anchor=anchor)
+    """Draws one line; `anchor`, as in Pillow, is the point of the text that is placed at `at`: its
+    side, l, m or r, then a, the top, or m, the middle. Lines in other fonts have the same baseline.
+    """
+    ascent, descent = _font(None, size).getmetrics()
+    drop = ascent if anchor[1] == "a" else (ascent - descent) / 2
+    font = face(text, size)
+    pen.text((at[0], at[1] + drop), text, fill=color, font=font, anchor=f"{anchor[0]}s")
 
 
 def elided(text: str, size: int, width: int) -> str:
@@ -200,13 +222,28 @@ def wrapped(text: str, size: int, width: int, lines: int) -> list[str]:
 
 
 def _legible(text: str) -> str:
-    """The beginning of a text on one line. If no font has all its characters, accents are dropped
-    and other characters become "?"."""
-    text = printable(text[:_LONGEST])
+    """The beginning of a text on one line. If no font has all its characters, the one with most of
+    them is used, and the others are spelled."""
+    text = printable(text[:_LONGEST].replace(_JOINER, ""))
     if _shows(face(text, _PROBE), text):
         return text
-    parts = unicodedata.normalize("NFKD", text)
-    return "".join(c if c.isascii() else "?" for c in parts if not unicodedata.combining(c))
+    fonts = [font for name in (None, *_SYSTEM_FONTS) if (font := _font(name, _PROBE)) is not None]
+    best = max(fonts, key=lambda font: sum(_shows(font, c) for c in text))
+    return "".join(c if _shows(best, c) else _spelled(c) for c in text)
+
+
+def _spelled(character: str) -> str:
+    """A character in ASCII: without its accents; a syllable of kana or Hangul or an emoji by its
+    name in Unicode; any other by its number."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", character) if c.isascii())
+    if plain or unicodedata.category(character) in ("Mn", "Me"):  # of an emoji: its style
+        return plain
+    name = unicodedata.name(character, "")
+    if name.startswith(("HIRAGANA LETTER", "KATAKANA LETTER", "HANGUL SYLLABLE")):
+        return name.rpartition(" ")[2].lower()
+    if unicodedata.category(character) == "So":
+        return f"({name.lower()})"
+    return f"U+{ord(character):04X}"
 
 
 @lru_cache(maxsize=64)
@@ -227,8 +264,12 @@ def _font(name: str | None, size: int) -> Any:
 
 
 def _shows(font: Any, text: str) -> bool:
-    missing = bytes(font.getmask(_NO_LETTER))
-    return all(bytes(font.getmask(c)) != missing for c in set(text) if not c.isspace())
+    return all(_has(font, c) for c in set(text) if not c.isspace())
+
+
+@lru_cache(maxsize=4096)
+def _has(font: Any, character: str) -> bool:
+    return bytes(font.getmask(character)) != bytes(font.getmask(_NO_LETTER))
 
 
 def legend_columns(width: int) -> Iterator[tuple[int, tuple[int, int, int]]]:

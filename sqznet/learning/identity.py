@@ -10,6 +10,7 @@ from sqznet import weights
 from sqznet.errors import WeightsError
 from sqznet.images.preprocessing import Preprocessing, preset_name
 from sqznet.learning import storage
+from sqznet.notebook import table
 from sqznet.weights.fingerprint import fingerprint
 from sqznet.weights.known import sha256
 from sqznet.weights.locate import WeightsLike, locate
@@ -52,6 +53,9 @@ class RecognizerIdentity:
             "classes": self.classes,
             "preprocessing": self.preprocessing.to_dict(),
         }
+
+    def _repr_html_(self) -> str:
+        return table(self.to_dict().items(), ("", "found"))
 
 
 def identify(source: WeightsLike) -> RecognizerIdentity:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from sqznet import loading, weights
-from sqznet.answers import Prediction, Predictions, checked_top
+from sqznet.answers import Prediction, PredictionLists, Predictions, checked_top
 from sqznet.batch.methods import ManyPhotos
 from sqznet.errors import ImageError, SqznetError, WeightsError, printable, reason_of
 from sqznet.files.part_file import write_file
@@ -103,7 +103,7 @@ class Recognizer(ManyPhotos, Explaining):
     ) -> None:
         if mirror is not None and not isinstance(mirror, bool):
             raise SqznetError(f"mirror is {mirror!r}, expected True, False or None")
-        self.model = model or loading.load_model()
+        self.model = loading.model_or_bundled(model)
         self._learner = Learner(mirror)
         self._report = report
 
@@ -188,7 +188,7 @@ class Recognizer(ManyPhotos, Explaining):
         how = reading(fast_decode, channels, allow_urls)
         answers = self.answers([images] if many is None else many, how)
         labels = self.labels
-        found = []
+        found = PredictionLists()
         for scores, unknown, share in zip(
             answers.shares, answers.unknown, answers.novelty, strict=True
         ):

@@ -30,13 +30,15 @@ class Window(NamedTuple):
 
 
 class Conv(NamedTuple):
-    """The stem: a convolution, then ReLU. ``padding``: zero pixels on each side of its input."""
+    """A convolution, then ReLU if ``relu``. ``padding``: zero pixels on each side of its input, for
+    the stem only."""
 
     name: str
     channels: int
     kernel: int
     stride: int = 2
     padding: int = 0
+    relu: bool = True
 
     @property
     def window(self) -> Window:
@@ -168,7 +170,38 @@ class Classifier(NamedTuple):
         return None
 
 
-Layer = Conv | MaxPool | Fire | Classifier
+class Joined(NamedTuple):
+    """1x1 convolutions of one map, whose outputs are joined. No ReLU follows."""
+
+    name: str
+    parts: tuple[Conv, ...]
+
+    @property
+    def channels(self) -> int:
+        return sum(part.channels for part in self.parts)
+
+    @property
+    def window(self) -> Window:
+        return Window(1, 1, 0)
+
+    def output_shape(self, shape: MapShape) -> MapShape:
+        height, width, _ = shape
+        return height, width, self.channels
+
+    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
+        return first, stop
+
+    def tensors(self, channels: int) -> dict[str, Shape]:
+        found: dict[str, Shape] = {}
+        for part in self.parts:
+            found |= part.tensors(channels)
+        return found
+
+    def misfit(self, channels: int) -> str | None:
+        return None
+
+
+Layer = Conv | MaxPool | Fire | Classifier | Joined
 
 
 def _conv(name: str, out: int, cin: int, kernel: int) -> dict[str, Shape]:
@@ -189,8 +222,9 @@ class Network(NamedTuple):
     ``activation``: what makes scores of the classifier's logits, "softmax", "sigmoid" or "none".
 
     A head is a tuple of branches; each comes after the branch that it reads. The classifier is the
-    head ``"classifier"``; its only branch has the output ``"logits"``. A network that was saved
-    without its classifier has no head. Branches may share a layer and its weights.
+    head ``"classifier"``; its only branch has the output ``"logits"``. A detector is the head
+    ``"detector"``, see `sqznet.network.detector`. A network that was saved without its head has
+    none. Branches may share a layer and its weights.
     """
 
     variant: str
@@ -208,6 +242,18 @@ class Network(NamedTuple):
     def layers(self) -> tuple[Layer, ...]:
         """All layers in execution order."""
         return tuple(layer for branch in self.branches for layer in branch.layers)
+
+    @property
+    def map_names(self) -> tuple[str, ...]:
+        """A name for the map of each layer in execution order: the layer's own, with that of the
+        output of its branch where branches share the layer."""
+        names = [layer.name for layer in self.layers]
+        shared = {name for name in names if names.count(name) > 1}
+        return tuple(
+            f"{layer.name}:{branch.output}" if layer.name in shared else layer.name
+            for branch in self.branches
+            for layer in branch.layers
+        )
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -6,17 +6,19 @@ kernel height, kernel width), as in papers; results are float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sqznet.network.detector import Design
 from sqznet.network.layers import (
     INPUT,
     Classifier,
     Conv,
     Fire,
+    Joined,
     MaxPool,
     Network,
     pooled_size,
@@ -70,6 +72,47 @@ def softmax(logits: Any) -> Array:
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
+def boxes(
+    design: Design,
+    maps: Sequence[Array],
+    size: tuple[int, int],
+    thresholds: Sequence[float],
+    most: int | None = None,
+) -> list[tuple[int, float, Array]]:
+    """The boxes on one image, best first: class, score, and sides (x0, y0, x1, y1) as fractions of
+    the input, clipped to 0..1.
+
+    ``maps``: one of each level, (classes + 4, H, W). ``size``: (height, width) of the input in
+    pixels. ``thresholds``: the lowest score of each class. ``most``: in place of the design's.
+    """
+    height, width = size
+    classes = len(thresholds)
+    found: list[tuple[int, float, Array]] = []
+    for level, y in zip(design.levels, maps, strict=True):
+        scores = 1 / (1 + np.exp(-y[:classes]))
+        sides = level.stride * np.exp(np.clip(y[classes:], -design.limit, design.limit))
+        for row, column, index in np.ndindex(*y.shape[1:], classes):
+            if scores[index, row, column] < thresholds[index]:
+                continue
+            point = level.stride * np.array([column, row]) + level.offset + 0.5
+            left_top, right_bottom = sides[:2, row, column], sides[2:, row, column]
+            corners = np.concatenate([point - left_top, point + right_bottom])
+            box = np.clip(corners / [width, height, width, height], 0, 1)
+            found.append((index, float(scores[index, row, column]), box))
+    found.sort(key=lambda candidate: -candidate[1])
+    kept: list[tuple[int, float, Array]] = []
+    for index, score, box in found[: design.candidates]:
+        if all(index != other or _iou(box, o) <= design.iou for other, _, o in kept):
+            kept.append((index, score, box))
+    return kept[: design.most if most is None else most]
+
+
+def _iou(a: Array, b: Array) -> float:
+    """Intersection over union of two boxes (x0, y0, x1, y1)."""
+    both = np.prod(np.maximum(0, np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])))
+    return float(both / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - both))
+
+
 def forward(network: Network, tensors: Mapping[str, Any], x: Any) -> Array:
     """Logits (N, classes) of a whole network for a preprocessed input (N, 3, H, W)."""
     return layer_outputs(network, tensors, x)["logits"]
@@ -92,7 +135,8 @@ def _pair(tensors: Mapping[str, Any], name: str) -> tuple[Any, Any]:
 
 def _conv(layer: Conv, tensors: Mapping[str, Any], x: Array) -> Array:
     weight, bias = _pair(tensors, layer.name)
-    return relu(conv2d(x, weight, bias, layer.stride, layer.padding))
+    y = conv2d(x, weight, bias, layer.stride, layer.padding)
+    return relu(y) if layer.relu else y
 
 
 def _max_pool(layer: MaxPool, tensors: Mapping[str, Any], x: Array) -> Array:
@@ -113,9 +157,14 @@ def _classifier(layer: Classifier, tensors: Mapping[str, Any], x: Array) -> Arra
     return classifier(x, *_pair(tensors, layer.name), layer.padding, layer.relu)
 
 
+def _joined(layer: Joined, tensors: Mapping[str, Any], x: Array) -> Array:
+    return np.concatenate([_conv(part, tensors, x) for part in layer.parts], axis=1)
+
+
 _OPERATIONS: Mapping[type, Callable[..., Array]] = {
     Conv: _conv,
     MaxPool: _max_pool,
     Fire: _fire,
     Classifier: _classifier,
+    Joined: _joined,
 }

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqznet.errors import MAX_SHOWN, WeightsError, printable, shown
 from sqznet.network.layers import Branch, Classifier, Conv, Fire, Layer, MaxPool, Network, Shape
+
+if TYPE_CHECKING:
+    from sqznet.network.detector import Design
 
 
 class Wiring(NamedTuple):
@@ -72,11 +75,13 @@ def network_for(
     origin: str = "the tensors",
     wiring: Wiring = _DEFAULT_WIRING,
     own_names: Mapping[str, str] = _NO_OTHER_NAMES,
+    detector: Design | None = None,
 ) -> Network:
     """The network that tensors with these names and shapes (OIHW) belong to, with this wiring.
 
     ``variant`` is one of ``VARIANTS``; it is needed only for a simple bypass, which adds no
     tensors, and is otherwise checked against them. ``own_names``: what messages call the tensors.
+    ``detector``: how a detector's head, which takes the classifier's place, reads the trunk.
     Raises WeightsError, naming ``origin``, if the tensors are not those of a SqueezeNet or of that
     variant, or if the wiring is impossible.
     """
@@ -94,7 +99,7 @@ def network_for(
     if variant == base + "_simple_bypass" and has_bypass_tensors:
         raise WeightsError(f"{origin} holds a {found}, not a {variant}")
     _check_wiring(wiring, origin)
-    network = _network(tensors, base, variant, wiring)
+    network = _network(tensors, base, variant, wiring, detector)
     _check(tensors, network)
     return network
 
@@ -175,7 +180,9 @@ def _activation(wiring: Wiring, classes: int, origin: str) -> str:
     return wiring.activation or ("none" if classes == 1 else "softmax")
 
 
-def _network(tensors: _Tensors, base: str, variant: str, wiring: Wiring) -> Network:
+def _network(
+    tensors: _Tensors, base: str, variant: str, wiring: Wiring, detector: Design | None
+) -> Network:
     shapes, origin = tensors.shapes, tensors.origin
 
     def out_channels(name: str) -> int:
@@ -216,6 +223,11 @@ def _network(tensors: _Tensors, base: str, variant: str, wiring: Wiring) -> Netw
         trunk.append(Fire(name, squeeze, e1, e3, kind))
     heads: dict[str, tuple[Branch, ...]] = {}
     classes = 0
+    if detector is not None:
+        from sqznet.network.detector import HEAD, branches
+
+        head = branches(detector, tuple(trunk), wiring.ceil_mode, out_channels, origin)
+        return Network(variant, tuple(trunk), {HEAD: head}, "sigmoid")
     # Weights may be saved without the classifier, for extracting features.
     if any(name.startswith("classifier.") for name in shapes):
         classes = out_channels("classifier.1")

@@ -1,8 +1,9 @@
-"""Draws the label into frames, and writes such frames as a video."""
+"""Draws what was seen into frames, and writes such frames as a video."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.part_file import PartFile
 from sqznet.insight.labeling import labeled
+from sqznet.insight.painting import elided, length, write
 from sqznet.watching.video import pyav
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from PIL import Image
 
     from sqznet.watching.loop import Sighting
+    from sqznet.watching.objects import Scene
+    from sqznet.watching.zones import Zone
 
 #: FFmpeg's format name for each allowed suffix of a video.
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
@@ -24,14 +29,52 @@ CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
 # Time stamps count ticks of 1 / _TICKS seconds. MPEG-4 simple profile allows at most 65535.
 _TICKS = 10_000
 
+_LEAST_TEXT = 10  # pixels
 
-def annotated(sighting: Sighting) -> npt.NDArray[np.uint8]:
-    """The frame as uint8 (H, W, 3), with the label, its score and a score bar at the bottom, unless
-    the sighting is not sure."""
-    import numpy as np
 
+def annotated(sighting: Sighting) -> Image.Image:
+    """The frame with the label, its score and a score bar at the bottom, unless the sighting is not
+    sure."""
     shown = [sighting.shown] if sighting.sure else []
-    return np.asarray(labeled(sighting.picture.to_rgb(), shown, sighting.activation))
+    return labeled(sighting.picture.to_rgb(), shown, sighting.activation)
+
+
+def boxed(scene: Scene, zones: Sequence[Zone] = ()) -> Image.Image:
+    """The frame with the lines and areas, and boxes with names such as "person 3" around what is
+    seen."""
+    from PIL import Image
+
+    from sqznet.detection.drawing import draw
+
+    picture = Image.fromarray(scene.picture.to_rgb())
+    for zone in zones:
+        _outline(picture, zone)
+    tracks = scene.seen
+    return draw(picture, [track.detection for track in tracks], [track.name for track in tracks])
+
+
+def _outline(picture: Image.Image, zone: Zone) -> None:
+    """Draws a line or the edges of an area, white on black, and its name."""
+    from PIL import ImageDraw
+
+    width, height = picture.size
+    points = zone.points(width, height)
+    size = max(_LEAST_TEXT, min(width, height) // 30)
+    thick = max(1, size // 8)
+    pen = ImageDraw.Draw(picture)
+    closed = points if zone.is_line else [*points, points[0], points[1]]
+    for line, color in ((thick + 2, "black"), (thick, "white")):
+        pen.line(closed, color, line, joint="curve")
+    text = elided(zone.name, size, width // 2)
+    x, y = min(points)
+    at = round(min(x + size / 2, width - length(text, size))), round(min(y, height - 1.5 * size))
+    for across, down, color in (
+        (-1, 0, "black"),
+        (1, 0, "black"),
+        (0, 1, "black"),
+        (0, 0, "white"),
+    ):
+        write(pen, (at[0] + across, at[1] + down), text, size, color)
 
 
 class AnnotatedVideo:
@@ -79,10 +122,13 @@ class AnnotatedVideo:
         else:
             self._complete()
 
-    def add(self, sighting: Sighting) -> None:
-        """Writes one frame at its own time. Raises OSError, for instance if the disk is full."""
+    def add(self, picture: Image.Image, time: float) -> None:
+        """Writes one frame at its own time in seconds. Raises OSError, for instance if the disk is
+        full."""
+        import numpy as np
+
         try:
-            self._write(annotated(sighting), sighting.time)
+            self._write(np.asarray(picture), time)
         except (self._av.FFmpegError, OSError) as error:
             self._failed = True
             raise self._named(error) from None

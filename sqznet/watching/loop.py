@@ -7,12 +7,12 @@ import math
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from time import sleep
 from typing import TYPE_CHECKING, Any
 
+from sqznet.answers import summed
 from sqznet.errors import SqznetError, checked_count
+from sqznet.watching.feed import feed
 from sqznet.watching.framing import Framing
-from sqznet.watching.newest import Newest
 from sqznet.watching.shot import Notice, Shot, Source, now
 from sqznet.watching.smoothing import HYSTERESIS, SMOOTHING, Smoother
 from sqznet.watching.sources import open_source
@@ -65,6 +65,8 @@ def watch(
     roi: Sequence[float] | None = None,
     format: str = "rgb",
     live: bool = False,
+    coarse: bool = False,
+    rate: float | None = None,
     notice: Notice | None = None,
 ) -> Generator[Sighting, None, None]:
     """Classifies the frames of a camera, a video or a folder as they arrive.
@@ -92,6 +94,10 @@ def watch(
     ``format``: "rgb" or "bgr" (as in OpenCV), the channel order of arrays from the caller.
     ``live``: whether the caller's images arrive at their own pace; then they are read in the
     background, and only the newest counts.
+    ``coarse``: sum the scores of classes that share a coarse name, see `Model.classify`; the index
+    is then that of the name's first class.
+    ``rate``: how many of the caller's images were taken per second, for images that were not taken
+    just now, such as those of a file; default: their times are when they arrive.
     ``notice``: called with one line about each problem that does not end the loop, such as a lost
     camera, its return, or a damaged image; default: a warning of the logger ``sqznet``.
 
@@ -99,27 +105,24 @@ def watch(
     SqznetError if the source cannot be opened or an option is invalid, and, after the readable
     frames, if a video is damaged or truncated; and WeightsError as ``load`` does.
     """
-    every, top = checked_count("every", every), checked_count("top", top)
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise SqznetError(f"fps is {fps}, expected more than 0")
+    top = checked_count("top", top)
     if min_score is not None and not math.isfinite(min_score):
         raise SqznetError(f"min_score is {min_score}, expected a score")
     framing = Framing(rotate, roi)
     notice = notice or logging.getLogger("sqznet").warning
-    opened = open_source(source, format, live, notice)
+    opened = open_source(source, format, live, rate, notice)
     smoother = _smoother(opened, smoothing, hysteresis)
-    if opened.live and every > 1:
-        raise SqznetError("every is for files: a live source gives the newest frame, try fps")
-    if fps is not None and not opened.timed:
-        raise SqznetError("fps is for video: a folder gives each new image, try every")
-    feed = _newest(opened, fps, notice) if opened.live else _chosen(opened, fps, every)
+    frames = feed(opened, fps, every, notice)
     least = -math.inf if min_score is None else min_score
-    return _sightings(feed, _loaded(model), framing, smoother, top, least)
+    loaded = _loaded(model)
+    names = loaded.coarse_labels if coarse else None
+    return _sightings(frames, loaded, names, framing, smoother, top, least)
 
 
 def _sightings(
-    feed: Generator[tuple[Shot, int], None, None],
+    frames: Generator[tuple[Shot, int], None, None],
     model: Any,
+    names: Sequence[str] | None,
     framing: Framing,
     smoother: Smoother,
     top: int,
@@ -127,11 +130,13 @@ def _sightings(
 ) -> Generator[Sighting, None, None]:
     activation = getattr(model, "activation", "softmax")
     # Outputs without an activation may all matter: none is 0 only because others are larger.
-    counted = len(model.labels) if activation == "none" else max(top, _COUNTED)
-    with closing(feed):
-        for shot, dropped in feed:
+    all_count = activation == "none" or names is not None
+    counted = len(model.labels) if all_count else max(top, _COUNTED)
+    with closing(frames):
+        for shot, dropped in frames:
             picture = framing(shot.picture)
-            smoother.update(shot.time, model.classify(picture, top=counted))
+            found = model.classify(picture, top=counted)
+            smoother.update(shot.time, found if names is None else _shared(found, names))
             yield Sighting(
                 time=shot.time,
                 shown=smoother.shown,
@@ -145,38 +150,11 @@ def _sightings(
             )
 
 
-def _newest(
-    source: Source, fps: float | None, notice: Notice
-) -> Generator[tuple[Shot, int], None, None]:
-    newest = Newest(source, notice)
-    due = 0.0
-    try:
-        for shot, dropped in newest:
-            yield shot, dropped
-            if fps is not None:
-                due = _next(due, shot.arrived, fps)
-                sleep(max(0.0, due - now()))
-    finally:
-        newest.close()
-
-
-def _chosen(
-    source: Source, fps: float | None, every: int
-) -> Generator[tuple[Shot, int], None, None]:
-    due = 0.0
-    with closing(source.shots()) as shots:
-        for index, shot in enumerate(shots):
-            # Times are rounded, so a slightly early frame is on time.
-            if index % every or (fps is not None and shot.time < due - 1e-3):
-                continue
-            if fps is not None:
-                due = _next(due, shot.time, fps)
-            yield shot, 0
-
-
-def _next(due: float, taken: float, fps: float) -> float:
-    """When the next frame is due: one interval later; missed frames are not made up for."""
-    return due + 1 / fps if taken < due + 1 / fps else taken + 1 / fps
+def _shared(predictions: Sequence[Prediction], names: Sequence[str]) -> list[Prediction]:
+    """The sums by coarse names, each with the index of its first class in every frame."""
+    first = {name: index for index, name in reversed(list(enumerate(names)))}
+    found = summed(predictions, names, len(first))
+    return [p._replace(index=first[p.label]) for p in found]
 
 
 def _smoother(source: Source, smoothing: float | None, hysteresis: float | None) -> Smoother:

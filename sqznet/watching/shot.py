@@ -1,4 +1,4 @@
-"""The interface of a source: its frames and its errors."""
+"""The interface of a source: its frames, its errors, and what is seen in a frame."""
 
 from __future__ import annotations
 
@@ -21,6 +21,22 @@ class Shot(NamedTuple):
     time: float
     arrived: float
     path: str | None = None
+
+
+class Seen(Protocol):
+    """What was seen in one frame: a Sighting or a Scene, which say what these mean."""
+
+    @property
+    def time(self) -> float: ...
+
+    @property
+    def latency(self) -> float: ...
+
+    @property
+    def dropped(self) -> int: ...
+
+    @property
+    def picture(self) -> Frame: ...
 
 
 class LostError(SqznetError):

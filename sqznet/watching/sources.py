@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import sys
@@ -25,28 +26,42 @@ class FramesSource:
     """Images from the caller's iterable; each is anything that `classify` takes.
 
     format: "rgb" or "bgr", the channel order of arrays. live: whether they arrive at their own
-    pace.
+    pace. rate: how many were taken per second, None if they are taken as they arrive.
     """
 
     name = "frames"
     timed = True
 
-    def __init__(self, frames: Iterable[Any], format: str, live: bool) -> None:
-        self.live = live
+    def __init__(self, frames: Iterable[Any], format: str, live: bool, rate: float | None) -> None:
+        self.live, self._rate = live, rate
         self._frames, self._bgr = frames, format == "bgr"
 
     def shots(self) -> Generator[Shot, None, None]:
         began = now()
-        for frame in self._frames:
+        for number, frame in enumerate(self._frames):
             arrived = now()
             picture = Frame.of(decode(frame, bgr=self._bgr))
-            yield Shot(picture, arrived - began, arrived)
+            time = arrived - began if self._rate is None else number / self._rate
+            yield Shot(picture, time, arrived)
 
 
-def open_source(source: Any, format: str, live: bool | None, notice: Notice) -> Source:
+def open_source(
+    source: Any, format: str, live: bool | None, rate: float | None, notice: Notice
+) -> Source:
     """The source that `watch` describes. Raises SqznetError if it does not exist or work."""
     if format not in ("rgb", "bgr"):
         raise SqznetError(f"format is {format!r}, expected 'rgb' or 'bgr'")
+    if rate is not None and not (math.isfinite(rate) and rate > 0):
+        raise SqznetError(f"rate is {rate}, expected more than 0")
+    opened = _opened(source, format, live, rate, notice)
+    if rate is not None and (opened.live or not isinstance(opened, FramesSource)):
+        raise SqznetError("rate is for images from a program: this source has its own times")
+    return opened
+
+
+def _opened(
+    source: Any, format: str, live: bool | None, rate: float | None, notice: Notice
+) -> Source:
     if isinstance(source, int) and not isinstance(source, bool):
         return _camera(source)
     if isinstance(source, (str, os.PathLike)):
@@ -58,7 +73,7 @@ def open_source(source: Any, format: str, live: bool | None, notice: Notice) -> 
     if frames is None and hasattr(source, "read") and isinstance(source, Iterable):
         frames = None if isinstance(source, IOBase) else source
     if frames is not None:
-        return FramesSource(frames, format, bool(live))
+        return FramesSource(frames, format, bool(live), rate)
     raise SqznetError(
         f"cannot watch <{type(source).__name__}>, expected a camera number, a video file, a "
         "folder, an address, a Picamera2 or an iterable of frames"

@@ -12,6 +12,7 @@ from sqznet.weights.reading import WeightsFile, open_file, read_file
 
 __all__ = [
     "BUNDLED_PATH",
+    "DETECTOR_PATH",
     "Checkpoint",
     "RawTensor",
     "bundled",
@@ -22,6 +23,7 @@ __all__ = [
 
 _DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 BUNDLED_PATH = os.path.join(_DATA, "squeezenet1_1.safetensors")
+DETECTOR_PATH = os.path.join(_DATA, "squeezenet1_1_detector.safetensors")
 _LABEL_COUNT = 1000
 
 _REST = 1 << 20  # bytes beside the tensors that are not worth a copy

@@ -13,6 +13,7 @@ from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
 
 if TYPE_CHECKING:
+    from sqznet.network.detector import Design
     from sqznet.quantization.description import Integers
 
 #: Bytes per element of the element types that weights may have.
@@ -202,6 +203,7 @@ class Checkpoint(NamedTuple):
     integers_text: how weights and activations become 8-bit integers, if the file says it: then the
         network may also run in integers. It is read when `integers` is asked for, since float32
         does not need it. None for most files.
+    detector: how the head of a detector reads the trunk; None for a classifier.
     """
 
     path: str
@@ -219,6 +221,7 @@ class Checkpoint(NamedTuple):
     choice: str = ""
     source: Source | None = None
     integers_text: str | None = None
+    detector: Design | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only views of dictionaries cannot be pickled.
@@ -247,7 +250,12 @@ class Checkpoint(NamedTuple):
         """
         shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
         return network_for(
-            shapes, variant or self.variant, self.path, wiring or self.wiring, self.own_names
+            shapes,
+            variant or self.variant,
+            self.path,
+            wiring or self.wiring,
+            self.own_names,
+            self.detector,
         )
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from sqznet import weights
 from sqznet.errors import SqznetError, WeightsError, reason_of
 from sqznet.files.part_file import is_same_file, write_file
+from sqznet.network.detector import num_classes
 from sqznet.weights import metadata, writers
 from sqznet.weights.checkpoint import Checkpoint, element_count
 from sqznet.weights.integers import integers_text
 from sqznet.weights.labels import for_network
 from sqznet.weights.locate import locate
 from sqznet.weights.reading import shown_path
+
+_OF_DETECTORS = ("safetensors", "onnx")
 
 _NOT_ROUNDED = "unlike its source, it does not round activations; its answers differ a little"
 _NOT_BY_ITSELF = (
@@ -45,7 +48,8 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
     ``source``: anything that `sqznet.load` accepts.
     ``target``: the file to write; its suffix determines the format: ``.safetensors``, ``.npz``,
     ``.pth`` or ``.pt`` (a state dict for torch) or ``.onnx``. An existing file is replaced when the
-    new one is complete, and is unchanged if anything fails.
+    new one is complete, and is unchanged if anything fails. A detector becomes ``.safetensors``, or
+    ``.onnx`` for other engines, with the outputs before decoding.
 
     Every tensor keeps its precision (bfloat16 becomes float32 in an .npz file, without loss).
     Variant, preprocessing, labels, padding and pooling are kept, and so are all other metadata of
@@ -64,7 +68,11 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         raise SqznetError(f"{name} is the file to convert; expected another name for the result")
     checkpoint = weights.read(path)
     network = checkpoint.network()
-    if network.num_classes == 0 and format_name == "onnx":
+    if checkpoint.detector is not None and format_name not in _OF_DETECTORS:
+        raise SqznetError(
+            f"{name}: {checkpoint.path} is a detector, which only .safetensors and .onnx can hold"
+        )
+    if not network.heads and format_name == "onnx":
         raise WeightsError(f"{checkpoint.path}: has no classifier, which an ONNX file needs")
     try:
         network.shapes(*checkpoint.preprocessing.size)
@@ -72,7 +80,9 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         raise WeightsError(f"{checkpoint.path}: {error}") from None
     labels = checkpoint.labels
     if labels is not None:
-        labels = for_network(None, labels, network.num_classes, checkpoint.path)
+        detects = checkpoint.detector is not None
+        classes = num_classes(network) if detects else network.num_classes
+        labels = for_network(None, labels, classes, checkpoint.path)
     integers = checkpoint.integers
     stated = metadata.dump(
         network.variant,

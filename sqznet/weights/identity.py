@@ -11,6 +11,8 @@ from typing import Any
 from sqznet import weights
 from sqznet.images.preprocessing import Preprocessing, preset_name
 from sqznet.network import variants
+from sqznet.network.detector import num_classes
+from sqznet.notebook import table
 from sqznet.weights import known, labels
 from sqznet.weights.checkpoint import Checkpoint, element_count
 from sqznet.weights.locate import WeightsLike, locate
@@ -30,6 +32,7 @@ class Identity:
     parameters: the number of the network's parameters; precision: how the file stores them; int8:
         whether it says how the network is computed in 8-bit integers.
     classes: their number; labels: the source of their names.
+    strides: of a detector, the pixels from a point of each level to the next; () for a classifier.
     conv1_padding, conv10_padding: pixels; ceil_mode: of the pools; softmax: whether the file's own
         network ends in one; conv10_relu: whether a ReLU follows conv10.
     activation: what makes scores of the outputs, "softmax", "sigmoid" or "none".
@@ -50,6 +53,7 @@ class Identity:
     int8: bool
     classes: int
     labels: str
+    strides: tuple[int, ...]
     conv1_padding: int
     conv10_padding: int
     ceil_mode: bool
@@ -67,19 +71,30 @@ class Identity:
         return {
             **asdict(replace(self, reasons=dict(self.reasons))),
             "preprocessing": self.preprocessing.to_dict(),
+            "strides": list(self.strides),
             "warnings": list(self.warnings),
         }
 
+    def _repr_html_(self) -> str:
+        """As a notebook displays it: each value and how it is known."""
+        values = {**self.to_dict(), "warnings": "; ".join(self.warnings) or "none"}
+        del values["reasons"]
+        rows = [(name, value, self.reasons.get(name, "")) for name, value in values.items()]
+        return table(rows, ("", "found", "why"))
+
 
 def identify(source: WeightsLike) -> Identity:
-    """Describes the weights that `load` would use. Raises WeightsError as `load` does."""
+    """Describes the weights that `load` or `load_detector` would use. Raises WeightsError as they
+    do."""
     path = locate(source)
     checkpoint = weights.read(path)
     data = open_file(path).view
     network = checkpoint.network()
     published = known.find(data, checkpoint.format)
     name = published.name if published else None
-    names, warnings = _labels(checkpoint, network.num_classes)
+    design = checkpoint.detector
+    classes = network.num_classes if design is None else num_classes(network)
+    names, warnings = _labels(checkpoint, classes)
     base = next(base for base in variants.TOPOLOGIES if network.variant.startswith(base))
     warnings += _misnomers(os.path.basename(checkpoint.path), name, base)
     default = f"the default for {checkpoint.format} files"
@@ -97,8 +112,9 @@ def identify(source: WeightsLike) -> Identity:
         parameters=sum(element_count(tensor.shape) for tensor in checkpoint.tensors.values()),
         precision=_precision(checkpoint),
         int8=checkpoint.integers is not None,
-        classes=network.num_classes,
+        classes=classes,
         labels=names,
+        strides=() if design is None else tuple(level.stride for level in design.levels),
         conv1_padding=checkpoint.wiring.conv1_padding,
         conv10_padding=checkpoint.wiring.conv10_padding,
         ceil_mode=checkpoint.wiring.ceil_mode,

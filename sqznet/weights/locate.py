@@ -7,7 +7,12 @@ import os
 from sqznet import weights
 
 _PATHS = (str, os.PathLike)
-BUNDLED = "squeezenet1_1"
+
+#: The weights that come with the package, by name.
+BUNDLED = {
+    "squeezenet1_1": weights.BUNDLED_PATH,
+    "squeezenet1_1_detector": weights.DETECTOR_PATH,
+}
 
 WeightsLike = str | os.PathLike[str] | None
 
@@ -15,12 +20,14 @@ WeightsLike = str | os.PathLike[str] | None
 def locate(given: WeightsLike) -> str | os.PathLike[str]:
     """The path of the weights file that ``given`` stands for, downloaded first if necessary.
 
-    ``given``: None or ``"squeezenet1_1"`` for the bundled weights, a path, or a name for
+    ``given``: None for the bundled SqueezeNet 1.1, a name in `BUNDLED`, a path, or a name for
     ``sqznet.weights.hub``. Raises WeightsError if it cannot be downloaded.
     """
-    if given is None or given == BUNDLED:
+    if given is None:
         return weights.BUNDLED_PATH
     if isinstance(given, str):
+        if given in BUNDLED:
+            return BUNDLED[given]
         from sqznet.weights import hub  # not needed for the bundled weights
 
         if hub.is_remote(given):

@@ -2,15 +2,15 @@
 
 "variant": the network's name, plain text; "preprocessing": the fields of `Preprocessing`;
 "labels": a list of one name per class; "wiring": the fields of `Wiring`; "integers": see
-`sqznet.quantization.description`. Each may be omitted. A safetensors file has them in its
-"__metadata__"; the other formats that `sqznet.convert` writes have the same entries in a place of
-their own.
+`sqznet.quantization.description`; "detector": see `sqznet.weights.detectors`. Each may be omitted.
+A safetensors file has them in its "__metadata__"; the other formats that `sqznet.convert` writes
+have the same entries in a place of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
@@ -20,8 +20,14 @@ from sqznet.weights.reading import WeightsFile
 from sqznet.weights.state import State
 from sqznet.weights.strict_json import compact, parse_json
 
+if TYPE_CHECKING:
+    from sqznet.network.detector import Design
+
+#: The entry that makes a file a detector.
+DETECTOR = "detector"
+
 #: The entries that sqznet defines; a file may have others.
-KEYS = ("variant", "preprocessing", "labels", "wiring", "integers")
+KEYS = ("variant", "preprocessing", "labels", "wiring", "integers", DETECTOR)
 
 #: The prefix of these keys in a format whose metadata are shared by all tools: ONNX.
 PREFIX = "sqznet."
@@ -37,6 +43,7 @@ class Description(NamedTuple):
     labels: tuple[str, ...] | None
     wiring: Wiring
     integers_text: str | None
+    detector: Design | None
     reasons: Mapping[str, str]
 
 
@@ -54,6 +61,7 @@ def parse(metadata: Mapping[str, str], format_name: str) -> Description:
         labels=_labels(metadata),
         wiring=_wiring(wiring),
         integers_text=metadata.get("integers"),
+        detector=_detector(metadata),
         reasons={"preprocessing": default}
         | {name: _STATED if name in wiring else default for name in Wiring._fields}
         | stated,
@@ -74,6 +82,8 @@ def checkpoint(
     """
     description = parse(entries, format_name)
     wiring, reasons = description.wiring, dict(description.reasons)
+    if description.detector is not None and description.integers_text is not None:
+        raise WeightsError("has integers, which a detector cannot have: it computes in float32")
     if state.is_linear and reasons["conv10_relu"] != _STATED:
         wiring = wiring._replace(conv10_relu=False)
         reasons["conv10_relu"] = "its classifier is a linear layer, after the average"
@@ -89,6 +99,7 @@ def checkpoint(
         labels=description.labels,
         wiring=wiring,
         integers_text=description.integers_text,
+        detector=description.detector,
         reasons=reasons,
         warnings=(state.left_out,) if state.left_out else (),
         choice=state.choice,
@@ -168,6 +179,17 @@ def _labels(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
         raise WeightsError('"labels" in the metadata is not a JSON list of strings')
     return tuple(value)
+
+
+def _detector(metadata: Mapping[str, str]) -> Design | None:
+    if DETECTOR not in metadata:
+        return None
+    from sqznet.weights import detectors  # takes time that a classifier does not need
+
+    try:
+        return detectors.from_json(_object(metadata, DETECTOR))
+    except WeightsError as error:
+        raise WeightsError(f'"{DETECTOR}" in the metadata: {error}') from None
 
 
 def _object(metadata: Mapping[str, str], key: str) -> dict[str, Any]:

@@ -17,8 +17,9 @@ def portable(checkpoint: Checkpoint) -> str | Checkpoint:
     source = checkpoint.source
     if source is None or not source.is_unchanged():
         return checkpoint
-    if source.path == os.path.abspath(weights.BUNDLED_PATH):
-        return BUNDLED
+    for name, path in BUNDLED.items():
+        if source.path == os.path.abspath(path):
+            return name
     try:
         return hub.name_of(source.path) or source.path
     except SqznetError:  # no folder for downloads is known

@@ -25,6 +25,7 @@ from sqznet.weights.strict_json import parse_json
 
 # How the names in files of sqznet and torchvision begin and end, and one that all have.
 _STARTS, _ENDS, _STEM = ("features.", "classifier.1."), (".weight", ".bias"), "features.0.weight"
+_HEAD = "head."  # and those of a detector's head
 
 _FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 _ITEM_SIZES = {
@@ -69,7 +70,7 @@ def read(file: WeightsFile) -> Checkpoint:
     if is_recognizer(file.view):
         raise WeightsError("is a recognizer, which sqznet.load opens; expected a weights file")
     stated, header, body = parse(file.view)
-    state = _state(file, _tensors(header, body, stated))
+    state = _state(file, _tensors(header, body, stated), metadata.DETECTOR in stated)
     checkpoint = metadata.checkpoint(file, "safetensors", state, stated)
     if not any(tensor.dtype == "int8" for tensor in checkpoint.tensors.values()):
         return checkpoint
@@ -124,13 +125,14 @@ def entries(
     _check_cover(sorted(ranges), body.nbytes)
 
 
-def _state(file: WeightsFile, found: dict[str, RawTensor | Other]) -> State:
+def _state(file: WeightsFile, found: dict[str, RawTensor | Other], is_detector: bool) -> State:
+    starts = (*_STARTS, _HEAD) if is_detector else _STARTS
     plain = {
         name: tensor
         for name, tensor in found.items()
         if isinstance(tensor, RawTensor)
         and len(tensor.shape) in (1, 4)
-        and name.startswith(_STARTS)
+        and name.startswith(starts)
         and name.endswith(_ENDS)
     }
     if len(plain) == len(found) and _STEM in plain and file.prefix is None:

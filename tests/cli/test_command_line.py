@@ -95,6 +95,7 @@ def test_every_command_that_prints_a_result_prints_json(
     commands: dict[str, tuple[object, ...]] = {
         "classes": ("--model", small),
         "classify": (COFFEE, "--model", small),
+        "detect": (COFFEE, "--size", "128"),
         "evaluate": (shown, "--model", small),
         "identify": (small,),
         "info": (),

@@ -180,6 +180,24 @@ def test_csv_and_json(photos: Path, run: Run) -> None:
 
 
 @pytest.mark.usefixtures("draws_text")
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_a_file_holds_what_is_printed(photos: Path, tmp_path: Path, run: Run, suffix: str) -> None:
+    target = tmp_path / f"found.{suffix}"
+    code, out, err = run("evaluate", photos, "-o", target)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1].startswith(f"{target}: ")
+    assert target.read_text() == run("evaluate", photos, "--format", suffix).out
+    code, out, err = run("evaluate", photos, "-o", tmp_path / "absent" / f"found.{suffix}")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "cannot be written" in err
+
+
+def test_other_files_are_refused(photos: Path, run: Run) -> None:
+    code, out, err = run("evaluate", photos, "-o", "found.xyz")
+    assert (code, out) == (2, "")
+    assert "expected one of .png, .jpg, .jpeg, .csv, .json" in err
+
+
 def test_data_stay_alone_on_stdout(photos: Path, tmp_path: Path, run: Run) -> None:
     picture = tmp_path / "confusion.png"
     code, out, _ = run("evaluate", photos, "--format", "json", "-o", picture)

@@ -15,6 +15,7 @@ import pytest
 import sqznet
 from sqznet.answers import Predictions
 from sqznet.cli import output
+from sqznet.cli.forms import Labels
 from sqznet.images.preprocessing import PRESETS
 from sqznet.network.variants import Wiring
 from sqznet.weights import metadata
@@ -105,7 +106,7 @@ def test_colors_on_a_terminal(hostile: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("NO_COLOR", raising=False)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    table = output.ColorTable()
+    table = output.ColorTable(Labels())
     table.write(HOSTILE[1], Predictions(sqznet.Prediction(label, 0.5, 0) for label in HOSTILE))
     shown = terminal.text()
     assert "\\x1b[31mred" in shown
@@ -238,12 +239,12 @@ def test_the_live_view(hostile: Path, tmp_path: Path) -> None:
     pytest.importorskip("rich", reason="needs rich")
     from rich.console import Console
 
-    from sqznet.watching.terminal import View
+    from sqznet.watching.terminal import SightingView
 
     drawn = io.StringIO()
     console = Console(file=drawn, force_terminal=True, width=100)
     sightings = sqznet.watch([COFFEE], model=sqznet.load(hostile, threads=1), top=7)
-    with View(HOSTILE[0], console) as view:
+    with SightingView(HOSTILE[0], console) as view:
         for sighting in sightings:
             view.show(sighting)
     assert "\\x1b[31mred" in drawn.getvalue()

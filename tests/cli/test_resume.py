@@ -15,6 +15,7 @@ import pytest
 import sqznet
 from sqznet.cli import output
 from sqznet.cli.columns import RowEach
+from sqznet.cli.forms import Labels
 from sqznet.cli.records import ParquetWriter
 
 from ..support.answer_files import FORMATS, Classify, make_folder, need, paths, rows
@@ -70,7 +71,7 @@ def test_resume_continues_the_part_file_of_a_killed_run(
 ) -> None:
     target = tmp_path / f"out.{format_name}"
     model = sqznet.load(small)
-    killed = output.ResultFile(str(target), format_name, False, model.fingerprint)
+    killed = output.ResultFile(str(target), format_name, False, model.fingerprint, Labels())
     result = next(iter(model.classify_files(folder)))
     killed.write(result.path, result.predictions)
     killed._file.close()  # as if the power failed

@@ -14,6 +14,7 @@ import pytest
 
 import sqznet
 from sqznet.cli import output
+from sqznet.cli.forms import Labels
 from sqznet.files.resumable import ResumableFile
 
 from ..support import networks
@@ -109,7 +110,7 @@ def test_a_part_that_was_cut_anywhere_is_continued(
     results = list(model.classify_files(folder, top=2))
     for cut in {*range(0, len(content), 37), *range(len(content) - 4, len(content))}:
         part.write_bytes(content[:cut])
-        file = output.ResultFile(str(target), format_name, True, model.fingerprint)
+        file = output.ResultFile(str(target), format_name, True, model.fingerprint, Labels())
         for result in results:
             name = result.path
             if file.done[name]:
@@ -211,7 +212,7 @@ def test_a_second_writer_is_refused(
     pytest.importorskip("fcntl", reason="locks are POSIX's")
     target = tmp_path / f"out.{format_name}"
     model = sqznet.load(small)
-    first = output.ResultFile(str(target), format_name, False, model.fingerprint)
+    first = output.ResultFile(str(target), format_name, False, model.fingerprint, Labels())
     (one,) = model.classify_files(folder / "0.png")
     first.write(one.path, one.predictions)
     for options in ([], ["--resume"]):

@@ -55,7 +55,7 @@ def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
     same = [line for line in lines if re.search(r" in int8, \d+ x \d+ +SHA-256 \w{12}", line)]
     assert len(same) == 2 * len(with_int8)
     errors = [line for line in lines if re.search(r"error \d\.\de[+-]\d\d, bound 5e-05$", line)]
-    assert len(errors) == 10 * len(runnable)
+    assert len(errors) == 11 * len(runnable)
 
 
 @pytest.mark.usefixtures("one_size")
@@ -126,6 +126,7 @@ def test_a_wrong_kernel_is_detected(
     ("kernel", "name"),
     [
         ("Conv", "convolutions"),
+        ("Squeeze", "1x1 convolutions that skip zeros"),
         ("Stem", "the 7x7 stem"),
         ("PaddedConv", "padded convolutions, every tile"),
         ("Fire", "fire modules, every tile"),
@@ -155,6 +156,7 @@ def test_a_wrong_layer_is_detected(
     ("kernel", "argument", "tap", "name"),
     [
         ("Conv", 1, 0, "convolutions"),
+        ("Squeeze", 1, 0, "1x1 convolutions that skip zeros"),
         ("Stem", 1, 0, "the 7x7 stem"),
         ("PaddedConv", 1, 4, "padded convolutions, every tile"),  # the center
         ("Fire", 3, 0, "fire modules, every tile"),  # expand 1x1

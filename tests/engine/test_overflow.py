@@ -87,15 +87,15 @@ def test_inputs_that_are_too_large() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 5, 3, 3), (7, 64, 1, 1), (2, 3, 7, 7)])
-def test_the_largest_row(shape: tuple[int, ...]) -> None:
+def test_the_largest_rows(shape: tuple[int, ...]) -> None:
     made = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
-    expected = np.abs(made).sum((1, 2, 3)).max()
-    found = _kernels.Tensor.over(made.copy(), shape).largest_row()
+    expected = [values.sum((1, 2, 3)).max() for values in (np.abs(made), np.maximum(made, 0))]
+    found = _kernels.Tensor.over(made.copy(), shape).largest_rows()
     assert found == pytest.approx(expected, rel=1e-6)
     for value in (np.nan, np.inf, -np.inf):
         bad = made.copy()
         bad.flat[0] = value
-        assert not np.isfinite(_kernels.Tensor.over(bad, shape).largest_row())
+        assert not np.isfinite(_kernels.Tensor.over(bad, shape).largest_rows()[0])
 
 
 def test_weights_that_sum_to_infinity_are_finite(tmp_path: Path) -> None:

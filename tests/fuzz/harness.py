@@ -16,12 +16,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sqznet import weights
+from sqznet.detection.detector import Detector
 from sqznet.errors import SqznetError, WeightsError
 from sqznet.network import variants
 from sqznet.weights import Checkpoint, RawTensor
 from sqznet.weights.checkpoint import FLOAT_SIZES, element_count
 from sqznet.weights.reading import WeightsFile
 
+from ..support import networks
 from ..support.weights_refusal import check_message, limited
 
 _ASKED = int(os.environ.get("SQZNET_FUZZ_EXAMPLES", "0"))
@@ -102,7 +104,15 @@ def check_promises(checkpoint: Checkpoint) -> None:
         assert 0 <= padding <= variants.MAX_PADDING
     shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
     try:
-        network = variants.network_for(shapes, checkpoint.variant, "weights", checkpoint.wiring)
+        network = variants.network_for(
+            shapes,
+            checkpoint.variant,
+            "weights",
+            checkpoint.wiring,
+            detector=checkpoint.detector,
+        )
         network.shapes(*checkpoint.preprocessing.size)
+        if checkpoint.detector is not None:
+            Detector(checkpoint, threads=1, precision="float32").detect(networks.photo())
     except SqznetError as error:
         check_message(str(error))

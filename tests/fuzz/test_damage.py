@@ -11,6 +11,7 @@ import pytest
 
 from ..support import (
     caffe_files,
+    detectors,
     integer_networks,
     layer_lists,
     ncnn_files,
@@ -76,6 +77,9 @@ SEEDS: Mapping[str, Callable[[], Seed]] = {
     "torch-legacy": alone(torch_files.small_legacy),
     "safetensors": alone(torch_files.small_safetensors),
     "safetensors-int8": alone(integer_networks.small_file),
+    "safetensors-detector": alone(
+        lambda: networks.safetensors(detectors.tensors(), detectors.metadata())
+    ),
     "npz": alone(partial(npz, np.savez)),
     "npz-compressed": alone(partial(npz, np.savez_compressed)),
     "onnx-raw": alone(small_onnx),

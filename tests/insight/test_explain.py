@@ -197,6 +197,19 @@ def test_text_fits(text: str) -> None:
 @pytest.mark.usefixtures("draws_text")
 def test_missing_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(painting, "_SYSTEM_FONTS", ("no such font.ttf",))
-    assert painting.elided("Käse, señor, 杯!", 23, 500) == "Kase, senor, ?!"
+    assert painting.elided("Käse, señor, 杯!", 23, 500) == "Kase, senor, U+676F!"
+    assert painting.elided("ねこ 고양이", 23, 500) == "neko goyangi"
+    assert painting.elided("my \N{CAT FACE}\ufe0f", 23, 500) == "my (cat face)"
+    assert "?" not in painting.elided("\u0378 \ue000 Ж \U0001f468\u200d\U0001f469", 23, 900)
     pen = ImageDraw.Draw(Image.new("L", (10, 10)))
     painting.write(pen, (0, 0), "é", 8, "white")
+
+
+@pytest.mark.usefixtures("draws_text")
+def test_only_what_no_font_has_is_spelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The font with most of the characters is used for the rest of the text."""
+    shows = painting._shows
+    monkeypatch.setattr(painting, "_SYSTEM_FONTS", ("DejaVuSans.ttf",))
+    if painting._font("DejaVuSans.ttf", 20) is None or not shows(painting.face("Ж", 20), "Ж"):
+        pytest.skip("DejaVu is not installed")
+    assert painting.elided("Жук 杯", 23, 500) == "Жук U+676F"

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 import sqznet
+from sqznet.answers import Box
 from sqznet.errors import ImageError, SqznetError
 from sqznet.images.preprocessing import geometry
 from sqznet.insight.heatmap import (
     BOX_HEAT,
-    Box,
     Evidence,
     HeatMap,
     LogitEvidence,

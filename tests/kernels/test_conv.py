@@ -36,12 +36,16 @@ def check_conv(
     threads: int = 1,
     borders: tuple[int, int] = (0, 0),
     at_end: bool = True,
+    skips_zeros: bool = False,
 ) -> None:
     expected = reference.conv2d(x, weight, bias, stride)
     source = cases.filled(x, borders[0], at_end)
     target = Map(expected.shape, border=borders[1], at_end=at_end)
-    layer = _kernels.Conv(
-        table, cases.weights(weight, at_end), cases.weights(bias, at_end), stride, relu
+    parameters = cases.weights(weight, at_end), cases.weights(bias, at_end)
+    layer = (
+        _kernels.Squeeze(table, *parameters, relu)
+        if skips_zeros
+        else _kernels.Conv(table, *parameters, stride, relu)
     )
     cases.run_layer(layer, threads, source, target, at_end)
     source.check(x)
@@ -63,9 +67,11 @@ def check_conv(
     w_kind=cases.kinds,
     seed=cases.seeds,
 )
-@cases.examples(120)
+@pytest.mark.parametrize("skips_zeros", [False, True])
+@cases.examples(80)
 def test_conv_1x1(
     table: _kernels.Float32Kernels,
+    skips_zeros: bool,
     batch: int,
     cin: int,
     cout: int,
@@ -88,6 +94,7 @@ def test_conv_1x1(
         threads=threads,
         borders=borders,
         at_end=at_end,
+        skips_zeros=skips_zeros,
     )
 
 

@@ -23,6 +23,7 @@ LAYERS = (
     "sqznet",  # __init__.py, the public names
     "sqznet.watching",  # above `api`, since `watch` takes whatever `load` takes
     "sqznet.api",
+    "sqznet.detection",
     "sqznet.compression",  # above `loading`, since `compress` takes whatever `load` takes
     "sqznet.learning",  # above `model`, since a Recognizer shows its Model
     "sqznet.loading",
@@ -37,6 +38,7 @@ LAYERS = (
     "sqznet.images",
     "sqznet.files",
     "sqznet.answers",
+    "sqznet.notebook",
     "sqznet.errors",
     "sqznet.forks",
     "sqznet._kernels",

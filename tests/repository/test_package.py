@@ -21,6 +21,7 @@ def test_the_wheel_is_complete() -> None:
         "sqznet/_kernels.pyi",
         "sqznet/_pixels.pyi",
         "sqznet/data/squeezenet1_1.safetensors",
+        "sqznet/data/squeezenet1_1_detector.safetensors",
         "sqznet/data/imagenet_classes.txt",
         "sqznet/data/imagenet_hierarchy.txt",
         "sqznet/data/imagenet_synsets.txt",
@@ -46,7 +47,12 @@ def test_the_wheel_is_complete() -> None:
 def test_the_extra_all_has_every_optional_feature() -> None:
     distribution = importlib.metadata.distribution("sqznet")
     extras = set(distribution.metadata.get_all("Provides-Extra") or ())
-    features = {name for name in extras if not name.startswith("test")} - {"lint", "bench", "all"}
+    features = {name for name in extras if not name.startswith("test")} - {
+        "lint",
+        "docs",
+        "bench",
+        "all",
+    }
     assert features == {"completion", "hub", "keras", "parquet", "terminal", "video"}
     (named,) = re.findall(r"sqznet\[([\w,]+)\]", " ".join(distribution.requires or ()))
     assert set(named.split(",")) == features

@@ -21,7 +21,14 @@ from sqznet import _kernels
 from .guarded import CANARY_BITS, Guarded
 
 Array = Any
-Layer = _kernels.Conv | _kernels.Stem | _kernels.PaddedConv | _kernels.Fire | _kernels.Classifier
+Layer = (
+    _kernels.Conv
+    | _kernels.Squeeze
+    | _kernels.Stem
+    | _kernels.PaddedConv
+    | _kernels.Fire
+    | _kernels.Classifier
+)
 
 # --- Error budgets ---------------------------------------------------------------------------
 #

@@ -92,6 +92,12 @@ def run(ready: Executor, x: Array) -> Array:
 
 def save(path: Path, made: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> Path:
     """A .safetensors file of float32 tensors."""
+    path.write_bytes(safetensors(made, metadata))
+    return path
+
+
+def safetensors(made: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> bytes:
+    """The content of such a file."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     at, chunks = 0, []
     for name, array in made.items():
@@ -101,8 +107,7 @@ def save(path: Path, made: Mapping[str, Array], metadata: Mapping[str, str] | No
         at += len(data)
         chunks.append(data)
     text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(chunks))
-    return path
+    return struct.pack("<Q", len(text)) + text + b"".join(chunks)
 
 
 def inputs(seed: int, n: int, height: int, width: int) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet import Frame, Prediction, Sighting
+from sqznet import Box, Detection, Frame, Prediction, Sighting
 from sqznet.watching.shot import Shot
 
 Bytes = npt.NDArray[np.uint8]
@@ -29,6 +29,49 @@ RAMP = [20 + 10 * i for i in range(20)]
 def flat(level: int, height: int = 24, width: int = 32) -> Bytes:
     """An image of one gray level."""
     return np.full((height, width, 3), level, np.uint8)
+
+
+#: What `Colors` finds, by the channel in which a thing is bright.
+CLASSES = ("person", "dog", "cat")
+
+
+def painted(*things: tuple[str, float, float, float, float], width: int = 160) -> Bytes:
+    """A gray picture, 120 pixels high, with things for `Colors`: label, x0, y0, x1, y1."""
+    picture = flat(40, 120, width)
+    for label, *corners in things:
+        x0, y0, x1, y1 = (max(0, round(corner)) for corner in corners)
+        picture[y0:y1, x0:x1, CLASSES.index(label)] = 240
+    return picture
+
+
+class Colors:
+    """A detector that finds the pixels of each color, as one thing, with a score that is given by
+    its label; 0.9 otherwise."""
+
+    labels = CLASSES
+
+    def __init__(self, **scores: float) -> None:
+        self.scores = scores
+        self.asked: Mapping[str, float] = {}
+
+    def detect(self, picture: Frame, threshold: Mapping[str, float]) -> list[Detection]:
+        self.asked = threshold
+        rgb = picture.to_rgb().astype(int)
+        found = []
+        for index, label in enumerate(CLASSES):
+            others = np.delete(rgb, index, axis=2).max(axis=2)
+            rows, columns = np.nonzero(rgb[:, :, index] - others > 100)
+            score = self.scores.get(label, 0.9)
+            if len(rows) and score >= threshold[label]:
+                x0, y0, x1, y1 = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+                found.append(detection(label, float(x0), float(y0), float(x1), float(y1), score))
+        return found
+
+
+def detection(
+    label: str, x0: float, y0: float, x1: float, y1: float, score: float = 0.9
+) -> Detection:
+    return Detection(label, score, CLASSES.index(label), Box(x0, y0, x1, y1, label, score))
 
 
 class Levels:

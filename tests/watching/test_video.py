@@ -203,7 +203,7 @@ def test_an_address_without_an_answer() -> None:
 def write(path: Path, sightings: Iterable[Sighting]) -> None:
     with annotate.AnnotatedVideo(str(path)) as output:
         for sighting in sightings:
-            output.add(sighting)
+            output.add(annotate.annotated(sighting), sighting.time)
 
 
 def written(path: Path) -> tuple[list[float], list[Any]]:
@@ -218,7 +218,7 @@ def test_an_annotated_video(tmp_path: Path, clip: Path, suffix: str) -> None:
     path.write_text("what was there before")
     with annotate.AnnotatedVideo(str(path)) as output:
         for sighting in watched(clip, every=2):
-            output.add(sighting)
+            output.add(annotate.annotated(sighting), sighting.time)
         assert path.read_text() == "what was there before"
     times, pictures = written(path)
     if suffix != ".avi":  # AVI has no time stamps, only a frame rate
@@ -236,7 +236,7 @@ def test_frames_of_odd_and_changing_sizes(tmp_path: Path) -> None:
 
 def test_the_label_is_drawn_into_the_frame() -> None:
     sighting = watched([flat(200, 240, 320)])[0]
-    picture = annotate.annotated(sighting)
+    picture = np.asarray(annotate.annotated(sighting))
     assert picture.shape == (240, 320, 3)
     assert (picture[:190] == 200).all()
     assert picture[-1].mean() < 100  # the dark strip

@@ -18,7 +18,7 @@ namespace sqz {
 // that are shorter than a load are first copied to scratch memory, one after another, and padded with
 // zeros to whole loads. So do kernels that multiply words of 16 bits with all runs. `static`, because
 // each instruction set must have a copy of its own.
-static constexpr bool joins_runs(int group, int load, int run) { return group == 2 || run < load; }
+static constexpr bool joins_runs(bool always, int load, int run) { return always || run < load; }
 
 // y = min(max(round(float(conv(x, w) + b) * scale), 0), 255), without padding. The product is one
 // float32 multiplication, rounded to the nearest integer, to the even one if two are equally near.
@@ -29,6 +29,7 @@ struct ByteConvArgs {
   const int32_t* b;
   const float* scale;
   int kh, kw, stride;
+  bool narrow;  // the rounded products of all inputs fit into 16 bits
 };
 
 // logits[n][o] = scale[o] * (sum over pixels of relu?(x . w[o] + b[o]) +

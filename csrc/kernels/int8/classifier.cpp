@@ -15,15 +15,15 @@ namespace {
 constexpr int kBlock = kListRegisters * kSums;
 
 SQZ_INLINE int words_per_pixel(const ByteClassifierArgs& args) {
-  return ceil_div(args.x.c, kGroup);
+  return ceil_div(args.x.c, kListGroup);
 }
 
 // Word `i` of a pixel; the channels past the last one are zero.
 SQZ_INLINE uint32_t input_word(const uint8_t* x, int channels, int i) {
   uint32_t word = 0;
-  const int left = min(kGroup, channels - i * kGroup);
+  const int left = min(kListGroup, channels - i * kListGroup);
   for (int k = 0; k < left; ++k)
-    word |= static_cast<uint32_t>(x[i * kGroup + k]) << (32 / kGroup * k);
+    word |= static_cast<uint32_t>(x[i * kListGroup + k]) << (32 / kListGroup * k);
   return word;
 }
 
@@ -37,41 +37,19 @@ SQZ_INLINE uint32_t* words_at(const ByteClassifierArgs& args, int64_t pixel) {
   return args.words + pixel * (words_per_pixel(args) + 1);
 }
 
-// sums[v] += products of all words in a pixel's list
-SQZ_INLINE void multiply_list(const int32_t* list, int entries, const uint32_t* words,
-                              const Weight* w, Sums* sums) {
-  for (int e = 0; e < entries; ++e) {
-    const Weight* row = w + static_cast<ptrdiff_t>(list[e]) * (kBlock * kGroup);
-    const Word x = broadcast_word(words[e]);
-    SQZ_UNROLL
-    for (int v = 0; v < kListRegisters; ++v)
-      sums[v] = dot_listed(sums[v], x, load_weights(row + v * kSums * kGroup));
-  }
-}
-
 // totals[o] += sum over pixels [begin, end) of relu?(x . w[o] + b[o])
 SQZ_NOINLINE void add_pixels(const ByteClassifierArgs& args, int64_t begin, int64_t end, int first,
                              int64_t* totals) {
   const Weight* w = static_cast<const Weight*>(args.w) +
-                    static_cast<ptrdiff_t>(first) * words_per_pixel(args) * kGroup;
+                    static_cast<ptrdiff_t>(first) * words_per_pixel(args) * kListGroup;
   Sums total[kListRegisters];
   SQZ_UNROLL
   for (int v = 0; v < kListRegisters; ++v) total[v] = zero_sums();
   for (int64_t pixel = begin; pixel < end; ++pixel) {
-    Sums sums[kListRegisters];
-    SQZ_UNROLL
-    for (int v = 0; v < kListRegisters; ++v) sums[v] = load_sums(args.b + first + v * kSums);
     const int32_t* list = list_of(args, pixel);
     const uint32_t* words = words_at(args, pixel);
-    if (kWeightOffset) {
-      const Sums extra = broadcast_sum(static_cast<int32_t>(words[0]) * -kWeightOffset);
-      SQZ_UNROLL
-      for (int v = 0; v < kListRegisters; ++v) sums[v] = add_sums(sums[v], extra);
-    }
-    multiply_list(list + 1, *list, words + 1, w, sums);
-    SQZ_UNROLL
-    for (int v = 0; v < kListRegisters; ++v)
-      total[v] = add_sums(total[v], args.relu ? positive(sums[v]) : sums[v]);
+    add_listed(list + 1, *list, words + 1, w, args.b + first,
+               static_cast<int32_t>(words[0]) * -kWeightOffset, args.relu, total);
   }
   int32_t chunk[kBlock];
   SQZ_UNROLL
@@ -98,12 +76,18 @@ void classifier_list_i8(const ByteClassifierArgs& args, int64_t begin, int64_t e
     uint32_t* values = words_at(args, pixel);
     int count = 0;
     uint32_t total = 0;
-    for (int i = 0; i < words; ++i) {
-      const uint32_t word = input_word(x, args.x.c, i);
+    const auto add = [&](int i, uint32_t word) {
       list[1 + count] = i;
       values[1 + count] = word;
       count += word != 0;
+    };
+    const int whole = kListGroup == 4 ? args.x.c / kListGroup : 0;
+    for (int i = 0; i < whole; ++i) {
+      uint32_t word;
+      memcpy(&word, x + i * kListGroup, sizeof(word));
+      add(i, word);
     }
+    for (int i = whole; i < words; ++i) add(i, input_word(x, args.x.c, i));
     if (kWeightOffset)
       for (int c = 0; c < args.x.c; ++c) total += x[c];
     *list = count;

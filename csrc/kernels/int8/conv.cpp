@@ -34,7 +34,7 @@ struct Runs {
 
 SQZ_INLINE Runs runs_of(const ByteConvArgs& args) {
   const int run = args.kw * args.x.c;
-  if (joins_runs(kGroup, kLoad, run)) return {1, 0, ceil_div(args.kh * run, kLoad) * kWords, -1};
+  if (joins_runs(kJoins, kLoad, run)) return {1, 0, ceil_div(args.kh * run, kLoad) * kWords, -1};
   return {args.kh, args.x.row, run / kGroup, run % kGroup ? run - kGroup : -1};
 }
 
@@ -216,7 +216,7 @@ SQZ_INLINE void compute_items(const ByteConvArgs& args, int64_t begin, int64_t e
                               int32_t* sums) {
   const Runs runs = runs_of(args);
   const ptrdiff_t pixel_words = words_of(runs);
-  const bool joined = joins_runs(kGroup, kLoad, args.kw * args.x.c);
+  const bool joined = joins_runs(kJoins, kLoad, args.kw * args.x.c);
   const uint8_t* const input_end = end_of(args.x);
   for (; begin < end; begin += kItems, sums += sums ? kItems * kTall * args.y.c : 0) {
     const int items = static_cast<int>(min<int64_t>(end - begin, kItems));
@@ -242,7 +242,7 @@ SQZ_INLINE void compute_items(const ByteConvArgs& args, int64_t begin, int64_t e
 }  // namespace
 
 int64_t conv_i8_scratch(const ByteConvArgs& args) {
-  if (!joins_runs(kGroup, kLoad, args.kw * args.x.c)) return 0;
+  if (!joins_runs(kJoins, kLoad, args.kw * args.x.c)) return 0;
   const int64_t words = static_cast<int64_t>(kItems * kTall) * words_of(runs_of(args));
   return words * kWordBytes + kChunk * static_cast<int64_t>(sizeof(Input));
 }

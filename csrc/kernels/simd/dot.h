@@ -22,6 +22,10 @@
 //                              places: load_word
 //   dot<i>                     adds the products of word i
 //   dot_listed                 adds those of the classifier's Word
+// but dot_tile_neon.h, whose convolutions have a source of their own, defines
+//   kSums, kRegisters, kTall, kGroup, kListRegisters, kListGroup, kJoins and both offsets
+//   pack_four, multiply_to_bytes, multiply_to_sums  for int8/aarch64/conv.cpp
+//   Sums, zero_sums, store_sums and add_listed      for the classifier
 #pragma once
 
 #include <stddef.h>
@@ -34,17 +38,24 @@
 #include "kernels/simd/dot_avx512_vnni.h"
 #elif defined(SQZ_ISA_AVX_VNNI) || defined(SQZ_ISA_AVX2)
 #include "kernels/simd/dot_avx2.h"
-#elif defined(SQZ_ISA_NEON) || defined(SQZ_ISA_NEON_DOTPROD) || defined(SQZ_ISA_NEON_I8MM)
+#elif defined(SQZ_ISA_NEON_DOTPROD) || defined(SQZ_ISA_NEON_I8MM)
+#include "kernels/simd/dot_tile_neon.h"
+#elif defined(SQZ_ISA_NEON)
 #include "kernels/simd/dot_neon.h"
 #else
 #include "kernels/simd/dot_scalar.h"
 #endif
 
-#if !defined(SQZ_LANES)
+#if !defined(SQZ_TILE)
 namespace sqz {
 namespace SQZ_ISA {
 
+inline constexpr int kListGroup = kGroup;
+
+#if !defined(SQZ_LANES)
+
 inline constexpr int kWords = 1, kInputOffset = 0, kWeightOffset = 0;
+inline constexpr bool kJoins = kGroup == 2;
 
 using Words = Word;
 
@@ -60,6 +71,29 @@ SQZ_INLINE Sums dot(Sums sums, Words x, Weights w) {
   return dot_word(sums, x, w);
 }
 SQZ_INLINE Sums dot_listed(Sums sums, Word x, Weights w) { return dot_word(sums, x, w); }
+
+#endif
+
+// total[v] += relu?(bias + extra + products of the listed words with their rows of `w`)
+SQZ_INLINE void add_listed(const int32_t* list, int entries, const uint32_t* words, const Weight* w,
+                           const int32_t* bias, int32_t extra, bool relu, Sums* total) {
+  Sums sums[kListRegisters];
+  SQZ_UNROLL
+  for (int v = 0; v < kListRegisters; ++v) {
+    sums[v] = load_sums(bias + v * kSums);
+    if (kWeightOffset) sums[v] = add_sums(sums[v], broadcast_sum(extra));
+  }
+  for (int e = 0; e < entries; ++e) {
+    const Weight* row = w + static_cast<ptrdiff_t>(list[e]) * (kListRegisters * kSums * kGroup);
+    const Word x = broadcast_word(words[e]);
+    SQZ_UNROLL
+    for (int v = 0; v < kListRegisters; ++v)
+      sums[v] = dot_listed(sums[v], x, load_weights(row + v * kSums * kGroup));
+  }
+  SQZ_UNROLL
+  for (int v = 0; v < kListRegisters; ++v)
+    total[v] = add_sums(total[v], relu ? positive(sums[v]) : sums[v]);
+}
 
 }  // namespace SQZ_ISA
 }  // namespace sqz

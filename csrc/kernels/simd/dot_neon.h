@@ -1,7 +1,6 @@
-// NEON: registers of 4 sums. The dot-product extension multiplies four bytes by four weights in each
-// lane; both must be signed or both unsigned. So the convolutions subtract 128 from each byte, and
-// the classifier, whose listed words must stay as they are, reads weights to which 128 is added. The
-// i8mm extension multiplies bytes by signed weights as they are.
+// NEON without products of bytes that it adds up: registers of 4 sums. Bytes and weights of a product
+// must be both signed or both unsigned. So the convolutions subtract 128 from each byte, and the
+// classifier, whose listed words must stay as they are, reads weights to which 128 is added.
 #pragma once
 
 #include <arm_neon.h>
@@ -12,13 +11,9 @@ namespace sqz {
 namespace SQZ_ISA {
 
 inline constexpr int kSums = 4, kGroup = 4, kWords = 4;
-#if defined(SQZ_ISA_NEON)
+inline constexpr bool kJoins = false;
 // Products take several temporary registers. ARMv7 has 16 in all.
 inline constexpr int kRegisters = 2, kTall = 4, kWide = 4, kListRegisters = 4;
-#else
-// 5 pixels x 4 registers: 20 accumulators, 5 registers of inputs, up to 7 of weights.
-inline constexpr int kRegisters = 4, kTall = 10, kWide = 5, kListRegisters = 16;
-#endif
 
 using Weight = int8_t;
 using Input = uint8_t;
@@ -44,40 +39,12 @@ SQZ_INLINE uint32_t word_at(const uint8_t* x) {
 
 // --- Products ------------------------------------------------------------------------------------
 
-#if defined(SQZ_ISA_NEON_I8MM)
-
-inline constexpr int kInputOffset = 0, kWeightOffset = 0;
-using Words = uint8x16_t;
-
-SQZ_INLINE Words load_words(const uint8_t* x) { return vld1q_u8(x); }
-SQZ_INLINE Words load_word(const uint8_t* x) { return broadcast_word(word_at(x)); }
-
-template <int kWord>
-SQZ_INLINE Sums dot(Sums sums, Words x, Weights w) {
-  return vsudotq_laneq_s32(sums, w, x, kWord);
-}
-SQZ_INLINE Sums dot_listed(Sums sums, Word x, Weights w) { return vusdotq_s32(sums, x, w); }
-
-#else
-
 inline constexpr int kInputOffset = 128, kWeightOffset = 128;
 using Words = int8x16_t;
 
 SQZ_INLINE Words shifted(uint8x16_t x) { return vreinterpretq_s8_u8(veorq_u8(x, vdupq_n_u8(128))); }
 SQZ_INLINE Words load_words(const uint8_t* x) { return shifted(vld1q_u8(x)); }
 SQZ_INLINE Words load_word(const uint8_t* x) { return shifted(broadcast_word(word_at(x))); }
-
-#if defined(SQZ_ISA_NEON_DOTPROD)
-
-template <int kWord>
-SQZ_INLINE Sums dot(Sums sums, Words x, Weights w) {
-  return vdotq_laneq_s32(sums, w, x, kWord);
-}
-SQZ_INLINE Sums dot_listed(Sums sums, Word x, Weights w) {
-  return vreinterpretq_s32_u32(vdotq_u32(vreinterpretq_u32_s32(sums), x, vreinterpretq_u8_s8(w)));
-}
-
-#else
 
 // Adds the pairs of each register: a0 + a1, a2 + a3, b0 + b1, b2 + b3.
 SQZ_INLINE int32x4_t add_pairs(int32x4_t a, int32x4_t b) {
@@ -110,9 +77,6 @@ SQZ_INLINE Sums dot_listed(Sums sums, Word x, Weights w) {
   return vaddq_s32(
       sums, add_pairs(pairs(word, vget_low_u8(weights)), pairs(word, vget_high_u8(weights))));
 }
-
-#endif
-#endif
 
 // --- Outputs -------------------------------------------------------------------------------------
 

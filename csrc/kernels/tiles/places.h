@@ -42,13 +42,22 @@ SQZ_INLINE PixelTile<T, kPixels> tile_from(const Args& a, int64_t first) {
   int row = static_cast<int>(first % plane / a.y.w), column = static_cast<int>(first % a.y.w);
   PixelTile<T, kPixels> t;
   t.pixels = static_cast<int>(min<int64_t>(plane * a.y.n - first, kPixels));
+  const T* x = a.x.data + n * a.x.image + row * a.stride * a.x.row + column * a.stride * a.x.pixel;
+  T* y = a.y.data + n * a.y.image + row * a.y.row + column * a.y.pixel;
+  if (t.pixels == kPixels && column + kPixels <= a.y.w) {  // in one row
+    for (int m = 0; m < kPixels; ++m, x += a.stride * a.x.pixel, y += a.y.pixel)
+      t.x[m] = x, t.y[m] = y;
+    return t;
+  }
   for (int m = 0; m < kPixels; ++m) {
-    t.x[m] = a.x.data + n * a.x.image + row * a.stride * a.x.row + column * a.stride * a.x.pixel;
-    t.y[m] = a.y.data + n * a.y.image + row * a.y.row + column * a.y.pixel;
+    t.x[m] = x, t.y[m] = y;
     if (m + 1 >= t.pixels) continue;
+    x += a.stride * a.x.pixel, y += a.y.pixel;
     if (++column == a.y.w) {
       column = 0;
       if (++row == a.y.h) row = 0, ++n;
+      x = a.x.data + n * a.x.image + row * a.stride * a.x.row;
+      y = a.y.data + n * a.y.image + row * a.y.row;
     }
   }
   return t;

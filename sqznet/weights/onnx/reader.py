@@ -48,6 +48,11 @@ def read(file: WeightsFile) -> Checkpoint:
     graph is not a SqueezeNet.
     """
     model = parse_model(file.view)
+    stated = _stated(model.metadata)
+    if metadata.DETECTOR in stated:
+        raise WeightsError(
+            "is a detector that was exported for other engines; load the file that it was made from"
+        )
     constants = Constants(model.graph, TensorData(file))
     network = find_network(model.graph, constants)
     variant = network.variant
@@ -55,7 +60,6 @@ def read(file: WeightsFile) -> Checkpoint:
     size = photos.input_size(network, given)
     wiring, reasons = find_wiring(network, size or PRESETS["torchvision"].size)
     tensors = folding.tensors(network, constants)
-    stated = _stated(model.metadata)
     described = metadata.parse(stated, "onnx")
     if described.variant not in (None, variant):
         raise WeightsError(

@@ -3,9 +3,14 @@
 The input is "input", float32 (N, 3, H, W) with the size from the preprocessing and any N; the
 output is "logits", float32 (N, classes), the input of a softmax. A network with int8 weights is
 written as one of 8-bit integers, if it can be.
+
+A detector has an output for each level, float32 (N, classes + 4, height, width): the logits of the
+classes, then the sides of a box, before decoding (see `sqznet.network.detector`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from sqznet.network.layers import Network
 from sqznet.weights import metadata
@@ -36,7 +41,7 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
         field(2, network.variant),
         *(field(5, tensor) for tensor in nodes.tensors),
         field(11, value("input", ("N", 3, height, width))),
-        field(12, value("logits", ("N", network.num_classes))),
+        *(field(12, value(name, shape)) for name, shape in _outputs(nodes, network, height, width)),
     ]
     properties = [
         field(14, field(1, metadata.PREFIX * (key in metadata.KEYS) + key) + field(2, text))
@@ -51,6 +56,19 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
             *properties,
         ]
     )
+
+
+def _outputs(
+    nodes: FloatNodes, network: Network, height: int, width: int
+) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """The heads' outputs, with their shapes."""
+    if network.num_classes:
+        yield "logits", ("N", network.num_classes)
+        return
+    shapes = dict(zip(network.map_names, network.shapes(height, width), strict=True))
+    for name in nodes.outputs:
+        rows, columns, channels = shapes[name]
+        yield name, ("N", channels, rows, columns)
 
 
 def _convolutions(network: Network) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 
-from sqznet.network.layers import INPUT, Classifier, Conv, Fire, MaxPool, Network
+from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Joined, MaxPool, Network
 from sqznet.quantization.description import Integers, little_endian
 from sqznet.quantization.plan import plan
 from sqznet.weights.checkpoint import RawTensor
@@ -17,28 +17,40 @@ _ONE, _ZERO = "one", "zero"
 class FloatNodes:
     """``finished``: the nodes in order, each with one output that has its name; ``tensors``: all
     that they read. The tensors keep their names and precisions: one that is not float32 goes
-    through a Cast."""
+    through a Cast. ``outputs``: the names of the values that the heads give.
+
+    Branches that share a layer have nodes of their own for it, with the names of their outputs.
+    """
 
     def __init__(self, network: Network, tensors: Mapping[str, RawTensor]) -> None:
         self.finished: list[bytes] = []
         self.tensors: list[bytes] = []
         self._stored = tensors
+        self._read: set[str] = set()
         values = {INPUT: self._input("input")}
+        names = iter(network.map_names)
         for branch in network.branches:
             x = values[branch.input]
             for layer in branch.layers:
+                self._place = next(names).removeprefix(layer.name)
                 x = values[layer.name] = _WRITE[type(layer)](self, layer, x)
+            values[branch.output] = x
+        self.outputs = [values[name] for name in network.outputs]
 
     def _input(self, x: str) -> str:
         return x
 
     def _stem(self, layer: Conv, x: str) -> str:
-        return self._conv(layer.name, x, layer.kernel, layer.stride, layer.padding)
+        return self._conv(layer.name, x, layer.kernel, layer.stride, layer.padding, layer.relu)
+
+    def _joined(self, layer: Joined, x: str) -> str:
+        parts = [self._conv(part.name, x, relu=part.relu) for part in layer.parts]
+        return self._output("Concat", layer.name, *parts, axis=1)
 
     def _max_pool(self, layer: MaxPool, x: str) -> str:
         windows = {"kernel_shape": (3, 3), "strides": (2, 2)}
         name = f"{layer.name}.pool"
-        y = self._add("MaxPool", name, x, **windows, ceil_mode=int(layer.ceil_mode))
+        y = self._output("MaxPool", name, x, **windows, ceil_mode=int(layer.ceil_mode))
         return self._rounded(y)
 
     def _classifier(self, layer: Classifier, x: str) -> str:
@@ -50,14 +62,14 @@ class FloatNodes:
         squeezed = self._conv(f"{fire.name}.squeeze", x)
         expanded1x1 = self._conv(f"{fire.name}.expand1x1", squeezed)
         expanded3x3 = self._conv(f"{fire.name}.expand3x3", squeezed, kernel=3, padding=1)
-        joined = self._add("Concat", f"{fire.name}.concat", expanded1x1, expanded3x3, axis=1)
+        joined = self._output("Concat", f"{fire.name}.concat", expanded1x1, expanded3x3, axis=1)
         value = self._rounded(joined)
         if fire.bypass is None:
             return value
         around = x
         if fire.bypass == "complex":
             around = self._conv(f"{fire.name}.bypass", x, relu=False)
-        return self._add("Add", f"{fire.name}.add", around, value)
+        return self._output("Add", f"{fire.name}.add", around, value)
 
     def _conv(
         self,
@@ -69,7 +81,7 @@ class FloatNodes:
         relu: bool = True,
         rounds: bool = True,
     ) -> str:
-        value = self._add(
+        value = self._output(
             "Conv",
             f"{name}.conv",
             x,
@@ -79,7 +91,7 @@ class FloatNodes:
             pads=(padding,) * 4,
         )
         if relu:
-            value = self._add("Relu", f"{name}.relu", value)
+            value = self._output("Relu", f"{name}.relu", value)
         return self._rounded(value) if rounds else value
 
     def _parameters(self, name: str) -> tuple[str, str]:
@@ -87,6 +99,9 @@ class FloatNodes:
         return self._floats(f"{name}.weight"), self._floats(f"{name}.bias")
 
     def _floats(self, name: str) -> str:
+        if name in self._read:
+            return name
+        self._read.add(name)
         tensor = self._stored[name]
         if tensor.dtype == "float32":
             return self._constant(name, tensor.dtype, tensor.shape, tensor.data)
@@ -103,6 +118,10 @@ class FloatNodes:
         self.tensors.append(messages.tensor(name, dtype, shape, data))
         return name
 
+    def _output(self, op: str, name: str, *inputs: str, **attributes: int | tuple[int, ...]) -> str:
+        """A node of the layer that is written, in its branch."""
+        return self._add(op, name + self._place, *inputs, **attributes)
+
     def _add(self, op: str, name: str, *inputs: str, **attributes: int | tuple[int, ...]) -> str:
         self.finished.append(messages.node(op, name, *inputs, **attributes))
         return name
@@ -113,6 +132,7 @@ _WRITE: Mapping[type, Callable[..., str]] = {
     MaxPool: FloatNodes._max_pool,
     Fire: FloatNodes._fire,
     Classifier: FloatNodes._classifier,
+    Joined: FloatNodes._joined,
 }
 
 

@@ -1,0 +1,30 @@
+"""The benchmark of the detector: its arithmetic, and its generated block."""
+
+from __future__ import annotations
+
+import sqznet
+from benchmarks import detection
+from benchmarks.detection import BOXES, BOXES_OF, CLASSIFIER, DETECTOR, LABELS_OF, RIVAL
+
+ROUND = {CLASSIFIER: 4e-3, DETECTOR: 6e-3, BOXES: 6e-5, LABELS_OF: 5e-3, BOXES_OF: 7e-3}
+
+
+def test_the_ratios() -> None:
+    said = detection.said([ROUND] * 3, "avx2", 0.04)
+    assert "takes 1.50 times the classifier's (1.50 to 1.50; 1.50 by the fastest runs)" in said
+    assert "its boxes 1.0% of that" in said
+    assert said.endswith("3 rounds, avx2; other programs kept 0.0 cores busy")
+    assert "onnxruntime takes 2.50 times" in detection.said([{**ROUND, RIVAL: 15e-3}], "avx2", None)
+
+
+def test_the_block_is_a_table() -> None:
+    lines = detection.block(detection.rows([ROUND] * 3), "As seen").splitlines()
+    assert lines[2] == f"| {CLASSIFIER} | 4.00 | 4.00 |"
+    assert max(map(len, lines)) <= 100
+
+
+def test_one_round() -> None:
+    model, detector = sqznet.load(threads=1), sqznet.load_detector(threads=1)
+    (taken,) = detection.measure(model, detector, str(detection.PHOTO), rounds=1)
+    assert set(ROUND) <= set(taken)
+    assert all(seconds > 0 for seconds in taken.values())

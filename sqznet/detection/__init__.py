@@ -1,0 +1,1 @@
+"""Detection: boxes around people and animals."""

@@ -1,0 +1,295 @@
+"""A loaded detector: ``Detector``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, overload
+
+from sqznet import weights
+from sqznet.answers import Classifier, Detection
+from sqznet.detection.boxes import Ask, Boxes, Size
+from sqznet.detection.naming import checked_classifier, named
+from sqznet.detection.thresholds import DEFAULT, Threshold, by_class
+from sqznet.engine.pipeline import Pipeline
+from sqznet.engine.program import Workspace
+from sqznet.errors import SqznetError, WeightsError, checked_count
+from sqznet.images import decoding
+from sqznet.images.callers import Reading, grouped, reading, several
+from sqznet.images.preprocessing import Preprocessing
+from sqznet.network.detector import HEAD, num_classes
+from sqznet.weights.labels import for_network as names_for
+
+#: The smallest side of the input in pixels; its sides are multiples of `STEP`.
+LEAST, STEP = 128, 32
+
+
+class FileDetections(NamedTuple):
+    """The result for one file: its path; what was found, best first; the error if it failed."""
+
+    path: str
+    detections: list[Detection]
+    error: SqznetError | None
+
+
+class Detector(Pipeline):
+    """A loaded detector, made by ``load_detector``. Any number of threads may use it at once.
+
+    Attributes: ``labels``, a name for each class; ``size``, the (height, width) in pixels to which
+    photos are squashed; ``variant``, such as ``"squeezenet1_1"``; ``preprocessing``, how photos
+    become its input; ``threads``; ``isa``, the instruction set of its kernels; ``precision``,
+    "float32"; ``boxes``, which makes answers of the network's outputs.
+    """
+
+    def __init__(
+        self,
+        checkpoint: weights.Checkpoint,
+        *,
+        threads: int | None = None,
+        isa: str | None = None,
+        precision: str | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
+        if checkpoint.detector is None:
+            raise WeightsError(
+                f"{checkpoint.path}: is not a detector, which has an entry 'detector' in its "
+                "metadata; sqznet.load and 'sqznet classify' open classifiers"
+            )
+        preprocessing = preprocessing or checkpoint.preprocessing
+        _check_input(preprocessing, checkpoint.path)
+        super().__init__(
+            checkpoint,
+            threads=threads,
+            isa=isa,
+            preprocessing=preprocessing,
+            precision=precision,
+        )
+        self._design = checkpoint.detector
+        network = self.executor.network
+        self.labels = names_for(None, checkpoint.labels, num_classes(network), checkpoint.path)
+        self.size = preprocessing.size
+        self.boxes = Boxes(
+            self._design,
+            [branch.output for branch in network.heads[HEAD]],
+            self.labels,
+            self.size,
+            checkpoint.path,
+        )
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        return (
+            f"<sqznet.Detector {self.variant}, {', '.join(self.labels)}, {height}x{width}, "
+            f"{self.precision}, {self.isa}, {self.threads} thread{'s' if self.threads > 1 else ''}>"
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """The variant, and a hash of all that decides the answers: weights, head, preprocessing
+        with the size of the input, wiring and labels. It is the same in every process and on every
+        machine."""
+        from hashlib import sha256
+
+        from sqznet.weights.detectors import to_json
+        from sqznet.weights.fingerprint import fingerprint
+        from sqznet.weights.metadata import dump
+        from sqznet.weights.strict_json import compact
+
+        settings = dump(self.variant, self.preprocessing, self.labels, self.wiring)
+        text = compact([fingerprint(self.checkpoint), settings, to_json(self._design)])
+        return f"{self.variant}-detector-{sha256(text.encode()).hexdigest()[:16]}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As that of a `Model`: loaded again elsewhere from where its weights came from."""
+        from sqznet.weights.portable import portable
+
+        settings = {
+            **self.asked,
+            "precision": self.precision,
+            "preprocessing": self.preprocessing,
+        }
+        return _restored, (type(self), portable(self.checkpoint), settings, self.fingerprint)
+
+    @overload
+    def detect(  # type: ignore[overload-overlap]
+        self,
+        images: decoding.ImageLike,
+        threshold: Threshold = DEFAULT,
+        top: int = 100,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+        classify: Classifier | None = None,
+    ) -> list[Detection]: ...
+
+    @overload
+    def detect(
+        self,
+        images: Iterable[Any],
+        threshold: Threshold = DEFAULT,
+        top: int = 100,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+        classify: Classifier | None = None,
+    ) -> list[list[Detection]]: ...
+
+    def detect(
+        self,
+        images: Any,
+        threshold: Threshold = DEFAULT,
+        top: int = 100,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+        classify: Classifier | None = None,
+    ) -> Any:
+        """What is on a photo and where: a list of Detections, best first; for several photos, a
+        list of such lists.
+
+        ``images``, ``fast_decode``, ``channels``, ``allow_urls``: as for ``Model.classify``. Boxes
+        are in pixels of the upright photo, also with ``fast_decode``.
+        ``threshold``: the lowest score of an answer, in 0..1; or a mapping from labels to such
+        numbers, where a label that is left out keeps 0.35. Lower ones find more, and more that is
+        not there; docs/detection.md has measured precision and recall.
+        ``top``: how many answers a photo may have at most; a file of weights has its own limit too,
+        100 for the bundled one.
+        ``classify``: a model of ``sqznet.load`` or ``sqznet.learn`` that names what is in each box:
+        its best answer follows the label, as in "dog: beagle". It sees the box with a margin of a
+        tenth of its sides.
+
+        Raises ImageError if an image cannot be read, and SqznetError for a threshold outside 0..1
+        or for a label that no class has.
+        """
+        ask = self.ask(threshold, top)
+        how = reading(fast_decode, channels, allow_urls)
+        namer = checked_classifier(classify)
+        found = several(images)
+        answers: list[list[Detection]] = []
+        for group in grouped([images] if found is None else found, self.threads):
+            decoded = [self.decode(image, how) for image in group]
+            sizes = {row: pixels.whole for row, pixels in enumerate(decoded)}
+
+            def read(
+                workspace: Workspace, sizes: Mapping[int, Size] = sizes
+            ) -> dict[int, list[Detection]]:
+                return self.boxes.found(workspace, sizes, ask)
+
+            detections = list(self.passed(decoded, read).values())
+            answers += detections if namer is None else named(namer, decoded, detections)
+        return answers[0] if found is None else answers
+
+    def detect_each(
+        self,
+        images: Sequence[Any],
+        threshold: Threshold = DEFAULT,
+        top: int = 100,
+        fast_decode: bool = False,
+    ) -> list[list[Detection] | SqznetError]:
+        """The detections for each image, or its error. All images that can be read run in one pass
+        of the network."""
+        ask = self.ask(threshold, top)
+
+        def read(workspace: Workspace, sizes: Mapping[int, Size]) -> dict[int, list[Detection]]:
+            return self.boxes.found(workspace, sizes, ask)
+
+        return self.each(images, Reading(fast_decode), read)
+
+    def detect_files(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        threshold: Threshold = DEFAULT,
+        top: int = 100,
+        fast_decode: bool = False,
+    ) -> Iterator[FileDetections]:
+        """Yields a result (path, detections, error) for each of many photos, in order.
+
+        ``paths``: as for ``Model.classify_files``. ``threads`` photos are processed at a time, a
+        few ahead of the caller. The result for an unreadable photo has no detections and an
+        ImageError; otherwise ``error`` is None. ``threshold``, ``top``, ``fast_decode``: as for
+        ``detect``.
+        """
+        self.ask(threshold, top)  # errors come at once, not with the first photo
+        return self._files(paths, threshold, top, fast_decode)
+
+    def _files(
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        threshold: Threshold,
+        top: int,
+        fast_decode: bool,
+    ) -> Iterator[FileDetections]:
+        from contextlib import closing
+
+        from sqznet.batch.photos import answered
+        from sqznet.images.finding import expand
+
+        def detections(
+            model: Detector, images: Sequence[Any]
+        ) -> list[list[Detection] | SqznetError]:
+            return model.detect_each(images, threshold, top, fast_decode)
+
+        named = [paths] if isinstance(paths, str | os.PathLike) else paths
+        with closing(answered(self, expand(named), detections)) as found:
+            for path, answer in found:
+                if isinstance(answer, SqznetError):
+                    yield FileDetections(path, [], answer)
+                else:
+                    yield FileDetections(path, answer, None)
+
+    async def adetect(
+        self,
+        image: Any,
+        threshold: Threshold = DEFAULT,
+        top: int = 100,
+        fast_decode: bool = False,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> list[Detection]:
+        """Like ``detect`` for one image, as ``Model.aclassify``: the event loop stays free."""
+        from sqznet.batch.asynchronous import answered
+
+        self.ask(threshold, top)
+        how = reading(fast_decode, channels, allow_urls)
+
+        def detections(model: Detector, image: Any) -> list[Detection]:
+            found: list[Detection] = model.detect([image], threshold, top, **how._asdict())[0]
+            return found
+
+        return await answered(self, image, detections)
+
+    def ask(self, threshold: Threshold = DEFAULT, top: int = 100) -> Ask:
+        """What ``detect`` is asked for, checked."""
+        most = min(checked_count("top", top), self._design.most)
+        return Ask(by_class(threshold, self.labels), most)
+
+
+def _check_input(preprocessing: Preprocessing, origin: str) -> None:
+    height, width = preprocessing.size
+    if preprocessing.fit != "squash" or preprocessing.resized != preprocessing.size:
+        raise WeightsError(
+            f"{origin}: crops photos, but a detector needs all of them: fit 'squash'"
+        )
+    if min(height, width) < LEAST or height % STEP or width % STEP:
+        raise SqznetError(
+            f"size is {height} x {width} pixels, expected sides from {LEAST} up that are multiples "
+            f"of {STEP}"
+        )
+
+
+def _restored(
+    made: type[Detector], carried: Any, settings: Mapping[str, Any], fingerprint: str
+) -> Detector:
+    from sqznet.weights.portable import restored
+
+    detector = made(restored(carried), **settings)
+    if detector.fingerprint != fingerprint:
+        raise WeightsError(
+            f"{detector.checkpoint.path}: holds other weights here than where the detector was "
+            "pickled"
+        )
+    return detector
