@@ -16,7 +16,7 @@ from sqznet.calibration.convolution import FloatConv, bordered
 from sqznet.compression import rounding
 from sqznet.compression.encoding import Coded, weights
 from sqznet.compression.maps import Floats, pooled, windows
-from sqznet.network.layers import INPUT, Classifier, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
 
 # Samples of a convolution's inputs, over all photos.
 _SAMPLES = 40_000
@@ -93,6 +93,7 @@ class Compressor:
         if isinstance(layer, Classifier):
             self._classifier(layer, x)
             return Maps((), ())  # nothing reads the logits
+        assert isinstance(layer, Conv)  # the layers of detectors do not come here
         return self._conv(layer.name, x, layer.stride, layer.padding)
 
     def _fire(self, layer: Fire, x: Maps) -> Maps:

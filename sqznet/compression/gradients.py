@@ -86,6 +86,7 @@ class Differentiable:
             y = self._conv(layer.name, x, layer.padding)
             maps[f"{layer.name}.sums"] = np.maximum(y, 0.0) if layer.relu else y
             return np.asarray(maps[f"{layer.name}.sums"].mean(axis=(0, 1, 2)), np.float32)
+        assert isinstance(layer, Fire)  # the layers of detectors do not come here
         parts: dict[str, Floats] = {}
         for part, padding in (("squeeze", 0), ("expand1x1", 0), ("expand3x3", 1)):
             read = x if part == "squeeze" else parts["squeeze"]
