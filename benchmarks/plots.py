@@ -15,8 +15,8 @@ from benchmarks.lab.layers import effective_gmacs
 from benchmarks.results import CaseResult, EngineResult
 
 LATENCY_CASES = ("1.1-b1-1t", "1.1-b1-2t", "1.0-b1-1t", "1.1-b16-2t")
-_OURS, _RIVAL, _SECOND, _DARK, _GUIDE = "#d1495b", "#b8c0c8", "#2e6f95", "#333333", "#8a8f94"
-_STYLE = {
+OURS_COLOR, _RIVAL, SECOND, _DARK, _GUIDE = "#d1495b", "#b8c0c8", "#2e6f95", "#333333", "#8a8f94"
+STYLE = {
     "svg.hashsalt": "sqznet",
     "font.family": "DejaVu Sans",  # comes with matplotlib
     "font.size": 10,
@@ -58,7 +58,7 @@ def draw(
     }
     paths = []
     for name, picture in pictures.items():
-        with plt.rc_context(_STYLE):
+        with plt.rc_context(STYLE):
             figure = picture()
             paths.append(folder / f"{name}.svg")
             figure.savefig(paths[-1], metadata={"Date": None}, facecolor="white")
@@ -75,7 +75,7 @@ def _latency(plt: Any, machine: str, results: Sequence[CaseResult]) -> Any:
         bars = axis.barh(
             [e.engine for e in engines],
             [e.median for e in engines],
-            color=[_OURS if e.engine == OURS else _RIVAL for e in engines],
+            color=[OURS_COLOR if e.engine == OURS else _RIVAL for e in engines],
         )
         axis.bar_label(bars, [_latency_label(result, e) for e in engines], padding=3)
         axis.invert_yaxis()
@@ -87,7 +87,7 @@ def _latency(plt: Any, machine: str, results: Sequence[CaseResult]) -> Any:
         for label in axis.get_yticklabels():
             if label.get_text() == OURS:
                 label.set_fontweight("bold")
-                label.set_color(_OURS)
+                label.set_color(OURS_COLOR)
     for axis in axes.flat[len(shown) :]:
         axis.set_visible(False)
     figure.get_layout_engine().set(hspace=0.06, h_pad=0.08)
@@ -110,12 +110,12 @@ def _layers(plt: Any, cpu: str, record: dict[str, Any]) -> Any:
     for (left, right), (variant, found) in zip(axes, shown.items(), strict=True):
         layers = found["layers"]
         names = [layer["name"] for layer in layers]
-        times = left.barh(names, [layer["median_ms"] for layer in layers], color=_OURS)
+        times = left.barh(names, [layer["median_ms"] for layer in layers], color=OURS_COLOR)
         left.bar_label(times, [f"{layer['median_ms']:.2f}" for layer in layers], padding=3)
         left.set_title(f"SqueezeNet {variant}: {found['median_ms']:.2f} ms")
         left.set_xlabel("ms (median)")
         rates = [effective_gmacs(layer) if layer["macs"] else 0.0 for layer in layers]
-        right.barh(names, rates, color=_SECOND)
+        right.barh(names, rates, color=SECOND)
         peak = record["peak_gmacs"]
         right.axvline(peak, color=_DARK, linestyle="--", linewidth=1, zorder=2)
         for y, (rate, layer) in enumerate(zip(rates, layers, strict=True)):
@@ -140,7 +140,7 @@ def _scaling(plt: Any, cpu: str, record: dict[str, Any]) -> Any:
     for axis, kind, power in zip(axes, ("pixels", "batch"), (2, 1), strict=True):
         points = record[kind]
         sizes = [point["size"] for point in points]
-        for threads, color in zip(points[0]["ms"], (_OURS, _SECOND), strict=False):
+        for threads, color in zip(points[0]["ms"], (OURS_COLOR, SECOND), strict=False):
             ms = [point["ms"][threads] for point in points]
             label = f"{threads} thread{'s' if threads != '1' else ''}"
             axis.plot(sizes, ms, "o-", color=color, markersize=4, label=label)

@@ -12,6 +12,7 @@ from sqznet.model import Model
 
 if TYPE_CHECKING:
     from sqznet.answers import Box, Detection
+    from sqznet.compression.compressing import Compressed, compress
     from sqznet.detection.accuracy import evaluate_detector
     from sqznet.detection.detector import Detector
     from sqznet.detection.evaluation import DetectionEvaluation
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Box",
+    "Compressed",
     "Converted",
     "Detection",
     "DetectionEvaluation",
@@ -52,6 +54,7 @@ __all__ = [
     "UnsupportedIsaError",
     "WeightsError",
     "classify",
+    "compress",
     "convert",
     "detect",
     "evaluate",
@@ -67,6 +70,7 @@ __all__ = [
 # Not needed to classify a photo; each name is imported from its module on demand.
 _ON_DEMAND = {
     "Box": "sqznet.answers",
+    "Compressed": "sqznet.compression.compressing",
     "Converted": "sqznet.weights.conversion",
     "Detection": "sqznet.answers",
     "DetectionEvaluation": "sqznet.detection.evaluation",
@@ -80,6 +84,7 @@ _ON_DEMAND = {
     "Track": "sqznet.watching.tracks",
     "Recognizer": "sqznet.learning.recognizer",
     "RecognizerIdentity": "sqznet.learning.identity",
+    "compress": "sqznet.compression.compressing",
     "convert": "sqznet.weights.conversion",
     "detect": "sqznet.detection.loading",
     "learn": "sqznet.learning.recognizer",

@@ -86,7 +86,8 @@ def load(
     ``source``: None or ``"squeezenet1_1"`` for the bundled SqueezeNet 1.1; the path of a weights
     file; or a name to download, such as ``"torchvision/squeezenet1_1"`` or
     ``"hf://owner/repository/file"``, see ``sqznet.weights.hub``. A file may be torchvision's
-    ``.pth`` (or any state_dict with its names), ``.safetensors``, ``.npz``, ONNX, Caffe's
+    ``.pth`` (or any state_dict with its names), ``.safetensors``, ``.npz``, ``.sqz`` of
+    ``sqznet compress``, ONNX, Caffe's
     ``.caffemodel``, Keras's ``.h5`` or ``.keras``, ncnn's ``.param`` with its ``.bin``, or Deep
     Compression's ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
     ``threads``: at least 1; default: SQZNET_THREADS, else the usable cores, at most 4.

@@ -36,18 +36,19 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"watching": (262, 880)},
     {"detection": (300, 880)},
     {"learning": (330, 820)},
+    {"compression": (330, 820)},
     {"insight": (290, 846)},
     {"batch": (330, 880)},
     {"calibration": (330, 700)},
     {"engine": (262, 700)},
     {"weights": (290, 700)},
-    {"quantization": (290, 502)},
-    {"network": (290, 502), "images": (518, 724), "files": (772, 880)},
+    {"quantization": (318, 502)},
+    {"network": (318, 502), "images": (518, 724), "files": (772, 880)},
     {"_kernels": (262, 420), "_pixels": (440, 600)},
     {"core": (262, 510), "include": (538, 650), "kernels": (678, 880)},
 )
 ROW_GAP = 24
-ROOM_BELOW = {"learning": 22, "files": 16}  # more of it: for the files; for the ground to begin
+ROOM_BELOW = {"compression": 22, "files": 16}  # more of it: for the files; for the ground to begin
 
 # The package's own files, from top to bottom: how far the middle of the box is below the end of the
 # row that is named.
@@ -55,8 +56,8 @@ FILES = {
     "__main__": ("cli", -56),
     "__init__": ("diagnostics", 12),
     "api": ("watching", -4),
-    "loading": ("learning", -18),
-    "model": ("learning", 62),
+    "loading": ("compression", -18),
+    "model": ("compression", 62),
     "answers": ("engine", 12),
     "errors": ("weights", 12),
 }

@@ -12,6 +12,7 @@ PYBIND11_MODULE(_kernels, m, pybind11::mod_gil_not_used()) {
   bind_layers(m);
   bind_fires(m);
   bind_dispatch(m);
+  bind_entropy(m);
   bind_gate(m);
   bind_int8(m);
   bind_byte_steps(m);

@@ -9,6 +9,7 @@ namespace sqz {
 void bind_boxes(pybind11::module_& m);       // of a detector
 void bind_byte_steps(pybind11::module_& m);  // rounding of bytes and logits
 void bind_dispatch(pybind11::module_& m);    // kernels of the instruction sets, thread pool
+void bind_entropy(pybind11::module_& m);     // compressed weights
 void bind_fires(pybind11::module_& m);       // fires, padded convolutions
 void bind_gate(pybind11::module_& m);
 void bind_int8(pybind11::module_& m);    // layers on bytes

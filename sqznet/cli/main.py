@@ -30,6 +30,7 @@ COMMANDS = (
     "classes",
     "classify",
     "completion",
+    "compress",
     "convert",
     "detect",
     "embed",

@@ -28,12 +28,12 @@ _LABEL_COUNT = 1000
 
 _REST = 1 << 20  # bytes beside the tensors that are not worth a copy
 
-_KINDS = ".pth, .safetensors, .npz, .onnx, .caffemodel, .h5, .keras, .param or .net"
+_KINDS = ".pth, .safetensors, .sqz, .npz, .onnx, .caffemodel, .h5, .keras, .param or .net"
 
 _EXPECTED = f"Expected a weights file ({_KINDS})"
 
 # In the order in which they are tried; imported on demand, since the bundled weights need none.
-_READERS = ("npz", "keras", "torch", "ncnn", "deep_compression", "caffe", "onnx")
+_READERS = ("compressed", "npz", "keras", "torch", "ncnn", "deep_compression", "caffe", "onnx")
 
 # The formats whose files may hold several networks.
 _WITH_PREFIXES = ("torch", "safetensors", "npz")

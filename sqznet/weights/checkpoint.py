@@ -179,7 +179,8 @@ class Checkpoint(NamedTuple):
     """The content of one weights file.
 
     path: the file, for error messages.
-    format: "safetensors", "torch", "onnx", "caffe", "keras", "ncnn", "deep-compression", "npz".
+    format: "safetensors", "torch", "onnx", "caffe", "keras", "ncnn", "deep-compression", "npz",
+        "compressed".
     tensors: by torchvision's names ("features.0.weight", ...); convolutions are OIHW.
     metadata: of the file; empty if the format has no place for it.
     variant: "squeezenet1_1" and the like if the file states it, else None.

@@ -19,6 +19,7 @@ from ..support import (
     npz_files,
     torch_files,
 )
+from ..support.compressed_files import compressed_file
 from ..support.deep_compression_files import deep_file
 from ..support.onnx_files import Exporter, Rounding, Storage
 from ..support.onnx_files import small as small_onnx
@@ -100,6 +101,7 @@ SEEDS: Mapping[str, Callable[[], Seed]] = {
     "ncnn-bin": partial(ncnn, "net.bin"),
     "ncnn-table-bin": partial(ncnn, "net.bin", "table"),
     "ncnn-int8-bin": partial(ncnn, "net.bin", "int8"),
+    "compressed": alone(compressed_file),
     "deep-compression": alone(partial(deep_file, {}, default=40)),
 }
 
