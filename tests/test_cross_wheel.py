@@ -117,7 +117,11 @@ def test_code_of_aarch64_is_baseline(arch: str) -> None:
         path: next((isa for isa in ("dotprod", "i8mm") if f"sqz_neon_{isa}.dir" in str(path)), "")
         for path in objects(arch)
     }
-    for isa, beyond in {"": set(), "dotprod": {"sdot", "udot"}, "i8mm": {"sudot", "usdot"}}.items():
+    for isa, beyond in {
+        "": set(),
+        "dotprod": {"sdot", "udot"},
+        "i8mm": {"sudot", "usmmla"},
+    }.items():
         paths = [path for path in chosen if chosen[path] == isa]
         code = read(arch, "objdump", "-d", "--no-show-raw-insn", *paths)
         assert "\tfmul\tv" in code
