@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sqznet.answers import checked_top
 from sqznet.batch.methods import ManyPhotos
 from sqznet.engine.classification import Classification
-from sqznet.errors import WeightsError
 from sqznet.images.callers import PLAIN, Reading, reading
 from sqznet.insight.methods import Explaining
 
@@ -41,33 +40,18 @@ class Model(Classification, ManyPhotos, Explaining):
         """The variant, and a hash of all that decides the answers: weights, preprocessing, wiring,
         labels and, if it computes with them, integers. It is the same in every process and on every
         machine."""
-        from hashlib import sha256
-
-        from sqznet.weights.fingerprint import fingerprint
+        from sqznet.engine.portable import fingerprint_of
         from sqznet.weights.metadata import dump
-        from sqznet.weights.strict_json import compact
 
         integers = self.checkpoint.integers_text if self.precision == "int8" else None
         settings = dump(self.variant, self.preprocessing, self.labels, self.wiring, integers)
-        text = compact([fingerprint(self.checkpoint), settings])
-        return f"{self.variant}-{sha256(text.encode()).hexdigest()[:16]}"
+        return fingerprint_of(self.variant, self.checkpoint, settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent to another process, a model is loaded there again: from the bundled weights or a
-        name to download if it came from there, from the absolute path of its file, or, if the file
-        is gone or was changed, from the weights themselves. Its precision, which decides the
-        answers, is the same there."""
-        from sqznet.weights.portable import portable
+        """Sent to another process, a model is loaded there again."""
+        from sqznet.engine.portable import reduced
 
-        settings = {
-            **self.asked,
-            "precision": self.precision,
-            "variant": self.variant,
-            "preprocessing": self.preprocessing,
-            "labels": self.labels or None,
-            "wiring": self.wiring,
-        }
-        return _restored, (type(self), portable(self.checkpoint), settings, self.fingerprint)
+        return reduced(self, variant=self.variant, labels=self.labels or None, wiring=self.wiring)
 
     def checked_top(self, top: int) -> int:
         """See ``Limited``."""
@@ -111,16 +95,3 @@ class Model(Classification, ManyPhotos, Explaining):
         from sqznet.calibration.quantizing import quantize
 
         return quantize(self, list(images), keep_weights)
-
-
-def _restored(
-    made: type[Model], carried: Any, settings: Mapping[str, Any], fingerprint: str
-) -> Model:
-    from sqznet.weights.portable import restored
-
-    model = made(restored(carried), **settings)
-    if model.fingerprint != fingerprint:
-        raise WeightsError(
-            f"{model.checkpoint.path}: holds other weights here than where the model was pickled"
-        )
-    return model

@@ -115,7 +115,7 @@ def test_weights_whose_file_is_gone_are_sent_themselves(copied: Path, change: st
 def test_a_file_that_changes_on_the_way_is_found_out(copied: Path) -> None:
     sent = pickle.dumps(sqznet.load(copied))
     networks.save(copied, networks.tensors(classes=7, seed=9))
-    with pytest.raises(WeightsError, match="other weights here than where the model was pickled"):
+    with pytest.raises(WeightsError, match="other weights here than where they were pickled"):
         pickle.loads(sent)
     copied.unlink()
     with pytest.raises(WeightsError, match=r"copied\.safetensors"):

@@ -12,6 +12,7 @@ from sqznet.detection.boxes import Ask, Boxes, Size
 from sqznet.detection.naming import checked_classifier, named
 from sqznet.detection.thresholds import DEFAULT, Threshold, by_class
 from sqznet.engine.pipeline import Pipeline
+from sqznet.engine.portable import fingerprint_of, reduced
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError, WeightsError, checked_count
 from sqznet.images import decoding
@@ -88,27 +89,16 @@ class Detector(Pipeline):
         """The variant, and a hash of all that decides the answers: weights, head, preprocessing
         with the size of the input, wiring and labels. It is the same in every process and on every
         machine."""
-        from hashlib import sha256
-
         from sqznet.weights.detectors import to_json
-        from sqznet.weights.fingerprint import fingerprint
         from sqznet.weights.metadata import dump
-        from sqznet.weights.strict_json import compact
 
         settings = dump(self.variant, self.preprocessing, self.labels, self.wiring)
-        text = compact([fingerprint(self.checkpoint), settings, to_json(self._design)])
-        return f"{self.variant}-detector-{sha256(text.encode()).hexdigest()[:16]}"
+        kind = f"{self.variant}-detector"
+        return fingerprint_of(kind, self.checkpoint, settings, to_json(self._design))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As that of a `Model`: loaded again elsewhere from where its weights came from."""
-        from sqznet.weights.portable import portable
-
-        settings = {
-            **self.asked,
-            "precision": self.precision,
-            "preprocessing": self.preprocessing,
-        }
-        return _restored, (type(self), portable(self.checkpoint), settings, self.fingerprint)
+        """Sent to another process, a detector is loaded there again."""
+        return reduced(self)
 
     @overload
     def detect(  # type: ignore[overload-overlap]
@@ -279,17 +269,3 @@ def _check_input(preprocessing: Preprocessing, origin: str) -> None:
             f"size is {height} x {width} pixels, expected sides from {LEAST} up that are multiples "
             f"of {STEP}"
         )
-
-
-def _restored(
-    made: type[Detector], carried: Any, settings: Mapping[str, Any], fingerprint: str
-) -> Detector:
-    from sqznet.weights.portable import restored
-
-    detector = made(restored(carried), **settings)
-    if detector.fingerprint != fingerprint:
-        raise WeightsError(
-            f"{detector.checkpoint.path}: holds other weights here than where the detector was "
-            "pickled"
-        )
-    return detector

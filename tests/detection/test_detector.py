@@ -229,7 +229,7 @@ def test_a_pickled_detector_needs_the_same_weights(path: Path, tmp_path: Path) -
     own.write_bytes(path.read_bytes())
     pickled = pickle.dumps(sqznet.load_detector(own))
     detectors.save(own, detectors.tensors(seed=1))
-    with pytest.raises(sqznet.WeightsError, match="other weights here than where the detector"):
+    with pytest.raises(sqznet.WeightsError, match="other weights here than where they were"):
         pickle.loads(pickled)
 
 
