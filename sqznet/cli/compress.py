@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sqznet.cli.common import (
-    EXIT_OK,
-    EXIT_UNREADABLE,
-    EXIT_USAGE,
-    add_model_options,
-    complain,
-    load_weights,
-    notice,
-    say,
-)
-from sqznet.cli.progress import progress
-from sqznet.errors import SqznetError, reason_of
+from sqznet.cli.calibrated import add_arguments, write_result
 
 if TYPE_CHECKING:
     from sqznet.cli.common import Commands
-    from sqznet.errors import ImageError
 
 _UNITS = {"mb": 1_000_000, "kb": 1_000, "mib": 1 << 20, "kib": 1 << 10, "b": 1, "": 1}
 
@@ -39,15 +27,7 @@ def add_parser(commands: Commands) -> None:
             "sqznet classify photo.jpg --model small.sqz",
         ),
     )
-    add_model_options(parser, required=True)
-    parser.add_argument("photos", metavar="PHOTO", nargs="+", help="photos, folders or patterns")
-    parser.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        metavar="OUT",
-        help="the .sqz file to write; an old one is replaced",
-    )
+    add_arguments(parser, ".sqz")
     wanted = parser.add_mutually_exclusive_group()
     wanted.add_argument(
         "--size", type=size, metavar="BYTES", help="the most bytes it may have, such as 0.65MB"
@@ -74,46 +54,14 @@ def size(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sqznet.compression.compressing import compress, steps
-    from sqznet.images.finding import expand
+    from sqznet.compression.compressing import Compressed, compress, steps
 
-    if os.path.splitext(args.output)[1].lower() != ".sqz":
-        complain("expected a name that ends in .sqz for the result", args.output)
-        return EXIT_USAGE
-    model = load_weights(args)
-    if isinstance(model, int):
-        return model
-    status = EXIT_OK
-    photos = []
-    for found in expand(args.photos, notice=notice):
-        if found.error is None:
-            photos.append(found.path)
-        else:
-            complain(found.error, found.path)
-            status = EXIT_UNREADABLE
-    wanted = {"size": args.size, "quality": args.quality}
-    asked = {name: value is not None for name, value in wanted.items()}
-    try:
-        with progress(steps(model, len(photos), **asked)) as bar:
+    def cost(done: Compressed) -> str:
+        return (
+            f"before, KL divergence {done.divergence:.4f}, top-1 {100 * done.top1:+.1f} % by the "
+            "network's own probabilities"
+        )
 
-            def report(error: ImageError) -> None:
-                nonlocal status
-                status = EXIT_UNREADABLE
-                bar.clear()
-                complain(error)
-
-            done = compress(model, photos, **wanted, advance=bar.advance, report=report)
-        done.save(args.output)
-    except SqznetError as error:
-        complain(error)
-        return EXIT_UNREADABLE
-    except OSError as error:
-        complain(f"cannot be written: {reason_of(error)}", args.output)
-        return EXIT_UNREADABLE
-    say(f"{args.output}: {len(done.content)} bytes, made with {done.calibrated} photos")
-    say(
-        f"on {done.judged} other photos: {100 * done.agreement:.1f} % have the same best class as "
-        f"before, KL divergence {done.divergence:.4f}, top-1 {100 * done.top1:+.1f} % by the "
-        "network's own probabilities"
-    )
-    return status
+    make = partial(compress, size=args.size, quality=args.quality)
+    known = partial(steps, size=args.size is not None, quality=args.quality is not None)
+    return write_result(args, ".sqz", make, known, cost)

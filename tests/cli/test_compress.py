@@ -28,7 +28,7 @@ def test_it_writes_a_file_and_says_what_it_costs(tmp_path: Path, run: Run, photo
     code, out, err = run("compress", source, photos, "-o", target, "--threads", "1")
     assert (code, err) == (0, "")
     first, second = out.splitlines()
-    assert first == f"{target}: {target.stat().st_size} bytes, made with 6 photos"
+    assert first == f"{target}: {target.stat().st_size} bytes, calibrated with 6 photos"
     assert re.fullmatch(
         r"on 2 other photos: \d+\.\d % have the same best class as before, "
         r"KL divergence \d\.\d{4}, top-1 [+-]\d+\.\d % by the network's own probabilities",
@@ -60,7 +60,7 @@ def test_an_unreadable_photo_is_left_out(tmp_path: Path, run: Run, photos: Path)
     source, target = small_file(tmp_path / "small.safetensors"), tmp_path / "small.sqz"
     code, out, err = run("compress", source, photos, "-o", target)
     assert code == 1
-    assert "made with" in out
+    assert "calibrated with" in out
     assert err.count("\n") == 1
     assert "bad.jpg" in err
 
