@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from sqznet.errors import SqznetError, checked_count
-from sqznet.notebook import table
 
 _ROW = (
     '<tr><td style="text-align:left">{label}</td>'
@@ -88,6 +87,8 @@ class PredictionLists(list[list[Prediction]]):
     SHOWN = 3
 
     def _repr_html_(self) -> str:
+        from sqznet.notebook import table  # takes time that a first answer does not need
+
         rows = []
         for number, found in enumerate(self):
             activation = getattr(found, "activation", "softmax")
