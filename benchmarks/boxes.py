@@ -23,7 +23,7 @@ import numpy.typing as npt
 import sqznet
 from benchmarks import report
 from benchmarks.material import ROOT, SHARED
-from benchmarks.report_all import fill
+from benchmarks.report_all import fill_page
 from sqznet.insight.heatmap import BOX_HEAT, Evidence
 
 PAGE = ROOT / "docs" / "explain.md"
@@ -167,9 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.table(lines, right=range(1, len(lines[0]))))
     print(f"\n{note}")
     if options.write:
-        text = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(fill(text, block(lines, note), BEGIN, END), encoding="utf-8")
-        print(f"wrote {PAGE}")
+        fill_page(PAGE, block(lines, note), BEGIN, END)
     return 0
 
 

@@ -26,7 +26,7 @@ import sqznet
 from benchmarks import machine, report
 from benchmarks.material import ROOT
 from benchmarks.paired import ratio
-from benchmarks.report_all import fill
+from benchmarks.report_all import fill_page
 from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.program import Workspace
 
@@ -61,9 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.table(lines, right=(1, 2)))
     print(f"\n{note}")
     if options.write:
-        text = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(fill(text, block(lines, note), BEGIN, END), encoding="utf-8")
-        print(f"wrote {PAGE}")
+        fill_page(PAGE, block(lines, note), BEGIN, END)
     return 0
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks import machine, report
 from benchmarks.material import ROOT, MissingError, find_photos
-from benchmarks.report_all import fill
+from benchmarks.report_all import fill_page
 
 PAGE = ROOT / "docs" / "command-line.md"
 BEGIN, END = "<!-- folder:begin -->", "<!-- folder:end -->"
@@ -55,9 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.table(lines, right=(1, 2, 3)))
     print(f"\n{note}")
     if options.write:
-        text = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(fill(text, block(lines, note), BEGIN, END), encoding="utf-8")
-        print(f"wrote {PAGE}")
+        fill_page(PAGE, block(lines, note), BEGIN, END)
     return 0
 
 

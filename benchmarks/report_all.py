@@ -74,6 +74,13 @@ def fill(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
     return f"{before}{begin}\n{block.strip()}\n{end}{after}"
 
 
+def fill_page(page: Path, block: str, begin: str, end: str) -> None:
+    """Puts `block` between the markers of a page, and says so."""
+    text = page.read_text(encoding="utf-8")
+    page.write_text(fill(text, block, begin, end), encoding="utf-8")
+    print(f"wrote {page}")
+
+
 def readme_block(record: dict[str, Any], results: Sequence[CaseResult]) -> str:
     """The main table and figure, with the name of the machine."""
     rows = [row for result in results for row in _rows(result)]

@@ -52,11 +52,6 @@ class Calibration(NamedTuple):
     biases: Mapping[str, npt.NDArray[np.float32]]
 
 
-def conv_count(network: Network) -> int:
-    """The number of steps of a calibration."""
-    return sum(name.endswith(".weight") for name in network.tensors())
-
-
 class Calibrator:
     """``tensors``: float32 by name. ``keep_weights``: round the weights to the nearest integers,
     with scales of their least squared error, so that the file keeps its floats; else choose the

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sqznet import _kernels
-from sqznet.calibration.calibrator import Calibration, Calibrator, conv_count
+from sqznet.calibration.calibrator import Calibration, Calibrator
 from sqznet.engine.classification import Classification
 from sqznet.errors import ImageError, SqznetError
 from sqznet.files.part_file import write_file
@@ -75,7 +75,7 @@ def divided(count: int) -> tuple[list[int], list[int]]:
 def steps(model: Classification, count: int) -> int:
     """How often `quantize` reports progress for ``count`` photos."""
     used, apart = divided(count)
-    return len(used) + conv_count(model.executor.network) + len(apart)
+    return len(used) + len(model.executor.network.convolutions) + len(apart)
 
 
 def quantize(
@@ -128,10 +128,13 @@ def quantize(
 
 def in_floats(model: Classification) -> Classification:
     """The same network computed in float32, with which integers are compared."""
-    if model.precision == "float32":
-        return model
+    return model if model.precision == "float32" else with_weights(model, model.checkpoint)
+
+
+def with_weights(model: Classification, checkpoint: Checkpoint) -> Classification:
+    """A network like the model, of other weights, computed in float32."""
     return Classification(
-        model.checkpoint,
+        checkpoint,
         **model.asked,
         precision="float32",
         variant=model.variant,

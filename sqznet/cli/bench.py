@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import TYPE_CHECKING
 
 from sqznet.cli.common import (
@@ -12,6 +11,7 @@ from sqznet.cli.common import (
     add_engine_options,
     complain,
     load_model,
+    number,
     print_table,
 )
 from sqznet.errors import ImageError
@@ -61,11 +61,8 @@ def add_parser(commands: Commands) -> None:
 
 
 def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not (math.isfinite(value) and value >= 0.1):
+    value = number(text)
+    if not value >= 0.1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 0.1, got {text!r}")
     return value
 

@@ -86,13 +86,19 @@ def positive(text: str) -> int:
     return value
 
 
-def score(text: str) -> float:
-    """The value of an option that is a score."""
+def number(text: str) -> float:
+    """A finite number, or NaN, which fails every comparison."""
     try:
         value = float(text)
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def score(text: str) -> float:
+    """The value of an option that is a score."""
+    value = number(text)
+    if math.isnan(value):
         raise argparse.ArgumentTypeError(f"expected a score from 0 to 1, got {text!r}")
     return value
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from argparse import Namespace
@@ -20,6 +19,7 @@ from sqznet.cli.common import (
     load_detector,
     load_model,
     notice,
+    number,
     positive,
     say,
 )
@@ -231,20 +231,14 @@ def _port(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
+    value = number(text)
+    if not value > 0:
         raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text!r}")
     return value
 
 
 def _milliseconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
+    value = number(text)
+    if not value >= 0:
         raise argparse.ArgumentTypeError(f"expected milliseconds from 0 up, got {text!r}")
     return value / 1000

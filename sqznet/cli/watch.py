@@ -21,6 +21,7 @@ from sqznet.cli.common import (
     load_detector,
     load_model,
     notice,
+    number,
     positive,
     score,
     threshold,
@@ -347,21 +348,21 @@ def _on_events(telling: Scenes, args: argparse.Namespace) -> Iterator[AbstractCo
 
 
 def _rate(text: str) -> float:
-    value = _number(text)
+    value = number(text)
     if not value > 0:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
     return value
 
 
 def _seconds(text: str) -> float:
-    value = _number(text)
+    value = number(text)
     if not value >= 0:
         raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
     return value
 
 
 def _share(text: str) -> float:
-    value = _number(text)
+    value = number(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, below 1, got {text!r}")
     return value
@@ -370,7 +371,7 @@ def _share(text: str) -> float:
 def _region(text: str) -> tuple[float, ...]:
     from sqznet.watching.framing import Framing
 
-    sides = tuple(map(_number, text.split(",")))
+    sides = tuple(map(number, text.split(",")))
     if len(sides) != 4 or any(map(math.isnan, sides)):
         raise argparse.ArgumentTypeError(f"expected X,Y,WIDTH,HEIGHT, got {text!r}")
     try:
@@ -382,19 +383,10 @@ def _region(text: str) -> tuple[float, ...]:
 
 def _zone(text: str) -> Zone:
     name, _, numbers = text.rpartition("=")
-    sides = list(map(_number, numbers.split(",")))
+    sides = list(map(number, numbers.split(",")))
     if not name or len(sides) % 2 or any(map(math.isnan, sides)):
         raise argparse.ArgumentTypeError(f"expected NAME=X,Y,X,Y and more points, got {text!r}")
     try:
         return Zone(name, list(zip(sides[::2], sides[1::2], strict=True)))
     except sqznet.SqznetError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _number(text: str) -> float:
-    """A finite number, or NaN, which fails every comparison."""
-    try:
-        value = float(text)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan

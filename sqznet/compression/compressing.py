@@ -9,10 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sqznet.calibration.quantizing import compare, float_tensors, in_floats, log_softmax
+from sqznet.calibration.quantizing import (
+    compare,
+    float_tensors,
+    in_floats,
+    log_softmax,
+    with_weights,
+)
 from sqznet.compression.compressor import Compressor, Gathered
 from sqznet.compression.encoding import encode
-from sqznet.compression.gradients import Differentiable, convolutions
+from sqznet.compression.gradients import Differentiable
 from sqznet.compression.importance import importances
 from sqznet.compression.maps import Floats
 from sqznet.compression.photos import crops_for, inputs
@@ -112,7 +118,7 @@ def steps(model: Classification, count: int, size: bool = False, quality: bool =
     """How often `compress` reports progress for ``count`` photos, at most."""
     used, apart = divided(count)
     passes = _SIZE_PASSES if size else _QUALITY_PASSES if quality else 1
-    each = len(convolutions(model.executor.network))
+    each = len(model.executor.network.convolutions)
     crops = crops_for(model, len(used))
     return len(apart) + len(used) + len(used) * (1 + crops) + passes * each
 
@@ -249,15 +255,7 @@ class Search:
     def _judged(self, content: bytes) -> Compressed:
         view = memoryview(content)
         checkpoint = compressed.read(WeightsFile("compressed", "compressed", view))
-        model = Classification(
-            checkpoint,
-            **self._model.asked,
-            precision="float32",
-            variant=self._model.variant,
-            preprocessing=self._model.preprocessing,
-            labels=self._model.labels,
-            wiring=self._model.wiring,
-        )
+        model = with_weights(self._model, checkpoint)
         logits = np.concatenate([model.logits(x) for x in self._apart])
         p = np.exp(log_softmax(self._expected))
         rows = np.arange(len(p))

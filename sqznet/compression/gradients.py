@@ -10,14 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sqznet import _kernels
 from sqznet.calibration.convolution import FloatConv, bordered
-from sqznet.compression.maps import pooled
+from sqznet.compression.maps import Floats, pooled
 from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
-
-Floats = npt.NDArray[np.float32]
 
 
 class Differentiable:
@@ -34,7 +31,7 @@ class Differentiable:
         strides = {layer.name: layer.stride for layer in network.layers if isinstance(layer, Conv)}
         self._forward: dict[str, FloatConv] = {}
         self._backward: dict[str, FloatConv] = {}
-        for name in convolutions(network):
+        for name in network.convolutions:
             weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
             self._forward[name] = FloatConv(kernels, pool, weight, bias, strides.get(name, 1))
             turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
@@ -129,11 +126,6 @@ class Differentiable:
             found[name] = gradient
             below = below + self._backward[name](np.ascontiguousarray(gradient))
         return below + gradient if layer.bypass == "simple" else below
-
-
-def convolutions(network: Network) -> list[str]:
-    """The names of all convolutions, in the order of the tensors."""
-    return [n.removesuffix(".weight") for n in network.tensors() if n.endswith(".weight")]
 
 
 def _unpooled(x: Floats, y: Floats, gradient: Floats) -> Floats:

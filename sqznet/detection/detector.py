@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple, overload
 
 from sqznet import weights
 from sqznet.answers import Classifier, Detection
-from sqznet.detection.boxes import Ask, Boxes, Size
+from sqznet.detection.boxes import Ask, Boxes
 from sqznet.detection.naming import checked_classifier, named
 from sqznet.detection.thresholds import DEFAULT, Threshold, by_class
 from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.portable import fingerprint_of, reduced
-from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError, WeightsError, checked_count
 from sqznet.images import decoding
 from sqznet.images.callers import Reading, grouped, reading, several
@@ -162,12 +162,7 @@ class Detector(Pipeline):
         for group in grouped([images] if found is None else found, self.threads):
             decoded = [self.decode(image, how) for image in group]
             sizes = {row: pixels.whole for row, pixels in enumerate(decoded)}
-
-            def read(
-                workspace: Workspace, sizes: Mapping[int, Size] = sizes
-            ) -> dict[int, list[Detection]]:
-                return self.boxes.found(workspace, sizes, ask)
-
+            read = partial(self.boxes.found, sizes=sizes, ask=ask)
             detections = list(self.passed(decoded, read).values())
             answers += detections if namer is None else named(namer, decoded, detections)
         return answers[0] if found is None else answers
@@ -181,11 +176,7 @@ class Detector(Pipeline):
     ) -> list[list[Detection] | SqznetError]:
         """The detections for each image, or its error. All images that can be read run in one pass
         of the network."""
-        ask = self.ask(threshold, top)
-
-        def read(workspace: Workspace, sizes: Mapping[int, Size]) -> dict[int, list[Detection]]:
-            return self.boxes.found(workspace, sizes, ask)
-
+        read = partial(self.boxes.found, ask=self.ask(threshold, top))
         return self.each(images, Reading(fast_decode), read)
 
     def detect_files(

@@ -310,6 +310,12 @@ class Network(NamedTuple):
             found |= layer.tensors(channels)
         return found
 
+    @property
+    def convolutions(self) -> list[str]:
+        """The names of all convolutions, in the order of the tensors."""
+        names = (name.rpartition(".") for name in self.tensors())
+        return [name for name, _, part in names if part == "weight"]
+
     def inputs(self) -> Iterator[tuple[Layer, int]]:
         """Every layer with its number of input channels."""
         return ((layer, read[2]) for layer, read, _ in self._walk(1, 1))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sqznet import _kernels
 from sqznet.answers import Prediction
 from sqznet.errors import ImageError, SqznetError
 from sqznet.images.pixels import Pixels
@@ -118,8 +119,14 @@ class Served:
         if self.model.activation == "sigmoid":
             e = np.exp(-np.abs(logits))
             return np.asarray(np.where(logits >= 0, 1, e) / (1 + e), np.float32)
-        e = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(e / e.sum(axis=1, keepdims=True), np.float32)
+        scores = np.empty_like(logits)
+        shape = (len(logits), 1, 1, logits.shape[1])
+        _kernels.softmax(
+            self.network.executor.kernels.f32,
+            _kernels.Tensor.over(logits, shape),
+            _kernels.Tensor.over(scores, shape),
+        )
+        return scores
 
     def _evidence(self, doubt: Doubt) -> Evidence:
         return self.model.evidence(self.decode(doubt.photo))

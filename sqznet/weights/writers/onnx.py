@@ -29,7 +29,7 @@ def encode(checkpoint: Checkpoint, network: Network) -> bytes:
     wiring = checkpoint.wiring._replace(softmax=False)
     entries = {**checkpoint.metadata, "wiring": compact(wiring._asdict())}
     integers, tensors = checkpoint.integers, checkpoint.tensors
-    is_int8 = all(tensors[f"{name}.weight"].dtype == "int8" for name in _convolutions(network))
+    is_int8 = all(tensors[f"{name}.weight"].dtype == "int8" for name in network.convolutions)
     nodes: FloatNodes
     if is_int8 and integers is not None and integers_fit(network, integers):
         nodes = IntegerNodes(network, tensors, integers)
@@ -69,8 +69,3 @@ def _outputs(
     for name in nodes.outputs:
         rows, columns, channels = shapes[name]
         yield name, ("N", channels, rows, columns)
-
-
-def _convolutions(network: Network) -> list[str]:
-    names = (name.rpartition(".") for name in network.tensors())
-    return [name for name, _, part in names if part == "weight"]
