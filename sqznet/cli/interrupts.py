@@ -54,6 +54,13 @@ def heard_once() -> Iterator[None]:
             if callable(handler):
                 signal.signal(number, hear)
         yield
+    except KeyboardInterrupt as error:
+        from traceback import clear_frames  # takes time that other commands do not need
+
+        # What the interrupted calls still hold ends here: Python prints an interrupt that comes in
+        # the middle of a destructor, and goes on.
+        clear_frames(error.__traceback__)
+        raise
     finally:
         for number, handler in before.items():
             if callable(handler):

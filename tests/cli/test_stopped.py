@@ -15,6 +15,7 @@ import pytest
 import sqznet
 from sqznet.cli import output
 from sqznet.cli.forms import Labels
+from sqznet.cli.interrupts import heard_once
 from sqznet.files.resumable import ResumableFile
 
 from ..support import networks
@@ -283,3 +284,23 @@ def test_a_part_that_is_no_regular_file_is_refused(
     assert "out.csv: cannot be written: " in capsys.readouterr().err
     assert part.exists()
     assert kind != "link" or (tmp_path / "theirs").read_text() == "theirs"
+
+
+def test_what_an_interrupted_call_holds_ends_while_later_signals_are_ignored() -> None:
+    handlers: list[Any] = []
+
+    class Held:
+        def __del__(self) -> None:
+            handlers.append(signal.getsignal(signal.SIGINT))
+            signal.raise_signal(signal.SIGINT)
+
+    def interrupted() -> None:
+        held = Held()
+        signal.raise_signal(signal.SIGINT)
+        del held
+
+    with pytest.raises(KeyboardInterrupt), heard_once():
+        interrupted()
+    (handler,) = handlers
+    assert handler is not signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
