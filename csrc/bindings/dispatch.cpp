@@ -35,6 +35,10 @@ py::class_<Table> bind_table(py::module_& m, const char* name, const char* doc) 
 }
 
 void bind_families(py::module_& m) {
+  auto f16 = bind_table<Float16Kernels>(m, "Float16Kernels",
+                                        "The half-precision kernels of an instruction set");
+#define SQZ_VALUE(name, constant) f16.def_readonly(#name, &Float16Kernels::name);
+#include "sqz/f16.def"
   auto f32 =
       bind_table<Float32Kernels>(m, "Float32Kernels", "The float32 kernels of an instruction set");
 #define SQZ_VALUE(name, constant) f32.def_readonly(#name, &Float32Kernels::name);

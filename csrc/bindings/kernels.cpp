@@ -13,6 +13,7 @@ PYBIND11_MODULE(_kernels, m, pybind11::mod_gil_not_used()) {
   bind_fires(m);
   bind_dispatch(m);
   bind_entropy(m);
+  bind_f16(m);
   bind_gate(m);
   bind_int8(m);
   bind_byte_steps(m);

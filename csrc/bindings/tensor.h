@@ -37,10 +37,18 @@ void require_size(const MapView<T>& v, int n, int h, int w, int c, const char* n
   require_shape({v.n, v.h, v.w, v.c}, expected, name);
 }
 
-enum class Dtype { float32, int32, int8, uint8 };
+enum class Dtype { float32, float16, int32, int8, uint8 };
 
 inline std::size_t item_size(Dtype dtype) {
-  return dtype == Dtype::float32 || dtype == Dtype::int32 ? 4 : 1;
+  switch (dtype) {
+    case Dtype::float32:
+    case Dtype::int32:
+      return 4;
+    case Dtype::float16:
+      return 2;
+    default:
+      return 1;
+  }
 }
 
 inline std::size_t bytes_of(const Shape& s, Dtype dtype) {
@@ -66,6 +74,7 @@ struct Map {
   MapView<T> view;
 };
 using FloatMap = Map<float>;
+using HalfMap = Map<Half>;
 using ByteMap = Map<std::uint8_t>;
 
 // Values of one type with four dimensions, channels last. Strides are in values. Channels are
@@ -95,6 +104,7 @@ struct Tensor {
 
   // Layers and operations get their views here. The type is checked and never converted.
   FloatMap floats() const { return map<float>(Dtype::float32, "float32"); }
+  HalfMap halves() const { return map<Half>(Dtype::float16, "float16"); }
   ByteMap levels() const { return map<std::uint8_t>(Dtype::uint8, "uint8"); }
 
   // A tensor that starts `offset` bytes into this tensor's memory. This tensor must be contiguous.

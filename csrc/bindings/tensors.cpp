@@ -24,6 +24,7 @@ constexpr struct {
   const char* name;
   const char* format;  // in the buffer protocol
 } kDtypes[] = {{Dtype::float32, "float32", "f"},
+               {Dtype::float16, "float16", "e"},
                {Dtype::int32, "int32", "i"},
                {Dtype::int8, "int8", "b"},
                {Dtype::uint8, "uint8", "B"}};

@@ -15,6 +15,8 @@
 #include <sys/auxv.h>
 #elif defined(__APPLE__)
 #include <sys/sysctl.h>
+#elif defined(_WIN32)
+#include <windows.h>
 #endif
 
 // Older headers lack it.
@@ -26,6 +28,11 @@ namespace sqz {
 namespace {
 
 constexpr int kOsxsave = 27;
+
+#if defined(_WIN32) && !defined(SQZ_X86)
+// PF_ARM_V82_FP16_INSTRUCTIONS_AVAILABLE, which headers before Windows 11 24H2 lack.
+constexpr DWORD kFp16Feature = 67;
+#endif
 
 bool bit(std::uint32_t word, int n) { return (word >> n) & 1; }
 
@@ -83,10 +90,14 @@ CpuFeatures probe() {
   features.neon = true;
 #if defined(__linux__)
   features.dotprod = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+  features.fp16 = getauxval(AT_HWCAP) & HWCAP_ASIMDHP;
   features.i8mm = getauxval(AT_HWCAP2) & HWCAP2_I8MM;
 #elif defined(__APPLE__)
   features.dotprod = has("hw.optional.arm.FEAT_DotProd");
   features.i8mm = has("hw.optional.arm.FEAT_I8MM");
+  features.fp16 = has("hw.optional.arm.FEAT_FP16");
+#elif defined(_WIN32)
+  features.fp16 = IsProcessorFeaturePresent(kFp16Feature);
 #endif
 #elif defined(__linux__) && defined(__arm__)
   const unsigned long caps = getauxval(AT_HWCAP);
@@ -127,7 +138,8 @@ std::vector<std::pair<std::string, bool>> feature_list(const CpuFeatures& featur
           {"avx_vnni", features.avx_vnni},
           {"neon", features.neon},
           {"dotprod", features.dotprod},
-          {"i8mm", features.i8mm}};
+          {"i8mm", features.i8mm},
+          {"fp16", features.fp16}};
 }
 
 }  // namespace sqz

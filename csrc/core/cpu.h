@@ -14,6 +14,7 @@ struct CpuFeatures {
   bool avx512 = false;  // F, BW, DQ and VL together
   bool avx512_vnni = false, avx_vnni = false;
   bool neon = false, dotprod = false, i8mm = false;
+  bool fp16 = false;  // arithmetic in half precision (ARMv8.2)
 };
 
 // A feature is false if the operating system does not save the registers that it needs.

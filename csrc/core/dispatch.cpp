@@ -65,6 +65,7 @@ std::vector<InstructionSet> instruction_sets() {
       {"avx2", features.avx2 && features.fma, "AVX2 and FMA", {}},
       {"neon_i8mm", features.neon && features.i8mm, "NEON with products of 8-bit integers", {}},
       {"neon_dotprod", features.neon && features.dotprod, "NEON with dot products", {}},
+      {"neon_fp16", features.neon && features.fp16, "NEON with half-precision arithmetic", {}},
       {"neon", features.neon, "NEON, on ARMv7 with VFPv4", {}},
       {"scalar", true, "nothing", {}},
   };

@@ -3,12 +3,14 @@
 // separately, see core/dispatch.h.
 #pragma once
 
+#include "sqz/f16.h"
 #include "sqz/f32.h"
 #include "sqz/int8.h"
 #include "sqz/pixels.h"
 
 // FAMILY(name, table): CMakeLists.txt and the folders in kernels/ use the same names.
 #define SQZ_FAMILIES(FAMILY)  \
+  FAMILY(f16, Float16Kernels) \
   FAMILY(f32, Float32Kernels) \
   FAMILY(int8, Int8Kernels)   \
   FAMILY(pixels, PixelKernels)

@@ -17,4 +17,7 @@ struct MapView {
 using View = MapView<float>;
 using ByteView = MapView<uint8_t>;
 
+using Half = uint16_t;  // the bits of a half-precision number
+using HalfView = MapView<Half>;
+
 }  // namespace sqz

@@ -2,6 +2,7 @@
 #include "kernels/f32/kernels.h"
 #include "kernels/simd/integers.h"
 #include "kernels/simd/vec.h"
+#include "kernels/tiles/add.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -45,22 +46,7 @@ void softmax_row(const float* x, float* y, int columns) {
 
 int64_t add_f32_items(const AddArgs& args) { return static_cast<int64_t>(args.y.n) * args.y.h; }
 
-void add_f32(const AddArgs& args, int64_t begin, int64_t end) {
-  for (int64_t item = begin; item < end; ++item) {
-    const ptrdiff_t image = item / args.y.h, row = item % args.y.h;
-    for (int column = 0; column < args.y.w; ++column) {
-      const float* left =
-          args.a.data + image * args.a.image + row * args.a.row + column * args.a.pixel;
-      const float* right =
-          args.b.data + image * args.b.image + row * args.b.row + column * args.b.pixel;
-      float* y = args.y.data + image * args.y.image + row * args.y.row + column * args.y.pixel;
-      int channel = 0;
-      for (; channel + kLanes <= args.y.c; channel += kLanes)
-        store(y + channel, add(load(left + channel), load(right + channel)));
-      for (; channel < args.y.c; ++channel) y[channel] = left[channel] + right[channel];
-    }
-  }
-}
+void add_f32(const AddArgs& args, int64_t begin, int64_t end) { add_rows(args, begin, end); }
 
 void softmax_f32(const float* x, float* y, int rows, int columns) {
   for (int row = 0; row < rows; ++row) {

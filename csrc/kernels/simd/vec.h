@@ -15,7 +15,8 @@
 //   VecI                       kLanes int32: broadcast_i, load_i, load_u8 (widens kLanes bytes),
 //                              mul_i, add_i, shift_right_i<n> (arithmetic), clamp_u8, store_u8,
 //                              to_float, reduce_add_i; overflow wraps around
-// Sets with kLanes = 8 also use a VecI for one pixel of each of two rows, with 4 int32 channels:
+// vec_half.h has registers of halves, and of these operations only those that its kernels use.
+// Sets with kLanes = 8 floats also use a VecI for one pixel of each of two rows, with 4 int32 channels:
 //   load_two_rows              loads kPixelBytes bytes from each of two addresses
 //   pixel_pair<channels, i>    from pixels of 3 or 4 bytes, selects pixels 2i and 2i + 1 of both
 //                              rows, as a pair of 16-bit words for each channel
@@ -42,6 +43,8 @@
 #include "kernels/simd/vec_avx512.h"
 #elif defined(SQZ_ISA_NEON)
 #include "kernels/simd/vec_neon.h"
+#elif defined(SQZ_ISA_NEON_FP16)
+#include "kernels/simd/vec_half.h"
 #else
 #error "compile this file for one instruction set: SQZ_ISA_SCALAR, SQZ_ISA_AVX2, ..."
 #endif
@@ -49,10 +52,17 @@
 namespace sqz {
 namespace SQZ_ISA {
 
+// A lane's value in memory.
+#if defined(SQZ_ISA_NEON_FP16)
+using Value = Half;
+#else
+using Value = float;
+#endif
+
 // Returns `p` in a register, so that compilers do not compute it again for each offset.
 template <typename T>
 SQZ_INLINE T* as_one_address(T* p) {
-#if defined(SQZ_ISA_NEON) && !defined(_MSC_VER)
+#if (defined(SQZ_ISA_NEON) || defined(SQZ_ISA_NEON_FP16)) && !defined(_MSC_VER)
   __asm__("" : "+r"(p));
 #endif
   return p;

@@ -1,0 +1,56 @@
+// What half precision does to maps besides convolutions: max pooling, the addition of a bypass, and
+// the rounding of float32 to halves. An item is one row.
+#include "kernels/f16/kernels.h"
+#include "kernels/tiles/add.h"
+#include "kernels/tiles/maxpool.h"
+
+namespace sqz {
+namespace SQZ_ISA {
+namespace {
+
+template <typename T>
+int64_t rows_of(const MapView<T>& v) {
+  return static_cast<int64_t>(v.n) * v.h;
+}
+
+// Rounds adjacent floats.
+SQZ_INLINE void round_run(const float* x, Half* y, ptrdiff_t count) {
+  ptrdiff_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const float16x4_t low = vcvt_f16_f32(vld1q_f32(x + i));
+    store(y + i, vcvt_high_f16_f32(low, vld1q_f32(x + i + 4)));
+  }
+  for (; i < count; ++i) {
+    const float16_t rounded = static_cast<float16_t>(x[i]);
+    memcpy(y + i, &rounded, sizeof rounded);
+  }
+}
+
+}  // namespace
+
+int64_t maxpool_f16_items(const HalfPoolArgs& args) { return rows_of(args.y); }
+
+void maxpool_f16(const HalfPoolArgs& args, int64_t begin, int64_t end) {
+  pool_rows(args, begin, end);
+}
+
+int64_t add_f16_items(const HalfAddArgs& args) { return rows_of(args.y); }
+
+void add_f16(const HalfAddArgs& args, int64_t begin, int64_t end) { add_rows(args, begin, end); }
+
+int64_t round_f16_items(const HalfRoundArgs& args) { return rows_of(args.y); }
+
+void round_f16(const HalfRoundArgs& args, int64_t begin, int64_t end) {
+  const bool adjacent = args.x.pixel == args.x.c && args.y.pixel == args.y.c;
+  const int runs = adjacent ? 1 : args.x.w;
+  const ptrdiff_t run = adjacent ? static_cast<ptrdiff_t>(args.x.w) * args.x.c : args.x.c;
+  for (int64_t item = begin; item < end; ++item) {
+    const ptrdiff_t image = item / args.y.h, row = item % args.y.h;
+    const float* x = args.x.data + image * args.x.image + row * args.x.row;
+    Half* y = args.y.data + image * args.y.image + row * args.y.row;
+    for (int i = 0; i < runs; ++i) round_run(x + i * args.x.pixel, y + i * args.y.pixel, run);
+  }
+}
+
+}  // namespace SQZ_ISA
+}  // namespace sqz

@@ -1,0 +1,43 @@
+// NEON with half-precision arithmetic: 32 registers of 8 halves. Of the operations in vec.h, this has
+// those that the float16 kernels use.
+#pragma once
+
+#include <arm_neon.h>
+#include <string.h>
+
+#include "sqz/views.h"
+
+namespace sqz {
+namespace SQZ_ISA {
+
+inline constexpr int kLanes = 8;
+
+using Vec = float16x8_t;
+
+SQZ_INLINE Vec zero() { return vdupq_n_f16(0); }
+SQZ_INLINE Vec broadcast(float x) { return vdupq_n_f16(static_cast<float16_t>(x)); }
+SQZ_INLINE Vec load(const Half* p) { return vreinterpretq_f16_u16(vld1q_u16(p)); }
+SQZ_INLINE void store(Half* p, Vec v) { vst1q_u16(p, vreinterpretq_u16_f16(v)); }
+SQZ_INLINE Vec load_n(const Half* p, int n) {
+  Half lanes[kLanes] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = p[i];
+  return load(lanes);
+}
+SQZ_INLINE void store_n(Half* p, Vec v, int n) {
+  if (n == kLanes) return store(p, v);
+  Half lanes[kLanes];
+  store(lanes, v);
+  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+}
+SQZ_INLINE Vec add(Vec a, Vec b) { return vaddq_f16(a, b); }
+SQZ_INLINE Vec sub(Vec a, Vec b) { return vsubq_f16(a, b); }
+SQZ_INLINE Vec mul(Vec a, Vec b) { return vmulq_f16(a, b); }
+SQZ_INLINE Vec max(Vec a, Vec b) { return vmaxq_f16(a, b); }
+SQZ_INLINE Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f16(c, a, b); }
+SQZ_INLINE Vec fnma(Vec a, Vec b, Vec c) { return vfmsq_f16(c, a, b); }
+
+// max(v, 0), but NaN if v is infinite: v + v * 0 is v, or NaN.
+SQZ_INLINE Vec rectified(Vec v) { return max(fma(v, zero(), v), zero()); }
+
+}  // namespace SQZ_ISA
+}  // namespace sqz
