@@ -177,6 +177,8 @@ void bind_tensors(py::module_& m) {
       .def("is_finite",
            [](const Tensor& t) {
              require(t.is_contiguous(), "is_finite needs a contiguous tensor");
+             if (t.dtype == Dtype::float16)
+               return all_finite(t.halves().view.data, t.bytes() / sizeof(Half));
              return all_finite(t.floats().view.data, t.bytes() / sizeof(float));
            })
       .def("largest_rows",

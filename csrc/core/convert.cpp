@@ -94,6 +94,13 @@ bool all_finite(const float* values, std::size_t count) {
   return bad == 0;
 }
 
+bool all_finite(const Half* values, std::size_t count) {
+  constexpr Half kExponent = 0x7c00;
+  bool bad = false;
+  for (std::size_t i = 0; i < count; ++i) bad |= (values[i] & kExponent) == kExponent;
+  return !bad;
+}
+
 RowSums largest_rows(const float* values, std::size_t rows, std::size_t length) {
   RowSums largest{0, 0};
   for (const float* end = values + rows * length; values != end; values += length) {

@@ -20,6 +20,7 @@ std::size_t item_size(StoredFloat type);
 void to_float32(const unsigned char* source, StoredFloat type, std::size_t count, float* out);
 
 bool all_finite(const float* values, std::size_t count);
+bool all_finite(const Half* values, std::size_t count);
 
 // The largest sum of magnitudes, and of positive values, in a row of `length` adjacent values. The
 // former is infinite or not a number if a value is or if the sum overflows.

@@ -16,8 +16,17 @@ if TYPE_CHECKING:
 
 # Gives the weight and bias of a convolution by its name.
 Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
-Single = _kernels.Conv | _kernels.Squeeze | _kernels.Stem | _kernels.Classifier
-Kernel = Single | _kernels.Fire
+Single = (
+    _kernels.Conv
+    | _kernels.Squeeze
+    | _kernels.Stem
+    | _kernels.Classifier
+    | _kernels.HalfConv
+    | _kernels.HalfStem
+    | _kernels.HalfClassifier
+)
+WholeFire = _kernels.Fire | _kernels.HalfFire
+Kernel = Single | WholeFire
 
 
 class PackedLayers(Protocol):
@@ -31,8 +40,13 @@ class PackedLayers(Protocol):
         """What the border of the input holds, a byte for each channel; None: zeros."""
         ...
 
+    @property
+    def input_dtype(self) -> Dtype:
+        """The type of the network's input."""
+        ...
+
     def dtype_of(self, layer: Layer) -> Dtype:
-        """The type of a layer's output; that of the first layer's input is the same."""
+        """The type of a layer's output."""
         ...
 
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
@@ -53,9 +67,10 @@ class PackedLayers(Protocol):
 
 
 class FloatMaps:
-    """The part of ``PackedLayers`` that layers with float32 maps share."""
+    """The part of ``PackedLayers`` that layers share whose maps hold the numbers themselves."""
 
     border: bytes | None = None
+    input_dtype: Dtype = "float32"
 
     def dtype_of(self, layer: Layer) -> Dtype:
         return "float32"
@@ -63,7 +78,7 @@ class FloatMaps:
     def floats(self, name: str, values: _kernels.Tensor) -> npt.NDArray[np.float32]:
         import numpy as np
 
-        return np.array(values)
+        return np.array(values, np.float32)
 
 
 class FloatLayers(FloatMaps):
@@ -82,7 +97,10 @@ class FloatLayers(FloatMaps):
         self._packed: dict[str, Packed] = {}
         for layer in network.layers:
             if layer.name not in self._packed:
-                self._packed[layer.name] = _PACKED[type(layer)](layer, parameters, kernels.f32)
+                self._packed[layer.name] = self.packed(layer, parameters, kernels)
+
+    def packed(self, layer: Layer, parameters: Parameters, kernels: _kernels.Kernels) -> Packed:
+        return _PACKED[type(layer)](layer, parameters, kernels.f32)
 
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
         self._packed[layer.name].add(program, self._pool, x, y, above)
@@ -116,10 +134,10 @@ class PackedKernel:
 
 
 class PackedPool:
-    def __init__(
-        self, layer: MaxPool, _parameters: Parameters, kernels: _kernels.Float32Kernels
-    ) -> None:
-        self.bind = partial(_kernels.bind_max_pool, kernels, ceil_mode=layer.ceil_mode)
+    """``bind``: binds the operation to a thread pool, ``x`` and ``y``."""
+
+    def __init__(self, bind: Callable[..., _kernels.Step]) -> None:
+        self.bind = bind
 
     def add(
         self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
@@ -128,36 +146,38 @@ class PackedPool:
 
 
 class PackedFire:
+    """A fire, and ``bind_add`` if a bypass is added to it: its input, or a convolution of this."""
+
     def __init__(
-        self, layer: Fire, parameters: Parameters, kernels: _kernels.Float32Kernels
+        self,
+        kernel: WholeFire,
+        bind_add: Callable[..., _kernels.Step] | None,
+        bypass: PackedKernel | None,
     ) -> None:
-        self.kernel = _kernels.Fire(
-            kernels,
-            *parameters(f"{layer.name}.squeeze"),
-            *parameters(f"{layer.name}.expand1x1"),
-            *parameters(f"{layer.name}.expand3x3"),
-        )
-        self.kernels = kernels
-        self.has_bypass = layer.bypass is not None
-        self.bypass: PackedKernel | None = None
-        if layer.bypass == "complex":
-            weight, bias = parameters(f"{layer.name}.bypass")
-            self.bypass = PackedKernel(_kernels.Conv(kernels, weight, bias, relu=False))
+        self.kernel = kernel
+        self.bind_add = bind_add
+        self.bypass = bypass
 
     def add(
         self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
     ) -> None:
         scratch = _scratch(program, self.kernel, pool, y)
         program.step(partial(self.kernel.bind, pool, above=above), x, scratch, y)
-        if not self.has_bypass:
+        if self.bind_add is None:
             return
         if isinstance(x, Rows):  # only the rows that are written
             x = x.part(above, above + y.shape[1])
         if self.bypass is not None:
-            through = program.value(*y.shape)
+            through = program.value(*y.shape, dtype=y.dtype)
             self.bypass.add(program, pool, x, through, 0)
             x = through
-        program.step(partial(_kernels.bind_add, self.kernels, pool), x, y, y)
+        program.step(partial(self.bind_add, pool), x, y, y)
+
+
+def fire_parameters(layer: Fire, parameters: Parameters) -> list[_kernels.Tensor]:
+    """The weights and biases of squeeze and expands."""
+    parts = ("squeeze", "expand1x1", "expand3x3")
+    return [tensor for part in parts for tensor in parameters(f"{layer.name}.{part}")]
 
 
 def _scratch(program: Program, kernel: Kernel, pool: _kernels.ThreadPool, x: Operand) -> Value:
@@ -174,6 +194,22 @@ def _pack_conv(
     if (layer.kernel, layer.stride) == (1, 1):  # it reads what a ReLU has left
         return PackedKernel(_kernels.Squeeze(kernels, weight, bias, layer.relu))
     return PackedKernel(_kernels.Conv(kernels, weight, bias, layer.stride, layer.relu))
+
+
+def _pack_pool(
+    layer: MaxPool, _parameters: Parameters, kernels: _kernels.Float32Kernels
+) -> PackedPool:
+    return PackedPool(partial(_kernels.bind_max_pool, kernels, ceil_mode=layer.ceil_mode))
+
+
+def _pack_fire(layer: Fire, parameters: Parameters, kernels: _kernels.Float32Kernels) -> PackedFire:
+    bypass = None
+    if layer.bypass == "complex":
+        weight, bias = parameters(f"{layer.name}.bypass")
+        bypass = PackedKernel(_kernels.Conv(kernels, weight, bias, relu=False))
+    bind_add = partial(_kernels.bind_add, kernels) if layer.bypass is not None else None
+    fire = _kernels.Fire(kernels, *fire_parameters(layer, parameters))
+    return PackedFire(fire, bind_add, bypass)
 
 
 def _pack_joined(
@@ -234,8 +270,8 @@ def _pack_classifier(
 # How to pack each kind of layer.
 _PACKED: Mapping[type, Callable[..., Packed]] = {
     Conv: _pack_conv,
-    MaxPool: PackedPool,
-    Fire: PackedFire,
+    MaxPool: _pack_pool,
+    Fire: _pack_fire,
     Classifier: _pack_classifier,
     Joined: _pack_joined,
 }

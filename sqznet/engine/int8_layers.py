@@ -31,6 +31,8 @@ Own = TypeVar("Own", bound="ByteLayers")
 class ByteLayers:
     """The part of ``PackedLayers`` that layers with maps of bytes share."""
 
+    input_dtype: Dtype = "uint8"
+
     def __init__(
         self, plan: Plan, kernels: _kernels.Int8Kernels, pool: _kernels.ThreadPool
     ) -> None:

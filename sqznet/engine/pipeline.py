@@ -59,11 +59,12 @@ class Pipeline:
             precision, checkpoint, self.preprocessing, kernels, self.wiring
         )
         integers = self.precision == "int8"
-        self.isa = kernels.int8.isa if integers else kernels.f32.isa
+        families = {"float16": kernels.f16, "int8": kernels.int8}
+        self.isa = (families.get(self.precision) or kernels.f32).isa
         self.asked: dict[str, Any] = {"threads": threads, "isa": isa}
         self._pixel_kernels = kernels.pixels.capsule()
         self.checkpoint = checkpoint
-        self.executor = _executor(checkpoint, network, kernels, pool, integers)
+        self.executor = _executor(checkpoint, network, kernels, pool, self.precision)
         self.largest_input = 0.0 if integers else self.preprocessing.largest
         self._tables = _input_tables(checkpoint, self.preprocessing) if integers else None
 
@@ -248,10 +249,14 @@ def _executor(
     network: Network,
     kernels: _kernels.Kernels,
     pool: _kernels.ThreadPool,
-    integers: bool,
+    precision: str,
 ) -> Executor:
     prepare = partial(Executor, network, checkpoint.tensors, kernels, pool, checkpoint.path)
-    if integers:
+    if precision == "float16":
+        from sqznet.engine.half_executor import HalfExecutor
+
+        return HalfExecutor(network, checkpoint.tensors, kernels, pool, checkpoint.path)
+    if precision == "int8":
         from sqznet.quantization.plan import plan
 
         assert checkpoint.integers is not None

@@ -10,7 +10,7 @@ from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.variants import Wiring
 from sqznet.weights.checkpoint import Checkpoint
 
-PRECISIONS = ("float32", "int8", "auto")
+PRECISIONS = ("float32", "float16", "int8", "auto")
 
 #: The instruction sets whose int8 kernels are at least 1.2 times as fast as float32 is on the same
 #: processors (docs/quantization.md). avx_vnni was not measured itself: the multipliers of a Zen 4,
@@ -26,13 +26,14 @@ def chosen(
     kernels: _kernels.Kernels,
     wiring: Wiring | None = None,
 ) -> tuple[str, str]:
-    """ "float32" or "int8", and the reason.
+    """ "float32", "float16" or "int8", and the reason.
 
     ``precision``: one of `PRECISIONS`; None: the environment's SQZNET_PRECISION, else "float32", or
     "int8" for a file that rounds activations to 8 bits: its own numbers are integers, and float32
     imitates them. ``wiring``: None for the checkpoint's.
-    Raises SqznetError for another name, and WeightsError if int8 is asked for and the checkpoint
-    does not say how, or says it for another preprocessing.
+    Raises SqznetError for another name, and if float16 is asked for and these kernels do not have
+    it; WeightsError if int8 is asked for and the checkpoint does not say how, or says it for another
+    preprocessing, and if float16 is asked for and cannot give the file's own numbers.
     """
     reason = "asked for"
     if precision is None:
@@ -45,6 +46,19 @@ def chosen(
         return precision, reason
     if not precision and not checkpoint.activations:
         return "float32", "the default"
+    half_obstacle = _half_obstacle(checkpoint)
+    if precision == "float16":
+        if kernels.f16 is None:
+            raise SqznetError(
+                f"precision is 'float16' ({reason}), but the kernels of {kernels.isa} are without "
+                "half precision, which AArch64 processors with ARMv8.2's fp16 arithmetic have: "
+                "'auto' takes it where it is there"
+            )
+        if half_obstacle:
+            raise WeightsError(
+                f"{checkpoint.path}: precision is 'float16' ({reason}), but {half_obstacle}"
+            )
+        return precision, reason
     obstacle = _obstacle(checkpoint, preprocessing, wiring or checkpoint.wiring)
     if precision == "int8":
         if obstacle:
@@ -52,12 +66,22 @@ def chosen(
         return precision, reason
     if checkpoint.activations:
         return ("float32", obstacle) if obstacle else ("int8", "the file's own numbers")
+    if kernels.f16 is not None and not half_obstacle:
+        return "float16", f"half precision is faster with {kernels.f16.isa}"
     isa = kernels.int8.isa
     if obstacle:
         return "float32", obstacle
     if isa not in FAST_INT8:
         return "float32", f"int8 is not much faster with {isa}"
     return "int8", f"int8 is faster with {isa}"
+
+
+def _half_obstacle(checkpoint: Checkpoint) -> str | None:
+    if checkpoint.detector is not None:
+        return "a detector computes in float32 only"
+    if checkpoint.activations:
+        return "the file rounds activations to 8 bits, which float32 or int8 imitates"
+    return None
 
 
 def _obstacle(checkpoint: Checkpoint, preprocessing: Preprocessing, wiring: Wiring) -> str | None:

@@ -14,9 +14,15 @@ from typing import Literal, NamedTuple
 from sqznet import _kernels
 
 Shape = tuple[int, int, int, int]
-Dtype = Literal["float32", "int32", "int8", "uint8"]
+Dtype = Literal["float32", "float16", "int32", "int8", "uint8"]
 
-ITEM_BYTES: Mapping[Dtype, int] = {"float32": 4, "int32": 4, "int8": 1, "uint8": 1}
+ITEM_BYTES: Mapping[Dtype, int] = {
+    "float32": 4,
+    "float16": 2,
+    "int32": 4,
+    "int8": 1,
+    "uint8": 1,
+}
 LINE = 64  # bytes of a cache line
 
 
@@ -125,7 +131,8 @@ class Workspace:
 
     ``border``: pixels around each image that belong to the input. They hold ``border_bytes``, a
     byte for each channel, or zeros. ``steps`` and ``operands`` (the tensors of each step) are for
-    inspecting single steps. ``check``: called after each run, if the owner sets it.
+    inspecting single steps. ``check``: called after each run, if the owner sets it; it may
+    replace ``outputs`` until the next run.
     """
 
     def __init__(
@@ -153,7 +160,8 @@ class Workspace:
         if border and border_bytes:
             self._entry.fill(border_bytes)
         self.input = self._entry.inside(border)
-        self.outputs = {name: tensor(value) for name, value in outputs.items()}
+        self._outputs = {name: tensor(value) for name, value in outputs.items()}
+        self.outputs: Mapping[str, _kernels.Tensor] = self._outputs
         self.check: Callable[[Workspace], None] | None = None
 
     def image(self, index: int) -> _kernels.Tensor:
@@ -164,6 +172,7 @@ class Workspace:
 
     def run(self) -> None:
         """Computes ``outputs`` from ``input`` (N, H, W, 3); raises what ``check`` raises."""
+        self.outputs = self._outputs
         self._run()
         if self.check is not None:
             self.check(self)
