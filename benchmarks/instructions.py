@@ -28,7 +28,7 @@ from benchmarks.engines.base import SIZE, read_with_pillow
 from benchmarks.material import ROOT, MissingError, find_photos, load_weights
 
 ENGINES = (
-    *("sqznet", "ncnn", "ncnn_fp16", "onnxruntime", "litert"),
+    *("sqznet", "sqznet_fp16", "ncnn", "ncnn_fp16", "onnxruntime", "litert"),
     *("sqznet_int8", "ncnn_int8", "onnxruntime_int8", "litert_int8"),
 )
 PYTHON = "3.11"  # of the target, see scripts/cross.sh
@@ -134,7 +134,8 @@ def main() -> None:
     if not (CROSS / "python").is_dir():
         raise SystemExit("no wheel for AArch64: run scripts/cross.sh aarch64 first")
     photo: Path = options.photo or find_photos()[0]
-    fetch_rivals()
+    if any(not engine.startswith("sqznet") for engine in options.engines):
+        fetch_rivals()
     describe_processor(options.cpu)
     print(f"Millions of instructions per image, one thread, {options.cpu}, {photo.name}")
     print(f"{'':18}" + "".join(f"{f'SqueezeNet {v}':>18}" for v in options.variants))

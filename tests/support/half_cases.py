@@ -1,0 +1,93 @@
+"""Shared by the tests of the half-precision kernels: maps of halves in guarded memory, and budgets.
+
+A sum of K products has the error bound of `kernel_cases`, with the unit roundoff 2^-11 of half
+precision. It grows with K to more than a tap of the sum, so a wrong tap could hide in it. The errors
+are much smaller: `conv_budget` allows what independent roundings cause, times five.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+
+from sqznet import _kernels
+
+from . import kernel_cases as cases
+from .guarded import Guarded
+
+Array = Any
+Layer = _kernels.HalfConv | _kernels.HalfStem | _kernels.HalfFire | _kernels.HalfClassifier
+
+ROUNDOFF = 2.0**-11
+SMALLEST = 2.0**-24
+
+#: Around the multiples of registers, of tiles and of the classifier's blocks.
+channels = st.one_of(
+    st.sampled_from((1, 2, 7, 8, 9, 15, 16, 17, 24, 32, 33, 48, 63, 64, 65)), st.integers(1, 70)
+)
+kinds = st.sampled_from((cases.DENSE, cases.RELU, cases.SPARSE, cases.ZERO))
+
+
+def values(seed: int, shape: tuple[int, ...], kind: str = cases.DENSE) -> Array:
+    """float32 that half precision holds exactly."""
+    return cases.values(seed, shape, kind).astype(np.float16).astype(np.float32)
+
+
+def conv_budget(terms: int, magnitude: Array) -> Array:
+    """The allowed error of sums of `terms` products, whose magnitudes sum to `magnitude`.
+
+    Every partial sum is rounded by at most its own magnitude times the roundoff, about a random
+    walk's. `assert_sharp` says how much less this is than a tap.
+    """
+    return 5 * ROUNDOFF * magnitude / np.sqrt(terms) + (terms + 2) * SMALLEST
+
+
+def assert_sharp(terms: int) -> None:
+    """Asserts that a single wrong tap exceeds the budget."""
+    assert 5 * ROUNDOFF / np.sqrt(terms) < 1 / (cases.SPREAD**2 * terms)
+
+
+class HalfMap:
+    """An (N, C, H, W) map of halves, stored channel-last in guarded memory. Without `content` it is
+    full of canaries."""
+
+    def __init__(
+        self, shape: tuple[int, ...], content: Array | None = None, at_end: bool = True
+    ) -> None:
+        n, c, h, w = shape
+        self._memory = Guarded(n * c * h * w, at_end, np.float16)
+        self.array = self._memory.array.reshape(n, h, w, c)
+        self._content = content
+        if content is not None:
+            self.array[...] = np.moveaxis(content, 1, -1)
+        self.tensor = _kernels.Tensor.over(self.array, self.array.shape, "float16")
+
+    @property
+    def nchw(self) -> Array:
+        return np.moveaxis(self.array, -1, 1)
+
+    def check(self) -> None:
+        """Asserts that nothing was written around the map, nor into an input."""
+        self._memory.check()
+        if self._content is not None:
+            np.testing.assert_array_equal(self.nchw, self._content.astype(np.float16))
+
+
+def filled(content: Array, at_end: bool = True) -> HalfMap:
+    return HalfMap(content.shape, content, at_end)
+
+
+def run_layer(
+    layer: Layer, threads: int, x: HalfMap, y: HalfMap | cases.Map, at_end: bool = True, **rows: int
+) -> None:
+    """Calls the layer once, with exactly the scratch memory it needs, full of canaries."""
+    n, h, w, _ = (y if isinstance(layer, _kernels.HalfFire) else x).tensor.shape
+    nbytes = -(-max(4, layer.scratch(n, h, w, threads)) // 4) * 4
+    scratch = Guarded(nbytes, at_end, np.uint8)
+    tensor = _kernels.Tensor.over(scratch.array, (1, 1, 1, nbytes), "uint8")
+    layer(cases.POOLS[threads], x.tensor, tensor, y.tensor, **rows)
+    scratch.check()
+    x.check()
+    y.check()
