@@ -136,16 +136,15 @@ void bind_f16(py::module_& m) {
            py::arg("expand3x3_bias"));
   def_calls(fire, &bind_fire, py::arg("y"), py::arg("above") = 0);
   py::class_<HalfClassifier, std::shared_ptr<HalfClassifier>> classifier(m, "HalfClassifier");
-  classifier.def(
-      py::init([](const Float16Kernels& table, const Tensor& weight, const Tensor& bias,
-                  int padding, bool relu) {
-        const WithoutLock released;
-        require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
-        return std::make_shared<HalfClassifier>(
-            table, pack_conv_f16(floats(weight, bias, 1), table.list_nr), padding, relu);
-      }),
-      py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0,
-      py::arg("relu") = true);
+  classifier.def(py::init([](const Float16Kernels& table, const Tensor& weight, const Tensor& bias,
+                             int padding, bool relu) {
+                   const WithoutLock released;
+                   require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
+                   return std::make_shared<HalfClassifier>(
+                       table, pack_conv_f16(floats(weight, bias, 1), table.list_nr), padding, relu);
+                 }),
+                 py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0,
+                 py::arg("relu") = true);
   def_calls(classifier, &bind_classifier, py::arg("logits"));
   m.def("bind_max_pool_f16", &bind_max_pool, py::arg("kernels"), py::arg("pool").none(false),
         py::arg("x"), py::arg("y"), py::arg("ceil_mode"));

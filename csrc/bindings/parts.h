@@ -11,7 +11,7 @@ void bind_byte_steps(pybind11::module_& m);  // rounding of bytes and logits
 void bind_dispatch(pybind11::module_& m);    // kernels of the instruction sets, thread pool
 void bind_entropy(pybind11::module_& m);     // compressed weights
 void bind_fires(pybind11::module_& m);       // fires, padded convolutions
-void bind_f16(pybind11::module_& m);  // layers in half precision
+void bind_f16(pybind11::module_& m);         // layers in half precision
 void bind_gate(pybind11::module_& m);
 void bind_int8(pybind11::module_& m);    // layers on bytes
 void bind_layers(pybind11::module_& m);  // the other packed layers

@@ -28,7 +28,7 @@ void HalfConv::run(ThreadPool& pool, const HalfView& x, const Memory& memory,
 
 HalfWinogradArgs HalfWinograd::args(const HalfView& x, const HalfView& y,
                                     const Memory& memory) const {
-  return {x, y, packed_.weight.data(), packed_.bias.data(), memory.points, packed_.kh, true};
+  return {x, y, packed_.weight.data(), packed_.bias.data(), memory.points, packed_.kh};
 }
 
 HalfWinograd::Memory HalfWinograd::plan(Scratch& scratch, int n, int h, int w, int threads) const {
@@ -53,10 +53,9 @@ void HalfWinograd::output(ThreadPool& pool, const HalfWinogradArgs& a, const Mem
 
 HalfStem::HalfStem(const Float16Kernels& table, const float* weight, const float* bias, int out,
                    int in)
-    : winograd_(table,
-                pack_winograd_f16({space_to_depth_weight(weight, out, in).data(), bias, out,
-                                   kPhases * in, 4, 4},
-                                  table.conv_nr)) {}
+    : winograd_(table, pack_winograd_f16({space_to_depth_weight(weight, out, in).data(), bias, out,
+                                          kPhases * in, 4, 4},
+                                         table.conv_nr)) {}
 
 HalfStem::Memory HalfStem::plan(Scratch& scratch, int n, int h, int w, int threads) const {
   const HalfView squares = take_map<Half>(scratch, n, halved(h), halved(w), winograd_.packed().in);
@@ -105,8 +104,7 @@ void HalfFire::run(ThreadPool& pool, const HalfView& x, Scratch scratch, const H
   const HalfView squeezed = prepare_border(memory.bordered, x.h, above);
   squeeze_.run(pool, x, memory.squeeze, squeezed);
   const int split = expand1_.packed().out;
-  const HalfConvArgs ones =
-      expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
+  const HalfConvArgs ones = expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
   const HalfWinogradArgs threes = expand3_.args(
       memory.bordered, channel_slice(y, split, expand3_.packed().out), memory.expand3);
   // The 1x1 expand and the input transform of the 3x3 expand both read only the squeezed map, so one
@@ -127,9 +125,8 @@ void HalfFire::run(ThreadPool& pool, const HalfView& x, Scratch scratch, const H
 HalfClassifierArgs HalfClassifier::args(const HalfView& x, const Memory& memory,
                                         float* logits) const {
   const int border = (x.h + 2 * padding_) * (x.w + 2 * padding_) - x.h * x.w;
-  return {x,           logits, packed_.weight.data(), packed_.bias.data(),
-          packed_.out, border, relu_,                 memory.lists,
-          memory.values};
+  return {x,      logits, packed_.weight.data(), packed_.bias.data(), packed_.out,
+          border, relu_,  memory.lists,          memory.values};
 }
 
 HalfClassifier::Memory HalfClassifier::plan(Scratch& scratch, int n, int h, int w, int) const {

@@ -1,8 +1,9 @@
-"""Shared by the tests of the half-precision kernels: maps of halves in guarded memory, and budgets.
+"""Shared by the tests of the half-precision kernels: maps of halves in guarded memory, and the
+numbers of a convolution, bit for bit.
 
-A sum of K products has the error bound of `kernel_cases`, with the unit roundoff 2^-11 of half
-precision. It grows with K to more than a tap of the sum, so a wrong tap could hide in it. The errors
-are much smaller: `conv_budget` allows what independent roundings cause, times five.
+A convolution starts with the bias and adds the products in the order of rows, columns and channels.
+Each step is rounded once: float64 holds the product and its sum with a half without rounding. What
+is added to zero channels changes nothing, so kernels may skip them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ Array = Any
 Layer = _kernels.HalfConv | _kernels.HalfStem | _kernels.HalfFire | _kernels.HalfClassifier
 
 ROUNDOFF = 2.0**-11
-SMALLEST = 2.0**-24
 
 #: Around the multiples of registers, of tiles and of the classifier's blocks.
 channels = st.one_of(
@@ -35,18 +35,20 @@ def values(seed: int, shape: tuple[int, ...], kind: str = cases.DENSE) -> Array:
     return cases.values(seed, shape, kind).astype(np.float16).astype(np.float32)
 
 
-def conv_budget(terms: int, magnitude: Array) -> Array:
-    """The allowed error of sums of `terms` products, whose magnitudes sum to `magnitude`.
-
-    Every partial sum is rounded by at most its own magnitude times the roundoff, about a random
-    walk's. `assert_sharp` says how much less this is than a tap.
-    """
-    return 5 * ROUNDOFF * magnitude / np.sqrt(terms) + (terms + 2) * SMALLEST
-
-
-def assert_sharp(terms: int) -> None:
-    """Asserts that a single wrong tap exceeds the budget."""
-    assert 5 * ROUNDOFF / np.sqrt(terms) < 1 / (cases.SPREAD**2 * terms)
+def conv(x: Array, weight: Array, bias: Array, stride: int = 1, relu: bool = True) -> Array:
+    """The halves that a convolution without padding gives."""
+    kernel = weight.shape[2]
+    windows = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), axis=(2, 3))
+    taken = windows[:, :, ::stride, ::stride].astype(np.float64)
+    sums = np.broadcast_to(
+        bias.astype(np.float16)[None, :, None, None],
+        (x.shape[0], len(bias), *taken.shape[2:4]),
+    )
+    for row, column, channel in np.ndindex(kernel, kernel, x.shape[1]):
+        factors = weight[:, channel, row, column].astype(np.float64)[None, :, None, None]
+        products = taken[:, channel, None, :, :, row, column] * factors
+        sums = (sums.astype(np.float64) + products).astype(np.float16)
+    return np.maximum(sums, np.float16(0)) if relu else sums
 
 
 class HalfMap:

@@ -23,7 +23,7 @@ struct HalfConvArgs {
   bool relu;
 };
 
-// y = relu?(conv(x, w) + b) with stride 1 and without padding, by Winograd's algorithm with 6 x 6
+// y = relu(conv(x, w) + b) with stride 1 and without padding, by Winograd's algorithm with 6 x 6
 // points: tiles of 4 x 4 outputs for filters of 3 x 3 `taps`, of 3 x 3 outputs for those of 4 x 4.
 // For a padded convolution, `x` includes the border. `points` is scratch memory, see
 // winograd_f16_points. Weights are packed as [block][ci][ky][kx][conv_nr].
@@ -36,7 +36,6 @@ struct HalfWinogradArgs {
   const Half* b;
   Half* points;
   int taps;
-  bool relu;
 };
 
 // logits[n][o] = (sum over pixels of relu?(x . w[o] + b[o]) + border * relu?(b[o])) / (h*w + border)

@@ -40,44 +40,53 @@ SQZ_INLINE ptrdiff_t joined_size(const Runs& runs) {
 
 // Copies the runs of a pixel, one after another. `end` is the end of the whole input.
 SQZ_INLINE void join_runs(const Runs& runs, const Half* x, const Half* end, Half* to) {
-  for (int row = 0; row < runs.rows; ++row, x += runs.stride, to += runs.count) {
-    if (end - x < runs.count + 2 * kLanes) {
-      for (int i = 0; i < runs.count; ++i) to[i] = x[i];
-      continue;
-    }
-    int i = 0;
-    do {  // the next run overwrites what is copied after this one
-      const Vec low = load(x + i), high = load(x + i + kLanes);
-      store(to + i, low);
-      store(to + i + kLanes, high);
-      i += 2 * kLanes;
-    } while (i < runs.count);
+  // Both registers that are copied at a time may reach past the run. The next run overwrites what is
+  // written after it.
+  if (end - x < (runs.rows - 1) * runs.stride + runs.count + 2 * kLanes) {
+    for (int row = 0; row < runs.rows; ++row, x += runs.stride)
+      for (int i = 0; i < runs.count; ++i) *to++ = x[i];
+    return;
   }
+  const auto copy_two = [](const Half* from, Half* copy) {
+    const Vec low = load(from), high = load(from + kLanes);
+    store(copy, low);
+    store(copy + kLanes, high);
+  };
+  for (int row = 0; row < runs.rows; ++row, x += runs.stride, to += runs.count) {
+    copy_two(x, to);
+    for (int i = 2 * kLanes; i < runs.count; i += 2 * kLanes) copy_two(x + i, to + i);
+  }
+}
+
+// Copies the inputs of a tile's pixels, which are then read there. Returns the end of the copy.
+SQZ_NOINLINE Half* join_tile(const Runs& runs, const Half* end, Half* to, Tile* tile) {
+  const ptrdiff_t size = joined_size(runs);
+  for (int m = 0; m < kTilePixels; ++m, to += size) {
+    join_runs(runs, tile->x[m], end, to);
+    tile->x[m] = to;
+  }
+  return to;
 }
 
 SQZ_INLINE const Half* end_of(const HalfView& v) {
   return v.data + (v.n - 1) * v.image + (v.h - 1) * v.row + (v.w - 1) * v.pixel + v.c;
 }
 
-struct Inputs {
-  const Half* x[kTilePixels];
-};
-
 // Computes the channels [first, first + kConvNr) of whole tiles.
-SQZ_NOINLINE void multiply_whole(const HalfConvArgs& args, const Tile* tiles, const Inputs* inputs,
-                                 int count, ptrdiff_t depth, int first) {
+SQZ_NOINLINE void multiply_whole(const HalfConvArgs& args, const Tile* tiles, int count,
+                                 ptrdiff_t depth, int first) {
   const Half *w = args.w + first * depth, *bias = args.b + first;
   for (int i = 0; i < count; ++i)
-    multiply_rows(inputs[i].x, depth, w, bias, args.relu, tiles[i].y, first);
+    multiply_rows(tiles[i].x, depth, w, bias, args.relu, tiles[i].y, first);
 }
 
 // The same for a tile that may lack pixels or channels.
-SQZ_NOINLINE void multiply_part(const HalfConvArgs& args, const Tile& tile, const Inputs& inputs,
-                                ptrdiff_t depth, int first) {
+SQZ_NOINLINE void multiply_part(const HalfConvArgs& args, const Tile& tile, ptrdiff_t depth,
+                                int first) {
   Half whole[kTilePixels][kConvNr];
   Half* y[kTilePixels];
   for (int m = 0; m < kTilePixels; ++m) y[m] = whole[m];
-  multiply_rows(inputs.x, depth, args.w + first * depth, args.b + first, args.relu, y, 0);
+  multiply_rows(tile.x, depth, args.w + first * depth, args.b + first, args.relu, y, 0);
   const int channels = min(kConvNr, args.y.c - first);
   for (int m = 0; m < tile.pixels; ++m)
     memcpy(tile.y[m] + first, whole[m], channels * sizeof(Half));
@@ -101,23 +110,16 @@ void conv_f16(const HalfConvArgs& args, int64_t begin, int64_t end, void* scratc
   for (; begin < end; begin += kItems) {
     const int items = static_cast<int>(min<int64_t>(end - begin, kItems));
     Tile tiles[kItems];
-    Inputs inputs[kItems];
     Half* joined = static_cast<Half*>(scratch);
     for (int i = 0; i < items; ++i) {
       tiles[i] = tile_from<Half, kTilePixels>(args, (begin + i) * kTilePixels);
-      for (int m = 0; m < kTilePixels; ++m) {
-        inputs[i].x[m] = tiles[i].x[m];
-        if (!copied) continue;
-        join_runs(runs, tiles[i].x[m], input_end, joined);
-        inputs[i].x[m] = joined;
-        joined += joined_size(runs);
-      }
+      if (copied) joined = join_tile(runs, input_end, joined, &tiles[i]);
     }
     const int whole = items - (tiles[items - 1].pixels < kTilePixels);
     for (int first = 0; first < args.y.c; first += kConvNr) {
       const int done = first + kConvNr > args.y.c ? 0 : whole;
-      multiply_whole(args, tiles, inputs, done, depth, first);
-      for (int i = done; i < items; ++i) multiply_part(args, tiles[i], inputs[i], depth, first);
+      multiply_whole(args, tiles, done, depth, first);
+      for (int i = done; i < items; ++i) multiply_part(args, tiles[i], depth, first);
     }
   }
 }

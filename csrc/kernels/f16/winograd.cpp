@@ -70,6 +70,7 @@ void transform_tile(const HalfWinogradArgs& args, const TileGrid& grid, int64_t 
   const Half* x = args.x.data + at.image * args.x.image + at.row * next_row + at.column * pixel;
   // Beyond the lower and right edges a tile reads zeros.
   const int rows = min(args.x.h - at.row, kSide), columns = min(args.x.w - at.column, kSide);
+  const Vec factors = transform_factors();
   Half* out = points_of(args, tile / kTilePixels) + tile % kTilePixels * kLanes;
   const ptrdiff_t next_point = point_stride(args.x.c);
   for (int first = 0; first < args.x.c; first += kLanes, x += kLanes, out += kTilePixels * kLanes) {
@@ -77,26 +78,28 @@ void transform_tile(const HalfWinogradArgs& args, const TileGrid& grid, int64_t 
     Vec half[kSide][kSide];  // transformed along the columns: [column][point]
     if (rows == kSide && columns == kSide && left == kLanes) {
       const Half* column = x;
+      SQZ_UNROLL
       for (int j = 0; j < kSide; ++j, column += pixel) {
         Vec d[kSide];
         SQZ_UNROLL
         for (int i = 0; i < kSide; ++i) d[i] = load(column + i * next_row);
-        transform_input(d, half[j]);
+        transform_input(factors, d, half[j]);
       }
     } else {
       for (int j = 0; j < kSide; ++j) {
         Vec d[kSide];
         for (int i = 0; i < kSide; ++i)
           d[i] = i < rows && j < columns ? load_n(x + i * next_row + j * pixel, left) : zero();
-        transform_input(d, half[j]);
+        transform_input(factors, d, half[j]);
       }
     }
     Half* to = out;
+    SQZ_UNROLL
     for (int i = 0; i < kSide; ++i) {
       Vec d[kSide], v[kSide];
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) d[j] = half[j][i];
-      transform_input(d, v);
+      transform_input(factors, d, v);
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) put(v[j], next_point, &to);
     }
@@ -140,44 +143,82 @@ SQZ_NOINLINE void multiply_block(const Half* points, const Half* u, int channels
   }
 }
 
+// Transforms a register of a tile's products to outputs: out[row][column].
+template <int kTile>
+SQZ_INLINE void transform_products(const Half* products, Vec bias, Vec (*out)[kTile]) {
+  const Vec factors = transform_factors();
+  Vec half[kSide][kTile];  // [column][output row]
+  SQZ_UNROLL
+  for (int j = 0; j < kSide; ++j) {
+    Vec m[kSide];
+    SQZ_UNROLL
+    for (int i = 0; i < kSide; ++i) m[i] = load(products + (i * kSide + j) * kConvNr);
+    transform_output<kTile>(factors, m, half[j]);
+  }
+  SQZ_UNROLL
+  for (int i = 0; i < kTile; ++i) {
+    Vec m[kSide];
+    SQZ_UNROLL
+    for (int j = 0; j < kSide; ++j) m[j] = half[j][i];
+    transform_output<kTile>(factors, m, out[i]);
+    SQZ_UNROLL
+    for (int j = 0; j < kTile; ++j) out[i][j] = rectified(add(out[i][j], bias));
+  }
+}
+
+// The place of a tile in the output, of which it may lack the last rows, columns and channels.
+struct Part {
+  Half* y;
+  ptrdiff_t row, pixel;
+  int rows, columns, channels;
+};
+
+template <int kTile>
+SQZ_NOINLINE void store_tile(const Part& part, const Half* products, const Half* bias) {
+  // Missing columns are written to the place of the last one, which is written after them.
+  ptrdiff_t places[kTile];
+  SQZ_UNROLL
+  for (int j = 0; j < kTile; ++j) places[j] = min(j, part.columns - 1) * part.pixel;
+  for (int v = 0; v < kConvNr; v += kLanes) {
+    Vec out[kTile][kTile];
+    transform_products<kTile>(products + v, load(bias + v), out);
+    Half* row = part.y + v;
+    SQZ_UNROLL
+    for (int i = 0; i < kTile; ++i, row += part.row) {
+      if (i >= part.rows) break;
+      SQZ_UNROLL
+      for (int j = kTile - 1; j >= 0; --j) store(row + places[j], out[i][j]);
+    }
+  }
+}
+
+// The same for a tile with fewer channels than kConvNr.
+template <int kTile>
+SQZ_NOINLINE void store_channels(const Part& part, const Half* products, const Half* bias) {
+  Half whole[kTile][kTile][kConvNr];
+  store_tile<kTile>({whole[0][0], kTile * kConvNr, kConvNr, kTile, kTile, kConvNr}, products, bias);
+  for (int i = 0; i < part.rows; ++i)
+    for (int j = 0; j < part.columns; ++j)
+      memcpy(part.y + i * part.row + j * part.pixel, whole[i][j], part.channels * sizeof(Half));
+}
+
 template <int kTile>
 void untransform_tile(const HalfWinogradArgs& args, const TileGrid& grid, int64_t tile,
                       const Half* products, int first_channel) {
   const Place at = place_of(grid, tile);
-  const int rows = min(args.y.h - at.row, kTile), columns = min(args.y.w - at.column, kTile);
-  Half* y = args.y.data + at.image * args.y.image + at.row * args.y.row +
-            at.column * args.y.pixel + first_channel;
-  for (int v = 0; v < kConvNr; v += kLanes) {
-    const int left = args.y.c - first_channel - v;
-    if (left <= 0) break;
-    const Vec bias = load(args.b + first_channel + v);
-    Vec half[kSide][kTile];  // [column][output row]
-    for (int j = 0; j < kSide; ++j) {
-      Vec m[kSide];
-      SQZ_UNROLL
-      for (int i = 0; i < kSide; ++i) m[i] = load(products + (i * kSide + j) * kConvNr + v);
-      transform_output<kTile>(m, half[j]);
-    }
-    Half* row = y + v;
-    for (int i = 0; i < rows; ++i, row += args.y.row) {
-      Vec m[kSide], out[kTile];
-      SQZ_UNROLL
-      for (int j = 0; j < kSide; ++j) m[j] = half[j][i];
-      transform_output<kTile>(m, out);
-      // Columns past the edge are written to the place of the last column, which is written after
-      // them.
-      SQZ_UNROLL
-      for (int j = kTile - 1; j >= 0; --j) {
-        out[j] = add(out[j], bias);
-        if (args.relu) out[j] = rectified(out[j]);
-        Half* to = row + min(j, columns - 1) * args.y.pixel;
-        if (left >= kLanes)
-          store(to, out[j]);
-        else
-          store_n(to, out[j], left);
-      }
-    }
-  }
+  const HalfView& y = args.y;
+  Half* const first =
+      y.data + at.image * y.image + at.row * y.row + at.column * y.pixel + first_channel;
+  const Part part = {first,
+                     y.row,
+                     y.pixel,
+                     min(y.h - at.row, kTile),
+                     min(y.w - at.column, kTile),
+                     min(y.c - first_channel, kConvNr)};
+  if (part.channels == kConvNr)
+    store_tile<kTile>(part, products, args.b + first_channel);
+  else
+    store_channels<kTile>(part, products, args.b + first_channel);
 }
 
 // An item is a chunk of tile blocks for one block of output channels, whose filters it transforms.

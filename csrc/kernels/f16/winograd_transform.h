@@ -15,20 +15,29 @@ inline constexpr int kSide = 6, kPoints = kSide * kSide;
 inline constexpr float kNear = 0.75f, kFar = 1.5f;
 inline constexpr float kNear2 = kNear * kNear, kFar2 = kFar * kFar;
 
+// The factors of the transforms of inputs and outputs, lanes of one register.
+enum Factor { kNear1, kFar1, kNearSquare, kFarSquare, kNearCube, kFarCube, kSquares, kProduct };
+SQZ_INLINE Vec transform_factors() {
+  static constexpr float16_t kFactors[8] = {
+      static_cast<float16_t>(kNear),          static_cast<float16_t>(kFar),
+      static_cast<float16_t>(kNear2),         static_cast<float16_t>(kFar2),
+      static_cast<float16_t>(kNear2 * kNear), static_cast<float16_t>(kFar2 * kFar),
+      static_cast<float16_t>(kNear2 + kFar2), static_cast<float16_t>(kNear2 * kFar2)};
+  return vld1q_f16(kFactors);
+}
+
 // Transforms 6 input samples to 6 points: zero, +near, -near, +far, -far, infinity.
-SQZ_INLINE void transform_input(const Vec* x, Vec* out) {
-  const Vec near = broadcast(kNear), far = broadcast(kFar), near2 = broadcast(kNear2),
-            far2 = broadcast(kFar2), sum2 = broadcast(kNear2 + kFar2),
-            product2 = broadcast(kNear2 * kFar2);
-  out[0] = fma(product2, x[0], fnma(sum2, x[2], x[4]));
-  const Vec near_even = fnma(far2, x[2], x[4]), far_even = fnma(near2, x[2], x[4]);
-  const Vec near_odd = mul(near, fnma(far2, x[1], x[3]));
-  const Vec far_odd = mul(far, fnma(near2, x[1], x[3]));
+SQZ_INLINE void transform_input(Vec factors, const Vec* x, Vec* out) {
+  out[0] = fma_lane<kProduct>(x[0], factors, fnma_lane<kSquares>(x[2], factors, x[4]));
+  out[5] = fma_lane<kProduct>(x[1], factors, fnma_lane<kSquares>(x[3], factors, x[5]));
+  const Vec near_even = fnma_lane<kFarSquare>(x[2], factors, x[4]);
+  const Vec far_even = fnma_lane<kNearSquare>(x[2], factors, x[4]);
+  const Vec near_odd = mul_lane<kNear1>(fnma_lane<kFarSquare>(x[1], factors, x[3]), factors);
+  const Vec far_odd = mul_lane<kFar1>(fnma_lane<kNearSquare>(x[1], factors, x[3]), factors);
   out[1] = add(near_even, near_odd);
   out[2] = sub(near_even, near_odd);
   out[3] = add(far_even, far_odd);
   out[4] = sub(far_even, far_odd);
-  out[5] = fma(product2, x[1], fnma(sum2, x[3], x[5]));
 }
 
 // The products of a finite point's differences from all other finite points.
@@ -54,17 +63,19 @@ SQZ_INLINE void transform_filter(const Vec* taps, Vec* out) {
 
 // Transforms 6 points to kTile output samples.
 template <int kTile>
-SQZ_INLINE void transform_output(const Vec* points, Vec* out) {
+SQZ_INLINE void transform_output(Vec factors, const Vec* points, Vec* out) {
   const Vec near_sum = add(points[1], points[2]), near_difference = sub(points[1], points[2]);
   const Vec far_sum = add(points[3], points[4]), far_difference = sub(points[3], points[4]);
-  const auto both = [](float near, Vec n, float far, Vec f) {
-    return fma(broadcast(far), f, mul(broadcast(near), n));
-  };
   out[0] = add(add(points[0], near_sum), far_sum);
-  out[1] = both(kNear, near_difference, kFar, far_difference);
-  out[2] = both(kNear2, near_sum, kFar2, far_sum);
-  if constexpr (kTile > 3) out[3] = both(kNear2 * kNear, near_difference, kFar2 * kFar, far_difference);
-  out[kTile - 1] = add(out[kTile - 1], points[5]);
+  out[1] = fma_lane<kFar1>(far_difference, factors, mul_lane<kNear1>(near_difference, factors));
+  if constexpr (kTile > 3) {
+    out[2] = fma_lane<kFarSquare>(far_sum, factors, mul_lane<kNearSquare>(near_sum, factors));
+    out[3] = fma_lane<kNearCube>(near_difference, factors, points[5]);
+    out[3] = fma_lane<kFarCube>(far_difference, factors, out[3]);
+  } else {
+    out[2] = fma_lane<kNearSquare>(near_sum, factors, points[5]);
+    out[2] = fma_lane<kFarSquare>(far_sum, factors, out[2]);
+  }
 }
 
 }  // namespace SQZ_ISA

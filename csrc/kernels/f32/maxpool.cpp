@@ -1,6 +1,7 @@
 // Max pooling, see tiles/maxpool.h. An item is one output row.
-#include "kernels/f32/kernels.h"
 #include "kernels/tiles/maxpool.h"
+
+#include "kernels/f32/kernels.h"
 
 namespace sqz {
 namespace SQZ_ISA {

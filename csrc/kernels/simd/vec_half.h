@@ -36,6 +36,25 @@ SQZ_INLINE Vec max(Vec a, Vec b) { return vmaxq_f16(a, b); }
 SQZ_INLINE Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f16(c, a, b); }
 SQZ_INLINE Vec fnma(Vec a, Vec b, Vec c) { return vfmsq_f16(c, a, b); }
 
+// The same with a lane of a register as a factor. GCC 12 copies the lane to a register of its own for
+// the intrinsics of these instructions.
+template <int kLane>
+SQZ_INLINE Vec mul_lane(Vec v, Vec factors) {
+  Vec product;
+  __asm__("fmul %0.8h, %1.8h, %2.h[%c3]" : "=w"(product) : "w"(v), "x"(factors), "i"(kLane));
+  return product;
+}
+template <int kLane>
+SQZ_INLINE Vec fma_lane(Vec v, Vec factors, Vec sum) {
+  __asm__("fmla %0.8h, %1.8h, %2.h[%c3]" : "+w"(sum) : "w"(v), "x"(factors), "i"(kLane));
+  return sum;
+}
+template <int kLane>
+SQZ_INLINE Vec fnma_lane(Vec v, Vec factors, Vec sum) {
+  __asm__("fmls %0.8h, %1.8h, %2.h[%c3]" : "+w"(sum) : "w"(v), "x"(factors), "i"(kLane));
+  return sum;
+}
+
 // max(v, 0), but NaN if v is infinite: v + v * 0 is v, or NaN.
 SQZ_INLINE Vec rectified(Vec v) { return max(fma(v, zero(), v), zero()); }
 

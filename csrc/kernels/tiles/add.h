@@ -21,7 +21,8 @@ SQZ_INLINE void add_rows(const Args& args, int64_t begin, int64_t end) {
       for (; channel + kLanes <= args.y.c; channel += kLanes)
         store(y + channel, add(load(left + channel), load(right + channel)));
       if (const int rest = args.y.c - channel)
-        store_n(y + channel, add(load_n(left + channel, rest), load_n(right + channel, rest)), rest);
+        store_n(y + channel, add(load_n(left + channel, rest), load_n(right + channel, rest)),
+                rest);
     }
   }
 }

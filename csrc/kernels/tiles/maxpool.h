@@ -9,8 +9,7 @@ namespace sqz {
 namespace SQZ_ISA {
 
 template <typename Args>
-SQZ_INLINE Vec window_max(const Args& args, const Value* x, int rows, int columns,
-                          int left) {
+SQZ_INLINE Vec window_max(const Args& args, const Value* x, int rows, int columns, int left) {
   Vec best = left >= kLanes ? load(x) : load_n(x, left);
   for (int dy = 0; dy < rows; ++dy) {
     for (int dx = 0; dx < columns; ++dx) {
