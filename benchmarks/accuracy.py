@@ -1,14 +1,17 @@
-"""The error of the logits compared with float64: python -m benchmarks.accuracy
+"""The error of the logits compared with float64: python -m benchmarks.accuracy [--precision float16]
 
 The photos of the shared folder, squashed to 224 x 224, are compared with logits that another
 framework computed in float64 from the same float32 weights. The error of a photo is its largest
 logit error relative to its largest logit; the worst photo counts. Top five: photos whose top five
 classes differ from the reference's, although its fifth and sixth differ by more than that error.
+With another precision than float32, the photos with the reference's best class are counted, too.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -39,7 +42,7 @@ def other_top_five(found: Array, expected: Array) -> int:
     return count
 
 
-def measure(shared: Path) -> Iterator[tuple[str, ...]]:
+def measure(shared: Path, precision: str = "float32") -> Iterator[tuple[str, ...]]:
     """The rows of the table. Raises MissingError if the photos or the reference are missing."""
     try:
         with open(shared / "reference" / "labels.csv", newline="", encoding="utf-8") as file:
@@ -52,27 +55,37 @@ def measure(shared: Path) -> Iterator[tuple[str, ...]]:
         for isa, compiled, runs, _ in _kernels.instruction_sets():
             if not (compiled and runs) or isa == "scalar":  # which takes minutes
                 continue
+            if precision == "float16" and "f16" not in compiled:
+                continue
             weights = shared / "weights" / f"{name}.pth"
-            model = sqznet.load(weights, isa=isa, preprocessing="squash-bgr")
+            model = sqznet.load(
+                weights, isa=isa, preprocessing="squash-bgr", precision=precision
+            )
             found = np.concatenate([model.logits(model.preprocess(photo)) for photo in photos])
             worst = errors(found, reference[name]).max()
             other = other_top_five(found, reference[name])
-            yield (name, isa, str(len(photos)), f"{worst:.1e}", str(other))
+            row = (name, isa, str(len(photos)), f"{worst:.1e}", str(other))
+            same = int((found.argmax(axis=1) == reference[name].argmax(axis=1)).sum())
+            yield row if precision == "float32" else (*row, str(same))
 
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Returns exit code 0, or 1 if there is nothing to compare with."""
-    del arguments
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--precision", choices=("float32", "float16"), default="float32")
+    options = parser.parse_args(arguments)
     try:
-        rows = list(measure(SHARED))
+        rows = list(measure(SHARED, options.precision))
     except MissingError as error:
         print(error)
         return 1
     print(report.machine(machine.describe(("sqznet",))), end="\n\n")
-    header = ("network", "kernels", "photos", "worst error", "other top five")
-    print(report.table([header, *rows], right=range(2, 5)))
+    header: tuple[str, ...] = ("network", "kernels", "photos", "worst error", "other top five")
+    if options.precision != "float32":
+        header = (*header, "same label")
+    print(report.table([header, *rows], right=range(2, len(header))))
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -92,10 +92,11 @@ def load(
     Compression's ``.net``. Its content decides the format. ``sqznet.identify`` describes a file.
     ``threads``: at least 1; default: SQZNET_THREADS, else the usable cores, at most 4.
     ``isa``: the instruction set of the kernels; default: SQZNET_ISA, else the best available one.
-    ``precision``: ``"float32"``; ``"int8"``, integers of 8 bits, for files that say how their
-    weights become integers (``sqznet quantize`` writes them); or ``"auto"``, int8 if the file
-    allows it and it is much faster on this processor; default: SQZNET_PRECISION, else float32,
-    or int8 for a file that itself rounds its activations to 8 bits.
+    ``precision``: ``"float32"``; ``"float16"``, half precision, on ARM processors that compute with
+    it; ``"int8"``, integers of 8 bits, for files that say how their weights become integers
+    (``sqznet quantize`` writes them); or ``"auto"``, float16 or int8 if it is much faster on this
+    processor and the file allows it; default: SQZNET_PRECISION, else float32, or int8 for a file
+    that itself rounds its activations to 8 bits.
     ``variant``: the kind of SqueezeNet, if the file cannot tell: only needed for simple bypass.
     ``preprocessing``: a preset name, a ``Preprocessing`` or its dict; default: that of the file,
     else that of a known file with the same hash, else that of its format.

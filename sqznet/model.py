@@ -26,7 +26,7 @@ class Model(Classification, ManyPhotos, Explaining):
     class; ``activation``, what makes scores of the outputs, "softmax", "sigmoid" or "none";
     ``variant``, such as ``"squeezenet1_1"``; ``wiring``, its padding and pooling;
     ``preprocessing``, how photos become its input; ``threads``; ``isa``, the instruction set of its
-    kernels; ``precision``, "float32" or "int8".
+    kernels; ``precision``, "float32", "float16" or "int8".
     """
 
     def __repr__(self) -> str:
@@ -38,14 +38,15 @@ class Model(Classification, ManyPhotos, Explaining):
     @property
     def fingerprint(self) -> str:
         """The variant, and a hash of all that decides the answers: weights, preprocessing, wiring,
-        labels and, if it computes with them, integers. It is the same in every process and on every
-        machine."""
+        labels, half precision and, if it computes with them, integers. It is the same in every
+        process and on every machine."""
         from sqznet.engine.portable import fingerprint_of
         from sqznet.weights.metadata import dump
 
         integers = self.checkpoint.integers_text if self.precision == "int8" else None
         settings = dump(self.variant, self.preprocessing, self.labels, self.wiring, integers)
-        return fingerprint_of(self.variant, self.checkpoint, settings)
+        half = ("float16",) if self.precision == "float16" else ()
+        return fingerprint_of(self.variant, self.checkpoint, settings, *half)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to another process, a model is loaded there again."""

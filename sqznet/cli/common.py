@@ -236,9 +236,10 @@ def add_engine_options(parser: Parser, precision: bool = True) -> None:
         return
     parser.add_argument(
         "--precision",
-        choices=("float32", "int8", "auto"),
-        help="type of numbers to compute with; auto: int8 if the weights allow it and it is much "
-        "faster here (default: SQZNET_PRECISION, else float32)",
+        choices=("float32", "float16", "int8", "auto"),
+        help="type of numbers to compute with; float16 is for ARM processors with half-precision "
+        "arithmetic; auto: float16 or int8 if that is much faster here and the weights allow it "
+        "(default: SQZNET_PRECISION, else float32)",
     )
 
 

@@ -290,6 +290,8 @@ def _intervals(model: Classifier, path: str, seconds: float) -> Iterator[tuple[i
 
 def _weights_bytes(model: Model) -> int:
     def size(name: str) -> int:
+        if model.precision == "float16":
+            return 2
         return 1 if model.precision == "int8" and name.endswith(".weight") else 4
 
     tensors = model.checkpoint.tensors.items()

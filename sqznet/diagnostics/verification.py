@@ -2,7 +2,7 @@
 
 Integers must be the same bit for bit. Every other error is relative to the largest expected value.
 Rounding to float32 stays below `BOUND`; a single wrong tap of a convolution causes an error
-hundreds of times larger.
+hundreds of times larger. Rounding to half precision stays below `HALF_BOUND`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ Layer = (
 
 #: The largest allowed error, relative to the largest expected value.
 BOUND = 5e-5
+HALF_BOUND = 2e-2
 
 #: SHA-256 of the files in sqznet/data, as the scripts in tools/ write them.
 BUNDLED_SHA256 = {
@@ -78,6 +79,9 @@ def checks(isa: str | None = None) -> Iterator[Check]:
     with_integers = [name for name, families, runs, _ in sets if "int8" in families and runs]
     if isa is not None:
         with_integers = [cpu.kernels(isa).int8.isa]
+    with_halves = [
+        name for name, families, runs, _ in sets if "f16" in families and runs and isa in (None, name)
+    ]
     yield from _files()
     whole = _whole_network(weights.bundled())
     for name in chosen:
@@ -88,6 +92,11 @@ def checks(isa: str | None = None) -> Iterator[Check]:
         for x, logits in whole:
             size = f"the bundled network, {x.shape[2]} x {x.shape[3]}"
             yield _compared(name, size, _error(model.logits(x), logits))
+    for name in with_halves:
+        model = api.load(isa=name, precision="float16")
+        for x, logits in whole:
+            size = f"the bundled network in half precision, {x.shape[2]} x {x.shape[3]}"
+            yield _compared(name, size, _error(model.logits(x), logits), HALF_BOUND)
     for name in with_integers:
         for height, width in _SIZES:
             found = [integers.digest(name, threads, height, width) for threads in _THREADS]
@@ -116,9 +125,9 @@ def _same(subject: str, name: str, found: Sequence[str], expected: str) -> Check
     )
 
 
-def _compared(subject: str, name: str, error: float) -> Check:
+def _compared(subject: str, name: str, error: float, bound: float = BOUND) -> Check:
     # A NaN error fails, since it is not below the bound.
-    return Check(subject, name, error <= BOUND, f"error {error:.1e}, bound {BOUND:.0e}")
+    return Check(subject, name, error <= bound, f"error {error:.1e}, bound {bound:.0e}")
 
 
 def _error(found: Floats, expected: Doubles) -> float:

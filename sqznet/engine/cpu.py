@@ -65,10 +65,14 @@ def _needs(isa: str) -> str:
 
 
 def _families(chosen: _kernels.Kernels, reason: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yields each family of kernels with the set it uses and the reason."""
-    _, families, _, _ = _kernels.instruction_sets()[-1]  # the last set has them all
-    for family in families:
-        isa = getattr(chosen, family).isa
+    """Yields each family of kernels that runs here with the set it uses and the reason."""
+    sets = [families for _, families, _, _ in _kernels.instruction_sets()]
+    # The last set has all families but half precision, which few processors have.
+    for family in dict.fromkeys((*sets[-1], *(family for own in sets for family in own))):
+        table = getattr(chosen, family)
+        if table is None:
+            continue
+        isa = table.isa
         below = f"{chosen.isa} has none, this is the next best set (it needs {_needs(isa)})"
         yield family, (isa, reason if isa == chosen.isa else below)
 

@@ -186,7 +186,7 @@ def _schemas() -> Json:
                     labels=_list(_TEXT),
                     activation={"enum": ["softmax", "sigmoid", "none"]},
                     variant=_TEXT,
-                    precision={"enum": ["float32", "int8"]},
+                    precision={"enum": ["float32", "float16", "int8"]},
                 )
             )
         ),

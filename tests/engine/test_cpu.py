@@ -29,10 +29,12 @@ def test_the_best_set_is_chosen_and_explained() -> None:
     info = cpu.info()
     assert info["isa"] == kernels.isa
     assert "best" in info["reason"]
+    half = {"f16": kernels.f16.isa} if kernels.f16 else {}
     assert {family: isa for family, (isa, _) in info["families"].items()} == {
         "f32": kernels.f32.isa,
         "int8": kernels.int8.isa,
         "pixels": kernels.pixels.isa,
+        **half,
     }
     assert all("best" in reason for _, reason in info["families"].values())
 

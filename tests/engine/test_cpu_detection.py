@@ -124,7 +124,7 @@ def test_every_set_that_cannot_run_here_is_refused() -> None:
     """Sets of other processors too: all are known, and the error gives the reason."""
     entries = _kernels.instruction_sets()
     x86 = {"avx512_vnni", "avx512", "avx_vnni", "avx2"}
-    arm = {"neon_i8mm", "neon_dotprod", "neon"}
+    arm = {"neon_i8mm", "neon_dotprod", "neon_fp16", "neon"}
     assert {name for name, *_ in entries} == x86 | arm | {"scalar"}
     for name, families, runs, _ in entries:
         if not (families and runs):

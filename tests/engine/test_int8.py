@@ -146,7 +146,7 @@ def test_auto_takes_integers_where_they_are_faster(case: Case, small: Path) -> N
     assert case.load(precision="auto", isa="scalar").precision == "float32"
     if "avx512_vnni" in SETS:
         assert case.load(precision="auto").precision == "int8"
-    assert sqznet.load(small, precision="auto").precision == "float32"
+    assert sqznet.load(small, precision="auto").precision != "int8"
 
 
 def test_files_that_cannot_run_in_integers_say_so(case: Case, small: Path) -> None:

@@ -275,6 +275,7 @@ def test_overlapping_the_checks_nothing_was_written() -> None:
     assert (np.asarray(y) == 7.0).all()
 
 
+#: Those that all sets together have on every processor.
 FAMILIES = ("f32", "int8", "pixels")
 
 
@@ -309,6 +310,18 @@ def test_each_family_takes_the_best_set_that_is_not_above_the_one_asked_for() ->
                 s for s, families, runs, _ in sets[first:] if family in families and runs
             ]
             assert getattr(chosen, family).isa == from_here_on[0]
+
+
+def test_half_precision_needs_a_processor_that_computes_with_it() -> None:
+    """So Cortex-A53 and A72 never choose it."""
+    computes = dict(_kernels.cpu_features())["fp16"]
+    compiled = {name: families for name, families, _, _ in _kernels.instruction_sets()}["neon_fp16"]
+    chosen = _kernels.best_kernels()
+    assert (chosen.f16 is not None) == (computes and compiled == ["f16"])
+    assert _kernels.kernels_named("scalar").f16 is None
+    if chosen.f16 is not None:
+        assert chosen.f16.isa == "neon_fp16"
+        assert _kernels.kernels_named("neon").f16 is None
 
 
 def test_families_need_not_have_the_same_sets() -> None:
