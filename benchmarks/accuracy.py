@@ -1,10 +1,10 @@
-"""The error of the logits compared with float64: python -m benchmarks.accuracy [--precision float16]
+"""The error of the logits compared with float64: python -m benchmarks.accuracy
 
 The photos of the shared folder, squashed to 224 x 224, are compared with logits that another
 framework computed in float64 from the same float32 weights. The error of a photo is its largest
 logit error relative to its largest logit; the worst photo counts. Top five: photos whose top five
 classes differ from the reference's, although its fifth and sixth differ by more than that error.
-With another precision than float32, the photos with the reference's best class are counted, too.
+With `--precision float16`, the photos with the reference's best class are counted, too.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ def measure(shared: Path, precision: str = "float32") -> Iterator[tuple[str, ...
             if precision == "float16" and "f16" not in compiled:
                 continue
             weights = shared / "weights" / f"{name}.pth"
-            model = sqznet.load(
-                weights, isa=isa, preprocessing="squash-bgr", precision=precision
-            )
+            model = sqznet.load(weights, isa=isa, preprocessing="squash-bgr", precision=precision)
             found = np.concatenate([model.logits(model.preprocess(photo)) for photo in photos])
             worst = errors(found, reference[name]).max()
             other = other_top_five(found, reference[name])

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from typing_extensions import Buffer
 
 Shape = tuple[int, int, int, int]
-Dtype = Literal["float32", "int32", "int8", "uint8"]
+Dtype = Literal["float32", "float16", "int32", "int8", "uint8"]
 
 class UnsupportedIsaError(Exception): ...
 

@@ -3,7 +3,7 @@
 NumPy computes SqueezeNet 1.1 as the float16 kernels do, with every sum rounded to half precision,
 and the 3x3 expands by F(4 x 4, 3 x 3) with the points 0, +-near, +-far and infinity. The error of a
 photo is its largest logit error relative to its largest logit, compared with float32. "Largest" is
-the largest magnitude of a transformed input or a product, where squeezed maps are divided by 16, and
+the largest magnitude of a transformed input or a product; squeezed maps are divided by 16, and
 halves end at 65504. It takes seconds for a photo and a pair of points.
 """
 
@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks import report
 from benchmarks.material import find_photos, load_weights, network_input, some
-from benchmarks.network import Array, Weights
+from benchmarks.network import Weights
+
+Array = npt.NDArray[Any]
 
 PAIRS = ((0.75, 1.5), (0.5, 1.5), (1.0, 2.0), (0.5, 1.0), (2 / 3, 4 / 3))
 SQUEEZED = 1 / 16  # the factor of squeezed maps, as in csrc/core/f16_layers.cpp
@@ -25,7 +28,7 @@ POOLS, FIRES, CLASSIFIER = (2, 5, 8), (3, 4, 6, 7, 9, 10, 11, 12), "classifier.1
 
 
 class Transforms(NamedTuple):
-    """Of the input, the filter and the output: points x samples, points x taps, outputs x points."""
+    """Of input, filter and output: points x samples, points x taps, outputs x points."""
 
     inputs: Array
     filters: Array
@@ -139,7 +142,7 @@ def measure(photos: Array) -> list[tuple[str, ...]]:
     """The rows of the table."""
     weights = load_weights("1.1")
     expected = [Half(weights, None).logits(photo) for photo in photos]
-    rows = [("points", "worst error", "mean error", "largest")]
+    rows: list[tuple[str, ...]] = [("points", "worst error", "mean error", "largest")]
     for near, far in PAIRS:
         network = Half(weights, transforms(near, far))
         errors = [

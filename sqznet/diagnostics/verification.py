@@ -80,7 +80,9 @@ def checks(isa: str | None = None) -> Iterator[Check]:
     if isa is not None:
         with_integers = [cpu.kernels(isa).int8.isa]
     with_halves = [
-        name for name, families, runs, _ in sets if "f16" in families and runs and isa in (None, name)
+        name
+        for name, families, runs, _ in sets
+        if "f16" in families and runs and isa in (None, name)
     ]
     yield from _files()
     whole = _whole_network(weights.bundled())

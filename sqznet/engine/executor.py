@@ -151,7 +151,9 @@ class Executor:
         border = network.padding
         packed = self._layers
         dtypes = [packed.dtype_of(layer) for layer in layers]
-        entry = program.value(n, height + 2 * border, width + 2 * border, 3, dtype=packed.input_dtype)
+        entry = program.value(
+            n, height + 2 * border, width + 2 * border, 3, dtype=packed.input_dtype
+        )
         maps = {INPUT: entry}
         read_whole = {*outputs, *(branch.input for branch in network.branches)}
         start = 0

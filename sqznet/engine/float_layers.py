@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Gives the weight and bias of a convolution by its name.
 Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
+Tensor = _kernels.Tensor
+Six = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 Single = (
     _kernels.Conv
     | _kernels.Squeeze
@@ -174,10 +176,13 @@ class PackedFire:
         program.step(partial(self.bind_add, pool), x, y, y)
 
 
-def fire_parameters(layer: Fire, parameters: Parameters) -> list[_kernels.Tensor]:
+def fire_parameters(layer: Fire, parameters: Parameters) -> Six:
     """The weights and biases of squeeze and expands."""
-    parts = ("squeeze", "expand1x1", "expand3x3")
-    return [tensor for part in parts for tensor in parameters(f"{layer.name}.{part}")]
+    return (
+        *parameters(f"{layer.name}.squeeze"),
+        *parameters(f"{layer.name}.expand1x1"),
+        *parameters(f"{layer.name}.expand3x3"),
+    )
 
 
 def _scratch(program: Program, kernel: Kernel, pool: _kernels.ThreadPool, x: Operand) -> Value:

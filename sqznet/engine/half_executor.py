@@ -65,7 +65,9 @@ class HalfExecutor(Executor):
         import numpy as np
 
         images = range(ends[0].shape[0])
-        again = [i for i in images if not all(np.isfinite(np.asarray(end)[i]).all() for end in ends)]
+        again = [
+            i for i in images if not all(np.isfinite(np.asarray(end)[i]).all() for end in ends)
+        ]
         values = {name: self.floats(name, tensor) for name, tensor in outputs.items()}
         for i in again:
             for name, wide in self._in_float32(np.asarray(workspace.input)[i], keep, largest_input):
@@ -83,7 +85,8 @@ class HalfExecutor(Executor):
             if self._wide is None:
                 self._wide = self._make_wide(pool=self.pool)
             wide = self._wide
-        workspace = wide.acquire(1, *image.shape[:2], keep, largest_input)
+        height, width, _ = image.shape
+        workspace = wide.acquire(1, height, width, keep, largest_input)
         try:
             np.asarray(workspace.input)[0] = image
             workspace.run()

@@ -32,8 +32,8 @@ def chosen(
     "int8" for a file that rounds activations to 8 bits: its own numbers are integers, and float32
     imitates them. ``wiring``: None for the checkpoint's.
     Raises SqznetError for another name, and if float16 is asked for and these kernels do not have
-    it; WeightsError if int8 is asked for and the checkpoint does not say how, or says it for another
-    preprocessing, and if float16 is asked for and cannot give the file's own numbers.
+    it. Raises WeightsError if int8 is asked for and the checkpoint does not say how, or says it for
+    another preprocessing, and if float16 is asked for and cannot give the file's own numbers.
     """
     reason = "asked for"
     if precision is None:

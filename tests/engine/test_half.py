@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import sqznet
-from sqznet import SqznetError, WeightsError, _kernels
-from sqznet.engine import bands, cpu
+from sqznet import SqznetError, WeightsError, _kernels, weights
+from sqznet.engine import bands, cpu, precision
+from sqznet.images.preprocessing import PRESETS
 from sqznet.network import reference
 from sqznet.network.variants import Wiring
 from sqznet.weights import metadata
@@ -21,6 +22,7 @@ from ..support import networks
 
 Array = Any
 
+SQUASHED = PRESETS["squash-bgr"]
 X = networks.inputs(1, 2, 65, 74)
 HERE = _kernels.best_kernels().f16 is not None
 needs_half = pytest.mark.skipif(not HERE, reason="no half-precision arithmetic here")
@@ -87,7 +89,9 @@ def test_images_that_overflow_are_computed_in_float32(tmp_path: Path, layer: str
     assert model.classify(photo)[0].index == wide.classify(photo)[0].index
     maps = [next(m.feature_maps([photo], ["conv1", "fire9"])) for m in (model, wide)]
     assert np.isfinite(maps[0]["fire9"]).all()
-    np.testing.assert_allclose(maps[0]["fire9"], maps[1]["fire9"], rtol=0.05, atol=maps[1]["fire9"].max() / 50)
+    np.testing.assert_allclose(
+        maps[0]["fire9"], maps[1]["fire9"], rtol=0.05, atol=maps[1]["fire9"].max() / 50
+    )
     model.logits(0 * x)  # a run after one that overflowed has its own outputs
 
 
@@ -137,11 +141,6 @@ def test_the_precision_is_that_asked_for(monkeypatch: pytest.MonkeyPatch, small:
 
 
 @needs_half
-def test_files_with_numbers_of_their_own_say_so(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="a detector computes in float32 only"):
-        from sqznet import weights
-
-        checkpoint = weights.read(weights.DETECTOR_PATH)
-        from sqznet.engine import precision
-
-        precision.chosen("float16", checkpoint, checkpoint.preprocessing, cpu.kernels())
+def test_a_detector_has_no_half_precision() -> None:
+    with pytest.raises(WeightsError, match=r"'float16' .* a detector computes in float32 only"):
+        precision.chosen("float16", weights.read(weights.DETECTOR_PATH), SQUASHED, cpu.kernels())

@@ -1,5 +1,5 @@
-"""The layers in half precision, on every set that has them: convolutions give the same bits as NumPy,
-Winograd's algorithm stays within an error budget."""
+"""The layers in half precision, on every set that has them: convolutions give the same bits as
+NumPy, Winograd's algorithm stays within an error budget."""
 
 from __future__ import annotations
 
@@ -134,7 +134,11 @@ def test_classifier(half_table: Table, data: st.DataObject) -> None:
 @cases.examples(30)
 def test_maps(half_table: Table, data: st.DataObject) -> None:
     """Pooling, adding and rounding give the same bits as NumPy."""
-    shape = (data.draw(cases.batches), data.draw(half.channels), *(data.draw(st.integers(3, 12)),) * 2)
+    shape = (
+        data.draw(cases.batches),
+        data.draw(half.channels),
+        *(data.draw(st.integers(3, 12)),) * 2,
+    )
     seed, at_end = data.draw(cases.seeds), data.draw(cases.placements)
     first, second = half.values(seed, shape), half.values(seed + 1, shape)
     pool = cases.POOLS[data.draw(cases.threads)]
