@@ -181,8 +181,9 @@ class Executor:
         wanted = {name: maps[name] for name in outputs}
         for value in wanted.values():
             value.last = len(program.steps)
-        if border:
-            # Filled once, when the arena is allocated, so no other value may use this memory.
+        if border or packed.keeps_input:
+            # A border is filled once, when the arena is allocated. So no other value may use this
+            # memory.
             entry.last = len(program.steps)
         return Workspace(program, entry, wanted, border, packed.border)
 

