@@ -98,7 +98,7 @@ class FloatLayers(FloatMaps):
         kernels: _kernels.Kernels,
         pool: _kernels.ThreadPool,
     ) -> None:
-        self._pool = pool
+        self.pool = pool
         self._packed: dict[str, Packed] = {}
         for layer in network.layers:
             if layer.name not in self._packed:
@@ -108,13 +108,13 @@ class FloatLayers(FloatMaps):
         return _PACKED[type(layer)](layer, parameters, kernels.f32)
 
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
-        self._packed[layer.name].add(program, self._pool, x, y, above)
+        self._packed[layer.name].add(program, self.pool, x, y, above)
 
     def on(self, pool: _kernels.ThreadPool) -> FloatLayers:
         from copy import copy  # costs time that a first answer does not need
 
         other = copy(self)
-        other._pool = pool
+        other.pool = pool
         return other
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from sqznet import _kernels
@@ -36,6 +37,10 @@ class HalfExecutor(Executor):
         super().__init__(network, tensors, kernels, pool, origin, HalfLayers)
         self._make_wide = partial(Executor, network, tensors, kernels, origin=origin)
         self._wide: Executor | None = None
+
+    def renew(self) -> None:
+        super().renew()
+        self._wide_lock = Lock()
 
     def alone(self) -> HalfExecutor:
         other = super().alone()
@@ -81,7 +86,7 @@ class HalfExecutor(Executor):
     ) -> list[tuple[str, npt.NDArray[np.float32]]]:
         import numpy as np
 
-        with self._lock:
+        with self._wide_lock:
             if self._wide is None:
                 self._wide = self._make_wide(pool=self.pool)
             wide = self._wide

@@ -38,7 +38,7 @@ class HalfLayers(FloatLayers):
     def add(self, program: Program, layer: Layer, x: Operand, y: Operand, above: int = 0) -> None:
         if x.dtype == "float32":
             rounded = program.value(*x.shape, dtype="float16")
-            program.step(partial(_kernels.bind_round_f16, self._kernels, self._pool), x, rounded)
+            program.step(partial(_kernels.bind_round_f16, self._kernels, self.pool), x, rounded)
             x = rounded
         super().add(program, layer, x, y, above)
 
