@@ -231,7 +231,8 @@ COMPILED = (
 
 # Tests of what another compiler may change.
 KERNELS = (
-    "engine/accuracy", "engine/cpu*", "engine/executor", "engine/golden", "engine/int8",
+    "engine/accuracy", "engine/cpu*", "engine/executor", "engine/golden", "engine/half",
+    "engine/int8",
     "images/preprocessing", "kernels/*",
 )  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from sqznet import _kernels
@@ -37,10 +36,6 @@ class HalfExecutor(Executor):
         super().__init__(network, tensors, kernels, pool, origin, HalfLayers)
         self._make_wide = partial(Executor, network, tensors, kernels, origin=origin)
         self._wide: Executor | None = None
-
-    def renew(self) -> None:
-        super().renew()
-        self._wide_lock = Lock()
 
     def alone(self) -> HalfExecutor:
         other = super().alone()
@@ -86,10 +81,8 @@ class HalfExecutor(Executor):
     ) -> list[tuple[str, npt.NDArray[np.float32]]]:
         import numpy as np
 
-        with self._wide_lock:
-            if self._wide is None:
-                self._wide = self._make_wide(pool=self.pool)
-            wide = self._wide
+        # Two callers at once may both pack the weights; one of the two executors stays.
+        wide = self._wide = self._wide or self._make_wide(pool=self.pool)
         height, width, _ = image.shape
         workspace = wide.acquire(1, height, width, keep, largest_input)
         try:
