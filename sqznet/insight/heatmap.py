@@ -256,9 +256,8 @@ def _cell_grid(network: Network) -> tuple[float, int]:
     """The center of the first cell of the last map, and the cell spacing, in input pixels."""
     middle, step = 0.5, 1
     for layer in network.trunk:
-        kernel, stride, padding = layer.window
-        middle += step * ((kernel - 1) / 2 - padding)
-        step *= stride
+        middle += step * ((layer.kernel - 1) / 2 - layer.padding)
+        step *= layer.stride
     return middle, step
 
 

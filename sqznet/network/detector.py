@@ -129,7 +129,7 @@ def branches(
         lateral = Conv(level.lateral, out_channels(level.lateral), 1, 1)
         stride = 1
         for layer in (*trunk[: taps.index(level.tap) + 1], *own):
-            stride *= layer.window.stride
+            stride *= layer.stride
         if stride != level.stride:
             raise WeightsError(
                 f"{origin}: level {number} has stride {level.stride} by its description, but "

@@ -49,10 +49,10 @@ def read(path: str | os.PathLike[str], prefix: str | None = None) -> Checkpoint:
     `sqznet.weights.statedict`.
     Raises WeightsError, naming the file, for any fault.
     """
-    file = open_file(path)._replace(prefix=prefix)
+    file = open_file(path, prefix)
     name = file.name
     try:
-        source = Source.of(path)
+        source = Source(path)
         checkpoint = _read_file(file)
         if prefix is not None and checkpoint.format not in _WITH_PREFIXES:
             raise WeightsError(

@@ -15,6 +15,7 @@ from sqznet.network.variants import Wiring, network_for
 if TYPE_CHECKING:
     from sqznet.network.detector import Design
     from sqznet.quantization.description import Integers
+    from sqznet.weights.grids import DynamicQuantization, Quantization
 
 #: Bytes per element of the element types that weights may have.
 FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
@@ -131,48 +132,22 @@ def _tensor(dtype: str, shape: tuple[int, ...], data: bytes, *scales: bytes | No
     return RawTensor(dtype, shape, memoryview(data), *views)
 
 
-class Quantization(NamedTuple):
-    """A grid of numbers to which a file rounds its activations.
+class Source:
+    """The file that weights were read from: its absolute path, and its state then.
 
-    A value becomes scale * (n - zero_point). n is the value divided by scale, rounded to the
-    nearest integer (of two equally near, the even one), plus zero_point, and clipped to low..high.
+    Raises OSError if there is no such file.
     """
 
-    scale: float
-    zero_point: int
-    low: int
-    high: int
-
-
-class Source(NamedTuple):
-    """The file that weights were read from: its absolute path, and its state then."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> Source:
-        """Raises OSError if there is no such file."""
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         status = os.stat(path)
-        return cls(os.path.abspath(os.fsdecode(path)), status.st_size, status.st_mtime_ns)
+        self.path = os.path.abspath(os.fsdecode(path))
+        self._state = status.st_size, status.st_mtime_ns
 
     def is_unchanged(self) -> bool:
         try:
-            return Source.of(self.path) == self
+            return Source(self.path)._state == self._state
         except OSError:
             return False
-
-
-class DynamicQuantization(NamedTuple):
-    """A grid that is made for each map of each photo, as by ONNX's DynamicQuantizeLinear.
-
-    Its integers are low..high. The scale is the map's range, widened to contain 0, divided by their
-    number minus 1; the zero point is low minus the range's start in steps, rounded.
-    """
-
-    low: int = 0
-    high: int = 255
 
 
 class Checkpoint(NamedTuple):
