@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqznet import _kernels
-from sqznet.answers import Box, Detection
+from sqznet.boxes import Box, Detection
 from sqznet.engine.program import Workspace
 from sqznet.errors import WeightsError
 from sqznet.network.detector import Design

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any, NamedTuple, overload
 
 from sqznet import weights
-from sqznet.answers import Classifier, Detection
+from sqznet.answers import Classifier
+from sqznet.boxes import Detection
 from sqznet.detection.boxes import Ask, Boxes
 from sqznet.detection.naming import checked_classifier, named
 from sqznet.detection.thresholds import DEFAULT, Threshold, by_class
@@ -238,7 +239,7 @@ class Detector(Pipeline):
         how = reading(fast_decode, channels, allow_urls)
 
         def detections(model: Detector, image: Any) -> list[Detection]:
-            found: list[Detection] = model.detect([image], threshold, top, **how._asdict())[0]
+            found: list[Detection] = model.detect([image], threshold, top, **vars(how))[0]
             return found
 
         return await answered(self, image, detections)
