@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 
 from sqznet.errors import SqznetError, WeightsError, printable, reason_of, shown
 from sqznet.weights import safetensors
@@ -132,6 +131,8 @@ def _read_file(file: WeightsFile) -> Checkpoint:
             return ncnn.read(file)
     if safetensors.looks_like(view):
         return safetensors.read(file)
+    from importlib import import_module
+
     from sqznet.weights import foreign  # not needed for the bundled weights
 
     kind = foreign.kind_of(view)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,15 +27,7 @@ MAX_DIMENSIONS = 8
 _COUNTER_SUFFIX = "num_batches_tracked"
 
 
-class _RawTensor(NamedTuple):
-    dtype: str
-    shape: tuple[int, ...]
-    data: memoryview
-    scales: memoryview | None = None
-    input_scales: memoryview | None = None
-
-
-class RawTensor(_RawTensor):
+class RawTensor:
     """A tensor as stored in the file, not yet converted.
 
     dtype: "float16", "bfloat16", "float32" or "float64"; or "int8" with scales.
@@ -50,16 +42,14 @@ class RawTensor(_RawTensor):
     Raises WeightsError if dtype, shape and data do not agree.
     """
 
-    __slots__ = ()
-
-    def __new__(
-        cls,
+    def __init__(
+        self,
         dtype: str,
         shape: tuple[int, ...],
         data: memoryview,
         scales: memoryview | None = None,
         input_scales: memoryview | None = None,
-    ) -> RawTensor:
+    ) -> None:
         if dtype not in FLOAT_SIZES and (dtype != "int8" or scales is None):
             raise WeightsError(
                 f"element type {shown(dtype)}, expected one of {', '.join(FLOAT_SIZES)}"
@@ -86,7 +76,11 @@ class RawTensor(_RawTensor):
                 f"a {dtype} tensor of shape {shape} has input scales, expected a float32 for each "
                 "input channel of int8, and none of floats"
             )
-        return super().__new__(cls, dtype, shape, data, scales, input_scales)
+        self.dtype = dtype
+        self.shape = shape
+        self.data = data
+        self.scales = scales
+        self.input_scales = input_scales
 
     def channel(self, index: int) -> RawTensor:
         """The part of one output channel, without a copy."""
@@ -96,11 +90,15 @@ class RawTensor(_RawTensor):
         return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale, self.input_scales)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _tensor, (self.dtype, self.shape, bytes(self.data), *map(_copied, self[3:]))
+        return _tensor, self._copies()
 
     def copy(self) -> RawTensor:
         """The same tensor in memory of its own."""
-        return _tensor(self.dtype, self.shape, bytes(self.data), *map(_copied, self[3:]))
+        return _tensor(*self._copies())
+
+    def _copies(self) -> tuple[Any, ...]:
+        scales = map(_copied, (self.scales, self.input_scales))
+        return self.dtype, self.shape, bytes(self.data), *scales
 
     def floats(self) -> RawTensor:
         """The same weights as floats: int8 becomes float32, floats are unchanged."""
@@ -117,10 +115,6 @@ class RawTensor(_RawTensor):
                 inputs = np.frombuffer(self.input_scales, "<f4")
                 weights /= inputs.reshape(-1, *[1] * (integers.ndim - 2))
         return RawTensor("float32", self.shape, weights.reshape(-1).data.cast("B"))
-
-    @classmethod
-    def _make(cls, iterable: Iterable[Any]) -> RawTensor:  # type: ignore[override]
-        return cls(*iterable)  # so that _replace checks too
 
 
 def _copied(view: memoryview | None) -> bytes | None:
