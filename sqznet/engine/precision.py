@@ -62,8 +62,6 @@ def chosen(
 
 def _obstacle(checkpoint: Checkpoint, preprocessing: Preprocessing, wiring: Wiring) -> str | None:
     integers = checkpoint.integers
-    if checkpoint.detector is not None:
-        return "a detector computes in float32 only"
     if integers is None:
         return checkpoint.reasons.get("integers") or (
             "the file does not say how its weights become integers, so it cannot run in int8: "

@@ -82,8 +82,6 @@ def checkpoint(
     """
     description = parse(entries, format_name)
     wiring, reasons = description.wiring, dict(description.reasons)
-    if description.detector is not None and description.integers_text is not None:
-        raise WeightsError("has integers, which a detector cannot have: it computes in float32")
     if state.is_linear and reasons["conv10_relu"] != _STATED:
         wiring = wiring._replace(conv10_relu=False)
         reasons["conv10_relu"] = "its classifier is a linear layer, after the average"

@@ -44,7 +44,7 @@ class FloatNodes:
         return self._conv(layer.name, x, layer.kernel, layer.stride, layer.padding, layer.relu)
 
     def _joined(self, layer: Joined, x: str) -> str:
-        parts = [self._conv(part.name, x, relu=part.relu) for part in layer.parts]
+        parts = [self._conv(part.name, x, relu=part.relu, rounds=False) for part in layer.parts]
         return self._output("Concat", layer.name, *parts, axis=1)
 
     def _max_pool(self, layer: MaxPool, x: str) -> str:
@@ -171,6 +171,9 @@ class IntegerNodes(FloatNodes):
         return self._rounded(x)
 
     def _parameters(self, name: str) -> tuple[str, str]:
+        if name in self._read:
+            return f"{name}.weight", f"{name}.bias"
+        self._read.add(name)
         weight, found = self._stored[f"{name}.weight"], self._plan.convs[name]
         assert weight.dtype == "int8"
         channels = (len(found.bias),)
