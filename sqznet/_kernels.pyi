@@ -207,6 +207,17 @@ def boxes(
     candidates: int,
     most: int,
 ) -> list[tuple[int, float, float, float, float, float]]: ...
+def anchor_boxes(
+    map: Tensor,
+    image: int,
+    anchors: Numbers[tuple[float, float]],
+    thresholds: Numbers[float],
+    size: tuple[int, int],
+    limit: float,
+    iou: float,
+    candidates: int,
+    most: int,
+) -> list[tuple[int, float, float, float, float, float]]: ...
 def best_kernels() -> Kernels: ...
 def kernels_named(isa: str) -> Kernels: ...
 def cpu_features() -> list[tuple[str, bool]]: ...
