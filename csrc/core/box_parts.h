@@ -30,10 +30,11 @@ class Kept {
  public:
   explicit Kept(float iou) : iou_(iou) {}
 
-  // Adds the box unless its intersection / union > iou with a box of the same class.
+  // Adds the box unless its intersection / union > iou with a box of the same class, or nothing of it
+  // is within the input.
   bool add(const FoundBox& box) {
     const float size = (box.x1 - box.x0) * (box.y1 - box.y0);
-    if (overlaps(box, size)) return false;
+    if (size <= 0 || overlaps(box, size)) return false;
     x0_.push_back(box.x0), y0_.push_back(box.y0), x1_.push_back(box.x1), y1_.push_back(box.y1);
     area_.push_back(size), index_.push_back(box.index);
     return true;

@@ -154,6 +154,10 @@ def with_integers(
 ) -> tuple[Checkpoint, int]:
     """The checkpoint of a network, computed in float32, with integers for its weights and
     activations; and the number of photos, gray levels, that they come from."""
+    if model.preprocessing.standardize:
+        raise SqznetError(
+            "cannot be quantized: each photo is normalized by its own mean and deviation"
+        )
     levels = list(photos)
     if not levels:
         raise SqznetError("none of the photos to calibrate with could be read")

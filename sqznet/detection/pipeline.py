@@ -8,7 +8,8 @@ from sqznet.detection.thresholds import DEFAULT, Threshold, by_class
 from sqznet.engine.pipeline import Pipeline
 from sqznet.errors import SqznetError, WeightsError, checked_count
 from sqznet.images.preprocessing import Preprocessing
-from sqznet.network.detector import HEAD, num_classes
+from sqznet.network.convdet import AnchorDesign
+from sqznet.network.detector import HEAD, AnyDesign, num_classes
 from sqznet.weights.labels import for_network as names_for
 
 #: The smallest side of the input in pixels; its sides are multiples of `STEP`.
@@ -34,7 +35,7 @@ class DetectionPipeline(Pipeline):
                 "metadata; sqznet.load and 'sqznet classify' open classifiers"
             )
         preprocessing = preprocessing or checkpoint.preprocessing
-        _check_input(preprocessing, checkpoint.path)
+        _check_input(preprocessing, checkpoint.detector, checkpoint.path)
         super().__init__(
             checkpoint,
             threads=threads,
@@ -44,7 +45,9 @@ class DetectionPipeline(Pipeline):
         )
         self.design = checkpoint.detector
         network = self.executor.network
-        self.labels = names_for(None, checkpoint.labels, num_classes(network), checkpoint.path)
+        self.labels = names_for(
+            None, checkpoint.labels, num_classes(network, self.design), checkpoint.path
+        )
         self.size = preprocessing.size
         self.boxes = Boxes(
             self.design,
@@ -60,14 +63,17 @@ class DetectionPipeline(Pipeline):
         return Ask(by_class(threshold, self.labels), most)
 
 
-def _check_input(preprocessing: Preprocessing, origin: str) -> None:
+def _check_input(preprocessing: Preprocessing, design: AnyDesign, origin: str) -> None:
     height, width = preprocessing.size
+    step = STEP
+    if isinstance(design, AnchorDesign):  # its maps may end anywhere, unless the stem pads one side
+        step = 1 if design.stem is None else STEP // 2
     if preprocessing.fit != "squash" or preprocessing.resized != preprocessing.size:
         raise WeightsError(
             f"{origin}: crops photos, but a detector needs all of them: fit 'squash'"
         )
-    if min(height, width) < LEAST or height % STEP or width % STEP:
+    if min(height, width) < LEAST or height % step or width % step:
         raise SqznetError(
-            f"size is {height} x {width} pixels, expected sides from {LEAST} up that are multiples "
-            f"of {STEP}"
+            f"size is {height} x {width} pixels, expected sides from {LEAST} up"
+            + (f" that are multiples of {step}" if step > 1 else "")
         )

@@ -15,6 +15,7 @@ from sqznet.detection.matching import AREAS, OVERLAPS, TrueBox, matched
 from sqznet.detection.pipeline import DetectionPipeline
 from sqznet.errors import ImageError, SqznetError
 from sqznet.images.pixels import Pixels
+from sqznet.network.convdet import AnchorDesign
 from sqznet.network.layers import Network
 from sqznet.weights import Checkpoint
 
@@ -54,6 +55,8 @@ def quantize(
 ) -> QuantizedDetector:
     """See ``Detector.quantize``. ``advance``, ``report``: see `sqznet.calibration.quantizing`."""
     quantizing.check_count(images)
+    if isinstance(detector.design, AnchorDesign):
+        raise SqznetError("a SqueezeDet cannot be quantized: its head computes in float32 only")
     exact = _like(detector, detector.checkpoint, "float32")
     used, apart = quantizing.divided(len(images))
     read = partial(quantizing.readable, advance=advance, report=report)
@@ -89,9 +92,10 @@ def agreements(pairs: Sequence[tuple[list[Detection], list[Detection]]]) -> tupl
     """The share of boxes that two detectors both find, see `QuantizedDetector`, of the boxes that
     each finds on every photo."""
     count = sum(len(found) for pair in pairs for found in pair)
-    both = sum(np.array(_shared(*pair)) for pair in pairs)
-    agreement, close = 2 * both / count if count else (1.0, 1.0)
-    return float(agreement), float(close)
+    if not count:
+        return 1.0, 1.0
+    agreement, close = map(sum, zip(*(_shared(*pair) for pair in pairs), strict=True))
+    return 2 * agreement / count, 2 * close / count
 
 
 def _shared(first: Sequence[Detection], second: Sequence[Detection]) -> tuple[int, int]:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from sqznet import _kernels
 from sqznet.engine.program import Dtype, Operand, Program, Rows, Value
-from sqznet.network.layers import Classifier, Conv, Fire, Joined, Layer, MaxPool, Network
+from sqznet.network.layers import (
+    Classifier,
+    Conv,
+    Fire,
+    Joined,
+    Layer,
+    MaxPool,
+    Network,
+    PaddedConv,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
 # Gives the weight and bias of a convolution by its name.
 Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
 Single = _kernels.Conv | _kernels.Squeeze | _kernels.Stem | _kernels.Classifier
-Kernel = Single | _kernels.Fire
+Kernel = Single | _kernels.Fire | _kernels.PaddedConv
 
 
 class PackedLayers(Protocol):
@@ -125,6 +134,19 @@ class PackedPool:
         self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
     ) -> None:
         program.step(partial(self.bind, pool), x, y)
+
+
+class PackedPaddedConv:
+    def __init__(
+        self, layer: PaddedConv, parameters: Parameters, kernels: _kernels.Float32Kernels
+    ) -> None:
+        self.kernel = _kernels.PaddedConv(kernels, *parameters(layer.name), relu=layer.relu)
+
+    def add(
+        self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
+    ) -> None:
+        scratch = _scratch(program, self.kernel, pool, y)
+        program.step(partial(self.kernel.bind, pool, above=above), x, scratch, y)
 
 
 class PackedFire:
@@ -238,4 +260,5 @@ _PACKED: Mapping[type, Callable[..., Packed]] = {
     Fire: PackedFire,
     Classifier: _pack_classifier,
     Joined: _pack_joined,
+    PaddedConv: PackedPaddedConv,
 }
