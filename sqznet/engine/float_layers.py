@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
 Single = _kernels.Conv | _kernels.Squeeze | _kernels.Stem | _kernels.Classifier
 Kernel = Single | _kernels.Fire | _kernels.PaddedConv
+
+
+# The type codes of arrays.
+_CODES: Mapping[Dtype, str] = {"float32": "f", "int32": "i", "int8": "b", "uint8": "B"}
 
 
 class PackedLayers(Protocol):
@@ -202,18 +207,19 @@ def _pack_joined(
     layer: Joined, parameters: Parameters, kernels: _kernels.Float32Kernels
 ) -> PackedKernel:
     """One kernel for all parts: their weights are rows of one matrix."""
-    import numpy as np
-
     weights, biases = zip(*(parameters(part.name) for part in layer.parts), strict=True)
-    weight, bias = np.concatenate(weights), np.concatenate(biases)
-    return PackedKernel(
-        _kernels.Squeeze(
-            kernels,
-            _kernels.Tensor.over(weight, weight.shape),
-            _kernels.Tensor.over(bias, bias.shape),
-            relu=False,
-        )
-    )
+    return PackedKernel(_kernels.Squeeze(kernels, stacked(weights), stacked(biases), relu=False))
+
+
+def stacked(tensors: Sequence[_kernels.Tensor]) -> _kernels.Tensor:
+    """Tensors that differ in their first dimension alone, as one. Without NumPy, which takes longer
+    to import than a first answer."""
+    first = tensors[0]
+    rows = sum(tensor.shape[0] for tensor in tensors)
+    content = array(_CODES[first.dtype])
+    for tensor in tensors:
+        content.frombytes(memoryview(tensor).tobytes())
+    return _kernels.Tensor.over(content, (rows, *first.shape[1:]), first.dtype)
 
 
 class PackedLinearClassifier:

@@ -6,12 +6,12 @@ The arithmetic is defined in the docstring of `sqznet.quantization`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sqznet import _kernels
-from sqznet.engine.float_layers import Parameters
+from sqznet.engine.float_layers import Parameters, stacked
 from sqznet.engine.program import Dtype, Operand, Program, Rows, Value
 from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Joined, Layer, MaxPool, Network
 from sqznet.quantization.plan import Plan
@@ -167,14 +167,8 @@ def _pack_joined(
     layer: Joined, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
 ) -> _kernels.ByteOutput:
     """One kernel for all parts: their weights are rows of one matrix."""
-    import numpy as np
-
-    def tensor(parts: Sequence[_kernels.Tensor]) -> _kernels.Tensor:
-        joined = np.concatenate(parts)
-        return _kernels.Tensor.over(joined, joined.shape, parts[0].dtype)
-
-    parts = [integers(part.name) for part in layer.parts]
-    return _kernels.ByteOutput(kernels, *map(tensor, zip(*parts, strict=True)))
+    parts = zip(*(integers(part.name) for part in layer.parts), strict=True)
+    return _kernels.ByteOutput(kernels, *map(stacked, parts))
 
 
 def pack_classifier(
