@@ -53,7 +53,7 @@ def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert subjects == {"files"} | runnable | with_int8
     same = [line for line in lines if re.search(r" in int8, \d+ x \d+ +SHA-256 \w{12}", line)]
-    assert len(same) == 2 * len(with_int8)
+    assert len(same) == 3 * len(with_int8)
     errors = [line for line in lines if re.search(r"error \d\.\de[+-]\d\d, bound 5e-05$", line)]
     assert len(errors) == 11 * len(runnable)
 
@@ -230,6 +230,18 @@ def test_the_stored_digests_are_the_reference_s(size: tuple[int, int]) -> None:
     logits = reference.forward(network, convs, planned, integers.photos(*size))
     assert len(np.unique(logits)) > 1000
     assert sha256(logits.astype("<f4").tobytes()).hexdigest() == integers.DIGESTS[size]
+
+
+def test_the_stored_digest_of_the_detector_is_the_reference_s() -> None:
+    checkpoint = weights.read(weights.DETECTOR_PATH)
+    assert checkpoint.integers is not None
+    network = checkpoint.network()
+    planned = plan(network, checkpoint.integers)
+    convs = integer_convs(planned, partial(weight, float_tensors(checkpoint)))
+    photos = integers.photos(*integers.DETECTED)
+    found = reference.layer_outputs(network, convs, planned, photos)
+    content = b"".join(found[name].astype("<f4").tobytes() for name in network.outputs)
+    assert sha256(content).hexdigest() == integers.DETECTED_DIGEST
 
 
 def test_the_photos_of_the_digests_are_of_all_levels() -> None:
