@@ -5,10 +5,10 @@ python -m benchmarks.detection --isa avx2       with other kernels
 python -m benchmarks.detection --write          and put it into docs/detection.md
 
 Each round, in random order, runs both networks on one photo, makes boxes of the detector's outputs,
-and takes a JPEG file to labels and to boxes. If the file allows it, the detector runs in 8-bit
-integers, too. If onnxruntime or ncnn is installed, it runs the detector's network as well: the
-first from the file that `sqznet.convert` writes, the second from one of the same layers. The
-figures are of use on an idle machine.
+takes a JPEG file to labels and to boxes, and a frame of 640 x 480 pixels in NV12, as from a camera,
+to boxes. If the file allows it, the detector runs in 8-bit integers, too. If onnxruntime or ncnn is
+installed, it runs the detector's network as well: the first from the file that `sqznet.convert`
+writes, the second from one of the same layers. The figures are of use on an idle machine.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ MOST, BOXES_SHARE, RIVAL_TIMES = 1.45, 0.03, 2
 
 CLASSIFIER, DETECTOR, BOXES = "classifier's network", "detector's network", "its boxes"
 LABELS_OF, BOXES_OF = "JPEG file to labels", "JPEG file to boxes"
+BOXES_OF_FRAME = "camera's frame to boxes"
 INT8 = "detector's network, int8"
 RIVALS = {name: f"detector's network, {name}" for name in ("onnxruntime", "ncnn")}
 
@@ -78,6 +79,7 @@ def measure(model: sqznet.Model, detector: sqznet.Detector, photo: str, rounds: 
     feed_classifier, classify, _ = network(model, photo)
     feed_detector, detect, outputs = network(detector, photo)
     size, ask = {0: detector.decode(photo).whole}, detector.ask()
+    frame = camera_frame(photo)
     works: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         CLASSIFIER: (feed_classifier, classify),
         DETECTOR: (feed_detector, detect),
@@ -87,6 +89,7 @@ def measure(model: sqznet.Model, detector: sqznet.Detector, photo: str, rounds: 
         ),
         LABELS_OF: (nothing, lambda: model.classify(photo)),
         BOXES_OF: (nothing, lambda: detector.detect(photo)),
+        BOXES_OF_FRAME: (nothing, lambda: detector.detect(frame)),
     }
     if detector.checkpoint.integers_text is not None:
         integers = sqznet.load_detector(**detector.asked, precision="int8")
@@ -117,6 +120,18 @@ def network(
     size = pipeline.preprocessing.size
     workspace = pipeline.executor.acquire(1, *size, largest_input=pipeline.largest_input)
     return partial(pipeline.feed, pixels, workspace.image(0)), workspace.run, workspace
+
+
+def camera_frame(photo: str) -> sqznet.Frame:
+    """The photo as a camera would give it."""
+    from PIL import Image
+
+    width, height = 640, 480
+    with Image.open(photo) as image:
+        luma, *chroma = image.convert("YCbCr").resize((width, height)).split()
+    halves = [np.asarray(plane.resize((width // 2, height // 2))) for plane in chroma]
+    content = np.concatenate([np.asarray(luma).ravel(), np.stack(halves, axis=-1).ravel()])
+    return sqznet.Frame.wrap(content, "nv12", height=height, width=width, full_range=True)
 
 
 def onnxruntime_session(detector: sqznet.Detector, photo: str) -> Callable[[], object]:

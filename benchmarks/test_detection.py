@@ -48,3 +48,13 @@ def test_one_round() -> None:
     (taken,) = detection.measure(model, detector, str(detection.PHOTO), rounds=1)
     assert set(ROUND) <= set(taken)
     assert all(seconds > 0 for seconds in taken.values())
+
+
+def test_the_frame_shows_what_the_photo_shows() -> None:
+    detector = sqznet.load_detector(threads=1)
+    (on_photo,), (on_frame,) = (
+        detector.detect(image)
+        for image in (str(detection.PHOTO), detection.camera_frame(str(detection.PHOTO)))
+    )
+    assert on_frame.label == on_photo.label
+    assert abs(on_frame.score - on_photo.score) < 0.05

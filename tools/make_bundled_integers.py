@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import sqznet
 from sqznet.calibration import quantizing
@@ -31,11 +32,10 @@ CLASSIFIER, DETECTOR = (
 
 def main(arguments: list[str]) -> int:
     photos = [argument for argument in arguments if argument != "--detector"]
-    if photos == arguments:
-        target, load = CLASSIFIER, sqznet.load
-    else:
-        target, load = DETECTOR, sqznet.load_detector
-    model = load(precision="float32")
+    model: Any = sqznet.load(precision="float32")
+    target = CLASSIFIER
+    if photos != arguments:
+        model, target = sqznet.load_detector(precision="float32"), DETECTOR
     found = [photo.path for photo in expand(photos) if photo.error is None]
     levels = [quantizing.gray_levels(model, path) for path in found]
     tensors = quantizing.float_tensors(model.checkpoint)
