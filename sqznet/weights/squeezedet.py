@@ -73,13 +73,12 @@ def variables(tensors: Mapping[str, Any]) -> dict[str, Convolution]:
         match = _VARIABLE.fullmatch(name)
         if match and isinstance(tensor, RawTensor):
             found.setdefault(match[1], {})[match[2]] = tensor
-    if _OUTPUT not in found:
-        return {}
-    return {
+    made = {
         layer: Convolution(parts["kernels"], parts["biases"])
         for layer, parts in found.items()
         if len(parts) == 2 and len(parts["kernels"].shape) == 4
     }
+    return made if is_one(made) else {}
 
 
 def checkpoint(

@@ -212,6 +212,11 @@ def test_faults(tmp_path: Path) -> None:
             ("conv12", given[-1][1][..., :47], given[-1][2][:47]),
         ],
     }
+    without_kernel = squeezedet_files.variables(given)
+    del without_kernel["conv12/kernels"]
+    np.savez(tmp_path / "bad.npz", **without_kernel)
+    with pytest.raises(sqznet.WeightsError, match=r"bad\.npz"):
+        sqznet.load_detector(tmp_path / "bad.npz")
     for said, layers in cases.items():
         path = squeezedet_files.save_npz(tmp_path / "bad.npz", layers)
         with pytest.raises(sqznet.WeightsError, match=said):

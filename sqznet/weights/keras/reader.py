@@ -86,7 +86,7 @@ def interpret(name: str, content: Content) -> Checkpoint:
     """The checkpoint from a file with this content; raises WeightsError if it is not a network."""
     root = keras_layers.root(content)
     convolutions = keras_layers.convolutions(content)
-    if squeezedet.is_one(name for conv in convolutions for name in conv.names):
+    if squeezedet.is_one(conv.names[0] for conv in convolutions[1:]):
         return squeezedet.checkpoint(
             name, "keras", _of_squeezedet(convolutions), squeezedet.KERAS, _metadata(content, root)
         )
