@@ -39,18 +39,20 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "classes",
         help="list or search the classes of a network",
-        description="List the classes of a network: index, name and, for ImageNet's, the coarse "
-        "name. WORD finds those that have it in their name or in a name that WordNet has above "
-        "them: 'cat' finds tabby. So does WordNet's number of a class, such as n02123045.",
+        description="List the classes of a network: index, name and, for ImageNet's classes, the "
+        "coarse name. With WORD, list only the classes whose name contains it or that WordNet "
+        "files under it: 'cat' finds tabby. WORD may also be a WordNet number, such as n02123045.",
         examples=(
             "sqznet classes cat",
             "sqznet classes --coarse",
             "sqznet classes --model mugs.sqz --json",
         ),
     )
-    parser.add_argument("words", nargs="*", metavar="WORD", help="what to search for")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="the word to search for")
     parser.add_argument(
-        "--coarse", action="store_true", help="list the coarse names and how many classes each has"
+        "--coarse",
+        action="store_true",
+        help="list the coarse names, with the number of classes of each",
     )
     parser.add_argument("--json", action="store_true", help="print JSON: a list of objects")
     parser.add_argument(

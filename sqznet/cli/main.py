@@ -79,10 +79,13 @@ def parser_of(names: Iterable[str] = COMMANDS) -> tuple[Parser, Mapping[str, Par
         _module(name).add_parser(commands)
     for command in commands.choices.values():
         command.add_argument(
-            "-q", "--quiet", action="store_true", help="print results and errors alone"
+            "-q", "--quiet", action="store_true", help="print only results and errors"
         )
         command.add_argument(
-            "-v", "--verbose", action="store_true", help="say what is used, and where errors arise"
+            "-v",
+            "--verbose",
+            action="store_true",
+            help="show which model is used, and the traceback of errors",
         )
     return parser, commands.choices
 

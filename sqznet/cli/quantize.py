@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "quantize",
-        help="make 8-bit integers of a network",
-        description="Make 8-bit integers of a network's weights and activations, with photos of "
-        "the kind that it will see; 80 are enough, and no labels are needed. A quarter of them is "
-        "kept apart, to measure what the integers cost.",
+        help="turn a network into 8-bit integers",
+        description="Turn the weights and activations of a network into 8-bit integers. This needs"
+        " photos like those that the network will see; 80 are enough, and no labels are needed. A "
+        "quarter of the photos is kept apart, to measure the loss of accuracy.",
         examples=(
             "sqznet quantize model.pth photos/ -o int8.safetensors",
             "sqznet classify photo.jpg --model int8.safetensors --precision int8",
@@ -29,7 +29,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--keep-weights",
         action="store_true",
-        help="leave the weights as they are and only add scales, for use in float32 and int8",
+        help="keep the weights and only add scales, so that the file can be used in float32 and "
+        "int8",
     )
 
 
