@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from sqznet.cli.alignment import aligned
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -148,7 +149,5 @@ def _print_coarse(found: list[_Class], as_json: bool) -> None:
 def _print_rows(rows: list[tuple[str, ...]]) -> None:
     """Aligned columns: a number, then texts."""
     rows = [tuple(map(printable, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        number, *texts = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join((number.strip().rjust(widths[0]), *texts)).rstrip())
+    for line in aligned(rows, left=(1, 2)):
+        print(line)

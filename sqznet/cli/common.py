@@ -12,7 +12,7 @@ import sqznet
 from sqznet.errors import path_for_messages, printable, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqznet import Detector, Model
     from sqznet.answers import Classifier
@@ -332,18 +332,6 @@ def load_network(args: argparse.Namespace) -> Model | int:
     on."""
     model = load_model(args)
     return model if isinstance(model, (int, sqznet.Model)) else model.model
-
-
-def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> Iterator[str]:
-    """A line for each row of a table; the cells of columns in ``left`` begin together, those of
-    others end together."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i in left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
 
 
 def print_table(rows: Iterable[tuple[str, str]]) -> None:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from sqznet.cli import picture
+from sqznet.cli.alignment import aligned
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -14,7 +15,6 @@ from sqznet.cli.common import (
     add_json_format,
     add_model_options,
     add_size,
-    aligned,
     complain,
     load_model,
     notice,
