@@ -38,7 +38,14 @@ def one_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "_SIZES", verification._SIZES[:1])
 
 
-def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)])
+def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """On how many sizes whole networks are checked."""
+    monkeypatch.setattr(verification, "_SIZES", verification._SIZES[: request.param])
+    return int(request.param)
+
+
+def test_everything_passes_here(sizes: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("verify") == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -53,9 +60,9 @@ def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert subjects == {"files"} | runnable | with_int8
     same = [line for line in lines if re.search(r" in int8, \d+ x \d+ +SHA-256 \w{12}", line)]
-    assert len(same) == 2 * len(with_int8)
+    assert len(same) == sizes * len(with_int8)
     errors = [line for line in lines if re.search(r"error \d\.\de[+-]\d\d, bound 5e-05$", line)]
-    assert len(errors) == 11 * len(runnable)
+    assert len(errors) == (9 + sizes) * len(runnable)
 
 
 @pytest.mark.usefixtures("one_size")
