@@ -73,7 +73,7 @@ def add_parser(commands: Commands) -> None:
             "sqznet watch 0",
             "sqznet watch video.mp4 -o labeled.mp4",
             "sqznet watch rtsp://camera.local/stream --fps 2 --format jsonl",
-            "sqznet watch 0 --detect --zone gate=0.5,0,0.5,1 --events events.jsonl --save seen/",
+            "sqznet watch 0 --detect --zone gate=0.5,0,0.5,1 --events seen.jsonl",
         ),
     )
     parser.add_argument(
