@@ -17,11 +17,10 @@ _UNITS = {"mb": 1_000_000, "kb": 1_000, "mib": 1 << 20, "kib": 1 << 10, "b": 1, 
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "compress",
-        help="make a small file of a network",
-        description="Make a small file of a network: its weights become integers of about four "
-        "bits. They are chosen with photos like those that the network will see; 250 or more are "
-        "best, and no labels are needed. A quarter of the photos is kept apart, to measure the "
-        "loss of accuracy.",
+        help="make a small file of a network, with photos",
+        description="Make a small file of a network: weights as integers of about four bits, "
+        "chosen with photos of the kind that it will see; 250 or more are best, and no labels are "
+        "needed. A quarter of them is kept apart, to measure what it costs.",
         examples=(
             "sqznet compress model.pth photos/ -o small.sqz",
             "sqznet compress model.pth photos/ -o small.sqz --size 0.47MB",

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "quantize",
-        help="turn a network into 8-bit integers",
-        description="Turn the weights and activations of a network into 8-bit integers. This needs"
-        " photos like those that the network will see; 80 are enough, and no labels are needed. A "
-        "quarter of the photos is kept apart, to measure the loss of accuracy.",
+        help="make 8-bit integers of a network",
+        description="Make 8-bit integers of a network's weights and activations, with photos of "
+        "the kind that it will see; 80 are enough, and no labels are needed. A quarter of them is "
+        "kept apart, to measure what the integers cost.",
         examples=(
             "sqznet quantize model.pth photos/ -o int8.safetensors",
             "sqznet classify photo.jpg --model int8.safetensors --precision int8",

@@ -38,14 +38,17 @@ def one_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "_SIZES", verification._SIZES[:1])
 
 
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)])
-def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """On how many sizes whole networks are checked."""
-    monkeypatch.setattr(verification, "_SIZES", verification._SIZES[: request.param])
-    return int(request.param)
+@pytest.mark.usefixtures("one_size")
+def test_a_small_photo_passes_on_every_set(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("verify") == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert last == f"all {len(lines)} checks passed"
+    runnable = {name for name, _, runs, _ in _kernels.instruction_sets() if runs}
+    assert {line.split()[1] for line in lines} == {"files"} | runnable
 
 
-def test_everything_passes_here(sizes: int, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_everything_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("verify") == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -60,9 +63,9 @@ def test_everything_passes_here(sizes: int, capsys: pytest.CaptureFixture[str]) 
     )
     assert subjects == {"files"} | runnable | with_int8
     same = [line for line in lines if re.search(r" in int8, \d+ x \d+ +SHA-256 \w{12}", line)]
-    assert len(same) == sizes * len(with_int8)
+    assert len(same) == 2 * len(with_int8)
     errors = [line for line in lines if re.search(r"error \d\.\de[+-]\d\d, bound 5e-05$", line)]
-    assert len(errors) == (9 + sizes) * len(runnable)
+    assert len(errors) == 11 * len(runnable)
 
 
 @pytest.mark.usefixtures("one_size")
