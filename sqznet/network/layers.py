@@ -185,7 +185,28 @@ class Joined(_Layer):
         return found
 
 
-Layer = Conv | MaxPool | Fire | Classifier | Joined
+class PaddedConv(_Layer):
+    """3x3 convolution of a map with one pixel of zeros around it, then ReLU if ``relu``."""
+
+    kernel, padding = 3, 1
+
+    def __init__(self, name: str, channels: int, relu: bool = True) -> None:
+        super().__init__(name)
+        self.channels = channels
+        self.relu = relu
+
+    def output_shape(self, shape: MapShape) -> MapShape:
+        height, width, _ = shape
+        return height, width, self.channels
+
+    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
+        return max(0, first - 1), min(stop + 1, height)
+
+    def tensors(self, channels: int) -> dict[str, Shape]:
+        return _conv(self.name, self.channels, channels, 3)
+
+
+Layer = Conv | MaxPool | Fire | Classifier | Joined | PaddedConv
 
 
 def _conv(name: str, out: int, cin: int, kernel: int) -> dict[str, Shape]:

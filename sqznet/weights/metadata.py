@@ -21,7 +21,7 @@ from sqznet.weights.state import State
 from sqznet.weights.strict_json import compact, parse_json
 
 if TYPE_CHECKING:
-    from sqznet.network.detector import Design
+    from sqznet.network.detector import AnyDesign
 
 #: The entry that makes a file a detector.
 DETECTOR = "detector"
@@ -71,8 +71,6 @@ def checkpoint(
     """
     description = Description(entries, format_name)
     wiring, reasons = description.wiring, description.reasons
-    if description.detector is not None and description.integers_text is not None:
-        raise WeightsError("has integers, which a detector cannot have: it computes in float32")
     if state.is_linear and reasons["conv10_relu"] != _STATED:
         wiring = wiring._replace(conv10_relu=False)
         reasons["conv10_relu"] = "its classifier is a linear layer, after the average"
@@ -170,7 +168,7 @@ def _labels(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     return tuple(value)
 
 
-def _detector(metadata: Mapping[str, str]) -> Design | None:
+def _detector(metadata: Mapping[str, str]) -> AnyDesign | None:
     if DETECTOR not in metadata:
         return None
     from sqznet.weights import detectors  # takes time that a classifier does not need
