@@ -25,7 +25,7 @@ TARGET = ROOT / "docs" / "architecture.svg"
 WIDTH = 900
 LEFT, LEFT_WIDTH = 20, 196  # the column of the package's own files
 # Small, and imported from everywhere; and what only PyInstaller imports.
-NOT_DRAWN = {"notebook", "errors", "forks", "_pyinstaller"}
+NOT_DRAWN = {"boxes", "methods", "notebook", "errors", "forks", "_pyinstaller"}
 
 # The packages, from top to bottom: the left and right ends of their boxes, row by row. One that is
 # indented leaves a lane to arrows that pass it.
@@ -34,12 +34,12 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"serving": (290, 850)},
     {"diagnostics": (262, 880)},
     {"watching": (262, 880)},
-    {"detection": (300, 880)},
+    {"detection": (290, 880)},
     {"learning": (330, 820)},
     {"compression": (330, 820)},
-    {"insight": (290, 846)},
-    {"batch": (330, 880)},
-    {"calibration": (330, 700)},
+    {"calibration": (290, 700)},
+    {"insight": (318, 846)},
+    {"batch": (346, 880)},
     {"engine": (262, 700)},
     {"weights": (290, 700)},
     {"quantization": (318, 502)},
@@ -48,7 +48,8 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"core": (262, 510), "include": (538, 650), "kernels": (678, 880)},
 )
 ROW_GAP = 24
-ROOM_BELOW = {"compression": 22, "files": 16}  # more of it: for the files; for the ground to begin
+# More of it: for the files; for an arrow to the left; for the ground to begin.
+ROOM_BELOW = {"compression": 22, "batch": 22, "files": 16}
 
 # The package's own files, from top to bottom: how far the middle of the box is below the end of the
 # row that is named.
@@ -58,7 +59,7 @@ FILES = {
     "api": ("watching", -4),
     "loading": ("compression", -18),
     "model": ("compression", 62),
-    "answers": ("engine", 12),
+    "answers": ("engine", -50),
     "errors": ("weights", 12),
 }
 COMPILED = {
@@ -130,6 +131,7 @@ def arrows() -> Graph:
         (name.partition(".")[2] or "__init__"): {o.partition(".")[2] or "__init__" for o in others}
         for name, others in by_unit(import_graph(), "sqznet").items()
     }
+    graph = {name: graph[name] - NOT_DRAWN for name in graph.keys() - NOT_DRAWN}
     graph |= {name: set() for name in ("core", "include", "kernels")}
     for path in (ROOT / "csrc").rglob("*.*"):
         folder = path.relative_to(ROOT / "csrc").parts[0]
@@ -327,8 +329,8 @@ def draw() -> str:
         kind = "compiled" if box.y > top else "file" if name in FILES else "package"
         draw_box(picture, name, box, kind)
     router = Router(boxes)
-    for source in sorted(graph.keys() - NOT_DRAWN, key=lambda name: (boxes[name].y, name)):
-        for target in sorted(graph[source] - NOT_DRAWN):
+    for source in sorted(graph, key=lambda name: (boxes[name].y, name)):
+        for target in sorted(graph[source]):
             picture.arrow(router.path(source, target))
     y = bottom + 34
     for way in WAYS:

@@ -1,5 +1,6 @@
 #include "core/pack.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sqz {
@@ -21,13 +22,15 @@ PackedOf<T> pack(const float* weight, const float* bias, int out, int in, int kh
   const std::size_t blocks = (static_cast<std::size_t>(out) + nr - 1) / nr;
   const std::size_t taps = static_cast<std::size_t>(kh) * kw, depth = taps * in;
   PackedOf<T> packed{Array<T>(blocks * depth * nr), Array<T>(blocks * nr), out, in, kh, kw};
-  T *packed_weight = packed.weight.data(), *packed_bias = packed.bias.data();
-  for (std::size_t o = 0; o < static_cast<std::size_t>(out); ++o) {
-    packed_bias[o] = bias_of(bias[o]);
-    T* block = packed_weight + o / nr * depth * nr + o % nr;
+  std::transform(bias, bias + out, packed.bias.data(), bias_of);
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const std::size_t rows = std::min<std::size_t>(nr, out - b * nr);
+    const float* first = weight + b * nr * depth;
+    T* block = packed.weight.data() + b * nr * depth;
     for (std::size_t i = 0; i < static_cast<std::size_t>(in); ++i)
-      for (std::size_t t = 0; t < taps; ++t)
-        block[place(t, i) * nr] = weight_of(weight[(o * in + i) * taps + t]);
+      for (std::size_t t = 0; t < taps; ++t, ++first)
+        for (std::size_t row = 0; row < rows; ++row)
+          block[place(t, i) * nr + row] = weight_of(first[row * depth]);
   }
   return packed;
 }

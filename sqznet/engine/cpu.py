@@ -73,7 +73,7 @@ def _families(chosen: _kernels.Kernels, reason: str) -> Iterator[tuple[str, tupl
         if table is None:
             continue
         isa = table.isa
-        below = f"{chosen.isa} has none, this is the next best set (it needs {_needs(isa)})"
+        below = f"the best set with such kernels (it needs {_needs(isa)}); {chosen.isa} has none"
         yield family, (isa, reason if isa == chosen.isa else below)
 
 

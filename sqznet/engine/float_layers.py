@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sqznet import _kernels
 from sqznet.engine.program import Dtype, Operand, Program, Rows, Value
-from sqznet.network.layers import Classifier, Conv, Fire, Joined, Layer, MaxPool, Network
+from sqznet.network.layers import (
+    Classifier,
+    Conv,
+    Fire,
+    Joined,
+    Layer,
+    MaxPool,
+    Network,
+    PaddedConv,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +38,17 @@ Single = (
     | _kernels.HalfClassifier
 )
 WholeFire = _kernels.Fire | _kernels.HalfFire
-Kernel = Single | WholeFire
+Kernel = Single | WholeFire | _kernels.PaddedConv
+
+
+# The type codes of arrays.
+_CODES: Mapping[Dtype, str] = {
+    "float32": "f",
+    "float16": "e",
+    "int32": "i",
+    "int8": "b",
+    "uint8": "B",
+}
 
 
 class PackedLayers(Protocol):
@@ -150,6 +170,19 @@ class PackedPool:
         program.step(partial(self.bind, pool), x, y)
 
 
+class PackedPaddedConv:
+    def __init__(
+        self, layer: PaddedConv, parameters: Parameters, kernels: _kernels.Float32Kernels
+    ) -> None:
+        self.kernel = _kernels.PaddedConv(kernels, *parameters(layer.name), relu=layer.relu)
+
+    def add(
+        self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
+    ) -> None:
+        scratch = _scratch(program, self.kernel, pool, y)
+        program.step(partial(self.kernel.bind, pool, above=above), x, scratch, y)
+
+
 class PackedFire:
     """A fire, and ``bind_add`` if a bypass is added to it: its input, or a convolution of this."""
 
@@ -224,18 +257,19 @@ def _pack_joined(
     layer: Joined, parameters: Parameters, kernels: _kernels.Float32Kernels
 ) -> PackedKernel:
     """One kernel for all parts: their weights are rows of one matrix."""
-    import numpy as np
-
     weights, biases = zip(*(parameters(part.name) for part in layer.parts), strict=True)
-    weight, bias = np.concatenate(weights), np.concatenate(biases)
-    return PackedKernel(
-        _kernels.Squeeze(
-            kernels,
-            _kernels.Tensor.over(weight, weight.shape),
-            _kernels.Tensor.over(bias, bias.shape),
-            relu=False,
-        )
-    )
+    return PackedKernel(_kernels.Squeeze(kernels, stacked(weights), stacked(biases), relu=False))
+
+
+def stacked(tensors: Sequence[_kernels.Tensor]) -> _kernels.Tensor:
+    """Tensors that differ in their first dimension alone, as one. Without NumPy, which takes longer
+    to import than a first answer."""
+    first = tensors[0]
+    rows = sum(tensor.shape[0] for tensor in tensors)
+    content = array(_CODES[first.dtype])
+    for tensor in tensors:
+        content.frombytes(memoryview(tensor).tobytes())
+    return _kernels.Tensor.over(content, (rows, *first.shape[1:]), first.dtype)
 
 
 class PackedLinearClassifier:
@@ -282,4 +316,5 @@ _PACKED: Mapping[type, Callable[..., Packed]] = {
     Fire: _pack_fire,
     Classifier: _pack_classifier,
     Joined: _pack_joined,
+    PaddedConv: PackedPaddedConv,
 }

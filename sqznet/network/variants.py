@@ -18,7 +18,7 @@ from sqznet.errors import MAX_SHOWN, WeightsError, printable, shown
 from sqznet.network.layers import Branch, Classifier, Conv, Fire, Layer, MaxPool, Network, Shape
 
 if TYPE_CHECKING:
-    from sqznet.network.detector import Design
+    from sqznet.network.detector import AnyDesign
 
 
 class Wiring(NamedTuple):
@@ -41,12 +41,13 @@ class Wiring(NamedTuple):
     activation: str | None = None
 
 
-class Topology(NamedTuple):
+class Topology:
     """What defines a variant: the stem's kernel size and the positions of fires and pools."""
 
-    kernel: int
-    fires: tuple[int, ...]
-    pools: tuple[int, ...]
+    def __init__(self, kernel: int, fires: tuple[int, ...], pools: tuple[int, ...]) -> None:
+        self.kernel = kernel
+        self.fires = fires
+        self.pools = pools
 
 
 TOPOLOGIES = {
@@ -75,7 +76,7 @@ def network_for(
     origin: str = "the tensors",
     wiring: Wiring = _DEFAULT_WIRING,
     own_names: Mapping[str, str] = _NO_OTHER_NAMES,
-    detector: Design | None = None,
+    detector: AnyDesign | None = None,
 ) -> Network:
     """The network that tensors with these names and shapes (OIHW) belong to, with this wiring.
 
@@ -104,12 +105,15 @@ def network_for(
     return network
 
 
-class _Tensors(NamedTuple):
+class _Tensors:
     """Shapes of tensors by torchvision's names; where they come from, and their names there."""
 
-    shapes: Mapping[str, Shape]
-    origin: str
-    own_names: Mapping[str, str]
+    def __init__(
+        self, shapes: Mapping[str, Shape], origin: str, own_names: Mapping[str, str]
+    ) -> None:
+        self.shapes = shapes
+        self.origin = origin
+        self.own_names = own_names
 
     def shown(self, name: str) -> str:
         return printable(self.own_names.get(name, name), MAX_SHOWN)
@@ -181,7 +185,7 @@ def _activation(wiring: Wiring, classes: int, origin: str) -> str:
 
 
 def _network(
-    tensors: _Tensors, base: str, variant: str, wiring: Wiring, detector: Design | None
+    tensors: _Tensors, base: str, variant: str, wiring: Wiring, detector: AnyDesign | None
 ) -> Network:
     shapes, origin = tensors.shapes, tensors.origin
 
@@ -203,7 +207,7 @@ def _network(
     stem = Conv(
         "features.0",
         out_channels("features.0"),
-        topology.kernel,
+        (detector and detector.stem) or topology.kernel,
         padding=wiring.conv1_padding,
     )
     trunk: list[Layer] = [stem]

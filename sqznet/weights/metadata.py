@@ -10,7 +10,7 @@ have the same entries in a place of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
@@ -21,7 +21,7 @@ from sqznet.weights.state import State
 from sqznet.weights.strict_json import compact, parse_json
 
 if TYPE_CHECKING:
-    from sqznet.network.detector import Design
+    from sqznet.network.detector import AnyDesign
 
 #: The entry that makes a file a detector.
 DETECTOR = "detector"
@@ -35,37 +35,26 @@ PREFIX = "sqznet."
 _STATED = "the file's metadata"
 
 
-class Description(NamedTuple):
-    """The values of the entries and their reasons; see `Checkpoint` for the meanings."""
-
-    variant: str | None
-    preprocessing: Preprocessing
-    labels: tuple[str, ...] | None
-    wiring: Wiring
-    integers_text: str | None
-    detector: Design | None
-    reasons: Mapping[str, str]
-
-
-def parse(metadata: Mapping[str, str], format_name: str) -> Description:
-    """The description in a file of this format, with torchvision's defaults for missing entries.
+class Description:
+    """The values of the entries in a file of this format, with torchvision's defaults for missing
+    ones, and their reasons; see `Checkpoint` for the meanings.
 
     Raises WeightsError if an entry that sqznet defines is invalid.
     """
-    default = f"the default for {format_name} files"
-    wiring = _object(metadata, "wiring")
-    stated = {name: _STATED for name in ("variant", "preprocessing", "labels") if name in metadata}
-    return Description(
-        variant=metadata.get("variant"),
-        preprocessing=_preprocessing(metadata),
-        labels=_labels(metadata),
-        wiring=_wiring(wiring),
-        integers_text=metadata.get("integers"),
-        detector=_detector(metadata),
-        reasons={"preprocessing": default}
-        | {name: _STATED if name in wiring else default for name in Wiring._fields}
-        | stated,
-    )
+
+    def __init__(self, metadata: Mapping[str, str], format_name: str) -> None:
+        default = f"the default for {format_name} files"
+        wiring = _object(metadata, "wiring")
+        self.variant = metadata.get("variant")
+        self.preprocessing = _preprocessing(metadata)
+        self.labels = _labels(metadata)
+        self.wiring = _wiring(wiring)
+        self.integers_text = metadata.get("integers")
+        self.detector = _detector(metadata)
+        self.reasons = {"preprocessing": default}
+        self.reasons |= {name: _STATED if name in wiring else default for name in Wiring._fields}
+        stated = ("variant", "preprocessing", "labels")
+        self.reasons |= {name: _STATED for name in stated if name in metadata}
 
 
 def checkpoint(
@@ -78,12 +67,10 @@ def checkpoint(
     """The content of a file with this network and these entries.
 
     ``variant``: what the file states elsewhere, for use if the entries do not.
-    Raises WeightsError like `parse`.
+    Raises WeightsError like `Description`.
     """
-    description = parse(entries, format_name)
-    wiring, reasons = description.wiring, dict(description.reasons)
-    if description.detector is not None and description.integers_text is not None:
-        raise WeightsError("has integers, which a detector cannot have: it computes in float32")
+    description = Description(entries, format_name)
+    wiring, reasons = description.wiring, description.reasons
     if state.is_linear and reasons["conv10_relu"] != _STATED:
         wiring = wiring._replace(conv10_relu=False)
         reasons["conv10_relu"] = "its classifier is a linear layer, after the average"
@@ -114,7 +101,7 @@ def dump(
     wiring: Wiring,
     integers_text: str | None = None,
 ) -> dict[str, str]:
-    """The entries that `parse` turns back into these values; ASCII, with a unique spelling."""
+    """The entries that `Description` turns back into these values; ASCII, with one spelling."""
     entries = {
         "variant": variant,
         "preprocessing": compact(preprocessing.to_dict()),
@@ -181,7 +168,7 @@ def _labels(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     return tuple(value)
 
 
-def _detector(metadata: Mapping[str, str]) -> Design | None:
+def _detector(metadata: Mapping[str, str]) -> AnyDesign | None:
     if DETECTOR not in metadata:
         return None
     from sqznet.weights import detectors  # takes time that a classifier does not need

@@ -15,7 +15,7 @@ import pytest
 import sqznet
 from sqznet.cli import output
 from sqznet.cli.forms import Labels
-from sqznet.cli.interrupts import heard_once
+from sqznet.cli.interrupts import heard_once, terminable
 from sqznet.files.resumable import ResumableFile
 
 from ..support import networks
@@ -34,8 +34,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-@pytest.mark.parametrize("format_name", [*FORMATS, "parquet", "txt"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("format_name", "number", "code"),
+    [("csv", signal.SIGTERM, 143)]  # which is heard in the same way for every format
+    + [(name, signal.SIGINT, 130) for name in dict.fromkeys((*FORMATS, "parquet", "txt"))],
+)
 def test_an_older_result_stays_until_the_new_one_is_whole(
     folder: Path, tmp_path: Path, format_name: str, number: int, code: int, small: Path
 ) -> None:
@@ -231,7 +234,7 @@ def test_two_processes_leave_a_whole_file(folder: Path, tmp_path: Path, small: P
     """Whichever of them wrote it."""
     target = tmp_path / "out.csv"
     command = [sys.executable, "-m", "sqznet", "classify", "--model", small, "-o", target]
-    for attempt in range(4):
+    for attempt in range(2):
         both = [
             subprocess.Popen(
                 [*command, *[folder / f"{i % 4}.png" for i in range(40)], "--top", top],
@@ -299,8 +302,13 @@ def test_what_an_interrupted_call_holds_ends_while_later_signals_are_ignored() -
         signal.raise_signal(signal.SIGINT)
         del held
 
-    with pytest.raises(KeyboardInterrupt), heard_once():
-        interrupted()
-    (handler,) = handlers
-    assert handler is not signal.default_int_handler
+    with terminable():
+        try:
+            with heard_once():
+                interrupted()
+        except KeyboardInterrupt:
+            assert not handlers  # its traceback still has the frame
+        (handler,) = handlers
+        assert handler is not signal.default_int_handler
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -142,5 +142,5 @@ def test_the_precision_is_that_asked_for(monkeypatch: pytest.MonkeyPatch, small:
 
 @needs_half
 def test_a_detector_has_no_half_precision() -> None:
-    with pytest.raises(WeightsError, match=r"'float16' .* a detector computes in float32 only"):
+    with pytest.raises(WeightsError, match=r"'float16' .* a detector computes in float32 or int8"):
         precision.chosen("float16", weights.read(weights.DETECTOR_PATH), SQUASHED, cpu.kernels())
