@@ -45,7 +45,7 @@ WRONG_CALLS: dict[str, Callable[[], object]] = {
     "part beyond the end": lambda: Tensor((1, 2, 2, 1)).part(4, (1, 2, 2, 1)),
     "part of more than there is": lambda: Tensor((1, 2, 2, 1), "int8").part(0, (1, 2, 1, 1)),
     "part at an odd address": lambda: Tensor((1, 2, 2, 1)).part(2, (1, 1, 1, 1)),
-    "part of an unknown type": lambda: Tensor((1, 2, 2, 1)).part(0, (1, 1, 1, 1), "float16"),
+    "part of an unknown type": lambda: Tensor((1, 2, 2, 1)).part(0, (1, 1, 1, 1), "bfloat16"),
     "tensor of an unknown type": lambda: Tensor((1, 2, 2, 1), "float64"),
     "is_finite of integers": lambda: Tensor((1, 2, 2, 1), "int32").is_finite(),
     "part far beyond the end": lambda: Tensor((1, 2, 2, 1)).part(2**63, (1, 1, 1, 1)),
