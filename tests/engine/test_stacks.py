@@ -15,7 +15,7 @@ from ..support.places import COFFEE, ROOT
 SETS = [
     (name, precision)
     for name, families, runs, _ in _kernels.instruction_sets()
-    for family, precision in (("f32", "float32"), ("int8", "int8"))
+    for family, precision in (("f32", "float32"), ("f16", "float16"), ("int8", "int8"))
     if family in families and runs
 ]
 
