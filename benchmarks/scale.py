@@ -1,0 +1,212 @@
+"""Measures photos on a Ray cluster of this machine, and says what they would cost on many machines.
+
+python -m benchmarks.scale                       measure, then the cost and the simulation
+python -m benchmarks.scale --rate 190            the cost and the simulation for photos a core-second
+python -m benchmarks.scale --price 0.03          dollars for an hour of a core, which are an input
+python -m benchmarks.scale --write               and put all of it into docs/scale.md
+
+It measures `classify_files` on all cores, `sqznet classify --ray local` on as many, and
+`sqznet.ray.Classifier` in `map_batches`, with the photos of the shared folder, repeated. It needs
+Ray and an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import sqznet
+from benchmarks import machine
+from benchmarks.cluster_model import Assumed, simulate
+from benchmarks.material import ROOT, MissingError, find_photos
+from benchmarks.report_all import fill_page
+
+PAGE = ROOT / "docs" / "scale.md"
+BEGIN, END = "<!-- scale:begin -->", "<!-- scale:end -->"
+GOAL = 0.9
+PRICE = 0.04  # dollars for an hour of one core
+BILLION = 1_000_000_000
+PARTITIONS = (100, 1_000, 5_000, 20_000, 100_000)
+
+
+class Measured(NamedTuple):
+    """Seconds for ``photos`` on ``cores``: by `classify_files`; by the command on a cluster, of
+    which ``start`` is not for photos; and by `map_batches`, with the start of its actors."""
+
+    photos: int
+    cores: int
+    files: float
+    command: float
+    start: float
+    batches: float
+
+    @property
+    def rate(self) -> float:
+        """Photos a second and core of the command, once it runs."""
+        return self.photos / (self.command - self.start) / self.cores
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0; 1 if photos are missing."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale")
+    parser.add_argument("--photos", type=int, default=4000, metavar="N")
+    parser.add_argument("--rate", type=float, metavar="R", help="measure nothing")
+    parser.add_argument("--price", type=float, default=PRICE, metavar="DOLLARS")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help=f"fill the block of {PAGE.name}")
+    options = parser.parse_args(arguments)
+    lines: list[str] = []
+    rate = options.rate
+    if rate is None:
+        try:
+            measured = measure(options.photos)
+        except MissingError as error:
+            print(error)
+            return 1
+        lines += said(measured)
+        rate = measured.rate
+    lines += cost(rate, options.price)
+    lines += simulated(rate, options.seed)
+    print("\n".join(lines))
+    if options.write:
+        fill_page(PAGE, "\n".join(lines), BEGIN, END)
+    return 0
+
+
+def measure(count: int) -> Measured:
+    """Each of the three ways once, after a warm-up."""
+    cores = machine.cores()
+    with repeated(count) as folder:
+        _command(folder, 2)
+        start = _command(folder, 2)
+        files = _files(folder, cores)
+        command = _command(folder, count)
+        batches = _batches(folder, cores)
+    return Measured(count, cores, files, command, start, batches)
+
+
+def _files(folder: Path, cores: int) -> float:
+    model = sqznet.load(threads=cores)
+    model.classify(next(folder.iterdir()))
+    began = time.perf_counter()
+    for _, _, error in model.classify_files(folder):
+        assert error is None
+    return time.perf_counter() - began
+
+
+def _command(folder: Path, count: int) -> float:
+    paths = [str(folder)] if count > 2 else [str(p) for p in sorted(folder.iterdir())[:count]]
+    with tempfile.TemporaryDirectory(prefix="sqznet-bench-") as place:
+        # Not in the repository, whose folder `sqznet` would be imported as the package.
+        arguments = ["classify", *paths, "--ray", "local", "-o", "answers", "-q"]
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "sqznet", *arguments], cwd=place, check=True)
+        return time.perf_counter() - began
+
+
+def _batches(folder: Path, cores: int) -> float:
+    import ray
+    import ray.data
+
+    from sqznet.ray import Classifier, per_core
+
+    ray.init("local", num_cpus=cores, include_dashboard=False, logging_level="ERROR")
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        began = time.perf_counter()
+        photos = ray.data.read_binary_files(str(folder), include_paths=True)
+        found = photos.map_batches(Classifier, **per_core())
+        assert all(not row["error"] for row in found.iter_rows())
+        return time.perf_counter() - began
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def repeated(count: int) -> Iterator[Path]:
+    """A folder of this many photos: links to those that there are."""
+    photos = find_photos()
+    with tempfile.TemporaryDirectory(prefix="sqznet-bench-") as place:
+        for i in range(count):
+            (Path(place) / f"{i:06}.jpg").symlink_to(photos[i % len(photos)])
+        yield Path(place)
+
+
+def said(measured: Measured) -> list[str]:
+    """A table of what was measured, and a note, in Markdown."""
+    many = 10_000
+    command = measured.start + many / (measured.rate * measured.cores)
+    share = many * measured.files / measured.photos / command
+    rows = (
+        ("`classify_files`, one process", measured.files),
+        ("`sqznet classify --ray local`, the whole command", measured.command),
+        ("... of which before and after the photos", measured.start),
+        ("`map_batches(Classifier)`, with the start of its actors", measured.batches),
+    )
+    note = (
+        f"The command has {measured.files / measured.command:.2f} of the rate of classify_files on "
+        f"these photos, goal {GOAL}; {measured.files / (measured.command - measured.start):.2f} "
+        f"without its start, and {share:.2f} on {many:,} photos with it. map_batches has "
+        f"{measured.files / measured.batches:.2f}. "
+        f"One run of each on {machine.describe([])['cpu']}."
+    )
+    return [
+        f"| {measured.photos:,} photos on {measured.cores} cores | seconds | photos/s |",
+        "|---|--:|--:|",
+        *(
+            f"| {name} | {seconds:.1f} | "
+            f"{'' if name.startswith('...') else f'{measured.photos / seconds:.0f}'} |"
+            for name, seconds in rows
+        ),
+        "",
+        *textwrap.wrap(note, 100),
+        "",
+    ]
+
+
+def cost(rate: float, price: float) -> list[str]:
+    """What photos cost at this rate of one core, where an hour of it costs ``price`` dollars."""
+    hourly = 3600 * rate
+    text = (
+        f"A core does {rate:.0f} photos a second: {hourly:,.0f} in an hour. If an hour of a core "
+        f"costs {price:g} dollars (an assumption: `--price`), a billion photos take "
+        f"{BILLION / hourly:,.0f} core-hours, which cost {BILLION / hourly * price:,.0f} dollars; "
+        "reading them from a bucket is not in it."
+    )
+    return [*textwrap.wrap(text, 100), ""]
+
+
+def simulated(rate: float, seed: int) -> list[str]:
+    """A table of a simulated run of a billion photos, by the size of its partitions."""
+    assumed = Assumed(photo=1 / rate)
+    lines = [
+        f"| a billion photos, {assumed.cores:,} cores | hours | cores' time used | nodes lost | "
+        "partitions begun again |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for partition in PARTITIONS:
+        found = simulate(BILLION, partition, assumed, seed)
+        lines.append(
+            f"| partitions of {partition:,} | {found.seconds / 3600:.2f} | {100 * found.busy:.1f} % "
+            f"| {found.lost} | {found.again} |"
+        )
+    text = (
+        f"A simulation, seed {seed} (`benchmarks/cluster_model.py`): nodes of {assumed.node} cores; "
+        f"times of photos and of cores log-normal with {assumed.photo_spread:g} and "
+        f"{assumed.core_spread:g}; {assumed.begin:g} s to begin a partition; a node is lost "
+        f"{assumed.losses:g} times an hour and replaced after {assumed.replaced:g} s. "
+        "Printed by `python -m benchmarks.scale`."
+    )
+    return [*lines, "", *textwrap.wrap(text, 100)]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
