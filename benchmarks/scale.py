@@ -1,7 +1,7 @@
 """Measures photos on a Ray cluster of this machine, and says what they would cost on many machines.
 
 python -m benchmarks.scale                       measure, then the cost and the simulation
-python -m benchmarks.scale --rate 190            the cost and the simulation for photos a core-second
+python -m benchmarks.scale --rate 190            the cost and the simulation for this rate of a core
 python -m benchmarks.scale --price 0.03          dollars for an hour of a core, which are an input
 python -m benchmarks.scale --write               and put all of it into docs/scale.md
 
@@ -194,13 +194,11 @@ def simulated(rate: float, seed: int) -> list[str]:
     ]
     for partition in PARTITIONS:
         found = simulate(BILLION, partition, assumed, seed)
-        lines.append(
-            f"| partitions of {partition:,} | {found.seconds / 3600:.2f} | {100 * found.busy:.1f} % "
-            f"| {found.lost} | {found.again} |"
-        )
+        row = (f"{found.seconds / 3600:.2f}", f"{100 * found.busy:.1f} %", found.lost, found.again)
+        lines.append(f"| partitions of {partition:,} | {' | '.join(map(str, row))} |")
     text = (
-        f"A simulation, seed {seed} (`benchmarks/cluster_model.py`): nodes of {assumed.node} cores; "
-        f"times of photos and of cores log-normal with {assumed.photo_spread:g} and "
+        f"A simulation, seed {seed} (benchmarks/cluster_model.py): nodes of {assumed.node} cores; "
+        f"times of photos and of cores log-normal with deviations {assumed.photo_spread:g} and "
         f"{assumed.core_spread:g}; {assumed.begin:g} s to begin a partition; a node is lost "
         f"{assumed.losses:g} times an hour and replaced after {assumed.replaced:g} s. "
         "Printed by `python -m benchmarks.scale`."

@@ -172,8 +172,13 @@ def _on_a_cluster(args: argparse.Namespace) -> int:
     except SqznetError as error:
         complain(error)
         return EXIT_UNREADABLE
-    names = ("top", "min_score", "columns", "fast_decode")
-    settings = {"model": _made_by(asked), **{name: getattr(args, name) for name in names}}
+    settings = {
+        "model": _made_by(asked),
+        "top": args.top,
+        "min-score": args.min_score,
+        "columns": args.columns or "row-each",
+        "fast-decode": args.fast_decode,
+    }
     return write_partitions(args, ParquetWork(asked.classified, form, settings["model"]), settings)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqznet.cli.columns import Columns, stored_text
-from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, EXIT_USAGE, complain, notice, say
+from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, complain, notice, say
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, path_for_messages
 from sqznet.files.parquet import parquet_library
@@ -20,6 +20,8 @@ from sqznet.ray.storage import Folder, located, photos_in
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Generator, Mapping
+
+    from sqznet.cli.forms import Form
 
     Answers = Callable[[Iterable[Found]], Generator[tuple[str, Any], None, None]]
 
@@ -41,24 +43,23 @@ class WithErrors:
         return self._columns.is_first(row)
 
 
-class ParquetWork(NamedTuple):
+class ParquetWork:
     """Makes the file of a partition, on a node: see ``sqznet.ray.cluster.Work``.
 
     ``answers``: yields the path of each photo with its answers or its error; ``form``: how they are
     written; ``made_by``: says which model makes them.
     """
 
-    answers: Answers
-    form: Any
-    made_by: str
+    def __init__(self, answers: Answers, form: Form, made_by: str) -> None:
+        self._answers, self._form, self._made_by = answers, form, made_by
 
     def __call__(self, photos: Iterable[Found]) -> Content:
         from sqznet.cli.records import ParquetWriter
 
         file, failed = BytesIO(), 0
-        writer = ParquetWriter(file, self.made_by, self.form)
+        writer = ParquetWriter(file, self._made_by, self._form)
         writer.begin()
-        for path, answers in self.answers(photos):
+        for path, answers in self._answers(photos):
             failed += isinstance(answers, SqznetError)
             writer.write(path, answers)
         writer.finish()

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from sqznet.answers import Prediction
+    from sqznet.answers import Detection, Prediction
+    from sqznet.batch.methods import Limited
     from sqznet.learning.recognizer import Recognizer
     from sqznet.model import Model
 
@@ -81,14 +82,14 @@ class Classifier:
         fast_decode: bool = False,
     ) -> None:
         loaded: Any = model if hasattr(model, "classify_each") else load(model, threads=1)
-        self._model = loaded.alone()
+        self._model: Limited = loaded.alone()
         self._top = self._model.checked_top(top)
         self._fast_decode = fast_decode
 
     def __call__(self, batch: Batch) -> Batch:
         import numpy as np
 
-        def answer(image: Any) -> list[Prediction]:
+        def answer(image: Any) -> list[Prediction] | SqznetError:
             return self._model.classify_each([image], self._top, self._fast_decode)[0]
 
         answers, errors = _answered(batch, answer)
@@ -125,16 +126,16 @@ class Embedder:
 
         loaded: Any = model if hasattr(model, "embed") else load(model, threads=1)
         loaded = getattr(loaded, "model", loaded)  # a recognizer has the network that it is made of
-        self._model = loaded.alone()
+        self._model: Model = loaded.alone()
         self._length = length(self._model)
-        self._options = {"normalize": normalize, "fast_decode": fast_decode}
+        self._how = (normalize, fast_decode)
 
     def __call__(self, batch: Batch) -> Batch:
         import numpy as np
 
         def answer(image: Any) -> npt.NDArray[np.float32]:
-            vectors: npt.NDArray[np.float32] = self._model.embed([image], **self._options)
-            return vectors[0]
+            vector: npt.NDArray[np.float32] = self._model.embed([image], *self._how)[0]
+            return vector
 
         answers, errors = _answered(batch, answer)
         made = _kept(batch)
@@ -175,11 +176,8 @@ class Detector:
     def __call__(self, batch: Batch) -> Batch:
         import numpy as np
 
-        def answer(image: Any) -> list[Any]:
-            found = self._detector.detect_each([image], *self._ask)[0]
-            if isinstance(found, SqznetError):
-                raise found
-            return found
+        def answer(image: Any) -> list[Detection] | SqznetError:
+            return self._detector.detect_each([image], *self._ask)[0]
 
         answers, errors = _answered(batch, answer)
         rows = [found or [None] for found in answers]

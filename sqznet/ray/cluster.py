@@ -23,7 +23,7 @@ from sqznet.errors import SqznetError, path_for_messages, printable
 from sqznet.images.finding import Found, log
 from sqznet.ray.library import ray_library
 from sqznet.ray.partitions import file_name
-from sqznet.ray.storage import Folder, Missing, fetched
+from sqznet.ray.storage import Folder, MissingError, fetched
 
 #: How often a partition is begun that ends a worker or its node, or exceeds their memory.
 TRIES = 5
@@ -77,20 +77,33 @@ def connected(address: str) -> Iterator[Any]:
     handler = signal.getsignal(signal.SIGTERM)
     options = {"include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR", **options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        first = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise SqznetError(
-            f"no Ray cluster at {path_for_messages(address)}: {printable(first, 300)}"
-        ) from None
-    finally:
-        # Ray has a handler of its own, which would end this command without a word.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)
-    try:
+        try:
+            with _beside_the_package():
+                ray.init(address, log_to_driver=False, logging_level="ERROR", **options)
+        except Exception as error:  # Ray has no class of its own for this
+            first = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise SqznetError(
+                f"no Ray cluster at {path_for_messages(address)}: {printable(first, 300)}"
+            ) from None
+        finally:
+            # Ray has a handler of its own, which would end this command without a word.
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, handler)
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _beside_the_package() -> Iterator[None]:
+    """Ray's workers look for modules first in the folder in which it was connected, and that may be
+    one with the sources of this package, without its compiled modules."""
+    before = os.getcwd()
+    os.chdir(os.path.dirname(os.path.dirname(sqznet.__file__)))
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def _require_listener(address: str) -> None:
@@ -169,8 +182,8 @@ def run(
                 begin(number, photos)
             except exceptions.RayError as error:
                 raise SqznetError(
-                    f"a node cannot do its work, which needs the same Python, sqznet and pyarrow as "
-                    f"here: {_last_line(error)}"
+                    "a node cannot do its work, which needs the same Python, sqznet and pyarrow "
+                    f"as here: {_last_line(error)}"
                 ) from None
             else:
                 if isinstance(outcome, SqznetError):
@@ -181,8 +194,8 @@ def run(
 def _why_lost(error: Exception, is_memory: bool) -> str:
     if is_memory:
         return (
-            "a node is out of memory: start Ray there with fewer cores (ray start --num-cpus N), or "
-            "stop other programs on it"
+            "a node is out of memory: start Ray there with fewer cores (ray start --num-cpus N), "
+            "or stop other programs on it"
         )
     return f"its node or its worker is lost ({_last_line(error)})"
 
@@ -194,7 +207,7 @@ def _last_line(error: Exception) -> str:
 
 
 def _write(job: _Job, number: int, photos: Sequence[str]) -> Done | SqznetError:
-    """Runs on a node: writes the file of a partition. Errors are returned, for Ray would wrap them."""
+    """Runs on a node: writes the file of a partition. Errors are returned: Ray would wrap them."""
     import platform
 
     node = f"the node {platform.node()}"
@@ -226,5 +239,5 @@ def _read(job: _Job, photos: Sequence[str]) -> Iterator[Found]:
     if error is None or reached:
         return
     here = photos[0] if is_remote else os.path.dirname(photos[0])
-    if not isinstance(error, Missing) or not (is_remote or os.path.isdir(here)):
+    if not isinstance(error, MissingError) or not (is_remote or os.path.isdir(here)):
         raise SqznetError(f"no photo of {path_for_messages(here)} can be read there: {error}")

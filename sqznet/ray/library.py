@@ -16,6 +16,6 @@ def ray_library(data: bool = False) -> Any:
             import ray.data
     except ImportError as error:
         raise SqznetError(
-            f'a Ray cluster needs {error.name}: pip install "ray>=2.10" pandas pyarrow'
+            f"a Ray cluster needs {error.name}: pip install ray pandas pyarrow fsspec"
         ) from None
     return ray

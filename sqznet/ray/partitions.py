@@ -41,8 +41,8 @@ def sensible_size(photos: int, cores: int) -> int:
 class Partitions:
     """The photos of a folder of results, by partition; and which ones are complete.
 
-    ``settings``: what decides the results, as JSON can hold it. With ``resume`` the folder's list is
-    continued, if it has one; otherwise the folder must be empty.
+    ``settings``: what decides the results, as JSON can hold it. With ``resume`` the folder's list
+    is continued, if it has one; otherwise the folder must be empty.
     Raises SqznetError for a folder that holds something else or results with other settings.
     """
 
@@ -130,6 +130,6 @@ class Partitions:
             if stored.get(key) != value:
                 raise SqznetError(
                     f"{path_for_messages(self._folder.name)}: holds results with {key} "
-                    f"{shown(stored.get(key))}, this run has {shown(value)}: take the same, or name "
-                    "another folder"
+                    f"{shown(stored.get(key))}, this run has {shown(value)}: take the same, or "
+                    "name another folder"
                 )

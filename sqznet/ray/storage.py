@@ -37,7 +37,7 @@ _MEANINGS = (
 )
 
 
-class Missing(ImageError):
+class MissingError(ImageError):
     """There is no such photo, on a disk or in a bucket that can be read."""
 
 
@@ -142,7 +142,7 @@ def fetched(path: str, addresses: Mapping[str, str] = MappingProxyType({})) -> F
 
 
 def _missing(path: str) -> Found:
-    return Found(path, Missing(f"{path_for_messages(path)}: no such file"))
+    return Found(path, MissingError(f"{path_for_messages(path)}: no such file"))
 
 
 def _is_hidden(path: str) -> bool:
@@ -230,4 +230,3 @@ def _refused(name: str, error: BaseException) -> SqznetError:
     meaning = next((said for words, said in _MEANINGS if re.search(words, text)), None)
     shown = printable(text, 200)
     return SqznetError(f"{path_for_messages(name)}: {f'{meaning} ({shown})' if meaning else shown}")
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +36,14 @@ def options() -> Iterator[str]:
             patch.setenv(name, "testing")
         client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
         client.create_bucket(Bucket="pets")
-        for key in ("in/s10.jpg", "in/s2.jpg", "in/.hidden/a.jpg", "in/read me.txt", "in/100% ?.jpg", "no/a.txt"):
+        for key in (
+            "in/s10.jpg",
+            "in/s2.jpg",
+            "in/.hidden/a.jpg",
+            "in/read me.txt",
+            "in/100% ?.jpg",
+            "no/a.txt",
+        ):
             client.put_object(Bucket="pets", Key=key, Body=COFFEE.read_bytes())
         yield f"endpoint_override={host}:{port}&scheme=http&region=us-east-1"
     running.stop()
@@ -113,7 +119,7 @@ def test_a_bucket_without_permission_is_one_error(options: str) -> None:
     @set_initial_no_auth_action_count(0)  # from now on, moto looks at who asks
     def refused() -> None:
         for use in uses:
-            with pytest.raises(SqznetError, match="s3://pets/.*: no permission: check the cred"):
+            with pytest.raises(SqznetError, match=r"s3://pets/.*: no permission: check the cred"):
                 use()
 
     refused()

@@ -102,6 +102,7 @@ def test_other_addresses_are_errors(name: str) -> None:
         Folder(name)
 
 
+@pytest.mark.slow  # pyarrow tries three times
 def test_a_bucket_that_cannot_be_reached_is_one_error() -> None:
     bucket, key = located("s3://pets/a?endpoint_override=127.0.0.1:9&scheme=http&region=x")
     assert bucket is not None
