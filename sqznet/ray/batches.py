@@ -180,7 +180,7 @@ class Detector:
             return self._detector.detect_each([image], *self._ask)[0]
 
         answers, errors = _answered(batch, answer)
-        rows = [found or [None] for found in answers]
+        rows: list[Sequence[Detection | None]] = [found or [None] for found in answers]
         repeated = np.repeat(np.arange(len(rows)), [len(found) for found in rows])
         things = [thing for found in rows for thing in found]
         made = {name: column[repeated] for name, column in _kept(batch).items()}

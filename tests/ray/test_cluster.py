@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,22 @@ def wait_for_parts(out: Path, count: int, program: subprocess.Popen[str]) -> Non
         time.sleep(0.02)
 
 
+def wait_for_work(node: Any) -> None:
+    """Waits until a worker of a node, which is a child of its raylet, runs a task."""
+    raylet = node.all_processes["raylet"][0].process.pid
+    end = time.monotonic() + 60
+    while not any(b"ray::_write" in title for title in titles_of_children(raylet)):
+        assert time.monotonic() < end
+
+
+def titles_of_children(process: int) -> Iterator[bytes]:
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == process:
+                yield (place / "cmdline").read_bytes()
+
+
 def check_whole(out: Path, photos: Path) -> None:
     """No photo is lost or doubled, and each has its answer or its error."""
     found = rows(out)
@@ -90,8 +107,9 @@ def check_whole(out: Path, photos: Path) -> None:
 def test_a_node_that_is_lost_costs_no_photo(cluster: Any, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "answers"
     node = cluster.add_node(num_cpus=1)
-    with started(photos, out, cluster.address, "--partition", "10") as program:
-        wait_for_parts(out, 4, program)
+    with started(photos, out, cluster.address, "--partition", "20") as program:
+        wait_for_parts(out, 1, program)
+        wait_for_work(node)
         cluster.remove_node(node, allow_graceful=False)
         _, err = program.communicate(timeout=120)
     assert program.returncode == 1  # for the photos that are none
