@@ -34,7 +34,7 @@ BEGIN, END = "<!-- scale:begin -->", "<!-- scale:end -->"
 GOAL = 0.9
 PRICE = 0.04  # dollars for an hour of one core
 BILLION = 1_000_000_000
-PARTITIONS = (100, 1_000, 5_000, 20_000, 100_000)
+PARTITIONS = (500, 2_000, 5_000, 20_000, 100_000)
 
 
 class Measured(NamedTuple):
