@@ -5,9 +5,9 @@ python -m benchmarks.scale --rate 190            the cost and the simulation for
 python -m benchmarks.scale --price 0.03          dollars for an hour of a core, which are an input
 python -m benchmarks.scale --write               and put all of it into docs/scale.md
 
-It measures `classify_files` on all cores, `sqznet classify --ray local` on as many, and
-`sqznet.ray.Classifier` in `map_batches`, with the photos of the shared folder, repeated. It needs
-Ray and an idle machine.
+It measures `classify_files` on all cores, and `sqznet classify --ray` and `sqznet.ray.Classifier`
+in `map_batches` on a running Ray cluster of as many, with the photos of the shared folder,
+repeated. It needs Ray and an idle machine.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ PARTITIONS = (500, 2_000, 5_000, 20_000, 100_000)
 
 
 class Measured(NamedTuple):
-    """Seconds for ``photos`` on ``cores``: by `classify_files`; by the command on a cluster, of
-    which ``start`` is not for photos; and by `map_batches`, with the start of its actors."""
+    """Seconds for ``photos`` on ``cores``: by `classify_files`; by the command on a running
+    cluster, of which ``start`` is not for photos; and by `map_batches`, with the start of its
+    actors."""
 
     photos: int
     cores: int
@@ -63,34 +64,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true", help=f"fill the block of {PAGE.name}")
     options = parser.parse_args(arguments)
-    lines: list[str] = []
-    rate = options.rate
+    measured, rate = None, options.rate
     if rate is None:
         try:
             measured = measure(options.photos)
         except MissingError as error:
             print(error)
             return 1
-        lines += said(measured)
         rate = measured.rate
-    lines += cost(rate, options.price)
-    lines += simulated(rate, options.seed)
-    print("\n".join(lines))
+    text = block(measured, rate, options.price, options.seed)
+    print(text)
     if options.write:
-        fill_page(PAGE, "\n".join(lines), BEGIN, END)
+        fill_page(PAGE, text, BEGIN, END)
     return 0
 
 
+def block(measured: Measured | None, rate: float, price: float, seed: int) -> str:
+    """Everything, in Markdown. ``rate``: photos a second of a core."""
+    lines = said(measured) if measured else []
+    return "\n".join([*lines, *cost(rate, price), *simulated(rate, seed)])
+
+
 def measure(count: int) -> Measured:
-    """Each of the three ways once, after a warm-up."""
+    """Each of the three ways once, on a cluster that is started for it."""
     cores = machine.cores()
     with repeated(count) as folder:
-        _command(folder, 2)
-        start = _command(folder, 2)
         files = _files(folder, cores)
-        command = _command(folder, count)
-        batches = _batches(folder, cores)
+        print(f"classify_files: {files:.1f} s", flush=True)
+        with _cluster(cores) as address:
+            start = _command(folder, 2, address)
+            print(f"the command for two photos: {start:.1f} s", flush=True)
+            command = _command(folder, count, address)
+            print(f"the command: {command:.1f} s", flush=True)
+            batches = _batches(folder, address)
+            print(f"map_batches: {batches:.1f} s\n", flush=True)
     return Measured(count, cores, files, command, start, batches)
+
+
+@contextlib.contextmanager
+def _cluster(cores: int) -> Iterator[str]:
+    """The address of a cluster of this machine."""
+    import ray
+
+    ray.init("local", num_cpus=cores, include_dashboard=False, logging_level="ERROR")
+    try:
+        yield str(ray.get_runtime_context().gcs_address)
+    finally:
+        ray.shutdown()
 
 
 def _files(folder: Path, cores: int) -> float:
@@ -102,32 +122,39 @@ def _files(folder: Path, cores: int) -> float:
     return time.perf_counter() - began
 
 
-def _command(folder: Path, count: int) -> float:
+def _command(folder: Path, count: int, address: str) -> float:
     paths = [str(folder)] if count > 2 else [str(p) for p in sorted(folder.iterdir())[:count]]
     with tempfile.TemporaryDirectory(prefix="sqznet-bench-") as place:
         # Not in the repository, whose folder `sqznet` would be imported as the package.
-        arguments = ["classify", *paths, "--ray", "local", "-o", "answers", "-q"]
+        arguments = ["classify", *paths, "--ray", address, "-o", "answers", "-q"]
         began = time.perf_counter()
         subprocess.run([sys.executable, "-m", "sqznet", *arguments], cwd=place, check=True)
         return time.perf_counter() - began
 
 
-def _batches(folder: Path, cores: int) -> float:
-    import ray
-    import ray.data
+# Prints the seconds of `map_batches`, with the start of its actors.
+BATCHES = """
+import sys, time
+import ray, ray.data
+from sqznet.ray import Classifier, per_core
 
-    from sqznet.ray import Classifier, per_core
+ray.init(sys.argv[2], logging_level="ERROR")
+ray.data.DataContext.get_current().enable_progress_bars = False
+began = time.perf_counter()
+photos = ray.data.read_binary_files(sys.argv[1], include_paths=True)
+found = photos.map_batches(Classifier, **per_core())
+assert all(not row["error"] for row in found.iter_rows())
+print(time.perf_counter() - began)
+ray.shutdown()
+"""
 
-    ray.init("local", num_cpus=cores, include_dashboard=False, logging_level="ERROR")
-    try:
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        began = time.perf_counter()
-        photos = ray.data.read_binary_files(str(folder), include_paths=True)
-        found = photos.map_batches(Classifier, **per_core())
-        assert all(not row["error"] for row in found.iter_rows())
-        return time.perf_counter() - began
-    finally:
-        ray.shutdown()
+
+def _batches(folder: Path, address: str) -> float:
+    command = [sys.executable, "-c", BATCHES, str(folder), address]
+    done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return float(done.stdout)
 
 
 @contextlib.contextmanager
@@ -147,8 +174,8 @@ def said(measured: Measured) -> list[str]:
     share = many * measured.files / measured.photos / command
     rows = (
         ("`classify_files`, one process", measured.files),
-        ("`sqznet classify --ray local`, the whole command", measured.command),
-        ("... of which before and after the photos", measured.start),
+        ("`sqznet classify --ray`, the whole command", measured.command),
+        ("... the same for two photos", measured.start),
         ("`map_batches(Classifier)`, with the start of its actors", measured.batches),
     )
     note = (
