@@ -15,7 +15,7 @@ from sqznet.files.parquet import parquet_library
 from sqznet.images.finding import Found, expand
 from sqznet.ray.cluster import Content, connected, cores, run
 from sqznet.ray.partitions import Partitions, sensible_size
-from sqznet.ray.storage import Folder, located, photos_in
+from sqznet.ray.storage import Folder, fetched, located, photos_in
 
 if TYPE_CHECKING:
     import argparse
@@ -92,7 +92,7 @@ def write_partitions(
         found = list(_photos(args.paths, addresses))
         for photo in found:
             if photo.error is not None:
-                complain(photo.error, photo.path)
+                complain(photo.error)
                 status = EXIT_UNREADABLE
         paths = [photo.path for photo in found if photo.error is None]
         if not paths:
@@ -121,8 +121,8 @@ def _photos(names: Sequence[str], addresses: dict[str, str]) -> Iterator[Found]:
             addresses[bucket.name] = bucket.address
             named |= dict.fromkeys(photos_in(bucket, key))
     for photo in expand(named, notice=notice):
-        is_local = "://" not in photo.path
-        yield photo._replace(path=os.path.abspath(photo.path)) if is_local else photo
+        is_local = photo.error is None and "://" not in photo.path
+        yield fetched(os.path.abspath(photo.path)) if is_local else photo
 
 
 def _run(

@@ -18,6 +18,7 @@ from sqznet.errors import ImageError, SqznetError, path_for_messages, printable,
 from sqznet.files.part_file import write_file
 from sqznet.files.paths import expanded
 from sqznet.images.finding import Found, has_photo_suffix, natural
+from sqznet.images.texts import is_address
 
 _BUCKETS = ("s3", "gs")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)/?([^?]*)(\?.*)?", re.DOTALL)
@@ -61,9 +62,9 @@ def located(text: str) -> tuple[Bucket | None, str]:
     """The bucket of an address and the name in it; no bucket, and the absolute path, of a file or a
     folder on a disk. Raises SqznetError for any other address."""
     match = _ADDRESS.fullmatch(text)
-    if match is None:
+    if match is None and not is_address(text):
         return None, os.path.abspath(expanded(text))
-    scheme, host, key, options = match.groups()
+    scheme, host, key, options = match.groups() if match else ("", "", "", None)
     scheme = scheme.lower()
     if scheme == "file" and host in ("", "localhost"):
         from urllib.request import url2pathname

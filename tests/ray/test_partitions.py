@@ -96,7 +96,9 @@ def test_where_names_lead(name: str, bucket: tuple[str, str] | None, path: str) 
     assert located(name) == (bucket, path)
 
 
-@pytest.mark.parametrize("name", ["https://a.org/b.jpg", "hdfs://a/b", "s3://", "file://host/a"])
+@pytest.mark.parametrize(
+    "name", ["https://a.org/b.jpg", "hdfs://a/b", "s3://", "s3:/a/b", "file://host/a"]
+)
 def test_other_addresses_are_errors(name: str) -> None:
     with pytest.raises(SqznetError, match="not an address of photos, expected a folder, file:///"):
         Folder(name)
