@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 import sqznet
 from sqznet.batch.photos import in_order
 from sqznet.errors import SqznetError, path_for_messages, printable
+from sqznet.images import decoding
 from sqznet.images.finding import Found, log
 from sqznet.ray.library import ray_library
 from sqznet.ray.partitions import file_name
@@ -72,18 +74,22 @@ def connected(address: str) -> Iterator[Any]:
     ``address``: as ``ray.init`` takes it: "auto", "host:port", "ray://host:port", or "local" for
     one of this machine alone. Raises SqznetError if Ray is missing or there is no such cluster.
     """
+    if address == "local":  # a cluster of our own tells nobody that it is used
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray = ray_library()
     _require_listener(address)
     handler = signal.getsignal(signal.SIGTERM)
     options = {"include_dashboard": False} if address == "local" else {}
     try:
         try:
-            with _beside_the_package():
+            with _beside_the_package(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 ray.init(address, log_to_driver=False, logging_level="ERROR", **options)
         except Exception as error:  # Ray has no class of its own for this
-            first = next(iter(str(error).splitlines()), "") or type(error).__name__
+            said = " ".join(str(error).split()) or type(error).__name__
             raise SqznetError(
-                f"no Ray cluster at {path_for_messages(address)}: {printable(first, 300)}"
+                f"no Ray cluster at {path_for_messages(address)}: {printable(said, 300)} (if it "
+                "asks for a token, set RAY_AUTH_MODE=token)"
             ) from None
         finally:
             # Ray has a handler of its own, which would end this command without a word.
@@ -148,7 +154,10 @@ def run(
     )
     # Retried here, since Ray retries without end where the memory is full.
     task = ray.remote(num_cpus=1, max_retries=0)(_write)
-    job = ray.put(_Job(work, folder, dict(addresses), sqznet.__version__))
+    try:
+        job = ray.put(_Job(work, folder, dict(addresses), sqznet.__version__))
+    except Exception as error:  # with ray://, whatever the cluster raises where it reads this
+        raise _cannot_work(error) from None
     waiting = iter(partitions)
     under_way: dict[Any, tuple[int, Sequence[str]]] = {}
     tries: Counter[int] = Counter()
@@ -181,10 +190,7 @@ def run(
                 notice(f"partition {number} begins again: {why}")
                 begin(number, photos)
             except exceptions.RayError as error:
-                raise SqznetError(
-                    "a node cannot do its work, which needs the same Python, sqznet and pyarrow "
-                    f"as here: {_last_line(error)}"
-                ) from None
+                raise _cannot_work(error) from None
             else:
                 if isinstance(outcome, SqznetError):
                     raise outcome
@@ -200,6 +206,13 @@ def _why_lost(error: Exception, is_memory: bool) -> str:
     return f"its node or its worker is lost ({_last_line(error)})"
 
 
+def _cannot_work(error: Exception) -> SqznetError:
+    return SqznetError(
+        "a node cannot do its work, which needs the same Python, sqznet and pyarrow as here: "
+        f"{_last_line(error)}"
+    )
+
+
 def _last_line(error: Exception) -> str:
     """Of a traceback as Ray sends it, the line that says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -210,6 +223,7 @@ def _write(job: _Job, number: int, photos: Sequence[str]) -> Done | SqznetError:
     """Runs on a node: writes the file of a partition. Errors are returned: Ray would wrap them."""
     import platform
 
+    decoding.prepare()  # without Pillow, no photo could be read
     node = f"the node {platform.node()}"
     if sqznet.__version__ != job.version:
         return SqznetError(
