@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def block(measured: Measured | None, rate: float, price: float, seed: int) -> str:
     """Everything, in Markdown. ``rate``: photos a second of a core."""
     lines = said(measured) if measured else []
-    return "\n".join([*lines, *cost(rate, price), *simulated(rate, seed)])
+    given = "" if measured else f" --rate {rate:g}"
+    return "\n".join([*lines, *cost(rate, price), *simulated(rate, seed, given)])
 
 
 def measure(count: int) -> Measured:
@@ -211,8 +212,9 @@ def cost(rate: float, price: float) -> list[str]:
     return [*textwrap.wrap(text, 100), ""]
 
 
-def simulated(rate: float, seed: int) -> list[str]:
-    """A table of a simulated run of a billion photos, by the size of its partitions."""
+def simulated(rate: float, seed: int, given: str) -> list[str]:
+    """A table of a simulated run of a billion photos, by the size of its partitions. ``given``: the
+    options with which it is printed."""
     assumed = Assumed(photo=1 / rate)
     lines = [
         f"| a billion photos, {assumed.cores:,} cores | hours | cores' time used | nodes lost | "
@@ -228,7 +230,7 @@ def simulated(rate: float, seed: int) -> list[str]:
         f"times of photos and of cores log-normal with deviations {assumed.photo_spread:g} and "
         f"{assumed.core_spread:g}; {assumed.begin:g} s to begin a partition; a node is lost "
         f"{assumed.losses:g} times an hour and replaced after {assumed.replaced:g} s. "
-        "Printed by `python -m benchmarks.scale`."
+        f"Printed by `python -m benchmarks.scale{given}`."
     )
     return [*lines, "", *textwrap.wrap(text, 100)]
 
