@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet.ray import Classifier, Detector, Embedder
+from sqznet.ray import Classifier, Detector, Embedder, per_core
 
 from ..support import detectors
+from ..support.commands import Run
 from ..support.places import CHELSEA, COFFEE
 
 
@@ -131,3 +133,17 @@ def test_bad_options_are_errors(small: Path) -> None:
         Detector(threshold=2)
     with pytest.raises(sqznet.WeightsError, match="is a detector"):
         Classifier(sqznet.weights.DETECTOR_PATH)
+
+
+def test_without_ray_there_is_a_hint(
+    monkeypatch: pytest.MonkeyPatch, run: Run, small: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    hint = "a Ray cluster needs ray: pip install ray pandas pyarrow fsspec"
+    with pytest.raises(sqznet.SqznetError, match=hint):
+        per_core()
+    out = tmp_path / "answers"
+    found = run("classify", COFFEE, "--model", small, "--ray", "local", "-o", out)
+    assert (found.code, found.err) == (1, f"sqznet: {hint}\n")
+    assert not out.exists()
