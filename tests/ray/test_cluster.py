@@ -21,7 +21,7 @@ from ..support.places import CHELSEA, COFFEE
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
-pytestmark = pytest.mark.filterwarnings("default")  # those of Ray
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # those of Ray
 
 #: So that the loss of a node is noticed at once.
 WATCHFUL = {
