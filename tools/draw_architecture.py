@@ -31,7 +31,8 @@ NOT_DRAWN = {"boxes", "methods", "notebook", "errors", "forks", "_pyinstaller"}
 # indented leaves a lane to arrows that pass it.
 ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"cli": (262, 880)},
-    {"serving": (290, 850)},
+    {"serving": (290, 780)},
+    {"ray": (290, 850)},
     {"diagnostics": (262, 880)},
     {"watching": (262, 880)},
     {"detection": (290, 880)},

@@ -21,6 +21,7 @@ LAYERS = (
     "sqznet.cli",
     "sqznet.diagnostics",
     "sqznet.serving",
+    "sqznet.ray",
     "sqznet",  # __init__.py, the public names
     "sqznet.watching",  # above `api`, since `watch` takes whatever `load` takes
     "sqznet.api",
