@@ -125,7 +125,7 @@ def _bursts(program: Program, files: Sequence[bytes], tally: Tally, end: float) 
         time.sleep(_BETWEEN)
         load = client.call(program.address, requests, _CROWD, _BURST)
         for status, count in load.statuses.items():
-            fault = "" if status in (200, 429, 503) else f"status {status}"
+            fault = "" if status in (200, 408, 429, 503) else f"status {status}"
             tally.add("bursts", status, count, fault)
         if load.lost:
             tally.add("bursts", 0, load.lost, f"{load.lost} lost")
