@@ -29,7 +29,7 @@ from benchmarks.serving.material import post, read
 from benchmarks.serving.programs import rival, served
 
 _MOST_PHOTOS = 64
-_RIVALS = ("onnxruntime", "openvino")
+_RIVALS = ("onnxruntime",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
