@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
 
     def cost(done: Compressed) -> str:
         return (
-            f"before, KL divergence {done.divergence:.4f}, top-1 {100 * done.top1:+.1f} % by the "
-            "network's own probabilities"
+            f"have the same best class as before, KL divergence {done.divergence:.4f}, top-1 "
+            f"{100 * done.top1:+.1f} % by the network's own probabilities"
         )
 
     make = partial(compress, size=args.size, quality=args.quality)
