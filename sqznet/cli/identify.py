@@ -22,8 +22,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "identify",
         help="describe weights files",
-        description="Describe weights files: network, preprocessing, and how each is known. Of a "
-        "recognizer: its classes, and the network that it needs.",
+        description="Describe weights files: the network, the preprocessing, and how each is "
+        "known. For a recognizer: its classes, and the network that it needs.",
         examples=(
             "sqznet identify model.pth",
             "sqznet identify model.onnx --json",

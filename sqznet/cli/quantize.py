@@ -35,7 +35,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--keep-weights",
         action="store_true",
-        help="leave the weights as they are and only add scales, for use in float32 and int8",
+        help="keep the weights and only add scales, so that the file can be used in float32 and "
+        "int8",
     )
 
 
