@@ -287,6 +287,7 @@ def bind_max_pool_u8(
     kernels: Int8Kernels, pool: ThreadPool, x: Tensor, y: Tensor, ceil_mode: bool
 ) -> Step: ...
 def import_nchw_levels(
+    kernels: Int8Kernels,
     pool: ThreadPool,
     x: Any,
     y: Tensor,
