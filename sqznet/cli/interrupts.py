@@ -17,25 +17,31 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raises `Terminated` for SIGTERM inside the block, unless the program handles it already."""
-    if not _is_main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    """Raises `Terminated` for SIGTERM inside the block, unless the program handles it already.
+    Afterwards both are handled as before."""
+    if not _is_main_thread():
         yield
         return
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def terminate(number: int, frame: Any) -> None:
         raise Terminated
 
-    signal.signal(signal.SIGTERM, terminate)
+    if before[signal.SIGTERM] is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in before.items():
+            if handler is not None:  # None: it is not Python's
+                signal.signal(number, handler)
 
 
 @contextmanager
 def heard_once() -> Iterator[None]:
     """The first of both ends the block; later ones are ignored, while the block completes what it
-    has begun."""
+    has begun, and until `terminable` ends: Python prints an interrupt that comes in the middle of a
+    destructor of what the interrupted calls held."""
     if not _is_main_thread():
         yield
         return
@@ -54,17 +60,11 @@ def heard_once() -> Iterator[None]:
             if callable(handler):
                 signal.signal(number, hear)
         yield
-    except KeyboardInterrupt as error:
-        from traceback import clear_frames  # takes time that other commands do not need
-
-        # What the interrupted calls still hold ends here: Python prints an interrupt that comes in
-        # the middle of a destructor, and goes on.
-        clear_frames(error.__traceback__)
-        raise
     finally:
-        for number, handler in before.items():
-            if callable(handler):
-                signal.signal(number, handler)
+        if not heard:
+            for number, handler in before.items():
+                if callable(handler):
+                    signal.signal(number, handler)
 
 
 @contextmanager

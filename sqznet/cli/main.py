@@ -170,11 +170,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A label or file name that the terminal cannot encode must not end the run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    with terminable():
+        return _status(sys.argv[1:] if argv is None else list(argv))
+
+
+def _status(arguments: list[str]) -> int:
     try:
-        with terminable():
-            status = _run(sys.argv[1:] if argv is None else list(argv))
-            if sys.stdout is not None:
-                sys.stdout.flush()
+        status = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         _abandon_stdout()
         return EXIT_BROKEN_PIPE
