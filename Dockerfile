@@ -8,7 +8,7 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN python -m venv /opt/sqznet && /opt/sqznet/bin/pip install --no-cache-dir ".[video,terminal]"
+RUN python -m venv /opt/sqznet && /opt/sqznet/bin/pip install --no-cache-dir ".[video,terminal,serve]"
 
 FROM python:3.13-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sqznet

@@ -5,8 +5,10 @@ python -m benchmarks.detection --isa avx2       with other kernels
 python -m benchmarks.detection --write          and put it into docs/detection.md
 
 Each round, in random order, runs both networks on one photo, makes boxes of the detector's outputs,
-and takes a JPEG file to labels and to boxes. If onnxruntime is installed, it runs the detector's
-network too, from the file that `sqznet.convert` writes. The figures are of use on an idle machine.
+takes a JPEG file to labels and to boxes, and a frame of 640 x 480 pixels in NV12, as from a camera,
+to boxes. If the file allows it, the detector runs in 8-bit integers, too. If onnxruntime or ncnn is
+installed, it runs the detector's network as well: the first from the file that `sqznet.convert`
+writes, the second from one of the same layers. The figures are of use on an idle machine.
 """
 
 from __future__ import annotations
@@ -22,11 +24,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 import sqznet
 from benchmarks import machine, report
+from benchmarks.detector_plan import plan_of
 from benchmarks.material import ROOT
+from benchmarks.network import INPUT, Array
 from benchmarks.paired import ratio
 from benchmarks.report_all import fill_page
+from sqznet.calibration.quantizing import float_tensors
 from sqznet.engine.pipeline import Pipeline
 from sqznet.engine.program import Workspace
 
@@ -35,12 +42,14 @@ BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
 PHOTO = ROOT / "examples" / "chelsea.jpg"
 
 #: The most times that the classifier's network may take, the largest share of the boxes, and how
-#: many times as long onnxruntime takes at least.
+#: many times as long rivals take at least.
 MOST, BOXES_SHARE, RIVAL_TIMES = 1.45, 0.03, 2
 
 CLASSIFIER, DETECTOR, BOXES = "classifier's network", "detector's network", "its boxes"
 LABELS_OF, BOXES_OF = "JPEG file to labels", "JPEG file to boxes"
-RIVAL = "detector's network, onnxruntime"
+BOXES_OF_FRAME = "camera's frame to boxes"
+INT8 = "detector's network, int8"
+RIVALS = {name: f"detector's network, {name}" for name in ("onnxruntime", "ncnn")}
 
 Round = dict[str, float]  # seconds by what was timed
 
@@ -54,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help=f"fill the block of {PAGE.name}")
     options = parser.parse_args(arguments)
     model = sqznet.load(threads=1, isa=options.isa, precision="float32")
-    detector = sqznet.load_detector(threads=1, isa=options.isa)
+    detector = sqznet.load_detector(threads=1, isa=options.isa, precision="float32")
     meter = machine.OthersMeter()
     rounds = measure(model, detector, str(options.photo), max(1, options.rounds))
     lines, note = rows(rounds), said(rounds, model.isa, meter.cores())
@@ -70,6 +79,7 @@ def measure(model: sqznet.Model, detector: sqznet.Detector, photo: str, rounds: 
     feed_classifier, classify, _ = network(model, photo)
     feed_detector, detect, outputs = network(detector, photo)
     size, ask = {0: detector.decode(photo).whole}, detector.ask()
+    frame = camera_frame(photo)
     works: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         CLASSIFIER: (feed_classifier, classify),
         DETECTOR: (feed_detector, detect),
@@ -79,9 +89,14 @@ def measure(model: sqznet.Model, detector: sqznet.Detector, photo: str, rounds: 
         ),
         LABELS_OF: (nothing, lambda: model.classify(photo)),
         BOXES_OF: (nothing, lambda: detector.detect(photo)),
+        BOXES_OF_FRAME: (nothing, lambda: detector.detect(frame)),
     }
-    if importlib.util.find_spec("onnxruntime"):
-        works[RIVAL] = nothing, rival(detector, photo)
+    if detector.checkpoint.integers_text is not None:
+        integers = sqznet.load_detector(**detector.asked, precision="int8")
+        works[INT8] = network(integers, photo)[:2]
+    for name, session in (("onnxruntime", onnxruntime_session), ("ncnn", ncnn_session)):
+        if importlib.util.find_spec(name):
+            works[RIVALS[name]] = nothing, session(detector, photo)
     order = random.Random(0)
     found: list[Round] = []
     for _ in range(rounds + 1):
@@ -107,7 +122,19 @@ def network(
     return partial(pipeline.feed, pixels, workspace.image(0)), workspace.run, workspace
 
 
-def rival(detector: sqznet.Detector, photo: str) -> Callable[[], object]:
+def camera_frame(photo: str) -> sqznet.Frame:
+    """The photo as a camera would give it."""
+    from PIL import Image
+
+    width, height = 640, 480
+    with Image.open(photo) as image:
+        luma, *chroma = image.convert("YCbCr").resize((width, height)).split()
+    halves = [np.asarray(plane.resize((width // 2, height // 2))) for plane in chroma]
+    content = np.concatenate([np.asarray(luma).ravel(), np.stack(halves, axis=-1).ravel()])
+    return sqznet.Frame.wrap(content, "nv12", height=height, width=width, full_range=True)
+
+
+def onnxruntime_session(detector: sqznet.Detector, photo: str) -> Callable[[], object]:
     """Runs the same network in onnxruntime, on one thread."""
     from benchmarks.engines.onnxruntime import session
 
@@ -115,6 +142,28 @@ def rival(detector: sqznet.Detector, photo: str) -> Callable[[], object]:
         path = sqznet.convert(detector.checkpoint.path, Path(folder, "detector.onnx")).path
         ready = session(path, threads=1)
     return partial(ready.run, None, {"input": detector.preprocess(photo)})
+
+
+def ncnn_session(detector: sqznet.Detector, photo: str) -> Callable[[], list[Array]]:
+    """The same for ncnn; it gives the outputs of the levels, (C, H, W)."""
+    import ncnn
+
+    from benchmarks.engines.ncnn import net
+    from benchmarks.model_files import ncnn_file
+
+    network, weights = detector.executor.network, float_tensors(detector.checkpoint)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = plan_of(network, weights)
+        ready = net(str(ncnn_file.write(plan, weights, Path(folder, "detector.param"))), threads=1)
+    (image,) = detector.preprocess(photo)
+    fed = ncnn.Mat(image)
+
+    def run() -> list[Array]:
+        extractor = ready.create_extractor()
+        extractor.input(INPUT, fed)
+        return [np.array(extractor.extract(name)[1]) for name in network.outputs]
+
+    return run
 
 
 def in_a_row(feed: Callable[[], object], run: Callable[[], object]) -> Callable[[], object]:
@@ -143,10 +192,15 @@ def said(rounds: Sequence[Round], isa: str, others: float | None) -> str:
     times = ratio([[(each[CLASSIFIER], each[DETECTOR]) for each in rounds]])
     share = ratio([[(each[DETECTOR], each[BOXES]) for each in rounds]])
     least = min(each[DETECTOR] for each in rounds) / min(each[CLASSIFIER] for each in rounds)
-    others_time = ""
-    if RIVAL in rounds[0]:
-        gain = ratio([[(each[DETECTOR], each[RIVAL]) for each in rounds]])
-        others_time = f"; onnxruntime takes {gain.median:.2f} times as long, goal {RIVAL_TIMES}"
+    others_time = "".join(
+        f"; {name} takes {ratio([[(each[DETECTOR], each[key]) for each in rounds]]).median:.2f} "
+        f"times as long, goal {RIVAL_TIMES}"
+        for name, key in RIVALS.items()
+        if key in rounds[0]
+    )
+    if INT8 in rounds[0]:
+        gain = ratio([[(each[DETECTOR], each[INT8]) for each in rounds]])
+        others_time += f"; int8 takes {gain.median:.2f} of float32's time"
     busy = "" if others is None else f"; other programs kept {others:.1f} cores busy"
     return (
         f"The detector's network takes {times.median:.2f} times the classifier's "

@@ -27,7 +27,11 @@ from sqznet.images.finding import Found
 
 PAGE = ROOT / "docs" / "detection.md"
 BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
-SIZES = (256, 320)
+
+#: Sizes of the input, and types of numbers.
+INPUTS = ((256, "float32"), (256, "int8"), (320, "float32"), (320, "int8"))
+
+Input = tuple[int, str]
 
 #: Pascal VOC's numbers of its classes.
 CLASSES = {7: "cat", 9: "cow", 11: "dog", 12: "horse", 14: "person", 16: "sheep"}
@@ -55,7 +59,7 @@ def held_out(shared: Path) -> Iterator[TruePhoto]:
         yield TruePhoto(found, boxes, in_parts=True)
 
 
-def averages(size: int, evaluation: DetectionEvaluation) -> Iterator[tuple[str, ...]]:
+def averages(name: str, evaluation: DetectionEvaluation) -> Iterator[tuple[str, ...]]:
     """A row for each kind of average precision: of each class, and the mean."""
     figures = evaluation.figures()
     kinds = {
@@ -63,23 +67,23 @@ def averages(size: int, evaluation: DetectionEvaluation) -> Iterator[tuple[str, 
         "AP50": ([row.ap50 for row in figures], evaluation.ap50),
         "AP": ([row.ap for row in figures], evaluation.ap),
     }
-    for name, (each, mean) in kinds.items():
-        yield (str(size), name, *map(_shown, each), f"**{_shown(mean)}**")
+    for kind, (each, mean) in kinds.items():
+        yield (name, kind, *map(_shown, each), f"**{_shown(mean)}**")
 
 
-def counted(size: int, evaluation: DetectionEvaluation) -> Iterator[tuple[str, ...]]:
+def counted(name: str, evaluation: DetectionEvaluation) -> Iterator[tuple[str, ...]]:
     """A row for each threshold: precision and recall of each class, and of all boxes together."""
     for threshold in THRESHOLDS:
         counts = [evaluation.counts(threshold, label) for label in (*evaluation.labels, None)]
         cells = [f"{_shown(one.precision)}, {_shown(one.recall)}" for one in counts]
-        yield (str(size), f"{threshold:g}", *cells)
+        yield (name, f"{threshold:g}", *cells)
 
 
 def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def block(evaluations: dict[int, DetectionEvaluation]) -> str:
+def block(evaluations: dict[Input, DetectionEvaluation]) -> str:
     """The tables in Markdown, and what they show."""
     first = next(iter(evaluations.values()))
     boxes = [row.things for row in first.figures()]
@@ -98,7 +102,11 @@ def block(evaluations: dict[int, DetectionEvaluation]) -> str:
     )
     parts = []
     for (head, made), note in zip(tables, notes, strict=True):
-        rows = [row for size, evaluation in evaluations.items() for row in made(size, evaluation)]
+        rows = [
+            row
+            for (size, precision), evaluation in evaluations.items()
+            for row in made(f"{size}{', int8' * (precision == 'int8')}", evaluation)
+        ]
         lines = [head, ["--:"] + ["---"] + ["--:"] * (len(head) - 2), *rows]
         parts += [f"| {' | '.join(line)} |" for line in lines]
         parts += ["", *textwrap.wrap(note, 100), ""]
@@ -115,9 +123,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MissingError as error:
         print(error)
         return 1
-    evaluations = {
-        size: evaluate(sqznet.load_detector(size=size), photos, lambda _: None) for size in SIZES
-    }
+    evaluations = {}
+    for size, precision in INPUTS:
+        detector = sqznet.load_detector(size=size, precision=precision)
+        evaluations[size, precision] = evaluate(detector, photos, lambda _: None)
     print(block(evaluations))
     if options.write:
         filled = fill(PAGE.read_text(encoding="utf-8"), block(evaluations), BEGIN, END)

@@ -23,7 +23,7 @@ OUTPUT = "logits"
 
 @dataclass(frozen=True)
 class Conv:
-    """A square convolution with bias, always followed by a ReLU."""
+    """A square convolution with bias, followed by a ReLU but for a detector's outputs."""
 
     name: str
     source: str
@@ -33,6 +33,7 @@ class Conv:
     kernel: int
     stride: int
     pad: int
+    relu: bool = True
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,8 @@ def _conv(layer: Conv, weights: Weights, x: Reference) -> Reference:
     columns = windows.transpose(0, 3, 4, 1, 2).reshape(-1, h * w)
     kernel = weights[f"{layer.key}.weight"].astype(np.float64).reshape(layer.outputs, -1)
     bias = weights[f"{layer.key}.bias"].astype(np.float64)
-    out: Reference = np.maximum(kernel @ columns + bias[:, None], 0).reshape(-1, h, w)
-    return out
+    out: Reference = (kernel @ columns + bias[:, None]).reshape(-1, h, w)
+    return np.maximum(out, 0) if layer.relu else out
 
 
 def _pool(x: Reference) -> Reference:

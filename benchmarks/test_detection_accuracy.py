@@ -49,18 +49,19 @@ def test_the_tables() -> None:
     right = np.ones((10, 1), bool)
     one = Matches(np.array([0.4]), right, ~right, 1)
     found = DetectionEvaluation({"all": {"cat": rankings([one]), "dog": rankings([])}}, 1, 0, {})
-    assert list(detection_accuracy.averages(256, found)) == [
+    assert list(detection_accuracy.averages("256", found)) == [
         ("256", "AP50, area", "1.000", "-", "**1.000**"),
         ("256", "AP50", "1.000", "-", "**1.000**"),
         ("256", "AP", "1.000", "-", "**1.000**"),
     ]
-    assert list(detection_accuracy.counted(256, found))[1:] == [
+    assert list(detection_accuracy.counted("256", found))[1:] == [
         ("256", "0.35", "1.000, 1.000", "-, -", "1.000, 1.000"),
         ("256", "0.5", "-, 0.000", "-, -", "-, 0.000"),
     ]
-    lines = detection_accuracy.block({256: found}).splitlines()
+    lines = detection_accuracy.block({(256, "float32"): found, (256, "int8"): found}).splitlines()
     assert lines[0] == "| size | average precision | cat (1) | dog (0) | mean (1) |"
     assert all(line.count("|") in (0, 6) for line in lines)
+    assert lines[5].startswith("| 256, int8 | AP50, area | 1.000 ")
 
 
 def test_without_the_photos_it_says_what_is_absent(tmp_path: Path) -> None:

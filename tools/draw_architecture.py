@@ -34,12 +34,12 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"serving": (290, 850)},
     {"diagnostics": (262, 880)},
     {"watching": (262, 880)},
-    {"detection": (300, 880)},
+    {"detection": (290, 880)},
     {"learning": (330, 820)},
     {"compression": (330, 820)},
-    {"insight": (290, 846)},
-    {"batch": (330, 880)},
-    {"calibration": (330, 700)},
+    {"calibration": (290, 700)},
+    {"insight": (318, 846)},
+    {"batch": (346, 880)},
     {"engine": (262, 700)},
     {"weights": (290, 700)},
     {"quantization": (318, 502)},
@@ -48,7 +48,8 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"core": (262, 510), "include": (538, 650), "kernels": (678, 880)},
 )
 ROW_GAP = 24
-ROOM_BELOW = {"compression": 22, "files": 16}  # more of it: for the files; for the ground to begin
+# More of it: for the files; for an arrow to the left; for the ground to begin.
+ROOM_BELOW = {"compression": 22, "batch": 22, "files": 16}
 
 # The package's own files, from top to bottom: how far the middle of the box is below the end of the
 # row that is named.
@@ -58,7 +59,7 @@ FILES = {
     "api": ("watching", -4),
     "loading": ("compression", -18),
     "model": ("compression", 62),
-    "answers": ("engine", 12),
+    "answers": ("engine", -50),
     "errors": ("weights", 12),
 }
 COMPILED = {

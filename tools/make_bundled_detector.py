@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from make_bundled_integers import DETECTOR as INTEGERS
 from make_bundled_weights import DATA, compact, serialize, to_half, verified
 
 from sqznet import weights
@@ -70,6 +71,7 @@ def metadata(stated: dict[str, Any]) -> dict[str, str]:
         "labels": compact(stated["classes"]),
         "detector": compact(to_json(DESIGN)),
         "provenance": compact({**PROVENANCE, "file_sha256": SHA256}),
+        "integers": compact(json.loads(INTEGERS.read_text(encoding="ascii"))),
     }
 
 

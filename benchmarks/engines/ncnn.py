@@ -29,18 +29,7 @@ class Adapter(Engine):
         import ncnn
 
         self._ncnn: Any = ncnn
-        self._net: Any = ncnn.Net()
-        option = self._net.opt
-        option.num_threads = threads
-        option.lightmode = True  # frees each blob after its last use; measured faster than not
-        option.use_packing_layout = True
-        option.use_winograd_convolution = True
-        option.use_sgemm_convolution = True
-        for use in ("fp16_storage", "fp16_packed", "fp16_arithmetic"):
-            setattr(option, f"use_{use}", self.half)
-        option.use_bf16_storage = False
-        if self._net.load_param(model) or self._net.load_model(model[: -len("param")] + "bin"):
-            raise RuntimeError(f"ncnn could not load {model}")
+        self._net = net(model, threads, self.half)
 
     def feed(self, x: Array) -> Any:
         self._fed_from = x  # a Mat points into the array's memory
@@ -69,3 +58,22 @@ class Adapter(Engine):
         image = mat.from_pixels_resize(pixels, bgr, width, height, SIZE, SIZE)
         image.substract_mean_normalize(list(MEAN_BGR), [])
         return rank(self.infer([image]))
+
+
+def net(model: str, threads: int, half: bool = False) -> Any:
+    """A model, a .param file with its .bin, ready to run."""
+    import ncnn
+
+    loaded: Any = ncnn.Net()
+    option = loaded.opt
+    option.num_threads = threads
+    option.lightmode = True  # frees each blob after its last use; measured faster than not
+    option.use_packing_layout = True
+    option.use_winograd_convolution = True
+    option.use_sgemm_convolution = True
+    for use in ("fp16_storage", "fp16_packed", "fp16_arithmetic"):
+        setattr(option, f"use_{use}", half)
+    option.use_bf16_storage = False
+    if loaded.load_param(model) or loaded.load_model(model[: -len("param")] + "bin"):
+        raise RuntimeError(f"ncnn could not load {model}")
+    return loaded

@@ -112,7 +112,8 @@ def _parameters(layer: Layer, factors: int) -> str:
         size = layer.outputs * layer.inputs * layer.kernel**2
         # outputs, kernel, stride, padding, has bias, number of weights, activation (1: ReLU)
         floats = (
-            f"0={layer.outputs} 1={layer.kernel} 3={layer.stride} 4={layer.pad} 5=1 6={size} 9=1"
+            f"0={layer.outputs} 1={layer.kernel} 3={layer.stride} 4={layer.pad} 5=1 6={size} "
+            f"9={int(layer.relu)}"
         )
         return floats + ("", f" 8={_INT8}", f" 8={_INT8_TO_INT8}")[factors]
     if isinstance(layer, Pool):

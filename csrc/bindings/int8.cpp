@@ -106,6 +106,18 @@ std::shared_ptr<ByteSum> make_sum(const Int8Kernels& table, const Tensor& fire,
   return std::make_shared<ByteSum>(table, std::move(factors), std::move(packed));
 }
 
+Step bind_output(const std::shared_ptr<ByteOutput>& output, const Pool& pool, const Tensor& x,
+                 const Tensor& scratch, const Tensor& y) {
+  const ByteMap in = x.levels();
+  const FloatMap out = y.floats();
+  const ByteView& input = in.view;
+  require_size(input, input.n, input.h, input.w, output->packed().in, "x");
+  require_size(out.view, input.n, input.h, input.w, output->packed().out, "y");
+  require(y.is_contiguous(), "y must be contiguous");
+  const ScratchMemory memory = scratch_for(*output, *pool, input, scratch);
+  return {[=] { output->run(*pool, in.view, memory.scratch, out.view.data); }};
+}
+
 Step bind_classifier(const std::shared_ptr<ByteClassifier>& classifier, const Pool& pool,
                      const Tensor& x, const Tensor& scratch, const Tensor& logits) {
   const ByteMap in = x.levels();
@@ -184,6 +196,14 @@ void bind_int8(py::module_& m) {
   sum.def(py::init(&make_sum), py::arg("kernels"), py::arg("fire"), py::arg("around"),
           py::arg("zero") = 0, py::arg("around_zero") = 0, py::arg("bypass") = py::none());
   def_calls(sum, &bind_sum, py::arg("y"));
+  py::class_<ByteOutput, std::shared_ptr<ByteOutput>> output(m, "ByteOutput");
+  output.def(py::init([](const Int8Kernels& table, const Tensor& weight, const Tensor& bias,
+                         const Tensor& scale) {
+               const WithoutLock released;
+               return std::make_shared<ByteOutput>(table, pack(table, weight, bias, scale, 1));
+             }),
+             py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("scale"));
+  def_calls(output, &bind_output, py::arg("y"));
   py::class_<ByteClassifier, std::shared_ptr<ByteClassifier>> classifier(m, "ByteClassifier");
   classifier.def(py::init([](const Int8Kernels& table, const Tensor& weight, const Tensor& bias,
                              const Tensor& scale, const Tensor& border, int padding, bool relu) {

@@ -94,23 +94,28 @@ void ByteFire::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const B
   winograd_->output(pool, threes, memory.winograd);
 }
 
+// The kernel stores no bytes, so that all pixels may have the same place.
+ByteConvArgs SummedConv::args(const ByteView& x) const {
+  return conv_.args(x, {x.data, x.n, x.h, x.w, packed().out, 0, 0, 0});
+}
+
+std::size_t SummedConv::sums_each() const {
+  const std::size_t pixels = static_cast<std::size_t>(kItems) * conv_.tile();
+  return whole_lines(pixels * packed().out * sizeof(std::int32_t)) / sizeof(std::int32_t);
+}
+
+SummedConv::Memory SummedConv::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  std::int32_t* sums = scratch.take<std::int32_t>(sums_each() * threads);
+  return {sums, conv_.plan(scratch, n, h, w, threads)};
+}
+
 ByteSum::ByteSum(const Int8Kernels& table, SumFactors factors, std::optional<PackedBytes> bypass)
     : table_(table), factors_(std::move(factors)) {
-  if (bypass) bypass_.emplace(table, std::move(*bypass), 1);
+  if (bypass) bypass_.emplace(table, std::move(*bypass));
 }
 
-// Items of the convolution whose sums are kept until they are added. They fit into the first cache.
-constexpr int kSumItems = 4;
-
-std::size_t ByteSum::sums_each() const {
-  const std::size_t pixels = static_cast<std::size_t>(kSumItems) * bypass_->tile();
-  return whole_lines(pixels * channels() * sizeof(std::int32_t)) / sizeof(std::int32_t);
-}
-
-ByteSum::Memory ByteSum::plan(Scratch& scratch, int n, int h, int w, int threads) const {
-  if (!bypass_) return {nullptr, {nullptr, 0}};
-  std::int32_t* sums = scratch.take<std::int32_t>(sums_each() * threads);
-  return {sums, bypass_->plan(scratch, n, h, w, threads)};
+SummedConv::Memory ByteSum::plan(Scratch& scratch, int n, int h, int w, int threads) const {
+  return bypass_ ? bypass_->plan(scratch, n, h, w, threads) : SummedConv::Memory{};
 }
 
 void ByteSum::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y) const {
@@ -121,24 +126,27 @@ void ByteSum::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const By
                       factors_.around.data(),
                       factors_.zero,
                       factors_.around_zero};
-  const std::int64_t pixels = static_cast<std::int64_t>(y.n) * y.h * y.w;
   if (!bypass_) {
-    pool.run(pixels,
+    pool.run(static_cast<std::int64_t>(y.n) * y.h * y.w,
              [&](std::int64_t begin, std::int64_t end, int) { table_.add_i8(a, begin, end); });
     return;
   }
-  const Memory memory = plan(scratch, x.n, x.h, x.w, pool.threads());
-  const ByteConvArgs conv = bypass_->args(x, y);
-  const std::int64_t tile = bypass_->tile();
-  pool.run(table_.conv_i8_items(conv), [&](std::int64_t begin, std::int64_t end, int thread) {
+  const SummedConv::Memory memory = plan(scratch, x.n, x.h, x.w, pool.threads());
+  bypass_->run(pool, x, memory, [&](std::int64_t first, std::int64_t stop, const auto* sums) {
     ByteSumArgs own = a;
-    std::int32_t* sums = memory.sums + thread * sums_each();
     own.sums = sums;
-    for (; begin < end; begin += kSumItems) {
-      const std::int64_t stop = std::min<std::int64_t>(begin + kSumItems, end);
-      bypass_->compute_sums(conv, begin, stop, memory.conv, thread, sums);
-      table_.add_i8(own, begin * tile, std::min(stop * tile, pixels));
-    }
+    table_.add_i8(own, first, stop);
+  });
+}
+
+void ByteOutput::run(ThreadPool& pool, const ByteView& x, Scratch scratch, float* y) const {
+  const SummedConv::Memory memory = plan(scratch, x.n, x.h, x.w, pool.threads());
+  const int channels = packed().out;
+  const float* scale = packed().scale.data();
+  conv_.run(pool, x, memory, [&](std::int64_t first, std::int64_t stop, const auto* sums) {
+    float* to = y + first * channels;
+    for (; first < stop; ++first)
+      for (int c = 0; c < channels; ++c) *to++ = static_cast<float>(*sums++) * scale[c];
   });
 }
 

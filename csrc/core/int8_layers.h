@@ -1,6 +1,7 @@
 // The layers of a SqueezeNet on bytes; see layers.h for the rules, and sqz/int8.h for the arithmetic.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "core/byte_winograd.h"
@@ -31,6 +32,7 @@ class ByteConv {
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
   void run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y) const;
   int tile() const { return table_.pixels; }  // pixels of an item
+  std::int64_t items(const ByteConvArgs& a) const { return table_.conv_i8_items(a); }
   // Items of one run, on one thread.
   void compute(const ByteConvArgs& a, std::int64_t begin, std::int64_t end, const Memory& memory,
                int thread) const {
@@ -77,6 +79,45 @@ class ByteFire {
   std::optional<ByteWinograd> winograd_;
 };
 
+// A 1x1 convolution whose sums are used as they are, those of a few items at a time, while the first
+// cache has them.
+class SummedConv {
+ public:
+  SummedConv(const Int8Kernels& table, PackedBytes packed) : conv_(table, std::move(packed), 1) {}
+
+  const PackedBytes& packed() const { return conv_.packed(); }
+
+  // The sums of these items, and the scratch memory of the convolution, of all threads.
+  struct Memory {
+    std::int32_t* sums = nullptr;
+    ByteConv::Memory conv{};
+  };
+  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+
+  // Calls use(first, stop, sums) with the sums of pixels [first, stop), until all have been used.
+  template <typename Use>
+  void run(ThreadPool& pool, const ByteView& x, const Memory& memory, const Use& use) const {
+    const ByteConvArgs a = args(x);
+    const std::int64_t tile = conv_.tile(), pixels = static_cast<std::int64_t>(x.n) * x.h * x.w;
+    pool.run(conv_.items(a), [&](std::int64_t begin, std::int64_t end, int thread) {
+      std::int32_t* sums = memory.sums + thread * sums_each();
+      for (; begin < end; begin += kItems) {
+        const std::int64_t stop = std::min<std::int64_t>(begin + kItems, end);
+        conv_.compute_sums(a, begin, stop, memory.conv, thread, sums);
+        use(begin * tile, std::min(stop * tile, pixels), sums);
+      }
+    });
+  }
+
+ private:
+  static constexpr int kItems = 4;
+
+  ByteConvArgs args(const ByteView& x) const;
+  std::size_t sums_each() const;
+
+  ByteConv conv_;
+};
+
 // How a bypass is added to the output of a fire with `channels` channels, see ByteSumArgs.
 struct SumFactors {
   Array<float> fire, around;
@@ -91,20 +132,29 @@ class ByteSum {
   int channels() const { return factors_.channels; }
   int inputs() const { return bypass_ ? bypass_->packed().in : channels(); }
 
-  // The sums of a group of pixels, and the scratch memory of the convolution, of all threads.
-  struct Memory {
-    std::int32_t* sums;
-    ByteConv::Memory conv;
-  };
-  Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  SummedConv::Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
   void run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y) const;
 
  private:
-  std::size_t sums_each() const;
-
   const Int8Kernels& table_;
   SumFactors factors_;
-  std::optional<ByteConv> bypass_;
+  std::optional<SummedConv> bypass_;
+};
+
+// 1x1 convolution without ReLU whose output is floats, y = float(sum) * scale: that of a detector.
+class ByteOutput {
+ public:
+  ByteOutput(const Int8Kernels& table, PackedBytes packed) : conv_(table, std::move(packed)) {}
+
+  const PackedBytes& packed() const { return conv_.packed(); }
+  SummedConv::Memory plan(Scratch& scratch, int n, int h, int w, int threads) const {
+    return conv_.plan(scratch, n, h, w, threads);
+  }
+  // y: packed().out floats for each pixel of x.
+  void run(ThreadPool& pool, const ByteView& x, Scratch scratch, float* y) const;
+
+ private:
+  SummedConv conv_;
 };
 
 // 1x1 convolution, ReLU and global average. `padding` is the padding of the 1x1 convolution.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,17 @@ from sqznet import _kernels
 from sqznet.calibration import rounding
 from sqznet.calibration.convolution import FloatConv, bordered, some_windows
 from sqznet.network import reference as floats
-from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import (
+    INPUT,
+    Branch,
+    Classifier,
+    Conv,
+    Fire,
+    Joined,
+    Layer,
+    MaxPool,
+    Network,
+)
 from sqznet.quantization import reference as integers
 from sqznet.quantization.description import MAX_BIAS, ConvIntegers, Integers, SumIntegers
 from sqznet.quantization.integers import quantized
@@ -77,6 +88,7 @@ class Calibrator:
         self._sums: dict[str, SumIntegers] = {}
         self._weights: dict[str, npt.NDArray[np.int8]] = {}
         self._biases: dict[str, npt.NDArray[np.float32]] = {}
+        self._maps: dict[str, Maps] = {}  # those that heads read
 
     def calibrate(
         self,
@@ -89,18 +101,34 @@ class Calibrator:
         # What float64 makes of them, as `sqznet.quantization.plan` computes it.
         scales = np.array([1.0 / deviation for deviation in std], np.float32)
         normalized = [(photo - levels) / deviations for photo in photos]
-        maps = {INPUT: Maps(normalized, photos, scales, levels)}
-        for branch in self._network.branches:
-            x = maps[branch.input]
-            for layer in branch.layers:
-                x = maps[layer.name] = self._layer(layer, x)
-            maps[branch.output] = x
-            maps = {name: kept for name, kept in maps.items() if self._is_read(name)}
+        self._maps = {INPUT: Maps(normalized, photos, scales, levels)}
+        trunk, *_ = self._network.branches
+        self._follow(trunk.layers, self._maps[INPUT])
+        for head in self._network.heads.values():
+            self._head(head)
+        self._maps = {}
         found = Integers(mean, std, self._convs, self._sums)
         return Calibration(found, None if self._keep else self._weights, self._biases)
 
-    def _is_read(self, name: str) -> bool:
-        return any(branch.input == name for branch in self._network.branches)
+    def _follow(self, layers: Iterable[Layer], x: Maps) -> Maps:
+        """The maps after these layers; those that a head reads are kept."""
+        for layer in layers:
+            x = self._layer(layer, x)
+            if any(branch.input == layer.name for branch in self._network.branches):
+                self._maps[layer.name] = x
+        return x
+
+    def _head(self, head: Sequence[Branch]) -> None:
+        """A head of one branch, or one whose branches share their last layers: what these read is
+        taken together, as further photos, and has one scale."""
+        first, *others = head
+        shared = [layer for layer in first.layers if all(layer in other.layers for other in others)]
+        own = [branch.layers[: len(branch.layers) - len(shared)] for branch in head]
+        ends = [self._maps[branch.input] for branch in head]
+        if others:
+            before = [self._follow(layers[:-1], x) for layers, x in zip(own, ends, strict=True)]
+            ends = self._alike(before, [layers[-1] for layers in own])
+        self._follow(shared, _together(ends))
 
     def _layer(self, layer: Layer, x: Maps) -> Maps:
         if isinstance(layer, MaxPool):
@@ -112,8 +140,21 @@ class Calibrator:
         if isinstance(layer, Classifier):
             self._conv(layer.name, x, padding=layer.padding, relu=layer.relu, stays=True)
             return x._replace(floats=(), bytes=())  # nothing reads the logits
+        if isinstance(layer, Joined):
+            for part in layer.parts:
+                self._conv(part.name, x, relu=part.relu, stays=True)
+            return x._replace(floats=(), bytes=())  # nothing reads an output
         assert isinstance(layer, Conv)
         return self._conv(layer.name, x, layer.stride, layer.padding)
+
+    def _alike(self, inputs: Sequence[Maps], layers: Sequence[Layer]) -> list[Maps]:
+        """What 1x1 convolutions make of these maps, with one scale for all."""
+        made = []
+        for layer, x in zip(layers, inputs, strict=True):
+            assert isinstance(layer, Conv)
+            made.append(self._integers(layer.name, x))
+        scale = rounding.activation_scale(np.concatenate([conv.samples for conv in made]))
+        return [self._outputs(conv, x, scale) for conv, x in zip(made, inputs, strict=True)]
 
     def _fire(self, layer: Fire, x: Maps) -> Maps:
         squeezed = self._conv(f"{layer.name}.squeeze", x)
@@ -159,44 +200,56 @@ class Calibrator:
         relu: bool = True,
         stays: bool = False,
     ) -> Maps:
+        made = self._integers(name, x, stride, padding, relu)
+        return self._outputs(made, x, None if stays else rounding.activation_scale(made.samples))
+
+    def _integers(
+        self, name: str, x: Maps, stride: int = 1, padding: int = 0, relu: bool = True
+    ) -> _Conv:
+        """Weights and bias of a convolution, but not yet the scale of its outputs."""
         weight, bias = self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"]
-        border = np.rint(np.clip(x.zero, 0, 255))
         exact = self._float_conv(weight, bias, stride)
-
-        def inputs() -> Iterable[tuple[Any, Any]]:
-            for values, levels in zip(x.floats, x.bytes, strict=True):
-                yield bordered(values, padding, 0.0), bordered(levels, padding, border)
-
+        border = np.rint(np.clip(x.zero, 0, 255))
         samples: list[Any] = []
         windows: list[Any] = []
-        for _, levels in inputs():
-            if not self._keep:
-                kernel = weight.shape[2]
-                windows.append(some_windows(levels, kernel, stride, _MOMENT_SAMPLES, self._random))
+        if not self._keep:
+            kernel = weight.shape[2]
+            for levels in x.bytes:
+                padded = bordered(levels, padding, border)
+                windows.append(some_windows(padded, kernel, stride, _MOMENT_SAMPLES, self._random))
         rounded, units = self._rounded(weight, bias, x.scales, windows)
         summed = self._float_conv(rounded, np.zeros(len(bias)), stride)
+        made = _Conv(name, exact, summed, rounded, units, relu, padding, border)
         fit = _Fit(len(bias), relu)
-        for values, levels in inputs():
+        for values, levels in made.inputs(x):
             y = exact(values)
             fit.add(y, summed(levels), units)
             samples.append(self._samples([y]))
         correction = np.rint(fit.bias() / units)
-        whole = np.clip(correction, -MAX_BIAS, MAX_BIAS).astype(np.int32)
-        scale = rounding.activation_scale(np.concatenate(samples))
+        made.bias = np.clip(correction, -MAX_BIAS, MAX_BIAS).astype(np.int32)
+        made.samples = np.concatenate(samples)
+        return made
+
+    def _outputs(self, made: _Conv, x: Maps, scale: Any) -> Maps:
+        """What a convolution gives, and a note of its integers. ``scale``: of its bytes; None if
+        its sums stay."""
+        units, whole, name = made.units, made.bias, made.name
+        stays = scale is None
         output = array("f", [] if stays else [float(scale)])
         self._convs[name] = ConvIntegers(array("f", units), array("i", whole), output)
-        self._weights[name] = rounded
-        moved = np.einsum("oikl,i->o", rounded, np.broadcast_to(x.zero, weight.shape[1]))
+        self._weights[name] = made.weight
+        zeros = np.broadcast_to(x.zero, made.weight.shape[1])
+        moved = np.einsum("oikl,i->o", made.weight, zeros)
         self._biases[name] = np.asarray((whole + moved) * units, np.float32)
         self._advance()
-        factors = np.asarray(units / scale, np.float32)
+        factors = units if stays else np.asarray(units / scale, np.float32)
         outputs: list[Any] = []
         results: list[Any] = []
-        for values, levels in inputs():
-            y, sums = exact(values), summed(levels).astype(np.int64) + whole
-            outputs.append(np.maximum(y, 0.0) if relu else y)
+        for values, levels in made.inputs(x):
+            y, sums = made.exact(values), made.summed(levels).astype(np.int64) + whole
+            outputs.append(np.maximum(y, 0.0) if made.relu else y)
             results.append(sums if stays else integers.requantized(sums, factors))
-        scales = units if stays else np.full(len(bias), scale)
+        scales = units if stays else np.full(len(whole), scale)
         return Maps(outputs, results, np.asarray(scales, np.float32), 0)
 
     def _float_conv(self, weight: Any, bias: Any, stride: int) -> FloatConv:
@@ -223,6 +276,28 @@ class Calibrator:
             count = min(_SCALE_SAMPLES, len(positions))
             found.append(positions[self._random.choice(len(positions), count, replace=False)])
         return np.concatenate(found).ravel()
+
+
+@dataclass
+class _Conv:
+    """A convolution: exact, in floats; summed, in integers without bias; weight and units, its
+    integers and the scales of their rows; what surrounds its input. bias, samples: its integer
+    bias, and some of its outputs."""
+
+    name: str
+    exact: FloatConv
+    summed: FloatConv
+    weight: npt.NDArray[np.int8]
+    units: npt.NDArray[np.float32]
+    relu: bool
+    padding: int
+    border: Any
+    bias: Any = None
+    samples: Any = None
+
+    def inputs(self, x: Maps) -> Iterable[tuple[Any, Any]]:
+        for values, levels in zip(x.floats, x.bytes, strict=True):
+            yield bordered(values, self.padding, 0.0), bordered(levels, self.padding, self.border)
 
 
 class _Fit:
@@ -253,6 +328,14 @@ class _Fit:
             return every
         positive = self._positive / np.maximum(self._positives, 1)
         return np.where(self._positives >= min(_ENOUGH, self._positions // 2), positive, every)
+
+
+def _together(maps: Sequence[Maps]) -> Maps:
+    """The maps of all, which have one scale, as those of so many more photos."""
+    return maps[0]._replace(
+        floats=[values for each in maps for values in each.floats],
+        bytes=[values for each in maps for values in each.bytes],
+    )
 
 
 def _joined(first: Sequence[Any], second: Sequence[Any]) -> list[Any]:

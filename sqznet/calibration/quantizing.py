@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sqznet import _kernels
 from sqznet.calibration.calibrator import Calibration, Calibrator
 from sqznet.engine.classification import Classification
+from sqznet.engine.pipeline import Pipeline
 from sqznet.errors import ImageError, SqznetError
 from sqznet.files.part_file import write_file
 from sqznet.network.layers import Network
@@ -29,6 +30,9 @@ Item = TypeVar("Item")
 
 #: The most photos that a calibration uses, and that it is judged by. More change nothing.
 CALIBRATED, JUDGED = 60, 40
+
+#: What is wrong if no photo is left to judge by.
+NONE_APART = "none of the photos kept apart could be read"
 
 # Every so many photos, one is kept apart.
 _SPACING = 4
@@ -62,7 +66,12 @@ class Quantized(NamedTuple):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a safetensors file, which ``sqznet.load(path, precision="int8")`` reads. An old
         file is replaced when the new one is complete. Raises OSError if it cannot be written."""
-        write_file(path, safetensors.encode(self.checkpoint, self.network))
+        save(self.checkpoint, self.network, path)
+
+
+def save(checkpoint: Checkpoint, network: Network, path: str | os.PathLike[str]) -> None:
+    """See ``Quantized.save``."""
+    write_file(path, safetensors.encode(checkpoint, network))
 
 
 def divided(count: int) -> tuple[list[int], list[int]]:
@@ -72,7 +81,7 @@ def divided(count: int) -> tuple[list[int], list[int]]:
     return evenly(used, CALIBRATED), evenly(apart, JUDGED)
 
 
-def steps(model: Classification, count: int) -> int:
+def steps(model: Pipeline, count: int) -> int:
     """How often `quantize` reports progress for ``count`` photos."""
     used, apart = divided(count)
     return len(used) + len(model.executor.network.convolutions) + len(apart)
@@ -87,43 +96,73 @@ def quantize(
 ) -> Quantized:
     """See ``Model.quantize``. ``advance`` is called `steps` times. ``report``: called for a photo
     that cannot be read, which is then left out; None: its error is raised."""
-    if len(images) < 2:
-        raise SqznetError(
-            f"quantizing needs photos to calibrate with and to judge by: found {len(images)}, "
-            "expected 2 or more, better 80"
-        )
+    check_count(images)
     if not model.num_classes:
         raise SqznetError("quantizing needs a network with a classifier, by which it is judged")
     model = in_floats(model)
     network = model.executor.network
     used, apart = divided(len(images))
-
-    def read(indices: list[int]) -> Iterator[npt.NDArray[np.uint8]]:
-        for index in indices:
-            try:
-                yield gray_levels(model, images[index])
-            except ImageError as error:
-                if report is None:
-                    raise
-                report(error)
-            advance()
-
-    photos = list(read(used))
-    if not photos:
-        raise SqznetError("none of the photos to calibrate with could be read")
-    tensors = float_tensors(model.checkpoint)
-    found = calibrated(model, tensors, photos, keep_weights, advance)
-    checkpoint = described(model, network, found)
-    planned = plan(network, found.integers)
+    read = partial(readable, partial(gray_levels, model), advance=advance, report=report)
+    checkpoint, calibrated = with_integers(
+        model, read([images[index] for index in used]), keep_weights, advance
+    )
+    assert checkpoint.integers is not None
+    planned = plan(network, checkpoint.integers)
     convs = integer_convs(planned, partial(weight, float_tensors(checkpoint)))
     expected, logits = [], []
-    for levels in read(apart):
+    for levels in read([images[index] for index in apart]):
         expected.append(model.logits(normalized(model, levels))[0])
         logits.append(reference.forward(network, convs, planned, levels)[0])
     if not logits:
-        raise SqznetError("none of the photos kept apart could be read")
+        raise SqznetError(NONE_APART)
     compared = compare(np.array(expected), np.array(logits))
-    return Quantized(checkpoint, network, len(photos), len(logits), *compared)
+    return Quantized(checkpoint, network, calibrated, len(logits), *compared)
+
+
+def check_count(images: Sequence[Any]) -> None:
+    """Raises SqznetError if there are too few photos to quantize with."""
+    if len(images) < 2:
+        raise SqznetError(
+            f"quantizing needs photos to calibrate with and to judge by: found {len(images)}, "
+            "expected 2 or more, better 80"
+        )
+
+
+def readable(
+    read: Callable[[Any], Item],
+    images: Iterable[Any],
+    advance: Callable[[], None],
+    report: Callable[[ImageError], None] | None,
+) -> Iterator[Item]:
+    """What ``read`` makes of each image that can be read. ``advance``, ``report``: see `quantize`;
+    the first is called for each image."""
+    for image in images:
+        try:
+            yield read(image)
+        except ImageError as error:
+            if report is None:
+                raise
+            report(error)
+        advance()
+
+
+def with_integers(
+    model: Pipeline,
+    photos: Iterable[npt.NDArray[np.uint8]],
+    keep_weights: bool,
+    advance: Callable[[], None],
+) -> tuple[Checkpoint, int]:
+    """The checkpoint of a network, computed in float32, with integers for its weights and
+    activations; and the number of photos, gray levels, that they come from."""
+    if model.preprocessing.standardize:
+        raise SqznetError(
+            "cannot be quantized: each photo is normalized by its own mean and deviation"
+        )
+    levels = list(photos)
+    if not levels:
+        raise SqznetError("none of the photos to calibrate with could be read")
+    found = calibrated(model, float_tensors(model.checkpoint), levels, keep_weights, advance)
+    return described(model, model.executor.network, found), len(levels)
 
 
 def in_floats(model: Classification) -> Classification:
@@ -145,7 +184,7 @@ def with_weights(model: Classification, checkpoint: Checkpoint) -> Classificatio
 
 
 def calibrated(
-    model: Classification,
+    model: Pipeline,
     tensors: Any,
     photos: Sequence[npt.NDArray[np.uint8]],
     keep_weights: bool,
@@ -159,7 +198,7 @@ def calibrated(
     return calibrator.calibrate(photos, pre.mean, pre.std)
 
 
-def described(model: Classification, network: Network, found: Calibration) -> Checkpoint:
+def described(model: Pipeline, network: Network, found: Calibration) -> Checkpoint:
     """The model's checkpoint with the integers of a calibration."""
     pre, own = model.preprocessing, model.checkpoint
     others = {k: v for k, v in own.metadata.items() if not k.startswith(metadata.PREFIX)}
@@ -198,7 +237,7 @@ def integer_tensor(planned: Plan, name: str, integers: npt.NDArray[np.int8]) -> 
     )
 
 
-def gray_levels(model: Classification, image: Any) -> npt.NDArray[np.uint8]:
+def gray_levels(model: Pipeline, image: Any) -> npt.NDArray[np.uint8]:
     """What the integer network reads of a photo: uint8 (1, H, W, 3)."""
     pre = model.preprocessing
     x = model.preprocess(image).transpose(0, 2, 3, 1)
@@ -206,7 +245,7 @@ def gray_levels(model: Classification, image: Any) -> npt.NDArray[np.uint8]:
     return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
-def normalized(model: Classification, levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def normalized(model: Pipeline, levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """The float network's input (1, 3, H, W) for these gray levels."""
     pre = model.preprocessing
     x = (levels - np.array(pre.mean, np.float32)) / np.array(pre.std, np.float32)

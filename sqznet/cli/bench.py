@@ -39,13 +39,13 @@ def add_parser(commands: Commands) -> None:
         type=_seconds,
         default=10.0,
         metavar="S",
-        help="how long to classify continuously, such as 600 to see whether the processor "
-        "slows down as it warms up (default: %(default)g)",
+        help="how long to classify continuously; 600 shows whether the processor slows down as it "
+        "warms up (default: %(default)g)",
     )
     parser.add_argument(
         "--photo", metavar="FILE", help="the photo to classify (default: a generated one)"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for a report")
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
     parser.add_argument(
         "--model",
         metavar="FILE",

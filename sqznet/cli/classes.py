@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from sqznet.cli.alignment import aligned
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -39,18 +40,20 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "classes",
         help="list or search the classes of a network",
-        description="List the classes of a network: index, name and, for ImageNet's, the coarse "
-        "name. WORD finds those that have it in their name or in a name that WordNet has above "
-        "them: 'cat' finds tabby. So does WordNet's number of a class, such as n02123045.",
+        description="List the classes of a network: index, name and, for ImageNet's classes, the "
+        "coarse name. With WORD, list only the classes whose name contains it or that WordNet "
+        "files under it: 'cat' finds tabby. WORD may also be a WordNet number, such as n02123045.",
         examples=(
             "sqznet classes cat",
             "sqznet classes --coarse",
             "sqznet classes --model mugs.sqz --json",
         ),
     )
-    parser.add_argument("words", nargs="*", metavar="WORD", help="what to search for")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="the word to search for")
     parser.add_argument(
-        "--coarse", action="store_true", help="list the coarse names and how many classes each has"
+        "--coarse",
+        action="store_true",
+        help="list the coarse names, with the number of classes of each",
     )
     parser.add_argument("--json", action="store_true", help="print JSON: a list of objects")
     parser.add_argument(
@@ -146,7 +149,5 @@ def _print_coarse(found: list[_Class], as_json: bool) -> None:
 def _print_rows(rows: list[tuple[str, ...]]) -> None:
     """Aligned columns: a number, then texts."""
     rows = [tuple(map(printable, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        number, *texts = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join((number.strip().rjust(widths[0]), *texts)).rstrip())
+    for line in aligned(rows, left=(1, 2)):
+        print(line)

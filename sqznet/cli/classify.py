@@ -59,7 +59,7 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "classify",
         help="classify photos",
-        description="Classify photos; prints the most likely classes of each, best first.",
+        description="Classify photos, and print the most likely classes of each, best first.",
         epilog="Folders are searched recursively; hidden ones are skipped.",
         examples=(
             "sqznet classify photo.jpg",
@@ -71,7 +71,11 @@ def add_parser(commands: Commands) -> None:
     )
     add_paths(parser)
     parser.add_argument(
-        "--top", type=positive, default=5, metavar="N", help="classes to print (default: 5)"
+        "--top",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="number of classes to print (default: 5)",
     )
     parser.add_argument(
         "--min-score",
@@ -82,15 +86,15 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--coarse",
         action="store_true",
-        help="sum the scores of ImageNet's classes below each coarse name, such as cat (see "
+        help="add up the scores of ImageNet's classes under each coarse name, such as cat (see "
         "'sqznet classes --coarse')",
     )
     add_output_options(parser, FORMATS)
     parser.add_argument(
         "--columns",
         choices=("row-each", "one-row"),
-        help="of csv and parquet: a row for each prediction, or one for each photo, with columns "
-        "such as label_1 and score_1 (default: row-each)",
+        help="for csv and parquet: a row for each prediction (row-each), or one row for each "
+        "photo, with columns such as label_1 and score_1 (one-row) (default: row-each)",
     )
     parser.add_argument(
         "--draw",

@@ -12,7 +12,7 @@ import sqznet
 from sqznet.errors import path_for_messages, printable, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqznet import Detector, Model
     from sqznet.answers import Classifier
@@ -194,14 +194,14 @@ def add_model_options(parser: Parser, recognizer: bool = False, required: bool =
     parser.add_argument(
         "--preprocessing",
         metavar="NAME",
-        help="how photos become its input: torchvision, caffe, keras, ... (default: see 'sqznet "
+        help="how photos are preprocessed: torchvision, caffe, keras, ... (default: see 'sqznet "
         "identify')",
     )
     parser.add_argument(
         "--activation",
         choices=("softmax", "sigmoid", "none"),
-        help="what makes scores of its outputs: softmax, sigmoid (several labels may be true) or "
-        "none, as for a regression (default: see 'sqznet identify')",
+        help="how outputs become scores: softmax, sigmoid (several labels may be true) or none (a "
+        "regression) (default: see 'sqznet identify')",
     )
     parser.add_argument(
         "--conv10-relu",
@@ -211,7 +211,7 @@ def add_model_options(parser: Parser, recognizer: bool = False, required: bool =
     parser.add_argument(
         "--prefix",
         metavar="NAME",
-        help="the network to take from a PyTorch file that holds several, such as model_ema",
+        help="which network to take from a PyTorch file that holds several, such as model_ema",
     )
     if recognizer:
         parser.add_argument(
@@ -237,8 +237,8 @@ def add_engine_options(parser: Parser, precision: bool = True) -> None:
     parser.add_argument(
         "--precision",
         choices=("float32", "int8", "auto"),
-        help="type of numbers to compute with; auto: int8 if the weights allow it and it is much "
-        "faster here (default: SQZNET_PRECISION, else float32)",
+        help="type of numbers to compute with; auto means int8 if the weights allow it and it is "
+        "much faster here (default: SQZNET_PRECISION, else float32)",
     )
 
 
@@ -248,8 +248,8 @@ def add_size(parser: Parser) -> None:
         "--size",
         type=_size,
         metavar="S",
-        help="side in pixels to which photos are squashed, or HEIGHTxWIDTH; at least 128, in steps "
-        "of 32 (default: that of the detector, 256 for the bundled one)",
+        help="resize photos to squares of this side in pixels, or to HEIGHTxWIDTH; at least 128, "
+        "in steps of 32 (default: the detector's size, 256 for the bundled one)",
     )
 
 
@@ -332,18 +332,6 @@ def load_network(args: argparse.Namespace) -> Model | int:
     on."""
     model = load_model(args)
     return model if isinstance(model, (int, sqznet.Model)) else model.model
-
-
-def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> Iterator[str]:
-    """A line for each row of a table; the cells of columns in ``left`` begin together, those of
-    others end together."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i in left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
 
 
 def print_table(rows: Iterable[tuple[str, str]]) -> None:

@@ -19,15 +19,15 @@ _FOLDERS = ("DIR", "FOLDER")
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "completion",
-        help="print a script for completion in a shell",
-        description="Print a script with which a shell completes commands, options and files. It "
-        "needs shtab: pip install shtab",
+        help="print a script for shell completion",
+        description="Print a script that lets a shell complete commands, options and file names. "
+        "It needs shtab: pip install shtab",
         examples=(
             "sqznet completion bash > ~/.local/share/bash-completion/completions/sqznet",
             "sqznet completion zsh > ~/.zfunc/_sqznet    # with fpath+=~/.zfunc in .zshrc",
         ),
     )
-    parser.add_argument("shell", choices=_SHELLS, help="the shell that reads the script")
+    parser.add_argument("shell", choices=_SHELLS, help="the shell")
 
 
 def run(args: argparse.Namespace) -> int:

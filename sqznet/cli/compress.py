@@ -30,13 +30,13 @@ def add_parser(commands: Commands) -> None:
     add_arguments(parser, ".sqz")
     wanted = parser.add_mutually_exclusive_group()
     wanted.add_argument(
-        "--size", type=size, metavar="BYTES", help="the most bytes it may have, such as 0.65MB"
+        "--size", type=size, metavar="BYTES", help="the largest size of the file, such as 0.65MB"
     )
     wanted.add_argument(
         "--quality",
         type=float,
         metavar="KL",
-        help="the Kullback-Leibler divergence from the network that it may have, such as 0.01",
+        help="the largest Kullback-Leibler divergence from the original network, such as 0.01",
     )
 
 
@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
 
     def cost(done: Compressed) -> str:
         return (
-            f"before, KL divergence {done.divergence:.4f}, top-1 {100 * done.top1:+.1f} % by the "
-            "network's own probabilities"
+            f"have the same best class as before, KL divergence {done.divergence:.4f}, top-1 "
+            f"{100 * done.top1:+.1f} % by the network's own probabilities"
         )
 
     make = partial(compress, size=args.size, quality=args.quality)

@@ -28,7 +28,9 @@ def add_parser(commands: Commands) -> None:
             "sqznet convert torchvision/squeezenet1_1 weights.safetensors",
         ),
     )
-    parser.add_argument("source", metavar="IN", help="the weights to convert, as for --model")
+    parser.add_argument(
+        "source", metavar="IN", help="the weights to convert, a file or a name as for --model"
+    )
     parser.add_argument("target", metavar="OUT", help="the file to write; an old one is replaced")
 
 

@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "detect",
-        help="find people and animals on photos",
-        description="Find people, cats, dogs, horses, cows and sheep on photos, or what another "
-        "detector knows; prints what each is, its score and its place in pixels, best first.",
+        help="find people and animals in photos",
+        description="Find people, cats, dogs, horses, cows and sheep in photos (or the classes of "
+        "another detector), and print the label, score and box in pixels of each, best first.",
         epilog="Folders are searched recursively; hidden ones are skipped.",
         examples=(
             "sqznet detect photo.jpg",
@@ -69,21 +69,21 @@ def add_parser(commands: Commands) -> None:
         type=threshold,
         default=DEFAULT,
         metavar="T",
-        help="the lowest score, from 0 to 1, or one for some labels, such as person=0.5,dog=0.3 "
-        f"(default: {DEFAULT:g})",
+        help="the lowest score to report, from 0 to 1; or one for some of the labels, such as "
+        f"person=0.5,dog=0.3 (default: {DEFAULT:g})",
     )
     parser.add_argument(
         "--top",
         type=positive,
         default=100,
         metavar="N",
-        help="most boxes of a photo (default: 100)",
+        help="the largest number of boxes of a photo (default: 100)",
     )
     parser.add_argument(
         "--classify",
         metavar="FILE",
-        help="name what is in each box by a classifier or a recognizer, squeezenet1_1 for the "
-        "bundled one, as in 'dog: beagle'",
+        help="classify what is in each box with this classifier or recognizer (squeezenet1_1 is "
+        "the bundled one), as in 'dog: beagle'",
     )
     add_output_options(
         parser,
@@ -93,11 +93,11 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--annotations",
         metavar="FILE",
-        help="with --format coco: the COCO annotation file whose image_id and category_id the "
-        "results have",
+        help="with --format coco: the COCO annotation file from which to take image_id and "
+        "category_id",
     )
     parser.add_argument(
-        "--scores", action="store_true", help="with --format yolo: write scores behind the boxes"
+        "--scores", action="store_true", help="with --format yolo: write the score after each box"
     )
     parser.add_argument(
         "--draw", metavar="FOLDER", help="also write each photo into FOLDER, with its boxes"

@@ -6,10 +6,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from sqznet.cli import picture
+from sqznet.cli.alignment import aligned
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
-    aligned,
     complain,
     load_detector,
     notice,

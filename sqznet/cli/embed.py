@@ -33,7 +33,7 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "embed",
         help="write a vector for each photo",
-        description="Write a vector of 512 numbers for each photo; similar photos have similar "
+        description="Write a vector of 512 numbers for each photo. Similar photos have similar "
         "vectors.",
         examples=(
             "sqznet embed photos/ -o vectors.npz",

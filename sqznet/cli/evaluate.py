@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from sqznet.cli import picture
+from sqznet.cli.alignment import aligned
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -14,7 +15,6 @@ from sqznet.cli.common import (
     add_json_format,
     add_model_options,
     add_size,
-    aligned,
     complain,
     load_model,
     notice,
@@ -44,10 +44,11 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure the accuracy of a model",
-        description="Classify photos with known classes: PLACE has a sub-folder for each class, "
-        "named by its label or, as ImageNet's, by WordNet's number (n01484850). Photos of other "
-        "classes should be 'unknown'. With --detector, compare boxes: PLACE has photos with Pascal "
-        "VOC's .xml or YOLO's .txt files, or is COCO's annotation file.",
+        description="Measure the accuracy on photos with known classes. PLACE has a sub-folder for"
+        " each class, named by its label or, as in ImageNet, by its WordNet number (n01484850). "
+        "For photos of other classes, 'unknown' is the right answer. With --detector, compare "
+        "boxes: PLACE holds photos with .xml files of Pascal VOC or .txt files of YOLO, or is a "
+        "COCO annotation file.",
         examples=(
             "sqznet evaluate test/",
             "sqznet evaluate test/ --model mugs.sqz -o confusion.png",
@@ -58,27 +59,27 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "folder",
         metavar="PLACE",
-        help="a folder with a sub-folder for each class; with --detector a folder of photos with "
-        "files of boxes, or COCO's annotations (.json)",
+        help="a folder with a sub-folder for each class; with --detector a folder of photos and "
+        "files of boxes, or a COCO annotation file (.json)",
     )
     parser.add_argument(
         "--detector",
         metavar="FILE",
-        help="measure a detector, a file or a name such as squeezenet1_1_detector, the bundled one",
+        help="measure this detector, a file or a name (squeezenet1_1_detector is the bundled one)",
     )
     parser.add_argument(
         "--photos",
         metavar="FOLDER",
-        help="where the photos of COCO's annotations are (default: beside the file, in images "
-        "there, or where COCO has them)",
+        help="the photos of a COCO annotation file (default: the file's folder, images in it, or "
+        "COCO's own folders)",
     )
     add_size(parser)
     parser.add_argument(
         "--format",
         choices=("table", "csv", "json"),
         default="table",
-        help="what to print: a readable table, a row for each class, or all figures and counts "
-        "(default: table)",
+        help="what to print: a readable table (table), a row for each class (csv), or all figures "
+        "and counts (json) (default: table)",
     )
     add_json_format(parser)
     parser.add_argument(

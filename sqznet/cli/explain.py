@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "explain",
-        help="draw which parts of a photo indicate a class",
-        description="Write an image: the photo with the heat map of a class, a box around the "
+        help="draw which parts of a photo support a class",
+        description="Write a picture of the photo with the heat map of a class, a box around the "
         "hottest part, and the scores of the most likely classes.",
         examples=(
             "sqznet explain photo.jpg -o why.png",
@@ -51,7 +51,11 @@ def add_parser(commands: Commands) -> None:
         help="the class to explain, by name or index (default: the most likely)",
     )
     parser.add_argument(
-        "--top", type=positive, default=5, metavar="N", help="classes with a bar (default: 5)"
+        "--top",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="number of classes with a bar (default: 5)",
     )
     add_model_options(parser, recognizer=True)
 

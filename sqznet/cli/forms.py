@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from sqznet.answers import Predictions, score_text, share
+from sqznet.cli.alignment import padded, width_of
 from sqznet.cli.columns import BoxRows, Columns, RowEach, rounded, stored_text
 from sqznet.errors import printable
 
@@ -113,8 +114,8 @@ def _ranked(
     """Aligned lines: rank, label, score (in percent, or a value), and what follows."""
     rank_width = len(str(len(answers)))
     labels = [printable(answer.label) for answer in answers]
-    label_width = max(map(len, labels), default=0)
+    label_width = max(map(width_of, labels), default=0)
     return [
-        f"  {rank:>{rank_width}}  {label:<{label_width}}  {score:>8}{rest}"
+        f"  {rank:>{rank_width}}  {padded(label, label_width)}  {score:>8}{rest}"
         for rank, (label, score, rest) in enumerate(zip(labels, scores, more, strict=True), start=1)
     ]

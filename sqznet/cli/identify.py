@@ -22,8 +22,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "identify",
         help="describe weights files",
-        description="Describe weights files: network, preprocessing, and how each is known. Of a "
-        "recognizer: its classes, and the network that it needs.",
+        description="Describe weights files: the network, the preprocessing, and how each is "
+        "known. For a recognizer: its classes, and the network that it needs.",
         examples=(
             "sqznet identify model.pth",
             "sqznet identify model.onnx --json",
@@ -136,4 +136,5 @@ def _described(pre: Preprocessing) -> Iterator[str]:
     yield f"the photo {how} {pixels(resized)}{crop}"
     mean, std = (", ".join(f"{level:g}" for level in levels) for levels in (pre.mean, pre.std))
     scaled = "" if set(pre.std) == {1.0} else f", divided by {std}"
-    yield f"{pre.channel_order.upper()}, 0 to 255, minus {mean}{scaled}"
+    standardized = ", then mean 0 and deviation 1 for each photo" if pre.standardize else ""
+    yield f"{pre.channel_order.upper()}, 0 to 255, minus {mean}{scaled}{standardized}"

@@ -32,7 +32,8 @@ def add_parser(commands: Commands) -> None:
         "learn",
         help="learn your own classes from a few photos",
         description="Learn classes from photos: DIR has a sub-folder for each class, named by its "
-        "label. 'sqznet classify --model FILE' then classifies photos and detects unknown ones.",
+        "label. 'sqznet classify --model FILE' then classifies photos, and answers 'unknown' for "
+        "other things.",
         examples=(
             "sqznet learn mugs/ -o mugs.sqz",
             "sqznet classify photo.jpg --model mugs.sqz",
@@ -50,10 +51,12 @@ def add_parser(commands: Commands) -> None:
         "--mirror",
         choices=_MIRROR,
         default="auto",
-        help="learn mirror images as well (default: if they look like their class)",
+        help="also learn the mirror images (default: if they look like their class)",
     )
     parser.add_argument(
-        "--model", metavar="FILE", help="the network for the features (default: the bundled one)"
+        "--model",
+        metavar="FILE",
+        help="the network that computes the features (default: the bundled one)",
     )
     add_engine_options(parser)
 

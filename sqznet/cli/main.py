@@ -61,7 +61,8 @@ def parser_of(names: Iterable[str] = COMMANDS) -> tuple[Parser, Mapping[str, Par
     parser = Parser(
         prog="sqznet",
         usage="%(prog)s COMMAND ...\n       %(prog)s PHOTO ...",
-        description="Classify photos with SqueezeNet on the CPU.",
+        description="Name what photos show, find people and animals, and learn your own classes, "
+        "with SqueezeNet on the CPU.",
         epilog="'sqznet help COMMAND' describes a command. "
         "Exit codes: 0 success; 1 some input could not be read; 2 wrong usage.",
         examples=(
@@ -73,16 +74,19 @@ def parser_of(names: Iterable[str] = COMMANDS) -> tuple[Parser, Mapping[str, Par
     )
     parser.add_argument("-V", "--version", action="version", version=f"sqznet {sqznet.__version__}")
     commands = parser.add_subparsers(
-        prog=parser.prog, dest="command", required=True, metavar="COMMAND"
+        title="commands", prog=parser.prog, dest="command", required=True, metavar="COMMAND"
     )
     for name in names:
         _module(name).add_parser(commands)
     for command in commands.choices.values():
         command.add_argument(
-            "-q", "--quiet", action="store_true", help="print results and errors alone"
+            "-q", "--quiet", action="store_true", help="print only results and errors"
         )
         command.add_argument(
-            "-v", "--verbose", action="store_true", help="say what is used, and where errors arise"
+            "-v",
+            "--verbose",
+            action="store_true",
+            help="show which model is used, and the traceback of errors",
         )
     return parser, commands.choices
 

@@ -66,12 +66,16 @@ def add_output_options(
 ) -> None:
     """Adds the options that say what is written where; ``output``: the help of -o."""
     parser.add_argument(
-        "--format", choices=formats, help="default: by the suffix of FILE, else a readable table"
+        "--format",
+        choices=formats,
+        help="the format of the output (default: by the suffix of FILE, else a readable table)",
     )
     add_json_format(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help=output)
     parser.add_argument(
-        "--resume", action="store_true", help="continue FILE with the photos not in it yet"
+        "--resume",
+        action="store_true",
+        help="continue FILE: process only the photos that are not in it yet",
     )
 
 
@@ -82,7 +86,7 @@ def add_speed_options(parser: Parser, changes: str) -> None:
         type=positive,
         default=1,
         metavar="N",
-        help="photos that each thread passes to the network at once (default: 1)",
+        help="number of photos that each thread passes to the network at once (default: 1)",
     )
     parser.add_argument(
         "--fast-decode",

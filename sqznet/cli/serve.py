@@ -102,21 +102,22 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=_LIMITS.pixels,
         metavar="N",
-        help=f"largest photo, which takes 4 bytes a pixel (default: {_LIMITS.pixels})",
+        help=f"largest photo; a pixel takes 4 bytes of memory (default: {_LIMITS.pixels})",
     )
     parser.add_argument(
         "--max-seconds",
         type=_seconds,
         default=_LIMITS.seconds,
         metavar="S",
-        help=f"from a request's first byte to its answer (default: {_LIMITS.seconds:g})",
+        help="longest time from a request's first byte to its answer (default: "
+        f"{_LIMITS.seconds:g})",
     )
     parser.add_argument(
         "--max-requests",
         type=positive,
         default=_LIMITS.queue,
         metavar="N",
-        help="requests that are received or answered at a time; more get status 429 (default: "
+        help="number of requests at the same time; further ones get status 429 (default: "
         f"{_LIMITS.queue})",
     )
     parser.add_argument(
@@ -124,14 +125,14 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=_LIMITS.batch,
         metavar="N",
-        help=f"photos that one thread takes at once (default: {_LIMITS.batch})",
+        help=f"number of photos that one thread takes at once (default: {_LIMITS.batch})",
     )
     parser.add_argument(
         "--batch-wait",
         type=_milliseconds,
         default=_LIMITS.wait,
         metavar="MS",
-        help="milliseconds that a photo waits for others while a thread is free (default: 0)",
+        help="how long a photo waits for others while a thread is free (default: 0)",
     )
 
 

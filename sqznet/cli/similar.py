@@ -28,8 +28,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "similar",
         help="find the photos that are most similar to one photo",
-        description="Print the photos that are most similar to one photo, with their similarity: 1 "
-        "is equal, 0 has nothing in common. The photo itself is left out.",
+        description="Print the photos that are most similar to one photo, with their similarity: 1"
+        " means equal, 0 nothing in common. The photo itself is left out.",
         examples=(
             "sqznet similar photo.jpg photos/",
             "sqznet similar photo.jpg vectors.npz --top 3",
@@ -42,7 +42,11 @@ def add_parser(commands: Commands) -> None:
         help="a folder or a pattern of photos, or a file of vectors from 'sqznet embed'",
     )
     parser.add_argument(
-        "--top", type=positive, default=10, metavar="N", help="photos to print (default: 10)"
+        "--top",
+        type=positive,
+        default=10,
+        metavar="N",
+        help="number of photos to print (default: 10)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON: a list of objects")
     add_model_options(parser, recognizer=True)

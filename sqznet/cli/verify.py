@@ -20,9 +20,9 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "verify",
         help="check that results are correct on this machine",
-        description="Compare the kernels with a slow, plain implementation in float64, and the "
-        "bundled files and the results of the 8-bit integers with their hashes. Takes some "
-        "seconds; exit code 1 if a check fails.",
+        description="Compare the kernels with a slow, plain implementation in float64, and check "
+        "the hashes of the bundled files and of the results in 8-bit integers. Takes some seconds;"
+        " the exit code is 1 if a check fails.",
         examples=(
             "sqznet verify",
             "sqznet verify --isa avx2",

@@ -73,14 +73,14 @@ def add_parser(commands: Commands) -> None:
             "sqznet watch 0",
             "sqznet watch video.mp4 -o labeled.mp4",
             "sqznet watch rtsp://camera.local/stream --fps 2 --format jsonl",
-            "sqznet watch 0 --detect --zone gate=0.5,0,0.5,1 --events events.jsonl --save seen/",
+            "sqznet watch 0 --detect --zone gate=0.5,0,0.5,1 --events seen.jsonl",
         ),
     )
     parser.add_argument(
         "source",
         metavar="SOURCE",
         help="a camera number, a video file, an rtsp:// or http:// address, a folder (each image "
-        "that is written to it from now on), or - for a video on standard input",
+        "that is added from now on), or - for a video on standard input",
     )
     parser.add_argument(
         "--fps", type=_rate, metavar="N", help="the maximum number of frames per second"
@@ -90,10 +90,10 @@ def add_parser(commands: Commands) -> None:
         type=positive,
         default=1,
         metavar="N",
-        help="for a file or a folder: classify only every N-th (default: all)",
+        help="for a file or a folder: classify only every N-th frame or image (default: all)",
     )
     parser.add_argument(
-        "--top", type=positive, metavar="N", help=f"classes to show (default: {_TOP})"
+        "--top", type=positive, metavar="N", help=f"number of classes to show (default: {_TOP})"
     )
     parser.add_argument(
         "--smoothing",
@@ -105,27 +105,28 @@ def add_parser(commands: Commands) -> None:
         "--hysteresis",
         type=_share,
         metavar="H",
-        help="how far the score of the shown label must fall below the best one before the label "
-        "changes, from 0 to 1 (default: 0.3, for a folder 0)",
+        help="the label changes when its score falls by more than this share below the best one, "
+        "from 0 to 1 (default: 0.3, for a folder 0)",
     )
     parser.add_argument(
         "--min-score",
         type=score,
         metavar="S",
-        help="show no label while its score is lower, from 0 to 1 (with no activation, any number)",
+        help="show no label while its score is below S, from 0 to 1 (with no activation, any "
+        "number)",
     )
     parser.add_argument(
         "--coarse",
         action="store_true",
         default=None,
-        help="sum the scores of ImageNet's classes below each coarse name, such as cat",
+        help="add up the scores of ImageNet's classes under each coarse name, such as cat",
     )
     parser.add_argument(
         "--rotate",
         type=int,
         choices=(90, 180, 270),
         default=0,
-        help="turn the frames by these degrees, clockwise",
+        help="rotate the frames clockwise by so many degrees",
     )
     parser.add_argument(
         "--roi",
@@ -158,14 +159,14 @@ def _add_objects(parser: Parser) -> None:
     parser.add_argument(
         "--detect",
         action="store_true",
-        help="find people and animals and follow each, such as 'person 3'; --model is a detector",
+        help="find people and animals and follow each, as 'person 3'; --model is then a detector",
     )
     parser.add_argument(
         "--threshold",
         type=threshold,
         metavar="T",
-        help="with --detect: the score from which a thing is new, or one for some labels, such as "
-        f"person=0.5,dog=0.3 (default: {DEFAULT:g})",
+        help="with --detect: the lowest score of a new thing; or one for some of the labels, such"
+        f" as person=0.5,dog=0.3 (default: {DEFAULT:g})",
     )
     add_size(parser)
     parser.add_argument(
@@ -187,14 +188,15 @@ def _add_objects(parser: Parser) -> None:
         "--confirm",
         type=positive,
         metavar="N",
-        help=f"with --detect: frames in which a thing must be found to appear (default: {CONFIRM})",
+        help="with --detect: how many frames in a row must show a thing before it appears "
+        f"(default: {CONFIRM})",
     )
     parser.add_argument(
         "--patience",
         type=_seconds,
         metavar="SECONDS",
-        help="with --detect: how long a thing that is not found is still expected, with its number "
-        f"(default: {PATIENCE})",
+        help="with --detect: how long a thing that is not found keeps its number (default: "
+        f"{PATIENCE})",
     )
     parser.add_argument(
         "--events",
@@ -205,14 +207,15 @@ def _add_objects(parser: Parser) -> None:
     parser.add_argument(
         "--save",
         metavar="FOLDER",
-        help="with --detect: keep a photo when a thing crosses a line or enters an area; without "
+        help="with --detect: save a photo when a thing crosses a line or enters an area; without "
         "--zone, when it appears",
     )
     parser.add_argument(
         "--clip",
         type=_rate,
         metavar="SECONDS",
-        help="with --save: keep a video with so many seconds before and after, and no photo",
+        help="with --save: instead of a photo, save a video with this time before and after the "
+        "event",
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqznet import _kernels
 from sqznet.answers import Box, Detection
 from sqznet.engine.program import Workspace
 from sqznet.errors import WeightsError
-from sqznet.network.detector import Design
+from sqznet.network.convdet import AnchorDesign
+from sqznet.network.detector import AnyDesign, Design
 
 Size = tuple[int, int]
+Find = Callable[..., Sequence[tuple[int, float, float, float, float, float]]]
 
 
 class Ask(NamedTuple):
@@ -30,17 +32,18 @@ class Boxes:
 
     def __init__(
         self,
-        design: Design,
+        design: AnyDesign,
         outputs: Sequence[str],
         labels: Sequence[str],
         size: Size,
         origin: str,
     ) -> None:
-        self._design = design
-        self._levels = [
-            (name, float(level.stride), level.offset + 0.5)
-            for name, level in zip(outputs, design.levels, strict=True)
-        ]
+        self._find = (
+            _anchors(design, *outputs)
+            if isinstance(design, AnchorDesign)
+            else _levels(design, outputs)
+        )
+        self._rules = (design.limit, design.iou, design.candidates)
         self._labels = labels
         self._size = size
         self._origin = origin
@@ -58,18 +61,8 @@ class Boxes:
     def _row(
         self, workspace: Workspace, row: int, height: int, width: int, ask: Ask
     ) -> list[Detection]:
-        design = self._design
         try:
-            boxes = _kernels.boxes(
-                [(workspace.outputs[name], stride, first) for name, stride, first in self._levels],
-                row,
-                ask.thresholds,
-                self._size,
-                design.limit,
-                design.iou,
-                design.candidates,
-                ask.most,
-            )
+            boxes = self._find(workspace, row, ask.thresholds, self._size, *self._rules, ask.most)
         except ValueError as error:
             raise WeightsError(f"{self._origin}: {error}; these weights are damaged") from None
         found = []
@@ -78,3 +71,27 @@ class Boxes:
             box = Box(x0 * width, y0 * height, x1 * width, y1 * height, label, score)
             found.append(Detection(label, score, index, box))
         return found
+
+
+def _levels(design: Design, outputs: Sequence[str]) -> Find:
+    """Finds the boxes in the outputs of all levels."""
+    levels = [
+        (name, float(level.stride), level.offset + 0.5)
+        for name, level in zip(outputs, design.levels, strict=True)
+    ]
+
+    def find(workspace: Workspace, *rules: Any) -> Any:
+        return _kernels.boxes(
+            [(workspace.outputs[name], stride, first) for name, stride, first in levels], *rules
+        )
+
+    return find
+
+
+def _anchors(design: AnchorDesign, output: str) -> Find:
+    """The same for the one output of a SqueezeDet."""
+
+    def find(workspace: Workspace, row: int, *rules: Any) -> Any:
+        return _kernels.anchor_boxes(workspace.outputs[output], row, design.anchors, *rules)
+
+    return find

@@ -5,24 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from sqznet import weights
 from sqznet.answers import Classifier, Detection
-from sqznet.detection.boxes import Ask, Boxes
 from sqznet.detection.naming import checked_classifier, named
-from sqznet.detection.thresholds import DEFAULT, Threshold, by_class
-from sqznet.engine.pipeline import Pipeline
+from sqznet.detection.pipeline import DetectionPipeline
+from sqznet.detection.thresholds import DEFAULT, Threshold
 from sqznet.engine.portable import fingerprint_of, reduced
-from sqznet.errors import SqznetError, WeightsError, checked_count
+from sqznet.errors import SqznetError
 from sqznet.images import decoding
 from sqznet.images.callers import Reading, grouped, reading, several
-from sqznet.images.preprocessing import Preprocessing
-from sqznet.network.detector import HEAD, num_classes
-from sqznet.weights.labels import for_network as names_for
 
-#: The smallest side of the input in pixels; its sides are multiples of `STEP`.
-LEAST, STEP = 128, 32
+if TYPE_CHECKING:
+    from sqznet.detection.quantizing import QuantizedDetector
 
 
 class FileDetections(NamedTuple):
@@ -33,49 +28,14 @@ class FileDetections(NamedTuple):
     error: SqznetError | None
 
 
-class Detector(Pipeline):
+class Detector(DetectionPipeline):
     """A loaded detector, made by ``load_detector``. Any number of threads may use it at once.
 
     Attributes: ``labels``, a name for each class; ``size``, the (height, width) in pixels to which
     photos are squashed; ``variant``, such as ``"squeezenet1_1"``; ``preprocessing``, how photos
     become its input; ``threads``; ``isa``, the instruction set of its kernels; ``precision``,
-    "float32"; ``boxes``, which makes answers of the network's outputs.
+    "float32" or "int8"; ``boxes``, which makes answers of the network's outputs.
     """
-
-    def __init__(
-        self,
-        checkpoint: weights.Checkpoint,
-        *,
-        threads: int | None = None,
-        isa: str | None = None,
-        precision: str | None = None,
-        preprocessing: Preprocessing | None = None,
-    ) -> None:
-        if checkpoint.detector is None:
-            raise WeightsError(
-                f"{checkpoint.path}: is not a detector, which has an entry 'detector' in its "
-                "metadata; sqznet.load and 'sqznet classify' open classifiers"
-            )
-        preprocessing = preprocessing or checkpoint.preprocessing
-        _check_input(preprocessing, checkpoint.path)
-        super().__init__(
-            checkpoint,
-            threads=threads,
-            isa=isa,
-            preprocessing=preprocessing,
-            precision=precision,
-        )
-        self._design = checkpoint.detector
-        network = self.executor.network
-        self.labels = names_for(None, checkpoint.labels, num_classes(network), checkpoint.path)
-        self.size = preprocessing.size
-        self.boxes = Boxes(
-            self._design,
-            [branch.output for branch in network.heads[HEAD]],
-            self.labels,
-            self.size,
-            checkpoint.path,
-        )
 
     def __repr__(self) -> str:
         height, width = self.size
@@ -87,14 +47,15 @@ class Detector(Pipeline):
     @property
     def fingerprint(self) -> str:
         """The variant, and a hash of all that decides the answers: weights, head, preprocessing
-        with the size of the input, wiring and labels. It is the same in every process and on every
-        machine."""
+        with the size of the input, wiring, labels and, if it computes with them, integers. It is
+        the same in every process and on every machine."""
         from sqznet.weights.detectors import to_json
         from sqznet.weights.metadata import dump
 
-        settings = dump(self.variant, self.preprocessing, self.labels, self.wiring)
+        integers = self.checkpoint.integers_text if self.precision == "int8" else None
+        settings = dump(self.variant, self.preprocessing, self.labels, self.wiring, integers)
         kind = f"{self.variant}-detector"
-        return fingerprint_of(kind, self.checkpoint, settings, to_json(self._design))
+        return fingerprint_of(kind, self.checkpoint, settings, to_json(self.design))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to another process, a detector is loaded there again."""
@@ -243,20 +204,16 @@ class Detector(Pipeline):
 
         return await answered(self, image, detections)
 
-    def ask(self, threshold: Threshold = DEFAULT, top: int = 100) -> Ask:
-        """What ``detect`` is asked for, checked."""
-        most = min(checked_count("top", top), self._design.most)
-        return Ask(by_class(threshold, self.labels), most)
+    def quantize(self, images: Iterable[Any], keep_weights: bool = False) -> QuantizedDetector:
+        """Makes 8-bit integers of the network's weights and activations, as ``Model.quantize``.
 
+        ``images``: photos of the kind that the network will see, as for ``detect``: 80 are enough.
+        A quarter of them is kept apart: the result says how well the boxes of the integers agree
+        with those of float32 on these. Its ``save`` writes a file of a quarter of the size of
+        float32, for ``load_detector(path, precision="int8")``. ``keep_weights``: leave the weights
+        as they are and only add scales, so that the file also runs in float32 as before.
+        Raises ImageError, and SqznetError for fewer than two photos.
+        """
+        from sqznet.detection.quantizing import quantize
 
-def _check_input(preprocessing: Preprocessing, origin: str) -> None:
-    height, width = preprocessing.size
-    if preprocessing.fit != "squash" or preprocessing.resized != preprocessing.size:
-        raise WeightsError(
-            f"{origin}: crops photos, but a detector needs all of them: fit 'squash'"
-        )
-    if min(height, width) < LEAST or height % STEP or width % STEP:
-        raise SqznetError(
-            f"size is {height} x {width} pixels, expected sides from {LEAST} up that are multiples "
-            f"of {STEP}"
-        )
+        return quantize(self, list(images), keep_weights)

@@ -27,7 +27,7 @@ def load_detector(
 
     ``source``: None or ``"squeezenet1_1_detector"`` for the bundled one, which knows people, cats,
     dogs, horses, cows and sheep; or a path or a name to download, as for ``load``.
-    ``threads``, ``isa``: as for ``load``. ``precision``: "float32", or "auto", which is the same.
+    ``threads``, ``isa``, ``precision``: as for ``load``.
     ``size``: (height, width) in pixels, or one number for both, to which photos are squashed: from
     128 up, multiples of 32; default: that of the file, 256 for the bundled one.
 

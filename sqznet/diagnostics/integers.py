@@ -1,4 +1,4 @@
-"""The logits of the bundled network in 8-bit integers: their bytes are the same on every machine.
+"""The outputs of the bundled networks in 8-bit integers: their bytes are the same on every machine.
 
 Nothing here depends on a library's release: the photos are made by integer arithmetic.
 """
@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sqznet import api
+from sqznet.detection.loading import load_detector
+from sqznet.engine.program import Workspace
 from sqznet.images.preprocessing import Preprocessing
 
 #: SHA-256 of the logits of `photos`, by their height and width.
@@ -20,6 +22,10 @@ DIGESTS: Mapping[tuple[int, int], str] = {
     (64, 83): "22806d323fbed6a926c60bbc126b6c324ce155a2c381387be69f91b52088f3a7",
     (224, 224): "85f602c46c8eaaeae2a16f5257560eac2438481847119d6ce256d78f31262dd0",
 }
+
+#: The input of the detector, and the SHA-256 of its outputs for `photos` of this size.
+DETECTED = (128, 160)
+DETECTED_DIGEST = "e7901b5e9d7921381d4b9f0a01e9a6262b7fe01cb7b06c563ce10fd59fae2718"
 
 _COUNT = 3
 _CELLS = (32, 8, 1)  # sides of the squares of one color, which add up to a photo
@@ -33,6 +39,20 @@ def digest(isa: str, threads: int, height: int, width: int) -> str:
     model = api.load(isa=isa, threads=threads, precision="int8")
     logits = model.logits(normalized(model.preprocessing, photos(height, width)))
     return sha256(logits.astype("<f4").tobytes()).hexdigest()
+
+
+def detector_digest(isa: str, threads: int) -> str:
+    """SHA-256, in hex, of the outputs of the levels of the bundled detector that these kernels give
+    for `photos` of the size `DETECTED`, one level after the other, little-endian float32."""
+    size = DETECTED
+    detector = load_detector(isa=isa, threads=threads, precision="int8", size=size)
+
+    def outputs(workspace: Workspace) -> bytes:
+        np.asarray(workspace.input)[...] = photos(*size)
+        workspace.run()
+        return b"".join(np.array(y).astype("<f4").tobytes() for y in workspace.outputs.values())
+
+    return sha256(detector.executor.run(_COUNT, *size, outputs)).hexdigest()
 
 
 def photos(height: int, width: int) -> npt.NDArray[np.uint8]:

@@ -45,7 +45,7 @@ BUNDLED_SHA256 = {
     "imagenet_synsets.txt": "70002b0ff5de60a3a17a82dbfcff291931f96225ddf941ad2e182fc39e183d15",
     "squeezenet1_1.safetensors": "2330b00b5dbc451ec14a4b37e760dd67100f4b0581d67cbd4377f3add17da245",
     "squeezenet1_1_detector.safetensors": (
-        "10613c7efcb500f1870040f9c07868e08db3a93f88f70e4886076dc338e85df8"
+        "07020d5595c79254d7e6ec77b566e7957f1c4b7b0775b8ce7e6d69f8fe0f8bc1"
     ),
 }
 
@@ -93,6 +93,9 @@ def checks(isa: str | None = None) -> Iterator[Check]:
             found = [integers.digest(name, threads, height, width) for threads in _THREADS]
             what = f"the bundled network in int8, {height} x {width}"
             yield _same(name, what, found, integers.DIGESTS[height, width])
+        detected = [integers.detector_digest(name, threads) for threads in _THREADS]
+        what = f"the bundled detector in int8, {' x '.join(map(str, integers.DETECTED))}"
+        yield _same(name, what, detected, integers.DETECTED_DIGEST)
 
 
 def _files() -> Iterator[Check]:

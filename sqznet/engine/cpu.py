@@ -69,7 +69,7 @@ def _families(chosen: _kernels.Kernels, reason: str) -> Iterator[tuple[str, tupl
     _, families, _, _ = _kernels.instruction_sets()[-1]  # the last set has them all
     for family in families:
         isa = getattr(chosen, family).isa
-        below = f"{chosen.isa} has none, this is the next best set (it needs {_needs(isa)})"
+        below = f"the best set with such kernels (it needs {_needs(isa)}); {chosen.isa} has none"
         yield family, (isa, reason if isa == chosen.isa else below)
 
 

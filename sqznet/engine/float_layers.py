@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sqznet import _kernels
 from sqznet.engine.program import Dtype, Operand, Program, Rows, Value
-from sqznet.network.layers import Classifier, Conv, Fire, Joined, Layer, MaxPool, Network
+from sqznet.network.layers import (
+    Classifier,
+    Conv,
+    Fire,
+    Joined,
+    Layer,
+    MaxPool,
+    Network,
+    PaddedConv,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +27,11 @@ if TYPE_CHECKING:
 # Gives the weight and bias of a convolution by its name.
 Parameters = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor]]
 Single = _kernels.Conv | _kernels.Squeeze | _kernels.Stem | _kernels.Classifier
-Kernel = Single | _kernels.Fire
+Kernel = Single | _kernels.Fire | _kernels.PaddedConv
+
+
+# The type codes of arrays.
+_CODES: Mapping[Dtype, str] = {"float32": "f", "int32": "i", "int8": "b", "uint8": "B"}
 
 
 class PackedLayers(Protocol):
@@ -127,6 +141,19 @@ class PackedPool:
         program.step(partial(self.bind, pool), x, y)
 
 
+class PackedPaddedConv:
+    def __init__(
+        self, layer: PaddedConv, parameters: Parameters, kernels: _kernels.Float32Kernels
+    ) -> None:
+        self.kernel = _kernels.PaddedConv(kernels, *parameters(layer.name), relu=layer.relu)
+
+    def add(
+        self, program: Program, pool: _kernels.ThreadPool, x: Operand, y: Operand, above: int
+    ) -> None:
+        scratch = _scratch(program, self.kernel, pool, y)
+        program.step(partial(self.kernel.bind, pool, above=above), x, scratch, y)
+
+
 class PackedFire:
     def __init__(
         self, layer: Fire, parameters: Parameters, kernels: _kernels.Float32Kernels
@@ -180,18 +207,19 @@ def _pack_joined(
     layer: Joined, parameters: Parameters, kernels: _kernels.Float32Kernels
 ) -> PackedKernel:
     """One kernel for all parts: their weights are rows of one matrix."""
-    import numpy as np
-
     weights, biases = zip(*(parameters(part.name) for part in layer.parts), strict=True)
-    weight, bias = np.concatenate(weights), np.concatenate(biases)
-    return PackedKernel(
-        _kernels.Squeeze(
-            kernels,
-            _kernels.Tensor.over(weight, weight.shape),
-            _kernels.Tensor.over(bias, bias.shape),
-            relu=False,
-        )
-    )
+    return PackedKernel(_kernels.Squeeze(kernels, stacked(weights), stacked(biases), relu=False))
+
+
+def stacked(tensors: Sequence[_kernels.Tensor]) -> _kernels.Tensor:
+    """Tensors that differ in their first dimension alone, as one. Without NumPy, which takes longer
+    to import than a first answer."""
+    first = tensors[0]
+    rows = sum(tensor.shape[0] for tensor in tensors)
+    content = array(_CODES[first.dtype])
+    for tensor in tensors:
+        content.frombytes(memoryview(tensor).tobytes())
+    return _kernels.Tensor.over(content, (rows, *first.shape[1:]), first.dtype)
 
 
 class PackedLinearClassifier:
@@ -238,4 +266,5 @@ _PACKED: Mapping[type, Callable[..., Packed]] = {
     Fire: PackedFire,
     Classifier: _pack_classifier,
     Joined: _pack_joined,
+    PaddedConv: PackedPaddedConv,
 }

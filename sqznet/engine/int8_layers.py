@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sqznet import _kernels
-from sqznet.engine.float_layers import Parameters
+from sqznet.engine.float_layers import Parameters, stacked
 from sqznet.engine.program import Dtype, Operand, Program, Rows, Value
-from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Joined, Layer, MaxPool, Network
 from sqznet.quantization.plan import Plan
 
 if TYPE_CHECKING:
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 # The tensors of an int8 convolution: weight, bias, scale.
 Integers = Callable[[str], tuple[_kernels.Tensor, _kernels.Tensor, _kernels.Tensor]]
-Kernel = _kernels.ByteConv | _kernels.ByteFire | _kernels.ByteSum | _kernels.ByteClassifier
-
+Kernel = (
+    _kernels.ByteConv
+    | _kernels.ByteFire
+    | _kernels.ByteSum
+    | _kernels.ByteOutput
+    | _kernels.ByteClassifier
+)
 
 Own = TypeVar("Own", bound="ByteLayers")
 
@@ -47,13 +52,13 @@ class ByteLayers:
         return other
 
     def dtype_of(self, layer: Layer) -> Dtype:
-        return "float32" if isinstance(layer, Classifier) else "uint8"
+        return "float32" if isinstance(layer, Classifier | Joined) else "uint8"
 
     def floats(self, name: str, values: _kernels.Tensor) -> npt.NDArray[np.float32]:
         import numpy as np
 
         found = np.array(values)
-        if found.dtype != np.uint8:  # logits
+        if found.dtype != np.uint8:  # logits, or a detector's output
             return found
         grid = self._maps[name]
         return np.asarray(
@@ -158,6 +163,14 @@ def pack_sum(
     )
 
 
+def _pack_joined(
+    layer: Joined, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
+) -> _kernels.ByteOutput:
+    """One kernel for all parts: their weights are rows of one matrix."""
+    parts = zip(*(integers(part.name) for part in layer.parts), strict=True)
+    return _kernels.ByteOutput(kernels, *map(stacked, parts))
+
+
 def pack_classifier(
     layer: Classifier, integers: Integers, plan: Plan, kernels: _kernels.Int8Kernels
 ) -> _kernels.ByteClassifier:
@@ -171,5 +184,6 @@ def pack_classifier(
 _PACK: Mapping[type, Callable[..., Kernel]] = {
     Conv: _pack_conv,
     Fire: pack_fire,
+    Joined: _pack_joined,
     Classifier: pack_classifier,
 }

@@ -222,8 +222,22 @@ class Pipeline:
             (pre.channel_order == "bgr") != pixels.bgr,
             self._pixel_kernels,
         )
+        if pre.standardize:
+            _standardize(x)
         if self._tables is not None and x.dtype == "uint8":
             _kernels.recode(self.executor.pool, x, self._tables, x)
+
+
+def _standardize(x: _kernels.Tensor) -> None:
+    """Makes the mean of a photo's values 0 and their standard deviation 1; of a photo of one color,
+    only the mean."""
+    import numpy as np
+
+    values = np.asarray(x)
+    values -= values.mean(dtype=np.float64)
+    deviation = values.std(dtype=np.float64)
+    if deviation > 0:
+        values /= deviation
 
 
 def _input_tables(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from sqznet import _kernels
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.variants import Wiring
 from sqznet.weights.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from sqznet.network.detector import AnyDesign
 
 PRECISIONS = ("float32", "int8", "auto")
 
@@ -62,8 +66,10 @@ def chosen(
 
 def _obstacle(checkpoint: Checkpoint, preprocessing: Preprocessing, wiring: Wiring) -> str | None:
     integers = checkpoint.integers
-    if checkpoint.detector is not None:
-        return "a detector computes in float32 only"
+    if checkpoint.detector is not None and _has_anchors(checkpoint.detector):
+        return "the head of a SqueezeDet computes in float32 only"
+    if preprocessing.standardize:
+        return "each photo is normalized by its own mean and deviation"
     if integers is None:
         return checkpoint.reasons.get("integers") or (
             "the file does not say how its weights become integers, so it cannot run in int8: "
@@ -79,3 +85,9 @@ def _obstacle(checkpoint: Checkpoint, preprocessing: Preprocessing, wiring: Wiri
     if (preprocessing.mean, preprocessing.std, preprocessing.channel_order) != expected:
         return "the file's integers are for another preprocessing: quantize it with this one"
     return None
+
+
+def _has_anchors(design: AnyDesign) -> bool:
+    from sqznet.network.convdet import AnchorDesign  # takes time that a classifier does not need
+
+    return isinstance(design, AnchorDesign)

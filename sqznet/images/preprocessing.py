@@ -15,7 +15,7 @@ from sqznet.errors import SqznetError, shown, whole_number
 FITS = ("squash", "crop")
 CHANNEL_ORDERS = ("rgb", "bgr")
 ROUNDINGS = ("nearest", "torchvision")
-_OPTIONAL = ("rounding", "resize")
+_OPTIONAL = ("rounding", "resize", "standardize")
 
 #: The longest allowed side of the network's input; anything longer is considered a mistake.
 MAX_SIDE = 4096
@@ -32,6 +32,7 @@ class _Preprocessing(NamedTuple):
     std: tuple[float, float, float]
     rounding: str
     resize: tuple[int, int] | None
+    standardize: bool
 
 
 class Preprocessing(_Preprocessing):
@@ -49,6 +50,8 @@ class Preprocessing(_Preprocessing):
         offsets to the nearest, ties to even, as its Resize and CenterCrop do.
     resize: (height, width) in pixels, at least `size`, or an int as above. None means `size` for
         "squash" and 256/224 of it for "crop".
+    standardize: whether the mean of all values of the photo is subtracted from them afterwards, and
+        they are divided by their standard deviation.
 
     The default levels are torchvision's. ``pre._replace(fit="squash")`` returns a copy with one
     field changed. Both raise SqznetError, naming the field, for invalid values.
@@ -65,6 +68,7 @@ class Preprocessing(_Preprocessing):
         std: tuple[float, float, float] = (255 * 0.229, 255 * 0.224, 255 * 0.225),
         rounding: str = "nearest",
         resize: int | tuple[int, int] | None = None,
+        standardize: bool = False,
     ) -> Preprocessing:
         size = _checked_size("size", size)
         _check_choice("fit", fit, FITS)
@@ -76,7 +80,13 @@ class Preprocessing(_Preprocessing):
         std = _checked_levels("std", std)
         if min(std) < 1e-6:
             raise SqznetError(f"preprocessing: std is {std}, expected 1e-6 or more")
-        return super().__new__(cls, size, fit, channel_order, mean, std, rounding, resize)
+        if not isinstance(standardize, bool):
+            raise SqznetError(
+                f"preprocessing: standardize is {_shown(standardize)}, expected True or False"
+            )
+        return super().__new__(
+            cls, size, fit, channel_order, mean, std, rounding, resize, standardize
+        )
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Preprocessing:  # type: ignore[override]
@@ -95,6 +105,8 @@ class Preprocessing(_Preprocessing):
     @property
     def largest(self) -> float:
         """The largest magnitude that a photo's level can get."""
+        if self.standardize:  # one value differs from all others
+            return math.sqrt(3 * self.size[0] * self.size[1])
         return max(
             abs((level - mean) / std)
             for level in (0.0, 255.0)
@@ -103,7 +115,7 @@ class Preprocessing(_Preprocessing):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, strings and numbers, as in JSON."""
-        values = {
+        values: dict[str, Any] = {
             "size": list(self.size),
             "fit": self.fit,
             "channel_order": self.channel_order,
@@ -111,11 +123,13 @@ class Preprocessing(_Preprocessing):
             "std": list(self.std),
             "rounding": self.rounding,
         }
-        return values if self.resize is None else {**values, "resize": list(self.resize)}
+        if self.resize is not None:
+            values["resize"] = list(self.resize)
+        return {**values, "standardize": True} if self.standardize else values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """The inverse of `to_dict`; "rounding" and "resize" are optional.
+        """The inverse of `to_dict`; "rounding", "resize" and "standardize" are optional.
 
         Raises SqznetError if a field is missing, unknown or invalid.
         """

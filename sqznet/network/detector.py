@@ -16,7 +16,19 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from sqznet.errors import MAX_SHOWN, WeightsError, printable
-from sqznet.network.layers import Branch, Conv, Fire, Joined, Layer, MaxPool, Network
+from sqznet.network import convdet
+from sqznet.network.convdet import AnchorDesign
+from sqznet.network.layers import (
+    INPUT,
+    Branch,
+    Conv,
+    Fire,
+    Joined,
+    Layer,
+    MaxPool,
+    Network,
+    PaddedConv,
+)
 
 #: The name of the head in `Network.heads`.
 HEAD = "detector"
@@ -67,6 +79,11 @@ class Design(NamedTuple):
     most: int = 100
 
     @property
+    def stem(self) -> None:
+        """As in `AnchorDesign`: the first convolution is that of its variant."""
+        return None
+
+    @property
     def own_layers(self) -> tuple[str, ...]:
         """The names of all layers of the head that have weights."""
         own = [
@@ -75,15 +92,34 @@ class Design(NamedTuple):
         return (*own, *self.shared, self.classes, self.sides)
 
 
-def num_classes(network: Network) -> int:
+#: What the tensors of any detector leave open.
+AnyDesign = Design | AnchorDesign
+
+
+def num_classes(network: Network, design: AnyDesign) -> int:
     """How many classes a detector tells apart."""
     output = network.heads[HEAD][0].layers[-1]
+    if isinstance(design, AnchorDesign):
+        assert isinstance(output, PaddedConv)
+        return design.classes(output.channels)
     assert isinstance(output, Joined)
     return output.parts[0].channels
 
 
+def strides(network: Network) -> tuple[int, ...]:
+    """Pixels of the input from one pixel of each level's map to the next."""
+    found = {INPUT: 1}
+    for branch in network.branches:
+        stride = found[branch.input]
+        for layer in branch.layers:
+            stride *= layer.window.stride
+            found[layer.name] = stride
+        found[branch.output] = stride
+    return tuple(found[branch.output] for branch in network.heads[HEAD])
+
+
 def branches(
-    design: Design,
+    design: AnyDesign,
     trunk: tuple[Layer, ...],
     ceil_mode: bool,
     out_channels: Callable[[str], int],
@@ -101,6 +137,8 @@ def branches(
         )
         return Fire(name, squeeze, e1, e3)
 
+    if isinstance(design, AnchorDesign):
+        return convdet.branches(design, trunk, fire, out_channels, origin)
     taps = [layer.name for layer in trunk]
     output = Joined(
         _OUTPUT,

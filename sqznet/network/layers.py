@@ -201,7 +201,32 @@ class Joined(NamedTuple):
         return None
 
 
-Layer = Conv | MaxPool | Fire | Classifier | Joined
+class PaddedConv(NamedTuple):
+    """3x3 convolution of a map with one pixel of zeros around it, then ReLU if ``relu``."""
+
+    name: str
+    channels: int
+    relu: bool = True
+
+    @property
+    def window(self) -> Window:
+        return Window(3, 1, 1)
+
+    def output_shape(self, shape: MapShape) -> MapShape:
+        height, width, _ = shape
+        return height, width, self.channels
+
+    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
+        return max(0, first - 1), min(stop + 1, height)
+
+    def tensors(self, channels: int) -> dict[str, Shape]:
+        return _conv(self.name, self.channels, channels, 3)
+
+    def misfit(self, channels: int) -> str | None:
+        return None
+
+
+Layer = Conv | MaxPool | Fire | Classifier | Joined | PaddedConv
 
 
 def _conv(name: str, out: int, cin: int, kernel: int) -> dict[str, Shape]:

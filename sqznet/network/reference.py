@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sqznet.network.detector import Design
+from sqznet.network.convdet import AnchorDesign
+from sqznet.network.detector import AnyDesign, Design
 from sqznet.network.layers import (
     INPUT,
     Classifier,
@@ -21,6 +22,7 @@ from sqznet.network.layers import (
     Joined,
     MaxPool,
     Network,
+    PaddedConv,
     pooled_size,
 )
 
@@ -99,9 +101,55 @@ def boxes(
             corners = np.concatenate([point - left_top, point + right_bottom])
             box = np.clip(corners / [width, height, width, height], 0, 1)
             found.append((index, float(scores[index, row, column]), box))
+    return _suppressed(design, found, most)
+
+
+def anchor_boxes(
+    design: AnchorDesign,
+    y: Array,
+    size: tuple[int, int],
+    thresholds: Sequence[float],
+    most: int | None = None,
+) -> list[tuple[int, float, Array]]:
+    """The same for the output (channels, H, W) of a SqueezeDet.
+
+    Source: Wu et al., arXiv:1612.01051, section 3.2, equations 1 to 4; the exponential's limit and
+    the centers of the anchors are those of github.com/BichenWuUCB/squeezeDet.
+    """
+    count, classes = len(design.anchors), len(thresholds)
+    rows, columns = y.shape[1:]
+    logits, confidences, deltas = np.split(y, [count * classes, count * (classes + 1)])
+    shares = softmax(np.moveaxis(logits.reshape(count, classes, rows, columns), 1, -1))
+    scores = shares / (1 + np.exp(-confidences))[..., None]
+    deltas = deltas.reshape(count, 4, rows, columns)
+    found: list[tuple[int, float, Array]] = []
+    for row, column, anchor in np.ndindex(rows, columns, count):
+        index = int(scores[anchor, row, column].argmax())
+        score = float(scores[anchor, row, column, index])
+        if score < thresholds[index]:
+            continue
+        sides = np.array(design.anchors[anchor])
+        input_sides = np.array(size)[::-1]
+        center = np.array([column + 1, row + 1]) * input_sides / [columns + 1, rows + 1]
+        center = center + deltas[anchor, :2, row, column] * sides
+        delta = deltas[anchor, 2:, row, column]
+        tangent = np.exp(design.limit) * (delta - design.limit + 1)
+        grown = sides * np.where(delta > design.limit, tangent, np.exp(delta))
+        corners = np.concatenate([center - grown / 2, center + grown / 2])
+        found.append((index, score, np.clip(corners / np.tile(input_sides, 2), 0, 1)))
+    return _suppressed(design, found, most)
+
+
+def _suppressed(
+    design: AnyDesign, found: list[tuple[int, float, Array]], most: int | None
+) -> list[tuple[int, float, Array]]:
+    """The best boxes, without those that overlap a better one of their class, or of which nothing
+    is within the input."""
     found.sort(key=lambda candidate: -candidate[1])
     kept: list[tuple[int, float, Array]] = []
     for index, score, box in found[: design.candidates]:
+        if np.prod(box[2:] - box[:2]) == 0:
+            continue
         if all(index != other or _iou(box, o) <= design.iou for other, _, o in kept):
             kept.append((index, score, box))
     return kept[: design.most if most is None else most]
@@ -157,6 +205,11 @@ def _classifier(layer: Classifier, tensors: Mapping[str, Any], x: Array) -> Arra
     return classifier(x, *_pair(tensors, layer.name), layer.padding, layer.relu)
 
 
+def _padded_conv(layer: PaddedConv, tensors: Mapping[str, Any], x: Array) -> Array:
+    y = conv2d(x, *_pair(tensors, layer.name), padding=1)
+    return relu(y) if layer.relu else y
+
+
 def _joined(layer: Joined, tensors: Mapping[str, Any], x: Array) -> Array:
     return np.concatenate([_conv(part, tensors, x) for part in layer.parts], axis=1)
 
@@ -167,4 +220,5 @@ _OPERATIONS: Mapping[type, Callable[..., Array]] = {
     Fire: _fire,
     Classifier: _classifier,
     Joined: _joined,
+    PaddedConv: _padded_conv,
 }

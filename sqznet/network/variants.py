@@ -18,7 +18,7 @@ from sqznet.errors import MAX_SHOWN, WeightsError, printable, shown
 from sqznet.network.layers import Branch, Classifier, Conv, Fire, Layer, MaxPool, Network, Shape
 
 if TYPE_CHECKING:
-    from sqznet.network.detector import Design
+    from sqznet.network.detector import AnyDesign
 
 
 class Wiring(NamedTuple):
@@ -75,7 +75,7 @@ def network_for(
     origin: str = "the tensors",
     wiring: Wiring = _DEFAULT_WIRING,
     own_names: Mapping[str, str] = _NO_OTHER_NAMES,
-    detector: Design | None = None,
+    detector: AnyDesign | None = None,
 ) -> Network:
     """The network that tensors with these names and shapes (OIHW) belong to, with this wiring.
 
@@ -181,7 +181,7 @@ def _activation(wiring: Wiring, classes: int, origin: str) -> str:
 
 
 def _network(
-    tensors: _Tensors, base: str, variant: str, wiring: Wiring, detector: Design | None
+    tensors: _Tensors, base: str, variant: str, wiring: Wiring, detector: AnyDesign | None
 ) -> Network:
     shapes, origin = tensors.shapes, tensors.origin
 
@@ -203,7 +203,7 @@ def _network(
     stem = Conv(
         "features.0",
         out_channels("features.0"),
-        topology.kernel,
+        (detector and detector.stem) or topology.kernel,
         padding=wiring.conv1_padding,
     )
     trunk: list[Layer] = [stem]

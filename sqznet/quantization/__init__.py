@@ -20,6 +20,8 @@ those of one pixel fit in 32 bits.
 - The classifier: ``t = sum of max(s, 0) over all pixels``, or of s if it has no ReLU; the pixels of
   its padding count. ``logit = float32(float64(t) * float64(scale[o]) / pixels)``, two float64
   operations and one conversion.
+- A detector's output: ``y = float32(s) * scale[o]``, one float32 product. Its levels share their
+  last layers, which therefore read maps of the same scale in all of them.
 
 Files that others quantized may round further, see `Integers`:
 

@@ -46,8 +46,8 @@ class ConvIntegers(NamedTuple):
     bias: int32 (O,), in units of ``weight_scales``. It contains what the input's zero point or mean
         adds, and any correction.
     output_scales: float32 (1,) or (O,), what one unit of an output byte stands for. Empty if the
-        sums stay integers: those of a complex bypass, and those of the classifier unless a file
-        rounds them before the average.
+        sums stay integers: those of a complex bypass and of a detector's output, and those of the
+        classifier unless a file rounds them before the average.
     rounded: grids to which the output is rounded after that, in order. Afterwards, a unit of a byte
         stands for the last one's scale. A file's own rounding needs them: of halves before they are
         joined, and to fewer than 256 numbers.

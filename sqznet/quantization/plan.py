@@ -11,7 +11,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from sqznet.errors import WeightsError, printable
-from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Joined, Layer, MaxPool, Network
 from sqznet.quantization.description import MAX_BIAS, ConvIntegers, Grid, Integers
 from sqznet.quantization.tables import SAME, rounding_table
 
@@ -101,9 +101,14 @@ class _Planner:
                 bytes(min(max(round(level), 0), 255) for level in integers.mean),
             )
         }
+        read: dict[str, Map] = {}
         for branch in network.branches:
             x = self._maps[branch.input]
             for layer in branch.layers:
+                if read.setdefault(layer.name, x) != x:
+                    raise WeightsError(
+                        f"{layer.name}, which levels share, reads maps of different scales"
+                    )
                 x = self._maps[layer.name] = self._layer(layer, x)
         self._require_all_used()
         self.plan = Plan(self._convs, self._sums, self._maps, self._classes, integers.logits)
@@ -115,6 +120,10 @@ class _Planner:
             return self._fire(layer, x)
         if isinstance(layer, Classifier):
             return self._classifier(layer, x)
+        if isinstance(layer, Joined):
+            parts = [self._conv(part.name, x, stays=True) for part in layer.parts]
+            scales = _floats(scale for part in parts for scale in part.scales)
+            return Map(scales, bytes(layer.channels))
         assert isinstance(layer, MaxPool)
         return x
 

@@ -17,6 +17,7 @@ from sqznet.network.layers import (
     Classifier,
     Conv,
     Fire,
+    Joined,
     MaxPool,
     Network,
     pooled_size,
@@ -89,6 +90,11 @@ def add(own: Bytes, around: Any, plan: SumPlan) -> Bytes:
     return np.asarray(np.clip(np.rint(total) + np.float32(plan.zero), 0, 255), np.uint8)
 
 
+def output(x: Bytes, integers: IntegerConv) -> npt.NDArray[np.float32]:
+    """The floats that the sums of a convolution without ReLU stand for: float32 (N, H, W, O)."""
+    return np.asarray(sums(x, integers).astype(np.float32) * integers.scale)
+
+
 def classifier(
     x: Bytes, integers: IntegerConv, padding: int = 0, rectified: bool = True
 ) -> npt.NDArray[np.float32]:
@@ -121,8 +127,9 @@ def forward(network: Network, convs: Convs, plan: Plan, x: Any) -> npt.NDArray[n
 def layer_outputs(
     network: Network, convs: Convs, plan: Plan, x: Any
 ) -> dict[str, npt.NDArray[Any]]:
-    """The outputs of all layers and heads by name: maps uint8 (N, H, W, C) and logits float32
-    (N, classes). ``convs``, ``plan``: the network's convolutions and its plan."""
+    """The outputs of all layers and heads by name: maps uint8 (N, H, W, C), logits float32
+    (N, classes), and a detector's outputs float32 (N, H, W, classes + 4). ``convs``, ``plan``: the
+    network's convolutions and its plan."""
     maps: dict[str, npt.NDArray[Any]] = {INPUT: np.asarray(x, np.uint8)}
     for branch in network.branches:
         y = maps[branch.input]
@@ -149,6 +156,10 @@ def _fire(layer: Fire, convs: Convs, plan: Plan, x: Bytes) -> Bytes:
     return add(y, around, plan.sums[layer.name])
 
 
+def _joined(layer: Joined, convs: Convs, plan: Plan, x: Bytes) -> npt.NDArray[np.float32]:
+    return np.concatenate([output(x, convs[part.name]) for part in layer.parts], axis=3)
+
+
 def _classifier(layer: Classifier, convs: Convs, plan: Plan, x: Bytes) -> npt.NDArray[np.float32]:
     integers, padding = convs[layer.name], layer.padding
     if layer.name in plan.classes:
@@ -164,5 +175,6 @@ _OPERATIONS: Mapping[type, Callable[..., Any]] = {
     Conv: _conv,
     MaxPool: _max_pool,
     Fire: _fire,
+    Joined: _joined,
     Classifier: _classifier,
 }

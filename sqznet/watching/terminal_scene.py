@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -118,16 +118,36 @@ def _map(scene: Scene, across: int, down: int) -> Text:
         top, bottom = (min(down - 1, max(0, int(y * high))) for y in (box.y0, box.y1 - 1))
         style = color_of(track.detection.index)
         _frame(cells, (left, top, right, bottom), "╭╮╰╯─│", style)
-        name = printable(track.name)[: max(0, right - left - 1)]
-        name = "".join(c if cell_len(c) == 1 else "?" for c in name)
-        for offset, character in enumerate(name):
-            cells[top][left + 1 + offset] = character, f"bold {style}"
+        _write(cells[top], track.name, (left + 1, right), f"bold {style}")
     text = Text(no_wrap=True)
     for number, row in enumerate(cells):
         text.append("\n" if number else "")
-        for character, style in row:
+        for character, style in _whole(row):
             text.append(character, style)
     return text
+
+
+def _write(row: list[Cell], name: str, place: tuple[int, int], style: str) -> None:
+    """Writes a name between two columns, as much of it as there is room for."""
+    column, end = place
+    for character in printable(name):
+        width = cell_len(character)
+        if column + width > end:
+            break
+        if width:
+            row[column : column + width] = [(character, style), ("", "")][:width]
+        column += width
+
+
+def _whole(row: Sequence[Cell]) -> Iterator[Cell]:
+    """The cells; a space for what is left of a wide character, of which a box covers a half."""
+    followers = [*row[1:], (" ", "")]
+    before = 1
+    for (character, style), (follower, _) in zip(row, followers, strict=True):
+        width = cell_len(character)
+        torn = before != 2 if not character else width == 2 and follower != ""
+        yield (" ", style) if torn else (character, style)
+        before = 1 if torn else width
 
 
 def _frame(

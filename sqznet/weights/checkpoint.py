@@ -13,7 +13,7 @@ from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
 
 if TYPE_CHECKING:
-    from sqznet.network.detector import Design
+    from sqznet.network.detector import AnyDesign
     from sqznet.quantization.description import Integers
 
 #: Bytes per element of the element types that weights may have.
@@ -221,7 +221,7 @@ class Checkpoint(NamedTuple):
     choice: str = ""
     source: Source | None = None
     integers_text: str | None = None
-    detector: Design | None = None
+    detector: AnyDesign | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only views of dictionaries cannot be pickled.

@@ -80,8 +80,8 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> C
         raise WeightsError(f"{checkpoint.path}: {error}") from None
     labels = checkpoint.labels
     if labels is not None:
-        detects = checkpoint.detector is not None
-        classes = num_classes(network) if detects else network.num_classes
+        design = checkpoint.detector
+        classes = network.num_classes if design is None else num_classes(network, design)
         labels = for_network(None, labels, classes, checkpoint.path)
     integers = checkpoint.integers
     stated = metadata.dump(

@@ -11,7 +11,7 @@ from typing import Any
 from sqznet import weights
 from sqznet.images.preprocessing import Preprocessing, preset_name
 from sqznet.network import variants
-from sqznet.network.detector import num_classes
+from sqznet.network.detector import num_classes, strides
 from sqznet.notebook import table
 from sqznet.weights import known, labels
 from sqznet.weights.checkpoint import Checkpoint, element_count
@@ -93,7 +93,7 @@ def identify(source: WeightsLike) -> Identity:
     published = known.find(data, checkpoint.format)
     name = published.name if published else None
     design = checkpoint.detector
-    classes = network.num_classes if design is None else num_classes(network)
+    classes = network.num_classes if design is None else num_classes(network, design)
     names, warnings = _labels(checkpoint, classes)
     base = next(base for base in variants.TOPOLOGIES if network.variant.startswith(base))
     warnings += _misnomers(os.path.basename(checkpoint.path), name, base)
@@ -114,7 +114,7 @@ def identify(source: WeightsLike) -> Identity:
         int8=checkpoint.integers is not None,
         classes=classes,
         labels=names,
-        strides=() if design is None else tuple(level.stride for level in design.levels),
+        strides=() if design is None else strides(network),
         conv1_padding=checkpoint.wiring.conv1_padding,
         conv10_padding=checkpoint.wiring.conv10_padding,
         ceil_mode=checkpoint.wiring.ceil_mode,

@@ -21,7 +21,7 @@ from sqznet.weights.state import State
 from sqznet.weights.strict_json import compact, parse_json
 
 if TYPE_CHECKING:
-    from sqznet.network.detector import Design
+    from sqznet.network.detector import AnyDesign
 
 #: The entry that makes a file a detector.
 DETECTOR = "detector"
@@ -43,7 +43,7 @@ class Description(NamedTuple):
     labels: tuple[str, ...] | None
     wiring: Wiring
     integers_text: str | None
-    detector: Design | None
+    detector: AnyDesign | None
     reasons: Mapping[str, str]
 
 
@@ -82,8 +82,6 @@ def checkpoint(
     """
     description = parse(entries, format_name)
     wiring, reasons = description.wiring, dict(description.reasons)
-    if description.detector is not None and description.integers_text is not None:
-        raise WeightsError("has integers, which a detector cannot have: it computes in float32")
     if state.is_linear and reasons["conv10_relu"] != _STATED:
         wiring = wiring._replace(conv10_relu=False)
         reasons["conv10_relu"] = "its classifier is a linear layer, after the average"
@@ -181,7 +179,7 @@ def _labels(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     return tuple(value)
 
 
-def _detector(metadata: Mapping[str, str]) -> Design | None:
+def _detector(metadata: Mapping[str, str]) -> AnyDesign | None:
     if DETECTOR not in metadata:
         return None
     from sqznet.weights import detectors  # takes time that a classifier does not need

@@ -11,7 +11,7 @@ import re
 from functools import partial
 
 from sqznet.errors import WeightsError, shown
-from sqznet.weights import archive, metadata, npy
+from sqznet.weights import archive, metadata, npy, squeezedet
 from sqznet.weights.checkpoint import (
     FLOAT_SIZES,
     Checkpoint,
@@ -66,6 +66,8 @@ def read(file: WeightsFile) -> Checkpoint:
             tensors[name] = _tensor(reader.array(entry), name)
     if any(name.endswith("/W") for name in tensors):
         raise WeightsError("is a Chainer file; convert it to ONNX with onnx_chainer.export")
+    if layers := squeezedet.variables(tensors):
+        return squeezedet.checkpoint(file.name, "npz", layers, squeezedet.TENSORFLOW, entries)
     state = find(tensors, partial(finished, tensors), file.prefix, file.name)
     return metadata.checkpoint(file, "npz", state, entries)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -76,6 +76,23 @@ def test_a_file_with_integers_of_its_own_is_quantized_anew(
         assert np.abs(found - expected).max() < 0.2 * np.abs(expected).max()
 
 
+class Made(NamedTuple):
+    """A small network, its integers, and the file of them."""
+
+    model: sqznet.Model
+    found: quantizing.Quantized
+    path: Path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("quantized")
+    model = small_model(folder / "small.safetensors")
+    found = model.quantize(some_photos())
+    found.save(folder / "int8.safetensors")
+    return Made(model, found, folder / "int8.safetensors")
+
+
 @pytest.mark.parametrize("bypass", ["", "complex"])
 def test_a_saved_file_is_read_back_bit_for_bit(tmp_path: Path, bypass: str) -> None:
     model = small_model(tmp_path / "small.safetensors", "squeezenet1_1", bypass)
@@ -93,12 +110,10 @@ def test_a_saved_file_is_read_back_bit_for_bit(tmp_path: Path, bypass: str) -> N
     )
 
 
-def test_the_file_runs_in_float32_too(tmp_path: Path) -> None:
-    model = small_model(tmp_path / "small.safetensors")
-    model.quantize(some_photos()).save(tmp_path / "int8.safetensors")
-    other = sqznet.load(tmp_path / "int8.safetensors", threads=1)
-    x = model.preprocess(networks.photo(5))
-    expected = model.logits(x)
+def test_the_file_runs_in_float32_too(made: Made) -> None:
+    other = sqznet.load(made.path, threads=1)
+    x = made.model.preprocess(networks.photo(5))
+    expected = made.model.logits(x)
     assert np.abs(other.logits(x) - expected).max() < 0.05 * np.abs(expected).max()
 
 
@@ -110,40 +125,31 @@ def test_kept_weights_are_those_of_the_source(tmp_path: Path) -> None:
     assert both.integers is not None
 
 
-def test_the_same_photos_give_the_same_file(tmp_path: Path) -> None:
-    contents = set()
-    for name in ("a", "b"):
-        model = small_model(tmp_path / "small.safetensors")
-        model.quantize(some_photos()).save(tmp_path / name)
-        contents.add((tmp_path / name).read_bytes())
-    assert len(contents) == 1
-
-
-def test_a_quantized_network_can_be_quantized_again(tmp_path: Path) -> None:
+def test_the_same_photos_give_the_same_file(made: Made, tmp_path: Path) -> None:
     model = small_model(tmp_path / "small.safetensors")
-    model.quantize(some_photos()).save(tmp_path / "int8.safetensors")
-    again = sqznet.load(tmp_path / "int8.safetensors", threads=1).quantize(some_photos())
+    model.quantize(some_photos()).save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == made.path.read_bytes()
+
+
+def test_a_quantized_network_can_be_quantized_again(made: Made) -> None:
+    again = sqznet.load(made.path, threads=1).quantize(some_photos())
     assert again.divergence < 0.02
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pth", "npz"])
-def test_conversion_keeps_the_integers(tmp_path: Path, ending: str) -> None:
-    model = small_model(tmp_path / "small.safetensors")
-    found = model.quantize(some_photos())
-    found.save(tmp_path / "int8.safetensors")
+def test_conversion_keeps_the_integers(made: Made, tmp_path: Path, ending: str) -> None:
     target = tmp_path / f"other.{ending}"
-    sqznet.convert(tmp_path / "int8.safetensors", target)
-    levels = quantizing.gray_levels(model, networks.photo(3))
+    sqznet.convert(made.path, target)
+    levels = quantizing.gray_levels(made.model, networks.photo(3))
     np.testing.assert_array_equal(
-        integer_logits(weights.read(target), levels), integer_logits(found.checkpoint, levels)
+        integer_logits(weights.read(target), levels), integer_logits(made.found.checkpoint, levels)
     )
     if ending == "safetensors":
-        assert target.read_bytes() == (tmp_path / "int8.safetensors").read_bytes()
+        assert target.read_bytes() == made.path.read_bytes()
 
 
-def test_tensors_of_integers_can_be_sent_to_another_process(tmp_path: Path) -> None:
-    model = small_model(tmp_path / "small.safetensors")
-    tensor = model.quantize(some_photos()).checkpoint.tensors["features.3.squeeze.weight"]
+def test_tensors_of_integers_can_be_sent_to_another_process(made: Made) -> None:
+    tensor = made.found.checkpoint.tensors["features.3.squeeze.weight"]
     for again in (pickle.loads(pickle.dumps(tensor)), tensor.copy()):
         assert again == tensor
         assert again.input_scales is not None

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from sqznet import weights
+from sqznet.cli.compress import size
 
 from ..support.commands import Run
 from ..support.quantizable import small_file, some_photos
@@ -38,9 +39,13 @@ def test_it_writes_a_file_and_says_what_it_costs(tmp_path: Path, run: Run, photo
 
 
 @pytest.mark.parametrize("text", ["4.5kB", "4500", "4.39453125KiB"])
-def test_a_size_is_kept(tmp_path: Path, run: Run, photos: Path, text: str) -> None:
+def test_a_size_is_a_number_of_bytes(text: str) -> None:
+    assert size(text) == 4500
+
+
+def test_a_size_is_kept(tmp_path: Path, run: Run, photos: Path) -> None:
     source, target = small_file(tmp_path / "small.safetensors"), tmp_path / "small.sqz"
-    code, _, err = run("compress", source, photos, "-o", target, "--size", text)
+    code, _, err = run("compress", source, photos, "-o", target, "--size", "4.5kB")
     assert (code, err) == (0, "")
     assert 4300 < target.stat().st_size <= 4500
 

@@ -212,7 +212,7 @@ def test_learning(run: Run, hostile: Path, tmp_path: Path) -> None:
 
 
 def test_explaining(run: Run, hostile: Path, tmp_path: Path, draws_text: None) -> None:
-    drawn = tmp_path / f"{HOSTILE[0]}.png"
+    drawn = tmp_path / f"{HOSTILE[0]}.jpg"  # written in less time than PNG
     for label in range(7):
         options = ["--model", hostile, "--label", str(label), "-o", drawn]
         code, out, err = run("explain", COFFEE, *options)

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,25 @@ def test_the_map_has_boxes_in_place() -> None:
     assert rows.index(bottom) == 3 + 13
     assert re.search(r"person 1 +90 %    0.4 s │$", rows[3])
     assert "0.2 s  person 1 appears" in terminal.text
+
+
+@pytest.mark.parametrize("label", ["人とロバ", "🐱", "e\u0301te\u0301"])
+@pytest.mark.parametrize("width", [40, 80])
+def test_names_of_wide_characters(label: str, width: int) -> None:
+    cells = pytest.importorskip("rich.cells", reason="rich is not installed")
+    terminal = Terminal(width)
+    frames = [painted(("person", 20, 10, 150, 110), ("dog", 30, 5, 140, 100))] * 5
+    *_, scene = scenes(frames)
+    tracks = [  # the box of one covers a part of the other's name
+        replace(track, detection=track.detection._replace(label=label)) for track in scene.tracks
+    ]
+    assert len(tracks) == 2
+    with view_of(terminal, width) as view:
+        view.show(sqznet.Scene(0.4, tracks, [], 0.0, 0, scene.picture))
+    rows = [row for row in terminal.rows if row]
+    assert {cells.cell_len(row) for row in rows} == {min(84, width)}
+    assert f"{label} 1" in terminal.text
+    assert "?" not in terminal.text
 
 
 def test_more_things_than_lines() -> None:

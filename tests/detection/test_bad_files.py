@@ -209,14 +209,6 @@ def test_preprocessing_must_fit(tmp_path: Path, changes: dict[str, Any], said: s
         sqznet.load_detector(path)
 
 
-def test_integers_are_refused(tmp_path: Path) -> None:
-    integers = {"mean": [0, 0, 0], "std": [1, 1, 1], "convs": {}, "sums": {}}
-    stated = {**detectors.metadata(), "integers": json.dumps(integers)}
-    path = networks.save(tmp_path / "bad.safetensors", detectors.tensors(), stated)
-    with pytest.raises(WeightsError, match="has integers, which a detector cannot have"):
-        sqznet.load_detector(path)
-
-
 def test_it_is_identified(tmp_path: Path) -> None:
     found = sqznet.identify(detectors.save(tmp_path / "detector.safetensors"))
     assert (found.strides, found.classes, found.warnings) == ((8, 16, 32), 3, ())

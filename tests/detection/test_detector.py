@@ -268,14 +268,6 @@ def test_attributes(detector: sqznet.Detector) -> None:
     )
 
 
-def test_precisions(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sqznet.load_detector(path, precision="auto").precision == "float32"
-    with pytest.raises(sqznet.WeightsError, match="a detector computes in float32 only"):
-        sqznet.load_detector(path, precision="int8")
-    monkeypatch.setenv("SQZNET_PRECISION", "auto")
-    assert sqznet.load_detector(path).precision == "float32"
-
-
 def test_a_photo_never_overflows_the_bundled_weights() -> None:
     """So that no run is looked at, which takes longer."""
     detector = sqznet.load_detector(threads=1)

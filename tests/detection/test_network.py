@@ -79,7 +79,7 @@ def test_its_points_cover_the_input() -> None:
         for level, (height, width, _) in zip(detectors.DESIGN.levels, last, strict=True):
             assert height == width == side // level.stride - 1
             assert level.stride * (width - 1) + level.offset + 0.5 == side - level.stride
-    assert num_classes(NETWORK) == len(detectors.LABELS)
+    assert num_classes(NETWORK, detectors.DESIGN) == len(detectors.LABELS)
     assert NETWORK.num_classes == 0
 
 

@@ -17,6 +17,7 @@ from ..support import (
     ncnn_files,
     networks,
     npz_files,
+    squeezedet_files,
     torch_files,
 )
 from ..support.compressed_files import compressed_file
@@ -43,6 +44,10 @@ def alone(make: Callable[[], bytes]) -> Callable[[], Seed]:
 
 def npz(save: Callable[..., None]) -> bytes:
     return npz_files.saved(npz_files.small(), save)
+
+
+def squeezedet() -> bytes:
+    return npz_files.saved(squeezedet_files.variables(squeezedet_files.layers()), np.savez)
 
 
 def with_prototxt() -> Seed:
@@ -77,6 +82,7 @@ SEEDS: Mapping[str, Callable[[], Seed]] = {
     "torch-legacy": alone(torch_files.small_legacy),
     "safetensors": alone(torch_files.small_safetensors),
     "safetensors-int8": alone(integer_networks.small_file),
+    "npz-squeezedet": alone(squeezedet),
     "safetensors-detector": alone(
         lambda: networks.safetensors(detectors.tensors(), detectors.metadata())
     ),

@@ -149,6 +149,35 @@ def test_a_sum_checks_its_parts(int8_table: _kernels.Int8Kernels) -> None:
 
 @given(data=st.data())
 @cases.examples(30)
+def test_output(int8_table: _kernels.Int8Kernels, data: st.DataObject) -> None:
+    inputs, out = data.draw(int8.channels), data.draw(int8.channels)
+    shape = (data.draw(cases.batches), data.draw(cases.sides), data.draw(cases.sides), inputs)
+    x = int8.levels(data.draw(cases.seeds), shape, data.draw(int8.zeros))
+    conv, at_end = (
+        int8.integers(data.draw(cases.seeds), out, inputs, 1),
+        data.draw(cases.placements),
+    )
+    expected = reference.output(x, conv)
+    layer = _kernels.ByteOutput(int8_table, *int8.tensors(conv, at_end))
+    y = cases.Map((shape[0], out, *shape[1:3]), at_end=at_end)
+    int8.run_layer(layer, data.draw(cases.threads), ByteMap(shape, x, at_end), y, at_end)
+    assert y.nchw.transpose(0, 2, 3, 1).tobytes() == expected.tobytes()
+
+
+def test_an_output_checks_its_parts(int8_table: _kernels.Int8Kernels) -> None:
+    with pytest.raises(ValueError, match="the kernel must be 1 x 1"):
+        _kernels.ByteOutput(int8_table, *int8.tensors(int8.integers(0, 9, 4, 3)))
+    layer = _kernels.ByteOutput(int8_table, *int8.tensors(int8.integers(0, 9, 4, 1)))
+    scratch = _kernels.Tensor((1, 1, 256, 64), "uint8")
+    x = ByteMap((1, 2, 2, 4)).tensor
+    with pytest.raises(ValueError, match="y has shape"):
+        layer(cases.POOLS[1], x, scratch, cases.Map((1, 8, 2, 2)).tensor)
+    with pytest.raises(ValueError, match="y must be contiguous"):
+        layer(cases.POOLS[1], x, scratch, cases.Map((1, 12, 2, 2)).tensor.channels(0, 9))
+
+
+@given(data=st.data())
+@cases.examples(30)
 def test_classifier(int8_table: _kernels.Int8Kernels, data: st.DataObject) -> None:
     inputs, classes = data.draw(int8.channels), data.draw(int8.channels)
     shape = (data.draw(cases.batches), data.draw(cases.sides), data.draw(cases.sides), inputs)

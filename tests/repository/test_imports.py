@@ -133,6 +133,7 @@ def test_heavy_modules_are_imported_where_they_are_used(tool: Any) -> None:
     # No module imports these but their own kind, only functions do.
     numeric = {
         "sqznet.network.reference",
+        "sqznet.detection.quantizing",
         "sqznet.quantization.integers",
         "sqznet.quantization.reference",
         "sqznet.insight.heatmap",

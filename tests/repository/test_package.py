@@ -130,6 +130,26 @@ def test_classifying_a_file_imports_no_numpy(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_detecting_in_a_file_imports_no_numpy(tmp_path: Path, precision: str) -> None:
+    from PIL import Image
+
+    path = tmp_path / "photo.jpg"
+    Image.radial_gradient("L").convert("RGB").save(path)
+    run_script(
+        """
+        import sys
+        import sqznet
+        detector = sqznet.load_detector(precision=sys.argv[2])
+        assert detector.detect(sys.argv[1], threshold=0.0)
+        heavy = {"numpy", "torch", "asyncio", "urllib.request"} & set(sys.modules)
+        assert not heavy, heavy
+        """,
+        str(path),
+        precision,
+    )
+
+
 def test_classifying_a_file_imports_nothing_slow(tmp_path: Path) -> None:
     from PIL import Image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,24 @@ def test_the_reference_is_complete(site: Path) -> None:
     for command in COMMANDS:
         assert f'id="sqznet-{command}"' in page, command
     assert "--min-score" in page
+
+
+def test_the_search_works_from_a_folder(site: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    with playwright.sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((site / "how-to" / "opencv.html").as_uri())
+        page.click("input.md-search__input")
+        page.keyboard.type("picamera2")
+        page.wait_for_selector("a.md-search-result__link[href*='how-to/picamera2.html']")
+        browser.close()
+    assert not [address for address in asked if not address.startswith(("file:", "data:"))]
 
 
 def test_links_lead_to_the_same_place_on_the_site() -> None:

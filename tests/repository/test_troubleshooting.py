@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="the tests are not be
 def quoted() -> list[str]:
     """The messages in the first columns of the sections about errors of the package."""
     text = PAGE.read_text(encoding="utf-8")
-    sections = text[text.index("## ImageError") : text.index("## A warning")]
+    sections = text[text.index("## ImageError") : text.index("## Warnings")]
     rows = re.findall(r"^\| (.*?) \|", sections, re.MULTILINE)
     return [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
 

@@ -14,7 +14,13 @@ from . import kernel_cases as cases
 from .guarded import Guarded
 
 Array = Any
-Layer = _kernels.ByteConv | _kernels.ByteFire | _kernels.ByteSum | _kernels.ByteClassifier
+Layer = (
+    _kernels.ByteConv
+    | _kernels.ByteFire
+    | _kernels.ByteSum
+    | _kernels.ByteOutput
+    | _kernels.ByteClassifier
+)
 
 # Around the multiples of registers, of register tiles and of input words.
 channels = st.one_of(

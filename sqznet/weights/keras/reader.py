@@ -6,18 +6,18 @@ model.weights.h5 (keras/src/saving/saving_lib.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from sqznet.errors import WeightsError
 from sqznet.images.preprocessing import PRESETS
 from sqznet.network.variants import Wiring
-from sqznet.weights import archive
-from sqznet.weights.checkpoint import FLOAT_SIZES, Checkpoint, RawTensor
+from sqznet.weights import archive, squeezedet
+from sqznet.weights.checkpoint import Checkpoint, RawTensor
 from sqznet.weights.keras import config as keras_config
 from sqznet.weights.keras import content as keras_content
 from sqznet.weights.keras import layers as keras_layers
 from sqznet.weights.keras.content import Content
+from sqznet.weights.kernels import oihw
 from sqznet.weights.naming import variant_of
 from sqznet.weights.reading import MAX_BYTES, WeightsFile
 from sqznet.weights.strict_json import parse_json
@@ -86,6 +86,10 @@ def interpret(name: str, content: Content) -> Checkpoint:
     """The checkpoint from a file with this content; raises WeightsError if it is not a network."""
     root = keras_layers.root(content)
     convolutions = keras_layers.convolutions(content)
+    if squeezedet.is_one(conv.names[0] for conv in convolutions[1:]):
+        return squeezedet.checkpoint(
+            name, "keras", _of_squeezedet(convolutions), squeezedet.KERAS, _metadata(content, root)
+        )
     base = keras_layers.base(convolutions)
     named = keras_layers.named(convolutions, base)
     variant = variant_of(base, named)
@@ -124,6 +128,18 @@ def interpret(name: str, content: Content) -> Checkpoint:
     )
 
 
+def _of_squeezedet(
+    convolutions: Sequence[keras_layers.Convolution],
+) -> dict[str, squeezedet.Convolution]:
+    """By the names of the layers, of which the program leaves out the first."""
+    first, *others = convolutions
+    named = {conv.names[0]: conv for conv in others}
+    return {
+        name: squeezedet.Convolution(conv.kernel, conv.bias)
+        for name, conv in {"conv1": first, **named}.items()
+    }
+
+
 def _metadata(content: Content, root: str) -> dict[str, str]:
     stated = {**content.attributes.get(root, {}), **content.attributes.get("", {})}
     return {
@@ -137,14 +153,6 @@ def _oihw(named: Mapping[str, keras_layers.Convolution]) -> dict[str, RawTensor]
     """Kernels transposed from height x width x inputs x outputs; all data are copies."""
     tensors = {}
     for name, conv in named.items():
-        tensors[f"{name}.weight"] = _transposed(conv.kernel)
+        tensors[f"{name}.weight"] = oihw(conv.kernel)
         tensors[f"{name}.bias"] = conv.bias._replace(data=memoryview(bytes(conv.bias.data)))
     return tensors
-
-
-def _transposed(kernel: RawTensor) -> RawTensor:
-    import numpy as np
-
-    bits: Any = np.frombuffer(kernel.data, f"u{FLOAT_SIZES[kernel.dtype]}")
-    turned = bits.reshape(kernel.shape).transpose(3, 2, 0, 1)
-    return RawTensor(kernel.dtype, turned.shape, memoryview(turned.tobytes()))

@@ -5,7 +5,16 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 
-from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Joined, MaxPool, Network
+from sqznet.network.layers import (
+    INPUT,
+    Classifier,
+    Conv,
+    Fire,
+    Joined,
+    MaxPool,
+    Network,
+    PaddedConv,
+)
 from sqznet.quantization.description import Integers, little_endian
 from sqznet.quantization.plan import plan
 from sqznet.weights.checkpoint import RawTensor
@@ -43,8 +52,12 @@ class FloatNodes:
     def _stem(self, layer: Conv, x: str) -> str:
         return self._conv(layer.name, x, layer.kernel, layer.stride, layer.padding, layer.relu)
 
+    def _padded_conv(self, layer: PaddedConv, x: str) -> str:
+        y = self._conv(layer.name, x, kernel=3, padding=1, relu=layer.relu)
+        return self._output("Identity", layer.name, y)
+
     def _joined(self, layer: Joined, x: str) -> str:
-        parts = [self._conv(part.name, x, relu=part.relu) for part in layer.parts]
+        parts = [self._conv(part.name, x, relu=part.relu, rounds=False) for part in layer.parts]
         return self._output("Concat", layer.name, *parts, axis=1)
 
     def _max_pool(self, layer: MaxPool, x: str) -> str:
@@ -133,6 +146,7 @@ _WRITE: Mapping[type, Callable[..., str]] = {
     Fire: FloatNodes._fire,
     Classifier: FloatNodes._classifier,
     Joined: FloatNodes._joined,
+    PaddedConv: FloatNodes._padded_conv,
 }
 
 
@@ -171,6 +185,9 @@ class IntegerNodes(FloatNodes):
         return self._rounded(x)
 
     def _parameters(self, name: str) -> tuple[str, str]:
+        if name in self._read:
+            return f"{name}.weight", f"{name}.bias"
+        self._read.add(name)
         weight, found = self._stored[f"{name}.weight"], self._plan.convs[name]
         assert weight.dtype == "int8"
         channels = (len(found.bias),)
