@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from benchmarks.tracking import Counts, Frame, Thing, count, scene
-from sqznet.answers import Box, Detection
+from sqznet.boxes import Box, Detection
 
 
 def found(x: float, thing: Thing | None, frames: int, start: float = 0.0) -> Iterator[Frame]:

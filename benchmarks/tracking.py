@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqznet.answers import Box, Detection
+from sqznet.boxes import Box, Detection
 from sqznet.watching.tracks import Tracker
 
 WIDTH, HEIGHT = 640, 480

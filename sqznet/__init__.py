@@ -11,7 +11,7 @@ from sqznet.images.preprocessing import Preprocessing
 from sqznet.model import Model
 
 if TYPE_CHECKING:
-    from sqznet.answers import Box, Detection
+    from sqznet.boxes import Box, Detection
     from sqznet.compression.compressing import Compressed, compress
     from sqznet.detection.accuracy import evaluate_detector
     from sqznet.detection.detector import Detector
@@ -69,10 +69,10 @@ __all__ = [
 
 # Not needed to classify a photo; each name is imported from its module on demand.
 _ON_DEMAND = {
-    "Box": "sqznet.answers",
+    "Box": "sqznet.boxes",
     "Compressed": "sqznet.compression.compressing",
     "Converted": "sqznet.weights.conversion",
-    "Detection": "sqznet.answers",
+    "Detection": "sqznet.boxes",
     "DetectionEvaluation": "sqznet.detection.evaluation",
     "Detector": "sqznet.detection.detector",
     "Evaluation": "sqznet.insight.evaluation",

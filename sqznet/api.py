@@ -16,12 +16,12 @@ from sqznet.images.preprocessing import Preprocessing
 from sqznet.loading import load_model
 from sqznet.model import Model
 from sqznet.weights.labels import Labels
-from sqznet.weights.locate import WeightsLike, locate
 
 if TYPE_CHECKING:
     from sqznet.batch.photos import FileResult
     from sqznet.insight.evaluation import Evaluation
     from sqznet.weights.identity import Identity
+    from sqznet.weights.locate import WeightsLike
 
 
 @overload
@@ -117,6 +117,8 @@ def load(
 
     Raises WeightsError, UnsupportedIsaError or SqznetError, saying what was found and expected.
     """
+    from sqznet.weights.locate import locate
+
     path = locate(source)
     if weights.is_recognizer(path):
         from sqznet.learning.recognizer import load_recognizer
@@ -152,6 +154,8 @@ def identify(source: WeightsLike) -> Identity | Any:  # or a RecognizerIdentity
     For a file of `Recognizer.save` it is a ``RecognizerIdentity``: its classes, how many images of
     each it remembers, and the network that it needs. Raises WeightsError as ``load`` does.
     """
+    from sqznet.weights.locate import locate
+
     path = locate(source)
     if weights.is_recognizer(path):
         from sqznet.learning import identity as recognizers

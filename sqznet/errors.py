@@ -49,7 +49,9 @@ def path_for_messages(path: str | os.PathLike[str] | os.PathLike[bytes]) -> str:
     """A path on one line, as ``printable``; both ends of one that is longer than most, such as the
     content of a file that was passed in place of its path. An address loses its user and password.
     """
-    name = re.sub("(?<=://)[^/?#]*@", "", os.fsdecode(path))
+    name = os.fsdecode(path)
+    if "://" in name:
+        name = re.sub("(?<=://)[^/?#]*@", "", name)
     if len(name) > _MAX_PATH:
         half = MAX_SHOWN // 2
         return f"{printable(name[:half])}...{printable(name[-half:])} ({len(name)} characters)"

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sqznet.answers import checked_top
-from sqznet.batch.methods import ManyPhotos
 from sqznet.engine.classification import Classification
 from sqznet.images.callers import PLAIN, Reading, reading
-from sqznet.insight.methods import Explaining
+from sqznet.methods import Explaining, ManyPhotos
 
 if TYPE_CHECKING:
     import numpy as np

@@ -25,7 +25,7 @@ TARGET = ROOT / "docs" / "architecture.svg"
 WIDTH = 900
 LEFT, LEFT_WIDTH = 20, 196  # the column of the package's own files
 # Small, and imported from everywhere; and what only PyInstaller imports.
-NOT_DRAWN = {"notebook", "errors", "forks", "_pyinstaller"}
+NOT_DRAWN = {"boxes", "methods", "notebook", "errors", "forks", "_pyinstaller"}
 
 # The packages, from top to bottom: the left and right ends of their boxes, row by row. One that is
 # indented leaves a lane to arrows that pass it.
@@ -131,6 +131,7 @@ def arrows() -> Graph:
         (name.partition(".")[2] or "__init__"): {o.partition(".")[2] or "__init__" for o in others}
         for name, others in by_unit(import_graph(), "sqznet").items()
     }
+    graph = {name: graph[name] - NOT_DRAWN for name in graph.keys() - NOT_DRAWN}
     graph |= {name: set() for name in ("core", "include", "kernels")}
     for path in (ROOT / "csrc").rglob("*.*"):
         folder = path.relative_to(ROOT / "csrc").parts[0]
@@ -328,8 +329,8 @@ def draw() -> str:
         kind = "compiled" if box.y > top else "file" if name in FILES else "package"
         draw_box(picture, name, box, kind)
     router = Router(boxes)
-    for source in sorted(graph.keys() - NOT_DRAWN, key=lambda name: (boxes[name].y, name)):
-        for target in sorted(graph[source] - NOT_DRAWN):
+    for source in sorted(graph, key=lambda name: (boxes[name].y, name)):
+        for target in sorted(graph[source]):
             picture.arrow(router.path(source, target))
     y = bottom + 34
     for way in WAYS:

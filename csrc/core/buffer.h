@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -16,19 +17,23 @@ inline std::size_t whole_lines(std::size_t bytes) { return (bytes + kLine - 1) /
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(std::size_t bytes) : data_(::operator new(bytes + 1, kAlign)), bytes_(bytes) {
-    std::memset(data_.get(), 0, bytes);
+  // calloc knows which memory is new from the system and zero already. An aligned allocation does
+  // not, so it would have to be filled.
+  explicit Buffer(std::size_t bytes) : memory_(std::calloc(bytes + kLine, 1)), bytes_(bytes) {
+    if (!memory_) throw std::bad_alloc();
   }
 
-  void* data() const { return data_.get(); }
+  void* data() const {
+    const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
+    return static_cast<std::byte*>(memory_.get()) + (kLine - address % kLine) % kLine;
+  }
   std::size_t bytes() const { return bytes_; }
 
  private:
-  static constexpr std::align_val_t kAlign{kLine};
-  struct Delete {
-    void operator()(void* p) const { ::operator delete(p, kAlign); }
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
   };
-  std::unique_ptr<void, Delete> data_;
+  std::unique_ptr<void, Free> memory_;
   std::size_t bytes_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "core/pack.h"
 
+#include <algorithm>
+
 namespace sqz {
 namespace {
 
@@ -10,13 +12,15 @@ Packed pack(const float* weight, const float* bias, int out, int in, int kh, int
   const std::size_t blocks = (static_cast<std::size_t>(out) + nr - 1) / nr;
   const std::size_t taps = static_cast<std::size_t>(kh) * kw, depth = taps * in;
   Packed packed{Array<float>(blocks * depth * nr), Array<float>(blocks * nr), out, in, kh, kw};
-  float *packed_weight = packed.weight.data(), *packed_bias = packed.bias.data();
-  for (std::size_t o = 0; o < static_cast<std::size_t>(out); ++o) {
-    packed_bias[o] = bias[o];
-    float* block = packed_weight + o / nr * depth * nr + o % nr;
+  std::copy_n(bias, out, packed.bias.data());
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const std::size_t rows = std::min<std::size_t>(nr, out - b * nr);
+    const float* first = weight + b * nr * depth;
+    float* block = packed.weight.data() + b * nr * depth;
     for (std::size_t i = 0; i < static_cast<std::size_t>(in); ++i)
-      for (std::size_t t = 0; t < taps; ++t)
-        block[place(t, i) * nr] = weight[(o * in + i) * taps + t];
+      for (std::size_t t = 0; t < taps; ++t, ++first)
+        for (std::size_t row = 0; row < rows; ++row)
+          block[place(t, i) * nr + row] = first[row * depth];
   }
   return packed;
 }

@@ -13,7 +13,7 @@ from sqznet.errors import SqznetError, path_for_messages
 from sqznet.insight.class_names import class_names
 
 if TYPE_CHECKING:
-    from sqznet.answers import Detection
+    from sqznet.boxes import Detection
 
 
 class Numbers(NamedTuple):

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from sqznet.answers import Detection, Prediction
+    from sqznet.answers import Prediction
+    from sqznet.boxes import Detection
 
 
 class Columns(Protocol):

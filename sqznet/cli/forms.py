@@ -11,7 +11,8 @@ from sqznet.cli.columns import BoxRows, Columns, RowEach, rounded, stored_text
 from sqznet.errors import printable
 
 if TYPE_CHECKING:
-    from sqznet.answers import Detection, Prediction
+    from sqznet.answers import Prediction
+    from sqznet.boxes import Detection
 
 
 class Form(Protocol):

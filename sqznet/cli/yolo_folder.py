@@ -14,7 +14,7 @@ from sqznet.files.paths import expanded
 from sqznet.images.decoding import decode
 
 if TYPE_CHECKING:
-    from sqznet.answers import Detection
+    from sqznet.boxes import Detection
     from sqznet.images.finding import Found
 
 

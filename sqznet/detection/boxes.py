@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqznet import _kernels
-from sqznet.answers import Box, Detection
+from sqznet.boxes import Box, Detection
 from sqznet.engine.program import Workspace
 from sqznet.errors import WeightsError
 from sqznet.network.convdet import AnchorDesign

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from sqznet.answers import Classifier, Detection
+from sqznet.answers import Classifier
+from sqznet.boxes import Detection
 from sqznet.detection.naming import checked_classifier, named
 from sqznet.detection.pipeline import DetectionPipeline
 from sqznet.detection.thresholds import DEFAULT, Threshold
@@ -199,7 +200,7 @@ class Detector(DetectionPipeline):
         how = reading(fast_decode, channels, allow_urls)
 
         def detections(model: Detector, image: Any) -> list[Detection]:
-            found: list[Detection] = model.detect([image], threshold, top, **how._asdict())[0]
+            found: list[Detection] = model.detect([image], threshold, top, **vars(how))[0]
             return found
 
         return await answered(self, image, detections)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqznet.answers import Detection, score_text
+from sqznet.answers import score_text
+from sqznet.boxes import Detection
 from sqznet.insight import painting
 
 if TYPE_CHECKING:

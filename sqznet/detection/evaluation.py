@@ -14,7 +14,7 @@ from sqznet.errors import SqznetError, printable
 from sqznet.insight.class_names import class_names
 
 if TYPE_CHECKING:
-    from sqznet.answers import Detection
+    from sqznet.boxes import Detection
     from sqznet.detection.detector import Detector
     from sqznet.detection.true_photo import TruePhoto
 

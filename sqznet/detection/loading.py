@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any, overload
 
 from sqznet import weights
-from sqznet.answers import Classifier, Detection
+from sqznet.answers import Classifier
+from sqznet.boxes import Detection
 from sqznet.detection.detector import Detector
 from sqznet.detection.thresholds import DEFAULT, Threshold
 from sqznet.errors import WeightsError

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from sqznet.answers import Detection
+    from sqznet.boxes import Detection
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqznet.answers import Box, Detection
+from sqznet.boxes import Box, Detection
 from sqznet.errors import SqznetError
 from sqznet.images.frame import Frame
 

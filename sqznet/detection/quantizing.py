@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sqznet.answers import Detection
+from sqznet.boxes import Detection
 from sqznet.calibration import quantizing
 from sqznet.detection.matching import AREAS, OVERLAPS, TrueBox, matched
 from sqznet.detection.pipeline import DetectionPipeline

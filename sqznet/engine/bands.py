@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import NamedTuple
 
 from sqznet import _kernels
 from sqznet.engine.float_layers import PackedLayers
@@ -30,15 +29,16 @@ BAND = 4 << 20
 STEP = 7
 
 
-class Turn(NamedTuple):
+class Turn:
     """One layer's part of a band: it reads rows ``needed`` to ``read`` and writes rows ``first``
     to ``stop``. Its input rows up to ``kept`` already existed for the band before."""
 
-    needed: int
-    kept: int
-    read: int
-    first: int
-    stop: int
+    def __init__(self, needed: int, kept: int, read: int, first: int, stop: int) -> None:
+        self.needed = needed
+        self.kept = kept
+        self.read = read
+        self.first = first
+        self.stop = stop
 
 
 def groups(layers: Sequence[Layer], part: range) -> Iterator[range]:

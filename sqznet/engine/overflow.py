@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import reduce
-from typing import NamedTuple
 
 from sqznet import _kernels
 from sqznet.engine.program import Workspace
@@ -26,27 +25,27 @@ from sqznet.network.layers import INPUT, Fire, Joined, Layer, MaxPool, Network
 _LIMIT = 3e32
 
 
-class Norm(NamedTuple):
+class Norm:
     """Of a convolution: the largest sum of magnitudes of an output channel's weights, the largest
     sum of its positive weights, and the largest magnitude of a bias."""
 
-    weight: float
-    positive: float
-    bias: float
+    def __init__(self, weight: float, positive: float, bias: float) -> None:
+        self.weight = weight
+        self.positive = positive
+        self.bias = bias
 
 
-class Line(NamedTuple):
+class Line:
     """The bound factor * x + constant, for inputs of the network with magnitudes up to x."""
 
-    factor: float
-    constant: float
+    def __init__(self, factor: float, constant: float) -> None:
+        self.factor = factor
+        self.constant = constant
 
     def through(self, weight: float, bias: float) -> Line:
         return Line(weight * self.factor, weight * self.constant + bias)
 
-    def __add__(self, other: object) -> Line:
-        if not isinstance(other, Line):
-            return NotImplemented
+    def __add__(self, other: Line) -> Line:
         return Line(self.factor + other.factor, self.constant + other.constant)
 
     def either(self, other: Line) -> Line:
@@ -60,22 +59,21 @@ class Line(NamedTuple):
         return x if x > 0 else 0.0  # if it is not a number, too
 
 
-class Bound(NamedTuple):
+class Bound:
     """Bounds of a layer's map and of all sums on the way to it, and whether the map may hold
     negative values."""
 
-    values: Line
-    sums: Line
-    signed: bool
+    def __init__(self, values: Line, sums: Line, signed: bool) -> None:
+        self.values = values
+        self.sums = sums
+        self.signed = signed
 
     def either(self, other: Bound) -> Bound:
         """Of two maps side by side."""
         values, sums = self.values.either(other.values), self.sums.either(other.sums)
         return Bound(values, sums, self.signed or other.signed)
 
-    def __add__(self, other: object) -> Bound:
-        if not isinstance(other, Bound):
-            return NotImplemented
+    def __add__(self, other: Bound) -> Bound:
         values = self.values + other.values
         sums = self.sums.either(other.sums).either(values)
         return Bound(values, sums, self.signed or other.signed)
@@ -138,7 +136,7 @@ class Bounds:
             self._conv(f"{layer.name}.{part}", squeezed) for part in ("expand1x1", "expand3x3")
         )
         y = ones.either(threes)
-        y = y._replace(sums=y.sums.either(squeezed.sums))
+        y = Bound(y.values, y.sums.either(squeezed.sums), y.signed)
         if layer.bypass == "simple":
             return y + x
         if layer.bypass == "complex":

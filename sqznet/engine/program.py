@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from sqznet import _kernels
 
@@ -41,13 +41,14 @@ class Value:
         return Rows(self, image, first, stop)
 
 
-class Rows(NamedTuple):
+class Rows:
     """Rows ``first`` to ``stop`` of one image of a value, usable as a map."""
 
-    value: Value
-    image: int
-    first: int
-    stop: int
+    def __init__(self, value: Value, image: int, first: int, stop: int) -> None:
+        self.value = value
+        self.image = image
+        self.first = first
+        self.stop = stop
 
     @property
     def dtype(self) -> Dtype:

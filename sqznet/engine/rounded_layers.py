@@ -15,7 +15,7 @@ from sqznet import _kernels
 from sqznet.engine.float_layers import FloatMaps, Parameters
 from sqznet.engine.program import Operand, Program
 from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool, Network
-from sqznet.weights.checkpoint import DynamicQuantization, Quantization
+from sqznet.weights.grids import DynamicQuantization, Quantization
 
 
 class RoundedLayers(FloatMaps):
@@ -41,7 +41,7 @@ class RoundedLayers(FloatMaps):
                 name, _, kind = tensor.rpartition(".")
                 if kind == "weight":
                     relu, (weight, bias) = _is_rectified(layer, name), parameters(name)
-                    stride = layer.window.stride
+                    stride = layer.stride
                     self._convs[name] = _kernels.Conv(
                         kernels.f32, weight, bias, stride=stride, relu=relu
                     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from sqznet.errors import SqznetError, shown
 from sqznet.images.decoding import decode
@@ -17,12 +17,15 @@ CHANNEL_ORDERS = ("rgb", "bgr")
 _NUMBERS = ("b", "i", "u", "f", "c")
 
 
-class Reading(NamedTuple):
+class Reading:
     """How images are read; the fields are explained in `Model.classify`."""
 
-    fast_decode: bool = False
-    channels: str = "rgb"
-    allow_urls: bool = False
+    def __init__(
+        self, fast_decode: bool = False, channels: str = "rgb", allow_urls: bool = False
+    ) -> None:
+        self.fast_decode = fast_decode
+        self.channels = channels
+        self.allow_urls = allow_urls
 
     def decode(self, image: Any, needed: Any) -> Pixels:
         """See `decoding.decode`. ``needed`` counts for ``fast_decode`` only."""

@@ -42,7 +42,7 @@ def embed(model: Pipeline, images: Any, normalize: bool, how: Reading) -> Vector
     import numpy as np
 
     listed = several(images)
-    found = model.feature_maps([images] if listed is None else listed, (LAYER,), **how._asdict())
+    found = model.feature_maps([images] if listed is None else listed, (LAYER,), **vars(how))
     rows = [maps[LAYER].mean(axis=(0, 1), dtype=np.float64) for maps in found]
     vectors = np.array(rows, np.float32).reshape(len(rows), length(model))
     return normalized(vectors) if normalize else vectors

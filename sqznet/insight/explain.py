@@ -12,9 +12,8 @@ from sqznet.insight.painting import FAINT, INK, PAPER
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sqznet.answers import Box
-    from sqznet.insight.heatmap import Evidence
-    from sqznet.insight.methods import Explainable
+    from sqznet.boxes import Box
+    from sqznet.insight.heatmap import Evidence, Explainable
 
 #: The maximum number of scores beside a photo.
 MAX_TOP = 12

@@ -10,13 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from sqznet import _kernels
-from sqznet.answers import Box, sigmoid
+from sqznet.answers import sigmoid
+from sqznet.boxes import Box
 from sqznet.errors import SqznetError, printable
 from sqznet.images.callers import PLAIN, Reading
 from sqznet.images.pixels import Pixels
@@ -192,6 +193,14 @@ class Evidence(ABC):
         return (height, resized_h, top, pre.size[0]), (width, resized_w, left, pre.size[1])
 
 
+class Explainable(Protocol):
+    """A classifier that can say what each place of a photo adds to a class."""
+
+    def evidence(self, image: Any, how: Reading = PLAIN) -> Evidence:
+        """What it sees in one photo. Raises ImageError, and SqznetError if there are no classes."""
+        ...
+
+
 class LogitEvidence(Evidence):
     """The evidence of a network's own classifier, computed in a single run.
 
@@ -256,9 +265,8 @@ def _cell_grid(network: Network) -> tuple[float, int]:
     """The center of the first cell of the last map, and the cell spacing, in input pixels."""
     middle, step = 0.5, 1
     for layer in network.trunk:
-        kernel, stride, padding = layer.window
-        middle += step * ((kernel - 1) / 2 - padding)
-        step *= stride
+        middle += step * ((layer.kernel - 1) / 2 - layer.padding)
+        step *= layer.stride
     return middle, step
 
 

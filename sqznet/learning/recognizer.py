@@ -13,12 +13,10 @@ import numpy as np
 
 from sqznet import loading, weights
 from sqznet.answers import Prediction, PredictionLists, Predictions, checked_top
-from sqznet.batch.methods import ManyPhotos
 from sqznet.errors import ImageError, SqznetError, WeightsError, printable, reason_of
 from sqznet.files.part_file import write_file
 from sqznet.images import decoding
 from sqznet.images.callers import PLAIN, Reading, grouped, listed, reading, several
-from sqznet.insight.methods import Explaining
 from sqznet.learning import storage
 from sqznet.learning.backbone import Backbone
 from sqznet.learning.examples import evenly, quota
@@ -27,6 +25,7 @@ from sqznet.learning.folder import classes_in
 from sqznet.learning.labels import check_labels
 from sqznet.learning.learner import MAX_ROWS, Learner, Views
 from sqznet.learning.seeing import Progress, Skip, counted, views_of
+from sqznet.methods import Explaining, ManyPhotos
 from sqznet.model import Model
 from sqznet.weights.locate import WeightsLike, locate
 from sqznet.weights.reading import open_file

@@ -74,7 +74,7 @@ def decode(view: memoryview) -> tuple[Examples, bool | None, Backbone]:
     if mirror not in _MIRROR:
         raise WeightsError(f'"mirror" is {shown(mirror)}, expected one of {", ".join(_MIRROR)}')
     backbone = _backbone(entries)
-    labels = metadata.parse(entries, "recognizer").labels
+    labels = metadata.Description(entries, "recognizer").labels
     if labels is None:
         raise WeightsError('"labels" is missing in the metadata')
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -96,7 +96,7 @@ def decode(view: memoryview) -> tuple[Examples, bool | None, Backbone]:
 
 
 def _backbone(entries: Mapping[str, str]) -> Backbone:
-    description = metadata.parse(entries, "recognizer")
+    description = metadata.Description(entries, "recognizer")
     for name in ("backbone", "variant", "preprocessing", "wiring"):
         if name not in entries:
             raise WeightsError(f'"{name}" is missing in the metadata')

@@ -112,7 +112,7 @@ def strides(network: Network) -> tuple[int, ...]:
     for branch in network.branches:
         stride = found[branch.input]
         for layer in branch.layers:
-            stride *= layer.window.stride
+            stride *= layer.stride
             found[layer.name] = stride
         found[branch.output] = stride
     return tuple(found[branch.output] for branch in network.heads[HEAD])
@@ -167,7 +167,7 @@ def branches(
         lateral = Conv(level.lateral, out_channels(level.lateral), 1, 1)
         stride = 1
         for layer in (*trunk[: taps.index(level.tap) + 1], *own):
-            stride *= layer.window.stride
+            stride *= layer.stride
         if stride != level.stride:
             raise WeightsError(
                 f"{origin}: level {number} has stride {level.stride} by its description, but "

@@ -9,7 +9,6 @@ Source: Iandola et al., arXiv:1602.07360 (the fire module and its bypasses).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from sqznet.errors import SqznetError
 
@@ -20,29 +19,46 @@ MapShape = tuple[int, int, int]
 INPUT = "input"
 
 
-class Window(NamedTuple):
-    """The input pixels of one output pixel: a square of ``kernel`` pixels a side. The squares are
-    ``stride`` pixels apart; the first starts ``padding`` pixels before the map's edge."""
+class _Layer:
+    """What layers share.
 
-    kernel: int
-    stride: int
-    padding: int
+    The input pixels of one output pixel are a square of ``kernel`` pixels a side. The squares are
+    ``stride`` pixels apart; the first starts ``padding`` pixels before the map's edge.
+    """
+
+    kernel, stride, padding = 1, 1, 0
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def tensors(self, channels: int) -> dict[str, Shape]:
+        """The name and shape of every tensor, for an input with that many channels."""
+        return {}
+
+    def misfit(self, channels: int) -> str | None:
+        """Why the layer cannot read that many channels, or None."""
+        return None
 
 
-class Conv(NamedTuple):
+class Conv(_Layer):
     """A convolution, then ReLU if ``relu``. ``padding``: zero pixels on each side of its input, for
     the stem only."""
 
-    name: str
-    channels: int
-    kernel: int
-    stride: int = 2
-    padding: int = 0
-    relu: bool = True
-
-    @property
-    def window(self) -> Window:
-        return Window(self.kernel, self.stride, self.padding)
+    def __init__(
+        self,
+        name: str,
+        channels: int,
+        kernel: int,
+        stride: int = 2,
+        padding: int = 0,
+        relu: bool = True,
+    ) -> None:
+        super().__init__(name)
+        self.channels = channels
+        self.kernel = kernel
+        self.stride = stride
+        self.padding = padding
+        self.relu = relu
 
     def output_size(self, size: int) -> int:
         padded = size + 2 * self.padding
@@ -59,25 +75,20 @@ class Conv(NamedTuple):
     def tensors(self, channels: int) -> dict[str, Shape]:
         return _conv(self.name, self.channels, channels, self.kernel)
 
-    def misfit(self, channels: int) -> str | None:
-        """Why the layer cannot read that many channels, or None."""
-        return None
-
 
 def pooled_size(size: int, ceil_mode: bool) -> int:
     """The number of 3-wide windows of stride 2 along a side of ``size`` pixels, 0 or more."""
     return max(0, (size - 2) // 2 + 1 if ceil_mode else (size - 3) // 2 + 1)
 
 
-class MaxPool(NamedTuple):
+class MaxPool(_Layer):
     """Max pooling with 3x3 windows and stride 2; in ceil mode, a last, clipped window counts."""
 
-    name: str
-    ceil_mode: bool = True
+    kernel, stride = 3, 2
 
-    @property
-    def window(self) -> Window:
-        return Window(3, 2, 0)
+    def __init__(self, name: str, ceil_mode: bool = True) -> None:
+        super().__init__(name)
+        self.ceil_mode = ceil_mode
 
     def output_shape(self, shape: MapShape) -> MapShape:
         height, width, channels = shape
@@ -86,33 +97,25 @@ class MaxPool(NamedTuple):
     def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
         return first * 2, min((stop - 1) * 2 + 3, height)
 
-    def tensors(self, channels: int) -> dict[str, Shape]:
-        return {}
 
-    def misfit(self, channels: int) -> str | None:
-        return None
-
-
-class Fire(NamedTuple):
+class Fire(_Layer):
     """Squeeze 1x1, then expand 1x1 beside expand 3x3. A bypass adds the input to the output.
 
     ``bypass`` is ``None``, ``"simple"`` (the input itself) or ``"complex"`` (the input after a 1x1
     convolution without ReLU, for fires that change the channel count).
     """
 
-    name: str
-    squeeze: int
-    expand1x1: int
-    expand3x3: int
-    bypass: str | None = None
+    kernel, padding = 3, 1
 
-    @property
-    def channels(self) -> int:
-        return self.expand1x1 + self.expand3x3
-
-    @property
-    def window(self) -> Window:
-        return Window(3, 1, 1)
+    def __init__(
+        self, name: str, squeeze: int, expand1x1: int, expand3x3: int, bypass: str | None = None
+    ) -> None:
+        super().__init__(name)
+        self.squeeze = squeeze
+        self.expand1x1 = expand1x1
+        self.expand3x3 = expand3x3
+        self.bypass = bypass
+        self.channels = expand1x1 + expand3x3
 
     def output_shape(self, shape: MapShape) -> MapShape:
         height, width, _ = shape
@@ -140,22 +143,15 @@ class Fire(NamedTuple):
         )
 
 
-class Classifier(NamedTuple):
+class Classifier(_Layer):
     """1x1 convolution, ReLU, global average. ``padding``: zero pixels around the convolution's
     input, see ``ClassifierArgs`` in the kernels. ``relu``: False where the ReLU is left out."""
 
-    name: str
-    classes: int
-    padding: int = 0
-    relu: bool = True
-
-    @property
-    def channels(self) -> int:
-        return self.classes
-
-    @property
-    def window(self) -> Window:
-        return Window(1, 1, self.padding)
+    def __init__(self, name: str, classes: int, padding: int = 0, relu: bool = True) -> None:
+        super().__init__(name)
+        self.classes = self.channels = classes
+        self.padding = padding
+        self.relu = relu
 
     def output_shape(self, shape: MapShape) -> MapShape:
         return 1, 1, self.classes
@@ -166,23 +162,14 @@ class Classifier(NamedTuple):
     def tensors(self, channels: int) -> dict[str, Shape]:
         return _conv(self.name, self.classes, channels, 1)
 
-    def misfit(self, channels: int) -> str | None:
-        return None
 
-
-class Joined(NamedTuple):
+class Joined(_Layer):
     """1x1 convolutions of one map, whose outputs are joined. No ReLU follows."""
 
-    name: str
-    parts: tuple[Conv, ...]
-
-    @property
-    def channels(self) -> int:
-        return sum(part.channels for part in self.parts)
-
-    @property
-    def window(self) -> Window:
-        return Window(1, 1, 0)
+    def __init__(self, name: str, parts: tuple[Conv, ...]) -> None:
+        super().__init__(name)
+        self.parts = parts
+        self.channels = sum(part.channels for part in parts)
 
     def output_shape(self, shape: MapShape) -> MapShape:
         height, width, _ = shape
@@ -197,20 +184,16 @@ class Joined(NamedTuple):
             found |= part.tensors(channels)
         return found
 
-    def misfit(self, channels: int) -> str | None:
-        return None
 
-
-class PaddedConv(NamedTuple):
+class PaddedConv(_Layer):
     """3x3 convolution of a map with one pixel of zeros around it, then ReLU if ``relu``."""
 
-    name: str
-    channels: int
-    relu: bool = True
+    kernel, padding = 3, 1
 
-    @property
-    def window(self) -> Window:
-        return Window(3, 1, 1)
+    def __init__(self, name: str, channels: int, relu: bool = True) -> None:
+        super().__init__(name)
+        self.channels = channels
+        self.relu = relu
 
     def output_shape(self, shape: MapShape) -> MapShape:
         height, width, _ = shape
@@ -222,9 +205,6 @@ class PaddedConv(NamedTuple):
     def tensors(self, channels: int) -> dict[str, Shape]:
         return _conv(self.name, self.channels, channels, 3)
 
-    def misfit(self, channels: int) -> str | None:
-        return None
-
 
 Layer = Conv | MaxPool | Fire | Classifier | Joined | PaddedConv
 
@@ -233,15 +213,16 @@ def _conv(name: str, out: int, cin: int, kernel: int) -> dict[str, Shape]:
     return {f"{name}.weight": (out, cin, kernel, kernel), f"{name}.bias": (out,)}
 
 
-class Branch(NamedTuple):
+class Branch:
     """A sequence of layers from the map of the layer (or branch) ``input`` to an output."""
 
-    input: str
-    layers: tuple[Layer, ...]
-    output: str
+    def __init__(self, input: str, layers: tuple[Layer, ...], output: str) -> None:
+        self.input = input
+        self.layers = layers
+        self.output = output
 
 
-class Network(NamedTuple):
+class Network:
     """A network: the name of its variant, the trunk's layers in order, and its heads by name.
 
     ``activation``: what makes scores of the classifier's logits, "softmax", "sigmoid" or "none".
@@ -252,10 +233,17 @@ class Network(NamedTuple):
     none. Branches may share a layer and its weights.
     """
 
-    variant: str
-    trunk: tuple[Layer, ...]
-    heads: Mapping[str, tuple[Branch, ...]]
-    activation: str = "softmax"
+    def __init__(
+        self,
+        variant: str,
+        trunk: tuple[Layer, ...],
+        heads: Mapping[str, tuple[Branch, ...]],
+        activation: str = "softmax",
+    ) -> None:
+        self.variant = variant
+        self.trunk = trunk
+        self.heads = heads
+        self.activation = activation
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -301,7 +289,7 @@ class Network(NamedTuple):
     @property
     def padding(self) -> int:
         """Zero pixels that the first layer needs on each side of the network's input."""
-        return self.trunk[0].window.padding
+        return self.trunk[0].padding
 
     def channels(self, name: str) -> int:
         """The channels of the output map of the layer with this name."""

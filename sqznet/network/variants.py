@@ -41,12 +41,13 @@ class Wiring(NamedTuple):
     activation: str | None = None
 
 
-class Topology(NamedTuple):
+class Topology:
     """What defines a variant: the stem's kernel size and the positions of fires and pools."""
 
-    kernel: int
-    fires: tuple[int, ...]
-    pools: tuple[int, ...]
+    def __init__(self, kernel: int, fires: tuple[int, ...], pools: tuple[int, ...]) -> None:
+        self.kernel = kernel
+        self.fires = fires
+        self.pools = pools
 
 
 TOPOLOGIES = {
@@ -104,12 +105,15 @@ def network_for(
     return network
 
 
-class _Tensors(NamedTuple):
+class _Tensors:
     """Shapes of tensors by torchvision's names; where they come from, and their names there."""
 
-    shapes: Mapping[str, Shape]
-    origin: str
-    own_names: Mapping[str, str]
+    def __init__(
+        self, shapes: Mapping[str, Shape], origin: str, own_names: Mapping[str, str]
+    ) -> None:
+        self.shapes = shapes
+        self.origin = origin
+        self.own_names = own_names
 
     def shown(self, name: str) -> str:
         return printable(self.own_names.get(name, name), MAX_SHOWN)

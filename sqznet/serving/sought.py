@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqznet.answers import Detection
+from sqznet.boxes import Detection
 from sqznet.detection.detector import Detector
 from sqznet.images.pixels import Pixels
 from sqznet.serving.photos import decoded, each

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqznet.answers import Box
+from sqznet.boxes import Box
 from sqznet.watching.tracks import Step, Track
 from sqznet.watching.zones import Point, Zone, depth, direction, is_between, side
 

@@ -19,7 +19,7 @@ from sqznet.watching.tracks import CONFIRM, PATIENCE, Track, Tracker
 from sqznet.watching.zones import checked_zones
 
 if TYPE_CHECKING:
-    from sqznet.answers import Detection
+    from sqznet.boxes import Detection
     from sqznet.images.frame import Frame
     from sqznet.watching.zones import Zone
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqznet.answers import Box, Detection
+from sqznet.boxes import Box, Detection
 from sqznet.errors import SqznetError, checked_count
 from sqznet.watching.motion import Motion
 

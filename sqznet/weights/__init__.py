@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 
 from sqznet.errors import SqznetError, WeightsError, printable, reason_of, shown
 from sqznet.weights import safetensors
@@ -49,10 +48,10 @@ def read(path: str | os.PathLike[str], prefix: str | None = None) -> Checkpoint:
     `sqznet.weights.statedict`.
     Raises WeightsError, naming the file, for any fault.
     """
-    file = open_file(path)._replace(prefix=prefix)
+    file = open_file(path, prefix)
     name = file.name
     try:
-        source = Source.of(path)
+        source = Source(path)
         checkpoint = _read_file(file)
         if prefix is not None and checkpoint.format not in _WITH_PREFIXES:
             raise WeightsError(
@@ -132,6 +131,8 @@ def _read_file(file: WeightsFile) -> Checkpoint:
             return ncnn.read(file)
     if safetensors.looks_like(view):
         return safetensors.read(file)
+    from importlib import import_module
+
     from sqznet.weights import foreign  # not needed for the bundled weights
 
     kind = foreign.kind_of(view)

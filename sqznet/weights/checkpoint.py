@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from sqznet.network.variants import Wiring, network_for
 if TYPE_CHECKING:
     from sqznet.network.detector import AnyDesign
     from sqznet.quantization.description import Integers
+    from sqznet.weights.grids import DynamicQuantization, Quantization
 
 #: Bytes per element of the element types that weights may have.
 FLOAT_SIZES: Mapping[str, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
@@ -26,15 +27,7 @@ MAX_DIMENSIONS = 8
 _COUNTER_SUFFIX = "num_batches_tracked"
 
 
-class _RawTensor(NamedTuple):
-    dtype: str
-    shape: tuple[int, ...]
-    data: memoryview
-    scales: memoryview | None = None
-    input_scales: memoryview | None = None
-
-
-class RawTensor(_RawTensor):
+class RawTensor:
     """A tensor as stored in the file, not yet converted.
 
     dtype: "float16", "bfloat16", "float32" or "float64"; or "int8" with scales.
@@ -49,16 +42,14 @@ class RawTensor(_RawTensor):
     Raises WeightsError if dtype, shape and data do not agree.
     """
 
-    __slots__ = ()
-
-    def __new__(
-        cls,
+    def __init__(
+        self,
         dtype: str,
         shape: tuple[int, ...],
         data: memoryview,
         scales: memoryview | None = None,
         input_scales: memoryview | None = None,
-    ) -> RawTensor:
+    ) -> None:
         if dtype not in FLOAT_SIZES and (dtype != "int8" or scales is None):
             raise WeightsError(
                 f"element type {shown(dtype)}, expected one of {', '.join(FLOAT_SIZES)}"
@@ -85,7 +76,11 @@ class RawTensor(_RawTensor):
                 f"a {dtype} tensor of shape {shape} has input scales, expected a float32 for each "
                 "input channel of int8, and none of floats"
             )
-        return super().__new__(cls, dtype, shape, data, scales, input_scales)
+        self.dtype = dtype
+        self.shape = shape
+        self.data = data
+        self.scales = scales
+        self.input_scales = input_scales
 
     def channel(self, index: int) -> RawTensor:
         """The part of one output channel, without a copy."""
@@ -95,11 +90,15 @@ class RawTensor(_RawTensor):
         return RawTensor(self.dtype, (1, *self.shape[1:]), data, scale, self.input_scales)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _tensor, (self.dtype, self.shape, bytes(self.data), *map(_copied, self[3:]))
+        return _tensor, self._copies()
 
     def copy(self) -> RawTensor:
         """The same tensor in memory of its own."""
-        return _tensor(self.dtype, self.shape, bytes(self.data), *map(_copied, self[3:]))
+        return _tensor(*self._copies())
+
+    def _copies(self) -> tuple[Any, ...]:
+        scales = map(_copied, (self.scales, self.input_scales))
+        return self.dtype, self.shape, bytes(self.data), *scales
 
     def floats(self) -> RawTensor:
         """The same weights as floats: int8 becomes float32, floats are unchanged."""
@@ -117,10 +116,6 @@ class RawTensor(_RawTensor):
                 weights /= inputs.reshape(-1, *[1] * (integers.ndim - 2))
         return RawTensor("float32", self.shape, weights.reshape(-1).data.cast("B"))
 
-    @classmethod
-    def _make(cls, iterable: Iterable[Any]) -> RawTensor:  # type: ignore[override]
-        return cls(*iterable)  # so that _replace checks too
-
 
 def _copied(view: memoryview | None) -> bytes | None:
     return None if view is None else bytes(view)
@@ -131,48 +126,22 @@ def _tensor(dtype: str, shape: tuple[int, ...], data: bytes, *scales: bytes | No
     return RawTensor(dtype, shape, memoryview(data), *views)
 
 
-class Quantization(NamedTuple):
-    """A grid of numbers to which a file rounds its activations.
+class Source:
+    """The file that weights were read from: its absolute path, and its state then.
 
-    A value becomes scale * (n - zero_point). n is the value divided by scale, rounded to the
-    nearest integer (of two equally near, the even one), plus zero_point, and clipped to low..high.
+    Raises OSError if there is no such file.
     """
 
-    scale: float
-    zero_point: int
-    low: int
-    high: int
-
-
-class Source(NamedTuple):
-    """The file that weights were read from: its absolute path, and its state then."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> Source:
-        """Raises OSError if there is no such file."""
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         status = os.stat(path)
-        return cls(os.path.abspath(os.fsdecode(path)), status.st_size, status.st_mtime_ns)
+        self.path = os.path.abspath(os.fsdecode(path))
+        self._state = status.st_size, status.st_mtime_ns
 
     def is_unchanged(self) -> bool:
         try:
-            return Source.of(self.path) == self
+            return Source(self.path)._state == self._state
         except OSError:
             return False
-
-
-class DynamicQuantization(NamedTuple):
-    """A grid that is made for each map of each photo, as by ONNX's DynamicQuantizeLinear.
-
-    Its integers are low..high. The scale is the map's range, widened to contain 0, divided by their
-    number minus 1; the zero point is low minus the range's start in steps, rounded.
-    """
-
-    low: int = 0
-    high: int = 255
 
 
 class Checkpoint(NamedTuple):

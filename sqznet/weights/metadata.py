@@ -10,7 +10,7 @@ have the same entries in a place of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqznet.errors import SqznetError, WeightsError, shown
 from sqznet.images.preprocessing import PRESETS, Preprocessing
@@ -35,37 +35,26 @@ PREFIX = "sqznet."
 _STATED = "the file's metadata"
 
 
-class Description(NamedTuple):
-    """The values of the entries and their reasons; see `Checkpoint` for the meanings."""
-
-    variant: str | None
-    preprocessing: Preprocessing
-    labels: tuple[str, ...] | None
-    wiring: Wiring
-    integers_text: str | None
-    detector: AnyDesign | None
-    reasons: Mapping[str, str]
-
-
-def parse(metadata: Mapping[str, str], format_name: str) -> Description:
-    """The description in a file of this format, with torchvision's defaults for missing entries.
+class Description:
+    """The values of the entries in a file of this format, with torchvision's defaults for missing
+    ones, and their reasons; see `Checkpoint` for the meanings.
 
     Raises WeightsError if an entry that sqznet defines is invalid.
     """
-    default = f"the default for {format_name} files"
-    wiring = _object(metadata, "wiring")
-    stated = {name: _STATED for name in ("variant", "preprocessing", "labels") if name in metadata}
-    return Description(
-        variant=metadata.get("variant"),
-        preprocessing=_preprocessing(metadata),
-        labels=_labels(metadata),
-        wiring=_wiring(wiring),
-        integers_text=metadata.get("integers"),
-        detector=_detector(metadata),
-        reasons={"preprocessing": default}
-        | {name: _STATED if name in wiring else default for name in Wiring._fields}
-        | stated,
-    )
+
+    def __init__(self, metadata: Mapping[str, str], format_name: str) -> None:
+        default = f"the default for {format_name} files"
+        wiring = _object(metadata, "wiring")
+        self.variant = metadata.get("variant")
+        self.preprocessing = _preprocessing(metadata)
+        self.labels = _labels(metadata)
+        self.wiring = _wiring(wiring)
+        self.integers_text = metadata.get("integers")
+        self.detector = _detector(metadata)
+        self.reasons = {"preprocessing": default}
+        self.reasons |= {name: _STATED if name in wiring else default for name in Wiring._fields}
+        stated = ("variant", "preprocessing", "labels")
+        self.reasons |= {name: _STATED for name in stated if name in metadata}
 
 
 def checkpoint(
@@ -78,10 +67,10 @@ def checkpoint(
     """The content of a file with this network and these entries.
 
     ``variant``: what the file states elsewhere, for use if the entries do not.
-    Raises WeightsError like `parse`.
+    Raises WeightsError like `Description`.
     """
-    description = parse(entries, format_name)
-    wiring, reasons = description.wiring, dict(description.reasons)
+    description = Description(entries, format_name)
+    wiring, reasons = description.wiring, description.reasons
     if state.is_linear and reasons["conv10_relu"] != _STATED:
         wiring = wiring._replace(conv10_relu=False)
         reasons["conv10_relu"] = "its classifier is a linear layer, after the average"
@@ -112,7 +101,7 @@ def dump(
     wiring: Wiring,
     integers_text: str | None = None,
 ) -> dict[str, str]:
-    """The entries that `parse` turns back into these values; ASCII, with a unique spelling."""
+    """The entries that `Description` turns back into these values; ASCII, with one spelling."""
     entries = {
         "variant": variant,
         "preprocessing": compact(preprocessing.to_dict()),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
 
 from sqznet.errors import WeightsError, printable, reason_of
 
@@ -16,7 +15,7 @@ from sqznet.errors import WeightsError, printable, reason_of
 MAX_BYTES = 1 << 28
 
 
-class WeightsFile(NamedTuple):
+class WeightsFile:
     """A file to read weights from.
 
     path: for the file system.
@@ -25,10 +24,11 @@ class WeightsFile(NamedTuple):
     prefix: the name of the module to read if the file holds several networks; None for no choice.
     """
 
-    path: str
-    name: str
-    view: memoryview
-    prefix: str | None = None
+    def __init__(self, path: str, name: str, view: memoryview, prefix: str | None = None) -> None:
+        self.path = path
+        self.name = name
+        self.view = view
+        self.prefix = prefix
 
     def beside(self, name: str) -> WeightsFile | None:
         """The file `name` in the same folder, or None if there is none.
@@ -39,11 +39,11 @@ class WeightsFile(NamedTuple):
         return open_file(path) if os.path.lexists(path) else None
 
 
-def open_file(path: str | os.PathLike[str]) -> WeightsFile:
+def open_file(path: str | os.PathLike[str], prefix: str | None = None) -> WeightsFile:
     """Reads a file. Raises WeightsError, naming it, if that fails."""
     name = shown_path(path)
     try:
-        return WeightsFile(os.fsdecode(path), name, read_file(path))
+        return WeightsFile(os.fsdecode(path), name, read_file(path), prefix)
     except WeightsError as error:
         raise WeightsError(f"{name}: {error}") from None
 

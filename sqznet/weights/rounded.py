@@ -14,7 +14,8 @@ from sqznet.errors import WeightsError
 from sqznet.network.layers import INPUT, Classifier, Conv, Fire, MaxPool, Network
 from sqznet.quantization.description import MAX_BIAS, ConvIntegers, Grid, Integers, SumIntegers
 from sqznet.quantization.plan import plan
-from sqznet.weights.checkpoint import Checkpoint, DynamicQuantization, Quantization, RawTensor
+from sqznet.weights.checkpoint import Checkpoint, RawTensor
+from sqznet.weights.grids import DynamicQuantization, Quantization
 from sqznet.weights.integers import integers_text
 
 Rounding = Quantization | DynamicQuantization

@@ -187,8 +187,13 @@ def _with_input_scales(checkpoint: Checkpoint) -> Checkpoint:
     for name, conv in convs.items():
         weight = tensors[f"{name}.weight"]
         if weight.dtype == "int8":
-            scales = little_endian(conv.input_scales)
-            tensors[f"{name}.weight"] = weight._replace(input_scales=scales)
+            tensors[f"{name}.weight"] = RawTensor(
+                weight.dtype,
+                weight.shape,
+                weight.data,
+                weight.scales,
+                little_endian(conv.input_scales),
+            )
     return checkpoint._replace(
         tensors=tensors,
         reasons={**checkpoint.reasons, "precision": "int8 in the file, with its scales"},

@@ -117,7 +117,7 @@ def checkpoint(
         Wiring(conv1_padding=before, ceil_mode=not is_plus),
     )
     entries = {**defaults, metadata.DETECTOR: compact(detectors.to_json(design)), **stated}
-    description = metadata.parse(entries, format_name)
+    description = metadata.Description(entries, format_name)
     assumed = {
         name: _STATED for name in ("preprocessing", "labels", *Wiring._fields) if name not in stated
     }

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from sqznet.weights.checkpoint import RawTensor
 
 
-class Other(NamedTuple):
+class Other:
     """A tensor that cannot be a weight. why: such as ``"has element type I64"``."""
 
-    why: str
-    shape: tuple[int, ...]
+    def __init__(self, why: str, shape: tuple[int, ...]) -> None:
+        self.why = why
+        self.shape = shape
 
 
-class Parameter(NamedTuple):
+class Parameter:
     """A weight or bias: the file's names of the tensors that give it, by their role in it, see
     `layouts.Tensor`. label: the name to show."""
 
-    label: str
-    roles: Mapping[str, str]
+    def __init__(self, label: str, roles: Mapping[str, str]) -> None:
+        self.label = label
+        self.roles = roles
 
 
-class State(NamedTuple):
+class State:
     """A SqueezeNet in a file.
 
     tensors: by torchvision's names; what is left of one has whatever else is beside it, by its own
@@ -33,9 +34,18 @@ class State(NamedTuple):
     is_linear: whether the classifier is a linear layer, which comes after the average.
     """
 
-    tensors: dict[str, RawTensor]
-    own: Mapping[str, str]
-    choice: str = ""
-    left_out: str = ""
-    variant: str | None = None
-    is_linear: bool = False
+    def __init__(
+        self,
+        tensors: dict[str, RawTensor],
+        own: Mapping[str, str],
+        choice: str = "",
+        left_out: str = "",
+        variant: str | None = None,
+        is_linear: bool = False,
+    ) -> None:
+        self.tensors = tensors
+        self.own = own
+        self.choice = choice
+        self.left_out = left_out
+        self.variant = variant
+        self.is_linear = is_linear

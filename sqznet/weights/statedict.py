@@ -97,7 +97,13 @@ def find(
     classifier = tensors.get("classifier.1.weight")
     is_linear = classifier is not None and len(classifier.shape) == 2
     if classifier is not None and is_linear:
-        tensors["classifier.1.weight"] = classifier._replace(shape=(*classifier.shape, 1, 1))
+        tensors["classifier.1.weight"] = RawTensor(
+            classifier.dtype,
+            (*classifier.shape, 1, 1),
+            classifier.data,
+            classifier.scales,
+            classifier.input_scales,
+        )
     used = {name for parameter in chosen.parameters.values() for name in parameter.roles.values()}
     is_residual = chosen.layout == "pytorchcv" and _RESNET_FILE.search(file)
     variant = f"{chosen.base}_simple_bypass" if is_residual else None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sqznet.answers import Box, Detection
+from sqznet.boxes import Box, Detection
 from sqznet.detection import drawing
 from sqznet.insight import painting
 

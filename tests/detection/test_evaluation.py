@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sqznet import SqznetError
-from sqznet.answers import Detection
+from sqznet.boxes import Detection
 from sqznet.detection.evaluation import DetectionEvaluation, evaluate
 from sqznet.detection.matching import AREAS, MOST, OVERLAPS, TrueBox, matched, overlaps
 from sqznet.detection.precision import Ranking

@@ -35,7 +35,11 @@ HEAD = (
 @pytest.fixture(scope="module")
 def network() -> Network:
     plain = networks.network(networks.tensors("squeezenet1_1", classes=7))
-    return plain._replace(heads={**plain.heads, "levels": HEAD})
+    return Network(plain.variant, plain.trunk, {**plain.heads, "levels": HEAD})
+
+
+def without_classifier(network: Network) -> Network:
+    return Network(network.variant, network.trunk, {"levels": HEAD})
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +102,15 @@ def test_shapes_and_names(network: Network) -> None:
     assert network.outputs == ("logits", "near", "far", "fine", "coarse")
     assert network.channels("head.level") == LEVEL.channels == 17
     assert network.num_classes == 7
-    assert network._replace(heads={"levels": HEAD}).num_classes == 0
+    assert without_classifier(network).num_classes == 0
     assert network.tensors()["head.level.squeeze.weight"] == (4, 11, 1, 1)
     # The trunk alone needs only 17 pixels.
-    assert network.minimum_size > network._replace(heads={}).minimum_size == 17
+    trunk = Network(network.variant, network.trunk, {})
+    assert network.minimum_size > trunk.minimum_size == 17
 
 
 def test_a_head_without_a_classifier(network: Network, made: dict[str, Array]) -> None:
-    bare = network._replace(heads={"levels": HEAD})
+    bare = without_classifier(network)
     x = networks.inputs(2, 1, *SIZE)
     found = run(bare, made, x, 1)
     assert "logits" not in found

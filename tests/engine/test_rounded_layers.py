@@ -17,8 +17,8 @@ from sqznet.cli.main import main
 from sqznet.engine.executor import Executor
 from sqznet.engine.rounded_layers import RoundedLayers
 from sqznet.network import layers, reference, variants
-from sqznet.weights.checkpoint import Quantization
 from sqznet.weights.conversion import convert
+from sqznet.weights.grids import Quantization
 
 from ..support import networks
 from ..support.onnx_files import Rounding, node

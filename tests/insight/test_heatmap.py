@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import sqznet
-from sqznet.answers import Box
+from sqznet.boxes import Box
 from sqznet.errors import ImageError, SqznetError
 from sqznet.images.preprocessing import geometry
 from sqznet.insight.heatmap import (

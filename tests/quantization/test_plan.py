@@ -167,12 +167,10 @@ def test_a_description_of_another_network_is_refused(name: str) -> None:
 
 
 def test_sums_that_may_exceed_32_bits_are_refused() -> None:
-    stem = Conv("conv", 1, 3)
-    wide = Network("wide", (stem, Conv("next", 1, 1, 1)), {})
-    integers = integer_networks.described(wide)
-    plan(wide, integers)
-    stem = stem._replace(channels=40_000)
-    wide = wide._replace(trunk=(stem, wide.trunk[1]))
+    last = Conv("next", 1, 1, 1)
+    narrow = Network("narrow", (Conv("conv", 1, 3), last), {})
+    plan(narrow, integer_networks.described(narrow))
+    wide = Network("wide", (Conv("conv", 40_000, 3), last), {})
     with pytest.raises(WeightsError, match="next has 40000 inputs, whose sum may exceed 32 bits"):
         plan(wide, integer_networks.described(wide))
 

@@ -29,6 +29,7 @@ LAYERS = (
     "sqznet.learning",  # above `model`, since a Recognizer shows its Model
     "sqznet.loading",
     "sqznet.model",
+    "sqznet.methods",
     "sqznet.calibration",
     "sqznet.insight",
     "sqznet.batch",
@@ -38,6 +39,7 @@ LAYERS = (
     "sqznet.network",
     "sqznet.images",
     "sqznet.files",
+    "sqznet.boxes",
     "sqznet.answers",
     "sqznet.notebook",
     "sqznet.errors",

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from sqznet.answers import Box, Detection
+from sqznet.boxes import Box, Detection
 from sqznet.detection.matching import TrueBox
 from sqznet.detection.true_photo import TruePhoto
 from sqznet.images.finding import Found

@@ -176,7 +176,7 @@ def test_a_missing_module_is_a_fault_of_the_installation(
     def absent(name: str) -> object:
         raise ModuleNotFoundError("No module named 'zlib'", name="zlib")
 
-    monkeypatch.setattr(weights, "import_module", absent)
+    monkeypatch.setattr("importlib.import_module", absent)
     path = tmp_path / "net.pth"
     path.write_bytes(b"\x80\x02something")
     with pytest.raises(WeightsError, match=r"No module named 'zlib'.*the file itself may be sound"):

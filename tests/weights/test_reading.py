@@ -44,9 +44,8 @@ def assert_small(checkpoint: Checkpoint) -> None:
         assert values(checkpoint.tensors[name]) == list(expected)
 
 
-def test_every_way_to_make_a_tensor_checks_it() -> None:
+def test_a_tensor_is_checked() -> None:
     tensor = RawTensor("float16", (2, 3), memoryview(bytes(12)))
-    assert tensor._replace(shape=(6,)) == RawTensor("float16", (6,), memoryview(bytes(12)))
     for changes, message in (
         ({"dtype": "int8"}, "element type 'int8', expected one of float16"),
         ({"dtype": "float32"}, r"a float32 tensor of shape \(2, 3\) has 12 bytes, expected 24"),
@@ -54,9 +53,7 @@ def test_every_way_to_make_a_tensor_checks_it() -> None:
         ({"data": memoryview(b"")}, "has 0 bytes, expected 12"),
     ):
         with pytest.raises(WeightsError, match=message):
-            tensor._replace(**changes)
-        with pytest.raises(WeightsError, match=message):
-            RawTensor(**{**tensor._asdict(), **changes})
+            RawTensor(**{**vars(tensor), **changes})
 
 
 def test_int8_weights_with_a_scale_for_each_output_channel() -> None:
@@ -79,7 +76,7 @@ def test_int8_weights_with_a_scale_for_each_output_channel() -> None:
         {"dtype": "float32", "data": memoryview(bytes(24))},
     ):
         with pytest.raises(WeightsError, match="has scales, expected a float32 for each"):
-            tensor._replace(**changes)  # type: ignore[arg-type]
+            RawTensor(**{**vars(tensor), **changes})
 
 
 # The bundled checkpoint

@@ -154,5 +154,5 @@ def _oihw(named: Mapping[str, keras_layers.Convolution]) -> dict[str, RawTensor]
     tensors = {}
     for name, conv in named.items():
         tensors[f"{name}.weight"] = oihw(conv.kernel)
-        tensors[f"{name}.bias"] = conv.bias._replace(data=memoryview(bytes(conv.bias.data)))
+        tensors[f"{name}.bias"] = conv.bias.copy()
     return tensors

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sqznet.network.layers import INPUT, Fire, MaxPool, Network
-from sqznet.weights.checkpoint import Quantization
+from sqznet.weights.grids import Quantization
 from sqznet.weights.ncnn.weights import StoredConv
 
 Grids = Mapping[str, tuple[Quantization, ...]]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqznet.errors import WeightsError, shown
-from sqznet.weights.checkpoint import Quantization, RawTensor, element_count
+from sqznet.weights.checkpoint import RawTensor, element_count
+from sqznet.weights.grids import Quantization
 from sqznet.weights.onnx import arithmetic
 from sqznet.weights.onnx.graph import Graph, Node
 from sqznet.weights.onnx.tensors import OnnxTensor, TensorData, integer_bounds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqznet.errors import WeightsError, shown
 from sqznet.network.variants import TOPOLOGIES
-from sqznet.weights.checkpoint import DynamicQuantization, Quantization
+from sqznet.weights.grids import DynamicQuantization, Quantization
 from sqznet.weights.onnx.affine import IDENTITY, Affine
 from sqznet.weights.onnx.graph import Node
 from sqznet.weights.recognition import bypass_suffix

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sqznet.errors import WeightsError, shown
-from sqznet.weights.checkpoint import Quantization
+from sqznet.weights.grids import Quantization
 from sqznet.weights.onnx.affine import IDENTITY
 from sqznet.weights.onnx.constants import Constants
 from sqznet.weights.onnx.found import (

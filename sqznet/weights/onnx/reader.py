@@ -60,7 +60,7 @@ def read(file: WeightsFile) -> Checkpoint:
     size = photos.input_size(network, given)
     wiring, reasons = find_wiring(network, size or PRESETS["torchvision"].size)
     tensors = folding.tensors(network, constants)
-    described = metadata.parse(stated, "onnx")
+    described = metadata.Description(stated, "onnx")
     if described.variant not in (None, variant):
         raise WeightsError(
             f"its metadata says {shown(described.variant)}, its graph is a {variant}"

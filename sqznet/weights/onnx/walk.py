@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sqznet.errors import WeightsError, shown
-from sqznet.weights.checkpoint import DynamicQuantization, Quantization
+from sqznet.weights.grids import DynamicQuantization, Quantization
 from sqznet.weights.onnx.affine import IDENTITY, Affine, affine_node
 from sqznet.weights.onnx.constants import Constants
 from sqznet.weights.onnx.found import NCHW, NO_PADS, Pads, Producer, Rounding

@@ -1,4 +1,7 @@
-"""The methods of every classifier for many photos and for asyncio."""
+"""What every classifier can do besides ``classify``: many photos, asyncio, heat maps, boxes.
+
+What a method needs is imported when it is called.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqznet.answers import Classifier, Prediction, Predictions, summed
-from sqznet.errors import SqznetError
+from sqznet.errors import SqznetError, checked_count
 from sqznet.images.callers import reading
 
 if TYPE_CHECKING:
     from sqznet.batch.photos import FileResult
+    from sqznet.boxes import Box
+    from sqznet.insight.heatmap import Explainable, HeatMap
 
 
 class Limited(Classifier, Protocol):
@@ -87,7 +92,50 @@ class ManyPhotos:
 
         def predictions(model: Classifier, image: Any) -> list[Prediction]:
             count = len(names) if coarse else top
-            found: list[Prediction] = model.classify([image], count, **how._asdict())[0]
+            found: list[Prediction] = model.classify([image], count, **vars(how))[0]
             return Predictions(summed(found, names, top)) if coarse else found
 
         return await answered(self, image, predictions)
+
+
+class Explaining:
+    """The base of a `Model` and a `Recognizer`: heat maps and boxes."""
+
+    def heatmap(
+        self: Explainable,
+        image: Any,
+        label: str | int | None = None,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> HeatMap:
+        """Shows where in a photo a class is: a float32 array (H, W) of the upright photo's size.
+
+        1 is the place that adds most to the class; 0 is a place that adds nothing or that was
+        cropped away. ``label``: the name or index of a class; default: the most likely one. A
+        notebook displays the array as heat over the photo. ``image`` and the options: as for
+        ``classify``.
+        Raises ImageError, and SqznetError for an unknown label.
+        """
+        evidence = self.evidence(image, reading(False, channels, allow_urls))
+        return evidence.heatmap(evidence.index(label))
+
+    def localize(
+        self: Explainable,
+        image: Any,
+        top: int = 1,
+        *,
+        channels: str = "rgb",
+        allow_urls: bool = False,
+    ) -> list[Box]:
+        """A box (x0, y0, x1, y1, label, score) for each of the ``top`` most likely classes, best
+        first, in pixels of the upright photo.
+
+        A box encloses the largest connected part of the heat map with values of at least 0.15; a
+        class without such a part has no box. ``image`` and the options: as for ``classify``. Raises
+        ImageError.
+        """
+        count = checked_count("top", top)
+        evidence = self.evidence(image, reading(False, channels, allow_urls))
+        found = [evidence.box(index) for index in evidence.ranking[:count]]
+        return [box for box in found if box is not None]
