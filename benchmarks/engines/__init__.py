@@ -12,13 +12,15 @@ from benchmarks.engines.base import Engine
 OURS = "sqznet"
 RIVALS = ("onnxruntime", "ncnn", "openvino", "litert", "mnn", "opencv", "torch")
 NAMES = (OURS, *RIVALS)
-# The engines that run 8-bit networks. sqznet also runs the fp32 network beside them.
-INT8 = {name: f"{name}_int8" for name in (OURS, "onnxruntime", "openvino", "litert", "ncnn")}
+# The engines that run 8-bit networks. sqznet also runs the fp32 network and onnxruntime's file.
+INT8 = {name: f"{name}_int8" for name in (OURS, "onnxruntime", "openvino", "litert", "ncnn", "mnn")}
+
+OWN = (OURS, INT8[OURS], "sqznet_qdq")
 
 
 def get(name: str) -> type[Engine]:
     """The adapter class; loading it does not import the engine itself."""
-    known = (*NAMES, *INT8.values(), "ncnn_fp16")
+    known = (*NAMES, *INT8.values(), *OWN, "ncnn_fp16")
     if name not in known:
         raise ValueError(f"unknown engine {name!r}; expected one of {', '.join(known)}")
     adapter: type[Engine] = import_module(f"benchmarks.engines.{name}").Adapter
