@@ -21,7 +21,7 @@ def test_the_wheel_is_complete() -> None:
         "sqznet/_kernels.pyi",
         "sqznet/_pixels.pyi",
         "sqznet/data/squeezenet1_1.safetensors",
-        "sqznet/data/squeezenet1_1_detector.safetensors",
+        "sqznet/data/squeezenet1_1_detector.sqz",
         "sqznet/data/imagenet_classes.txt",
         "sqznet/data/imagenet_hierarchy.txt",
         "sqznet/data/imagenet_synsets.txt",
