@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from sqznet.answers import Detection, Prediction
-    from sqznet.batch.methods import Limited
+    from sqznet.answers import Prediction
+    from sqznet.boxes import Detection
     from sqznet.learning.recognizer import Recognizer
+    from sqznet.methods import Limited
     from sqznet.model import Model
 
     Batch = dict[str, npt.NDArray[Any]]
