@@ -131,6 +131,7 @@ CROSSCHECKED = (
     "opencv",
     "pycocotools",
     "pyinstaller",
+    "ray",
     "safetensors",
     "serve",
     "torch",
@@ -140,8 +141,8 @@ CROSSCHECKED = (
 @nox.session
 def crosscheck(session: nox.Session) -> None:
     """Weights files compared with the engines and libraries that they are made for, average
-    precision with pycocotools, a program that PyInstaller builds, and the server asked by Triton's
-    client and a browser (chromium)."""
+    precision with pycocotools, a program that PyInstaller builds, the server asked by Triton's
+    client and a browser (chromium), and a Ray cluster that loses a node."""
     extras = ("test", *(f"test-{name}" for name in CROSSCHECKED))
     session.install(f"{ROOT}[{','.join(extras)}]")
     names = (
@@ -149,6 +150,7 @@ def crosscheck(session: nox.Session) -> None:
         "detection/pycocotools",
         "engine/rounded_layers",
         "frozen",
+        "ray/*",
         "serving/*",
     )
     session.run("pytest", "-m", "slow or not slow", *tests_of(names))

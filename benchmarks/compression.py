@@ -5,8 +5,8 @@ second photo of the shared folder, and judged by the others. Agree: the share of
 same best class as float32's. KL: the mean Kullback-Leibler divergence of the softmax from
 float32's, in nats, with its standard error. Beside them: 8-bit integers, calibrated with the same
 photos; the same integers as one of ours, compressed by zlib and by LZMA; and the file of the paper
-on Deep Compression (arXiv:1510.00149) beside the authors' float32 file. `--write` draws
-docs/compression.svg.
+on Deep Compression (arXiv:1510.00149) beside the authors' float32 file. `--write` fills the block
+of docs/compression.md and draws docs/compression.svg.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from benchmarks import machine, plots, report
 from benchmarks.material import ROOT, SHARED, MissingError
 from benchmarks.network import Array
 from benchmarks.quantized import photos_and_classes, top
+from benchmarks.report_all import fill_page
 from sqznet.calibration import quantizing
 from sqznet.compression.compressing import Search
 from sqznet.compression.encoding import Coded
@@ -41,6 +42,8 @@ GENERAL = {
     "LZMA": partial(lzma.compress, preset=9 | lzma.PRESET_EXTREME),
     "zlib": partial(zlib.compress, level=9),
 }
+PAGE, PICTURE = ROOT / "docs" / "compression.md", ROOT / "docs" / "compression.svg"
+BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
 _LEAST = 1e-3  # the lower edge of the picture
 _COLUMNS = ("network", "file", "bytes", "top-1 / top-5, %", "agree, %", "KL")
 
@@ -127,6 +130,14 @@ def measure(shared: Path, folder: Path) -> Iterator[Point]:
     yield judge.point("Deep Compression", deep.stat().st_size, loaded)
 
 
+def block(points: Sequence[Point]) -> str:
+    """The table in Markdown, with the picture."""
+    rows = [_COLUMNS, ("---", "---", *["--:"] * 4), *(point.row() for point in points)]
+    table = [f"| {' | '.join(row)} |" for row in rows]
+    picture = f"![bytes and divergence from float32 of each file]({PICTURE.name})"
+    return "\n".join([*table, "", picture])
+
+
 def draw(points: Sequence[Point], path: Path) -> None:
     """Bytes against divergence; a file that is further left and lower is better."""
     plt = plots.library()
@@ -143,7 +154,9 @@ def draw(points: Sequence[Point], path: Path) -> None:
                     # What has no divergence at all stands at the lower edge.
                     at = point.nbytes / 1e6, max(point.divergence, _LEAST)
                     axis.plot(*at, "s", color=color, markerfacecolor="white", clip_on=False)
-                    axis.annotate(point.name, at, (6, 4), textcoords="offset points", fontsize=8)
+                    name = point.name.removeprefix("its integers ")
+                    above = {"textcoords": "offset points", "ha": "center", "fontsize": 8}
+                    axis.annotate(name, at, (0, 7), **above)
         axis.set_yscale("log")
         axis.set_ylim(bottom=_LEAST)
         axis.set_xlabel("MB (a million bytes)")
@@ -161,7 +174,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns exit code 0, or 1 if there is nothing to judge by."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--write", action="store_true", help="draw docs/compression.svg, too")
+    parser.add_argument("--write", action="store_true", help=f"fill the block of {PAGE.name}, too")
     options = parser.parse_args(arguments)
     points = []
     print(report.machine(machine.describe(("sqznet",))), end="\n\n")
@@ -175,7 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(report.table([_COLUMNS, *(point.row() for point in points)], right=range(2, 6)))
     if options.write:
-        draw(points, ROOT / "docs" / "compression.svg")
+        draw(points, PICTURE)
+        fill_page(PAGE, block(points), BEGIN, END)
     return 0
 
 

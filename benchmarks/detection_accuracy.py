@@ -2,6 +2,7 @@
 
 python -m benchmarks.detection_accuracy            print the tables
 python -m benchmarks.detection_accuracy --write    and put them into docs/detection.md
+python -m benchmarks.detection_accuracy --detector FILE    of another detector
 
 Needs the shared folder's `detection`: photos with people and animals that the training has not
 seen. Photos on which only some things are boxed are left out; difficult boxes are neither right nor
@@ -117,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns exit code 0, or 1 if there is nothing to measure with."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection_accuracy")
     parser.add_argument("--write", action="store_true", help=f"fill the block of {PAGE.name}")
+    parser.add_argument("--detector", metavar="FILE", help="another detector than the bundled one")
     options = parser.parse_args(arguments)
     try:
         photos = list(held_out(SHARED))
@@ -125,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     evaluations = {}
     for size, precision in INPUTS:
-        detector = sqznet.load_detector(size=size, precision=precision)
+        detector = sqznet.load_detector(options.detector, size=size, precision=precision)
         evaluations[size, precision] = evaluate(detector, photos, lambda _: None)
     print(block(evaluations))
     if options.write:

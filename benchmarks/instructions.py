@@ -66,13 +66,13 @@ class Counter:
         target = self._folder / "logits.npy"
         arguments = (engine, model, str(source), str(target))
         once, often = (
-            self._run(package, "benchmarks.counted_child", *arguments, str(1 + more))
+            self.run("benchmarks.counted_child", *arguments, str(1 + more), package=package)
             for more in (0, _MORE)
         )
         return (often - once) // _MORE, int(np.load(target).argmax())
 
-    def _run(self, package: Path, module: str, *arguments: str) -> int:
-        """Instructions executed by `python -m module arguments`."""
+    def run(self, module: str, *arguments: str, package: Path = _SITE) -> int:
+        """Instructions executed by `python -m module arguments`; package: as for `inference`."""
         sysroot, counts = CROSS / "sysroot", self._folder / "counts"
         path = os.pathsep.join(map(str, (package, _SITE, _RIVALS, ROOT)))
         qemu = ["qemu-aarch64", "-L", str(sysroot), "-plugin", f"{self._plugin},out={counts}"]

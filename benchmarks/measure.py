@@ -80,8 +80,12 @@ def run(case: Case, setup: Setup) -> CaseResult:
 def _engines(case: Case, setup: Setup) -> list[str]:
     if case.kind != "int8":
         return list(setup.engines)
-    own = [name for name in setup.engines if name == engines.OURS]  # in fp32, too
-    return own + [engines.INT8[name] for name in setup.engines if name in engines.INT8]
+    own = list(engines.OWN) if engines.OURS in setup.engines else []
+    return own + [
+        engines.INT8[name]
+        for name in setup.engines
+        if name in engines.INT8 and name != engines.OURS
+    ]
 
 
 def _take(result: EngineResult, turn: Turn, number: int) -> None:

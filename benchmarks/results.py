@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.cases import Case
-from benchmarks.engines import INT8, OURS
+from benchmarks.engines import INT8, OURS, OWN
 
 
 @dataclass
@@ -57,6 +57,10 @@ class CaseResult:
         """Engines that were timed, fastest median first."""
         return sorted((e for e in self.engines if e.samples), key=lambda e: e.median)
 
+    def median_of(self, name: str) -> float | None:
+        """The median of an engine, if it was timed."""
+        return next((e.median for e in self.measured if e.engine == name), None)
+
     @property
     def ours(self) -> EngineResult | None:
         """sqznet's result, if it was timed."""
@@ -66,7 +70,7 @@ class CaseResult:
     @property
     def best_rival(self) -> EngineResult | None:
         """The fastest of the others."""
-        return next((e for e in self.measured if e.engine not in (OURS, INT8[OURS])), None)
+        return next((e for e in self.measured if e.engine not in OWN), None)
 
     @property
     def ratio(self) -> float | None:

@@ -31,6 +31,14 @@ def test_without_the_photos_it_says_what_is_absent(tmp_path: Path) -> None:
         list(compression.measure(tmp_path, tmp_path))
 
 
+def test_the_page_gets_a_row_for_each_point() -> None:
+    point = compression.Point("1.1", "float32", 4_941_984, "66.4 / 86.4", 100.0, 0.0, 0.0)
+    lines = compression.block([point]).splitlines()
+    assert lines[1] == "| --- | --- | --: | --: | --: | --: |"
+    assert lines[2] == "| 1.1 | float32 | 4,941,984 | 66.4 / 86.4 | 100.0 | 0.0000 +- 0.0000 |"
+    assert compression.PICTURE.name in lines[-1]
+
+
 def test_points_are_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs matplotlib")
     points = [

@@ -54,13 +54,21 @@ def run(
     cwd: Path,
     weights: Path | None = None,
     before: str = "",
+    strict: bool = True,
 ) -> tuple[str, str]:
     """The output (stdout, stderr) of a program with the installed package, not the sources, after
-    this script."""
+    this script. ``strict``: its warnings are errors."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SQZNET_")}
     start = ["-c", with_weights(weights, before + RUN)] if weights else []
     done = subprocess.run(
-        [sys.executable, "-W", "error", *start, str(EXAMPLES / program), *map(str, arguments)],
+        [
+            sys.executable,
+            "-W",
+            "error" if strict else "default",
+            *start,
+            str(EXAMPLES / program),
+            *map(str, arguments),
+        ],
         cwd=cwd,
         env=kept,
         capture_output=True,
@@ -105,8 +113,9 @@ def test_is_short_and_documented(program: Path, tmp_path: Path) -> None:
     assert out.startswith(f"usage: {program.name}")
 
 
-def test_there_are_five() -> None:
+def test_there_are_six() -> None:
     names = {"sort_photos", "gesture_control", "doorbell", "smart_camera", "count_line"}
+    names |= {"spark_classify"}
     assert {path.stem for path in PROGRAMS} == names
 
 
@@ -224,6 +233,24 @@ def test_count_line(tmp_path: Path) -> None:
     _, err = run("count_line.py", *options, code=1, cwd=tmp_path)
     assert err.startswith("only has the label 'unicorn', expected one of person, cat, ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_spark_classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyspark", reason="pyspark is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java")
+    photos = tmp_path / "photos" / "sub"
+    photos.mkdir(parents=True)
+    shutil.copy(EXAMPLES / "coffee.jpg", photos / "a.jpg")
+    (photos / "b.jpg").write_bytes(b"no photo")
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    run("spark_classify.py", photos.parent, tmp_path / "answers", cwd=tmp_path, strict=False)
+    found = {row["path"][-5:]: row for row in parquet.read_table(tmp_path / "answers").to_pylist()}
+    assert found["a.jpg"]["label"] == "espresso"
+    assert found["a.jpg"]["error"] is None
+    assert "no image format" in found["b.jpg"]["error"]
 
 
 def test_an_invalid_source_is_one_line(tmp_path: Path) -> None:

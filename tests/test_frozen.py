@@ -31,6 +31,8 @@ pytestmark = pytest.mark.slow
 # Large, and of no use to the program.
 EXCLUDED = (
     "pyarrow",
+    "pandas",
+    "ray",
     "Cython",
     "setuptools",
     "pkg_resources",

@@ -31,12 +31,13 @@ NOT_DRAWN = {"boxes", "methods", "notebook", "errors", "forks", "_pyinstaller"}
 # indented leaves a lane to arrows that pass it.
 ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"cli": (262, 880)},
-    {"serving": (290, 850)},
+    {"serving": (290, 780)},
+    {"ray": (290, 850)},
     {"diagnostics": (262, 880)},
     {"watching": (262, 880)},
-    {"detection": (290, 880)},
-    {"learning": (330, 820)},
     {"compression": (330, 820)},
+    {"detection": (290, 850)},
+    {"learning": (330, 820)},
     {"calibration": (290, 700)},
     {"insight": (318, 846)},
     {"batch": (346, 880)},
@@ -49,7 +50,7 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
 )
 ROW_GAP = 24
 # More of it: for the files; for an arrow to the left; for the ground to begin.
-ROOM_BELOW = {"compression": 22, "batch": 22, "files": 16}
+ROOM_BELOW = {"learning": 22, "batch": 22, "files": 16}
 
 # The package's own files, from top to bottom: how far the middle of the box is below the end of the
 # row that is named.
@@ -57,8 +58,8 @@ FILES = {
     "__main__": ("cli", -56),
     "__init__": ("diagnostics", 12),
     "api": ("watching", -4),
-    "loading": ("compression", -18),
-    "model": ("compression", 62),
+    "loading": ("learning", -18),
+    "model": ("learning", 62),
     "answers": ("engine", -50),
     "errors": ("weights", 12),
 }

@@ -77,10 +77,17 @@ def rank(logits: Array) -> list[int]:
 
 def read_with_pillow(photo: str) -> Array:
     """A photo as (1, 3, 224, 224) float32, preprocessed as in the training of the weights."""
-    import numpy as np
     from PIL import Image
 
     with Image.open(photo) as image:
-        small = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+        return prepared(image)
+
+
+def prepared(image: Any) -> Array:
+    """The same of an image of Pillow."""
+    import numpy as np
+    from PIL import Image
+
+    small = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
     bgr = np.asarray(small, np.float32)[:, :, ::-1] - np.array(MEAN_BGR, np.float32)
     return np.ascontiguousarray(bgr.transpose(2, 0, 1)[None])

@@ -17,7 +17,7 @@ class Adapter(Engine):
 
     package = "sqznet"
     module = "sqznet"
-    precision = "float32"
+    precision: str | None = "float32"
 
     @classmethod
     def available(cls) -> str | None:

@@ -69,9 +69,8 @@ Step bind_fire(const std::shared_ptr<ByteFire>& fire, const Pool& pool, const Te
                const Tensor& scratch, const Tensor& y, int above) {
   const ByteMap in = x.levels(), out = y.levels();
   const ByteView &input = in.view, &output = out.view;
-  require_size(input, input.n, input.h, input.w, fire->squeeze().packed().in, "x");
-  require_size(output, input.n, output.h, input.w,
-               fire->expand1().packed().out + fire->expand3().packed().out, "y");
+  require_size(input, input.n, input.h, input.w, fire->inputs(), "x");
+  require_size(output, input.n, output.h, input.w, fire->outputs(), "y");
   require_rows(input, output, above);
   const ScratchMemory memory = scratch_for(*fire, *pool, output, scratch);
   return {[=] { fire->run(*pool, in.view, memory.scratch, out.view, above); }};
@@ -186,7 +185,7 @@ void bind_int8(py::module_& m) {
              return std::make_shared<ByteFire>(
                  table, pack(table, squeeze_weight, squeeze_bias, squeeze_scale, 1),
                  pack(table, expand1_weight, expand1_bias, expand1_scale, 1),
-                 pack(table, expand3_weight, expand3_bias, expand3_scale, 3));
+                 pack(table, expand3_weight, expand3_bias, expand3_scale, 3, Reader::winograd));
            }),
            py::arg("kernels"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
            py::arg("squeeze_scale"), py::arg("expand1x1_weight"), py::arg("expand1x1_bias"),

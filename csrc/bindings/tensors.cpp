@@ -111,9 +111,9 @@ float import_array(ThreadPool& pool, const py::buffer& x, const Tensor& y) {
   return import_nchw(pool, source.data, source.strides.data(), target.view);
 }
 
-float import_levels(ThreadPool& pool, const py::buffer& x, const Tensor& y,
-                    const std::array<float, 3>& mean, const std::array<float, 3>& step,
-                    const std::array<int, 2>& limits) {
+float import_levels(const Int8Kernels& table, ThreadPool& pool, const py::buffer& x,
+                    const Tensor& y, const std::array<float, 3>& mean,
+                    const std::array<float, 3>& step, const std::array<int, 2>& limits) {
   const py::buffer_info info = x.request();
   const ByteMap target = y.levels();
   const auto [lowest, highest] = limits;
@@ -121,8 +121,8 @@ float import_levels(ThreadPool& pool, const py::buffer& x, const Tensor& y,
   require(target.view.c == 3, "x does not have the tensor's shape");
   const Source source = source_for(target.view, info);
   WithoutLock release;
-  return import_nchw_levels(pool, source.data, source.strides.data(), target.view, mean.data(),
-                            step.data(), lowest, highest);
+  return import_nchw_levels(table, pool, source.data, source.strides.data(), target.view,
+                            mean.data(), step.data(), lowest, highest);
 }
 
 void export_array(const Tensor& x, const Tensor& y) {
@@ -202,8 +202,8 @@ void bind_tensors(py::module_& m) {
       .def_property_readonly("dtype", [](const Tensor& t) { return described(t.dtype).name; })
       .def_property_readonly("shape", [](const Tensor& t) { return std::tuple_cat(t.shape); });
   m.def("import_nchw", &import_array, py::arg("pool"), py::arg("x").noconvert(), py::arg("y"));
-  m.def("import_nchw_levels", &import_levels, py::arg("pool"), py::arg("x").noconvert(),
-        py::arg("y"), py::arg("mean"), py::arg("step"),
+  m.def("import_nchw_levels", &import_levels, py::arg("kernels"), py::arg("pool"),
+        py::arg("x").noconvert(), py::arg("y"), py::arg("mean"), py::arg("step"),
         py::arg("limits") = std::array<int, 2>{0, 255});
   m.def("export_nchw", &export_array, py::arg("x"), py::arg("y"));
   m.def("softmax", &run_softmax, py::arg("kernels"), py::arg("x"), py::arg("y"), Released());

@@ -192,96 +192,31 @@ float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrd
 
 namespace {
 
-// Values that are converted together, in loops that compilers vectorize.
-constexpr std::ptrdiff_t kChunk = 32;
-
-// How a channel's values become bytes: whole + round(min(max(value / step + rest, lowest), highest)).
-struct Levels {
-  Levels() = default;
-  Levels(float mean, float value_of_one, int least, int most) : step(value_of_one) {
-    // What is added after the rounding: the mean if it is an integer, else an even number, so that
-    // halves go to even bytes. A mean far from all bytes only leads to the limits.
-    float integer = std::floor(mean);
-    if (integer != mean) integer = 2 * std::floor(mean / 2);
-    if (!(std::fabs(mean) < 1e6f)) integer = 0;
-    whole = static_cast<std::int32_t>(integer);
-    rest = mean - integer;
-    lowest = static_cast<float>(least) - integer;
-    highest = static_cast<float>(most) - integer;
-  }
-
-  float step, rest, lowest, highest;
-  std::int32_t whole;
-};
-
-// The bytes of `count` adjacent values, at most kChunk. Adding 1.5 * 2^23 rounds to the nearest
-// integer, to the even one if two are equally near.
-void to_levels(const unsigned char* values, std::ptrdiff_t count, const Levels& to,
-               std::uint8_t* levels) {
-  const auto whole = static_cast<std::uint32_t>(to.whole);
-  float from[kChunk];
-  std::uint32_t bits[kChunk];
-  if (count == kChunk) {
-    std::memcpy(from, values, sizeof from);
-  } else {
-    std::fill_n(from, kChunk, 0.0f);
-    std::memcpy(from, values, count * sizeof(float));
-  }
-  for (float& value : from) {
-    const float level = value / to.step + to.rest;
-    const float raised = level > to.lowest ? level : to.lowest;
-    value = (raised < to.highest ? raised : to.highest) + 12582912.0f;
-  }
-  std::memcpy(bits, from, sizeof bits);
-  for (std::ptrdiff_t i = 0; i < kChunk; ++i)
-    levels[i] = static_cast<std::uint8_t>(bits[i] + whole);
-}
-
-// Returns what largest_of() returns for all three planes of the row, with the distance `channel`.
-float import_level_row(const unsigned char* from, std::ptrdiff_t channel, std::ptrdiff_t width,
-                       const Levels planes[3], std::uint8_t* to) {
-  for (std::ptrdiff_t w = 0; w < width; w += kChunk, to += 3 * kChunk) {
-    const std::ptrdiff_t count = std::min(kChunk, width - w);
-    std::uint8_t levels[3][kChunk];
-    for (std::ptrdiff_t c = 0; c < 3; ++c) {
-      const unsigned char* values =
-          from + c * channel + w * static_cast<std::ptrdiff_t>(sizeof(float));
-      to_levels(values, count, planes[c], levels[c]);
-    }
-    std::uint8_t pixels[3 * kChunk];
-    for (std::ptrdiff_t i = 0; i < kChunk; ++i) {
-      const std::uint8_t r = levels[0][i], g = levels[1][i], b = levels[2][i];
-      pixels[3 * i] = r, pixels[3 * i + 1] = g, pixels[3 * i + 2] = b;
-    }
-    std::memcpy(to, pixels, 3 * count);
-  }
-  float largest = 0;
-  for (std::ptrdiff_t c = 0; c < 3; ++c)
-    largest = std::max(largest, largest_of(from + c * channel, width));
-  return largest;
+ByteLevels levels_of(float mean, float step, int lowest, int highest) {
+  // What is added after the rounding: the mean if it is an integer, else an even number, so that
+  // halves go to even bytes. A mean far from all bytes only leads to the limits.
+  float integer = std::floor(mean);
+  if (integer != mean) integer = 2 * std::floor(mean / 2);
+  if (!(std::fabs(mean) < 1e6f)) integer = 0;
+  return {step, mean - integer, static_cast<float>(lowest) - integer,
+          static_cast<float>(highest) - integer, static_cast<std::int32_t>(integer)};
 }
 
 }  // namespace
 
-float import_nchw_levels(ThreadPool& pool, const unsigned char* source,
+float import_nchw_levels(const Int8Kernels& table, ThreadPool& pool, const unsigned char* source,
                          const std::ptrdiff_t strides[4], const ByteView& y, const float mean[3],
                          const float step[3], int lowest, int highest) {
-  Levels planes[3];
-  for (int c = 0; c < 3; ++c) planes[c] = Levels(mean[c], step[c], lowest, highest);
-  constexpr std::ptrdiff_t kSize = sizeof(float);
+  ByteLevels levels[3];
+  for (int c = 0; c < 3; ++c) levels[c] = levels_of(mean[c], step[c], lowest, highest);
+  const bool adjacent = strides[3] == sizeof(float) && y.pixel == 3;
   return import_rows(pool, y, [&](std::int64_t n, std::int64_t h) {
     const unsigned char* from = source + n * strides[0] + h * strides[2];
     std::uint8_t* to = y.data + n * y.image + h * y.row;
-    if (strides[3] == kSize && y.pixel == 3)
-      return import_level_row(from, strides[1], y.w, planes, to);
+    if (adjacent) return table.import_levels_i8(from, strides[1], y.w, levels, to) ? kInfinity : 0;
     float largest = 0;
     for (std::ptrdiff_t w = 0; w < y.w; ++w, from += strides[3], to += y.pixel)
-      for (std::ptrdiff_t c = 0; c < 3; ++c) {
-        std::uint8_t levels[kChunk];
-        largest = std::max(largest, largest_of(from + c * strides[1], 1));
-        to_levels(from + c * strides[1], 1, planes[c], levels);
-        to[c] = levels[0];
-      }
+      if (table.import_levels_i8(from, strides[1], 1, levels, to)) largest = kInfinity;
     return largest;
   });
 }

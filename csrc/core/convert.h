@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/threadpool.h"
+#include "sqz/int8.h"
 #include "sqz/views.h"
 
 namespace sqz {
@@ -36,8 +37,8 @@ float import_nchw(ThreadPool& pool, const unsigned char* source, const std::ptrd
 
 // The same for bytes: the levels x / step[c] + mean[c] of normalized values, rounded and clipped to
 // lowest..highest, which are bytes. A mean that is an integer is added after the rounding. `y` has
-// three channels.
-float import_nchw_levels(ThreadPool& pool, const unsigned char* source,
+// three channels. Returns infinity if a value is not finite, else 0.
+float import_nchw_levels(const Int8Kernels& table, ThreadPool& pool, const unsigned char* source,
                          const std::ptrdiff_t strides[4], const ByteView& y, const float mean[3],
                          const float step[3], int lowest, int highest);
 

@@ -36,14 +36,32 @@ ByteFire::ByteFire(const Int8Kernels& table, PackedBytes squeeze, PackedBytes ex
                    PackedBytes expand3)
     : table_(table),
       squeeze_(table, std::move(squeeze), 1),
-      expand1_(table, std::move(expand1), 1),
-      expand3_(table, std::move(expand3), 1) {}
+      expand1_(table, std::move(expand1), 1) {
+  if (expand3.winograd)
+    winograd_.emplace(table, std::move(expand3));
+  else
+    expand3_.emplace(table, std::move(expand3), 1);
+}
 
 ByteFire::Memory ByteFire::plan(Scratch& scratch, int n, int h, int w, int threads) const {
-  const ByteView bordered = take_map<std::uint8_t>(scratch, n, h + 2, w + 2, squeeze_.packed().out);
-  return {bordered, squeeze_.plan(scratch, n, h, w, threads),
-          expand1_.plan(scratch, n, h, w, threads), expand3_.plan(scratch, n, h, w, threads)};
+  Memory memory = {};
+  const int channels = squeeze_.packed().out;
+  if (winograd_) {
+    memory.bordered = take_map<std::uint8_t>(scratch, n, ByteWinograd::whole_tiles(h) + 2,
+                                             ByteWinograd::whole_tiles(w) + 2, channels);
+    memory.bordered.h = h + 2, memory.bordered.w = w + 2;
+    memory.winograd = winograd_->plan(scratch, n, h, w, threads);
+  } else {
+    memory.bordered = take_map<std::uint8_t>(scratch, n, h + 2, w + 2, channels);
+    memory.expand3 = expand3_->plan(scratch, n, h, w, threads);
+  }
+  memory.squeeze = squeeze_.plan(scratch, n, h, w, threads);
+  memory.expand1 = expand1_.plan(scratch, n, h, w, threads);
+  return memory;
 }
+
+// The largest number of parts into which a map is divided. It is enough to balance the threads.
+constexpr std::int64_t kBands = 64;
 
 void ByteFire::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y,
                    int above) const {
@@ -53,15 +71,27 @@ void ByteFire::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const B
   pool.run(table_.conv_i8_items(squeeze), [&](std::int64_t begin, std::int64_t end, int thread) {
     squeeze_.compute(squeeze, begin, end, memory.squeeze, thread);
   });
-  // Both expands read the same pixels, so one loop runs both.
   const int split = expand1_.packed().out;
   const ByteConvArgs ones = expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
-  const ByteConvArgs threes =
-      expand3_.args(memory.bordered, channel_slice(y, split, expand3_.packed().out));
-  pool.run(table_.conv_i8_items(ones), [&](std::int64_t begin, std::int64_t end, int thread) {
-    expand1_.compute(ones, begin, end, memory.expand1, thread);
-    expand3_.compute(threes, begin, end, memory.expand3, thread);
+  const ByteView right = channel_slice(y, split, threes().out);
+  // Both expands, or the first part of Winograd's algorithm, read the same pixels, so one loop runs
+  // both.
+  const std::int64_t items = table_.conv_i8_items(ones);
+  if (!winograd_) {
+    const ByteConvArgs threes = expand3_->args(memory.bordered, right);
+    pool.run(items, [&](std::int64_t begin, std::int64_t end, int thread) {
+      expand1_.compute(ones, begin, end, memory.expand1, thread);
+      expand3_->compute(threes, begin, end, memory.expand3, thread);
+    });
+    return;
+  }
+  const ByteWinogradArgs threes = winograd_->args(memory.bordered, right, memory.winograd);
+  const std::int64_t tiles = winograd_->input_items(threes), bands = std::min(items, kBands);
+  pool.run(bands, [&](std::int64_t begin, std::int64_t end, int thread) {
+    expand1_.compute(ones, items * begin / bands, items * end / bands, memory.expand1, thread);
+    winograd_->input(threes, tiles * begin / bands, tiles * end / bands);
   });
+  winograd_->output(pool, threes, memory.winograd);
 }
 
 // The kernel stores no bytes, so that all pixels may have the same place.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/byte_winograd.h"
 #include "core/maps.h"
 #include "core/pack_int8.h"
 #include "core/scratch.h"
@@ -51,26 +52,31 @@ class ByteConv {
 };
 
 // A 1x1 squeeze, then a 1x1 expand and a 3x3 expand. Each expand writes its own channels of the
-// output. `x` may be a band of a map, see PaddedConv.
+// output. `expand3` is packed for either of its kernels, see Reader::winograd. `x` may be a band of a map, see PaddedConv.
 class ByteFire {
  public:
   ByteFire(const Int8Kernels& table, PackedBytes squeeze, PackedBytes expand1, PackedBytes expand3);
 
-  const ByteConv& squeeze() const { return squeeze_; }
-  const ByteConv& expand1() const { return expand1_; }
-  const ByteConv& expand3() const { return expand3_; }
+  int inputs() const { return squeeze_.packed().in; }
+  int outputs() const { return expand1_.packed().out + threes().out; }
 
   struct Memory {
     ByteView bordered;  // the squeezed map with its border
     ByteConv::Memory squeeze, expand1, expand3;
+    ByteWinograd::Memory winograd;
   };
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
   void run(ThreadPool& pool, const ByteView& x, Scratch scratch, const ByteView& y,
            int above = 0) const;
 
  private:
+  const PackedBytes& threes() const { return winograd_ ? winograd_->packed() : expand3_->packed(); }
+
   const Int8Kernels& table_;
-  ByteConv squeeze_, expand1_, expand3_;
+  ByteConv squeeze_, expand1_;
+  // One of the two computes the 3x3 expand.
+  std::optional<ByteConv> expand3_;
+  std::optional<ByteWinograd> winograd_;
 };
 
 // A 1x1 convolution whose sums are used as they are, those of a few items at a time, while the first

@@ -13,8 +13,8 @@ namespace {
 constexpr int kNone = -1;
 
 // The weights of each input word of a run, as indices into the run or kNone. The last word (`group`
-// may also be several words) is filled with zeros; or, if `in_place`, it has the last weights of the run, some of them as zeros because
-// the word before has them too.
+// may also be several words) is filled with zeros; or, if `in_place`, it has the last weights of the
+// run, some of them as zeros because the word before has them too.
 std::vector<int> word_taps(int run, int group, bool in_place) {
   std::vector<int> taps;
   for (int first = 0; first < run; first += group) {
@@ -35,18 +35,14 @@ std::vector<int> word_taps(const IntegerWeights& w, const Int8Kernels& table, bo
   return taps;
 }
 
-std::int64_t largest_sum(const IntegerWeights& w, std::size_t depth) {
-  std::int64_t largest = 0;
-  for (int o = 0; o < w.out; ++o) {
-    std::int64_t positive = 0, negative = 0;
-    for (std::size_t k = 0; k < depth; ++k) {
-      const int weight = w.weight[o * depth + k];
-      (weight > 0 ? positive : negative) += 255 * std::abs(weight);
-    }
-    const std::int64_t bias = w.bias[o];
-    largest = std::max({largest, positive + std::abs(bias), negative + std::abs(bias)});
+// The largest sum of output channel `o`, for any input, as an absolute value.
+std::int64_t largest_sum(const IntegerWeights& w, std::size_t depth, int o) {
+  std::int64_t positive = 0, negative = 0;
+  for (std::size_t k = 0; k < depth; ++k) {
+    const int weight = w.weight[o * depth + k];
+    (weight > 0 ? positive : negative) += 255 * std::abs(weight);
   }
-  return largest;
+  return std::max(positive, negative) + std::abs(static_cast<std::int64_t>(w.bias[o]));
 }
 
 // `offset` is added to each weight.
@@ -83,6 +79,35 @@ void add_offset(const IntegerWeights& w, int offset, std::int32_t* bias) {
   }
 }
 
+// What winograd_output_i8 requires, see sqz/int8.h.
+bool suits_winograd(const Int8Kernels& table, const IntegerWeights& w, std::int64_t largest) {
+  constexpr std::int64_t kLimit = 1 << 25;
+  return table.winograd_output_i8 && w.kh == 3 && w.kw == 3 && w.in % 16 == 0 && largest < kLimit;
+}
+
+// Packs for winograd_output_i8.
+void pack_winograd(const Int8Kernels& table, const IntegerWeights& w, PackedBytes& packed) {
+  constexpr int kTaps = 9, kFactor = 576;
+  const int block = table.point_block, group = table.point_group;
+  const int all = (w.out + block - 1) / block * block;
+  packed.weight = Buffer(static_cast<std::size_t>(all) * w.in * kTaps);
+  packed.bias = Array<std::int32_t>(all);
+  packed.scale = Array<float>(all);
+  std::copy_n(w.scale, w.out, packed.scale.data());
+  for (int o = 0; o < w.out; ++o) {
+    const auto bias = static_cast<std::uint32_t>(w.bias[o]) * kFactor;
+    packed.bias.data()[o] = static_cast<std::int32_t>(bias);
+  }
+  auto* to = static_cast<std::int8_t*>(packed.weight.data());
+  for (int first = 0; first < all; first += block)
+    for (int ci = 0; ci < w.in; ci += group)
+      for (int tap = 0; tap < kTaps; ++tap)
+        for (int o = first; o < first + block; ++o)
+          for (int i = ci; i < ci + group; ++i)
+            *to++ =
+                o < w.out ? w.weight[(static_cast<std::size_t>(o) * w.in + i) * kTaps + tap] : 0;
+}
+
 }  // namespace
 
 PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, Reader reader) {
@@ -95,12 +120,19 @@ PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, Reader 
   const std::vector<int> taps = word_taps(w, table, listed);
   PackedBytes packed;
   packed.out = w.out, packed.in = w.in, packed.kh = w.kh, packed.kw = w.kw;
-  packed.largest_sum = largest_sum(w, static_cast<std::size_t>(w.in) * w.kh * w.kw);
+  packed.narrow = true;
+  for (int o = 0; o < w.out; ++o) {
+    const std::int64_t largest = largest_sum(w, static_cast<std::size_t>(w.in) * w.kh * w.kw, o);
+    packed.largest_sum = std::max(packed.largest_sum, largest);
+    if (!(std::fabs(static_cast<float>(largest) * w.scale[o]) < 32000)) packed.narrow = false;
+  }
   if (packed.largest_sum > std::numeric_limits<std::int32_t>::max())
     throw std::invalid_argument("the sums of this layer may need more than 32 bits");
-  packed.narrow = std::all_of(w.scale, w.scale + w.out, [&](float scale) {
-    return std::fabs(static_cast<float>(packed.largest_sum) * scale) < 32000;
-  });
+  packed.winograd = reader == Reader::winograd && suits_winograd(table, w, packed.largest_sum);
+  if (packed.winograd) {
+    pack_winograd(table, w, packed);
+    return packed;
+  }
   packed.weight = Buffer(taps.size() * all * (bytes ? 1 : 2));
   packed.bias = Array<std::int32_t>(all);
   packed.scale = Array<float>(all);

@@ -21,17 +21,21 @@ struct PackedBytes {
   // For each block of `registers` registers (fewer in the last one) or, for the classifier, of
   // `list_registers`: for each input word in the order in which the kernel reads them, `group`
   // weights for each output channel of the block.
+  // For Winograd's algorithm: for each block of `point_block` channels, each word of `point_group`
+  // inputs and each tap.
   Buffer weight;
   Array<std::int32_t> bias;  // padded like the blocks, as is scale
   Array<float> scale;
   int out = 0, in = 0, kh = 0, kw = 0;
   std::int64_t largest_sum = 0;  // of any output channel, for any input, as an absolute value
   bool narrow = false;           // such a sum times its scale fits into 16 bits
+  bool winograd = false;         // packed for winograd_output_i8
 };
 
-// The kernel that reads the weights: conv_i8, or classifier_i8, which has blocks of its own and fills
-// the last input word of a pixel with zeros.
-enum class Reader { conv, classifier };
+// The kernel that reads the weights: conv_i8; classifier_i8, which has blocks of its own and fills the
+// last input word of a pixel with zeros; or, for 3x3 kernels with stride 1, winograd_output_i8 if the
+// set has it and it can compute this layer, else conv_i8.
+enum class Reader { conv, classifier, winograd };
 
 // Throws std::invalid_argument if a sum may need more than 32 bits.
 PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& weights, Reader reader);

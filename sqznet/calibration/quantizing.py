@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sqznet import _kernels
 from sqznet.calibration.calibrator import Calibration, Calibrator
 from sqznet.engine.classification import Classification
 from sqznet.engine.pipeline import Pipeline
 from sqznet.errors import ImageError, SqznetError
 from sqznet.files.part_file import write_file
+from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.layers import Network
 from sqznet.quantization import reference
 from sqznet.quantization.description import little_endian
@@ -239,8 +239,11 @@ def integer_tensor(planned: Plan, name: str, integers: npt.NDArray[np.int8]) -> 
 
 def gray_levels(model: Pipeline, image: Any) -> npt.NDArray[np.uint8]:
     """What the integer network reads of a photo: uint8 (1, H, W, 3)."""
-    pre = model.preprocessing
-    x = model.preprocess(image).transpose(0, 2, 3, 1)
+    return levels_of(model.preprocess(image).transpose(0, 2, 3, 1), model.preprocessing)
+
+
+def levels_of(x: Any, pre: Preprocessing) -> npt.NDArray[np.uint8]:
+    """The gray levels of an input (1, H, W, 3) of the float network."""
     levels = np.rint(x * np.array(pre.std, np.float32) + np.array(pre.mean, np.float32))
     return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
@@ -254,20 +257,12 @@ def normalized(model: Pipeline, levels: npt.NDArray[np.uint8]) -> npt.NDArray[np
 
 def float_tensors(checkpoint: Checkpoint) -> dict[str, Any]:
     """All tensors as float32 arrays."""
-    return {name: float_tensor(checkpoint, name) for name in checkpoint.tensors}
+    return {name: tensor.array() for name, tensor in checkpoint.tensors.items()}
 
 
 def weight(tensors: Mapping[str, Any], name: str) -> Any:
     """The weight of the convolution with this name."""
     return tensors[f"{name}.weight"]
-
-
-def float_tensor(checkpoint: Checkpoint, name: str) -> Any:
-    raw = checkpoint.tensors[name].floats()
-    shape = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
-    out, cin, height, width = shape
-    tensor = _kernels.Tensor.from_bytes(raw.data, raw.dtype, (out, cin, height, width))
-    return np.array(tensor).reshape(raw.shape)
 
 
 def compare(expected: Any, found: Any) -> Comparison:

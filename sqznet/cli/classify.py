@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.answers import Predictions, summed
 from sqznet.batch.photos import classify_files
-from sqznet.cli.columns import OneRow, RowEach
+from sqznet.cli.columns import Columns, OneRow, RowEach
 from sqznet.cli.common import (
     EXIT_UNREADABLE,
     EXIT_USAGE,
@@ -54,6 +53,18 @@ class _Asked(NamedTuple):
     args: argparse.Namespace
     names: tuple[str, ...] | None
 
+    def classified(self, found: Iterable[Found]) -> Generator[tuple[str, Any], None, None]:
+        """Yields the path of each photo, in order, with its predictions or its error."""
+        model, args, names = self
+        least = -math.inf if args.min_score is None else args.min_score
+        top = len(names) if names else args.top
+        with closing(classify_files(model, found, top, args.fast_decode, args.batch)) as results:
+            for path, predictions, error in results:
+                if names and error is None:
+                    predictions = summed(predictions, names, args.top)
+                kept = (p for p in predictions if p.score >= least)
+                yield path, error or Predictions(kept, model.activation)
+
 
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
@@ -65,6 +76,7 @@ def add_parser(commands: Commands) -> None:
             "sqznet classify photo.jpg",
             "sqznet classify photos/ -o answers.csv --resume",
             "sqznet classify photo.jpg --coarse",
+            "sqznet classify s3://bucket/photos --ray auto -o answers/",
             "cat photo.jpg | sqznet classify -",
             "find . -name '*.jpg' | sqznet classify - --top 1 --json",
         ),
@@ -101,12 +113,29 @@ def add_parser(commands: Commands) -> None:
         metavar="FOLDER",
         help="also write each photo into FOLDER, with its labels at the bottom",
     )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="do it on a Ray cluster (auto, host:6379, ray://host:10001, or local for this machine "
+        "alone): photos of folders that all nodes share, s3:// or gs://, into a folder of Parquet "
+        "files, with -o",
+    )
+    parser.add_argument(
+        "--partition",
+        type=positive,
+        metavar="N",
+        help="with --ray: photos of each file (default: by the numbers of photos and cores)",
+    )
     add_model_options(parser, recognizer=True)
     add_speed_options(parser, "scores")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.ray is not None:
+        return _on_a_cluster(args)
     try:
+        if args.partition is not None:
+            raise SqznetError("--partition is for --ray")
         format_name = chosen_format(args.format, args.output)
         if args.columns is not None and format_name not in ("csv", "parquet"):
             raise SqznetError(f"--columns is for csv and parquet, not for {format_name}")
@@ -115,40 +144,64 @@ def run(args: argparse.Namespace) -> int:
         complain(error)
         return EXIT_USAGE
     prepare(args.threads)
-    model = load_model(args)
-    if isinstance(model, int):
-        return model
-    if not fits(args.min_score, model):
-        return EXIT_USAGE
-    try:
-        names = model.coarse_labels if args.coarse else None
-    except SqznetError as error:
-        complain(error)
-        return EXIT_USAGE
+    asked = _asked(args)
+    if isinstance(asked, int):
+        return asked
     found = chosen(args)
     if isinstance(found, int):
         return found
-    asked = _Asked(model, args, names)
-    made_by = "" if format_name == "table" else model.fingerprint
-    made_by += "-coarse" if made_by and names else ""
+    made_by = "" if format_name == "table" else _made_by(asked)
     try:
-        work = Work(partial(_classified, asked), _form(asked), made_by, _draw)
+        work = Work(asked.classified, Labels(_columns(asked)), made_by, _draw)
     except SqznetError as error:  # weights without a classifier
         complain(error)
         return EXIT_UNREADABLE
     return write_answers(work, args, found, format_name)
 
 
-def _classified(asked: _Asked, found: Sequence[Found]) -> Generator[tuple[str, Any], None, None]:
-    model, args, names = asked
-    least = -math.inf if args.min_score is None else args.min_score
-    top = len(names) if names else args.top
-    with closing(classify_files(model, found, top, args.fast_decode, args.batch)) as results:
-        for path, predictions, error in results:
-            if names and error is None:
-                predictions = summed(predictions, names, args.top)
-            kept = (p for p in predictions if p.score >= least)
-            yield path, error or Predictions(kept, model.activation)
+def _on_a_cluster(args: argparse.Namespace) -> int:
+    from sqznet.cli.cluster import ParquetWork, WithErrors, check, write_partitions
+
+    try:
+        check(args)
+    except SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
+    args.threads = 1  # of each core's process
+    asked = _asked(args)
+    if isinstance(asked, int):
+        return asked
+    try:
+        form = Labels(WithErrors(_columns(asked)))
+    except SqznetError as error:
+        complain(error)
+        return EXIT_UNREADABLE
+    settings = {
+        "model": _made_by(asked),
+        "top": args.top,
+        "min-score": args.min_score,
+        "columns": args.columns or "row-each",
+        "fast-decode": args.fast_decode,
+    }
+    return write_partitions(args, ParquetWork(asked.classified, form, settings["model"]), settings)
+
+
+def _asked(args: argparse.Namespace) -> _Asked | int:
+    """What the options ask for, or the exit code after reporting why they cannot be met."""
+    model = load_model(args)
+    if isinstance(model, int):
+        return model
+    if not fits(args.min_score, model):
+        return EXIT_USAGE
+    try:
+        return _Asked(model, args, model.coarse_labels if args.coarse else None)
+    except SqznetError as error:
+        complain(error)
+        return EXIT_USAGE
+
+
+def _made_by(asked: _Asked) -> str:
+    return asked.model.fingerprint + ("-coarse" if asked.names else "")
 
 
 def _draw(photo: npt.NDArray[np.uint8], answer: Predictions) -> Image.Image:
@@ -157,8 +210,8 @@ def _draw(photo: npt.NDArray[np.uint8], answer: Predictions) -> Image.Image:
     return labeled(photo, answer, answer.activation)
 
 
-def _form(asked: _Asked) -> Labels:
+def _columns(asked: _Asked) -> Columns:
     if asked.args.columns != "one-row":
-        return Labels(RowEach())
+        return RowEach()
     most = asked.model.checked_top(asked.args.top)
-    return Labels(OneRow(min(most, len(set(asked.names))) if asked.names else most))
+    return OneRow(min(most, len(set(asked.names))) if asked.names else most)

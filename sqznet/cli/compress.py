@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqznet.cli.calibrated import add_arguments, write_result
+from sqznet.cli.calibrated import add_arguments, load_network, write_result
 
 if TYPE_CHECKING:
     from sqznet.cli.common import Commands
@@ -17,14 +17,15 @@ _UNITS = {"mb": 1_000_000, "kb": 1_000, "mib": 1 << 20, "kib": 1 << 10, "b": 1, 
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "compress",
-        help="make a small file of a network, with photos",
-        description="Make a small file of a network: weights as integers of about four bits, "
-        "chosen with photos of the kind that it will see; 250 or more are best, and no labels are "
-        "needed. A quarter of them is kept apart, to measure what it costs.",
+        help="make a small file of a classifier or a detector, with photos",
+        description="Make a small file of a classifier or a detector: weights as integers of about "
+        "four bits, chosen with photos of the kind that it will see; 250 or more are best, and no "
+        "labels are needed. A quarter of them is kept apart, to measure what it costs.",
         examples=(
             "sqznet compress model.pth photos/ -o small.sqz",
             "sqznet compress model.pth photos/ -o small.sqz --size 0.47MB",
             "sqznet classify photo.jpg --model small.sqz",
+            "sqznet compress squeezenet1_1_detector photos/ -o detector.sqz --size 0.7MB",
         ),
     )
     add_arguments(parser, ".sqz")
@@ -57,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     from sqznet.compression.compressing import Compressed, compress, steps
 
     def cost(done: Compressed) -> str:
+        if done.top1 is None:
+            return f"of the boxes are as before, KL divergence {done.divergence:.3f} a photo"
         return (
             f"have the same best class as before, KL divergence {done.divergence:.4f}, top-1 "
             f"{100 * done.top1:+.1f} % by the network's own probabilities"
@@ -64,4 +67,4 @@ def run(args: argparse.Namespace) -> int:
 
     make = partial(compress, size=args.size, quality=args.quality)
     known = partial(steps, size=args.size is not None, quality=args.quality is not None)
-    return write_result(args, ".sqz", make, known, cost)
+    return write_result(args, ".sqz", make, known, cost, load_network)

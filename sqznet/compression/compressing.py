@@ -9,26 +9,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sqznet.calibration.quantizing import (
-    compare,
-    float_tensors,
-    in_floats,
-    log_softmax,
-    with_weights,
-)
+from sqznet import weights as files
+from sqznet.calibration.quantizing import float_tensors
+from sqznet.compression.answers import Answers
+from sqznet.compression.classes import Classes
 from sqznet.compression.compressor import Compressor, Gathered
 from sqznet.compression.encoding import encode
 from sqznet.compression.gradients import Differentiable
 from sqznet.compression.importance import importances
 from sqznet.compression.maps import Floats
 from sqznet.compression.photos import crops_for, inputs
+from sqznet.compression.things import Things
+from sqznet.detection.detector import Detector
 from sqznet.engine.classification import Classification
+from sqznet.engine.pipeline import Pipeline
 from sqznet.errors import ImageError, SqznetError
 from sqznet.files.part_file import write_file
 from sqznet.images.callers import several
 from sqznet.loading import load_model
 from sqznet.weights import compressed, metadata
-from sqznet.weights.labels import for_network
 from sqznet.weights.locate import WeightsLike, locate
 from sqznet.weights.reading import WeightsFile
 
@@ -38,15 +37,15 @@ JUDGED = 100
 # Every so many photos, one is kept apart.
 _SPACING = 4
 
-# The coarseness, see `rounding.steps`, that nobody asks for: no photo's best class changes that is
-# not nearly a draw. Then those that a search tries at first and at the limits.
-_DEFAULT, _FINEST, _COARSEST = 5e-4, 1e-5, 2e-2
+# The limits of the coarseness, see `rounding.steps`.
+_FINEST, _COARSEST = 1e-5, 2e-2
 
 # Passes over the photos: for a wanted size, and for a wanted divergence, which takes one more.
 _SIZE_PASSES, _QUALITY_PASSES = 2, 4
 
-# A size is reached if it is not exceeded, and missed by this share at most.
-_SIZE_TOLERANCE = 0.003
+# A size is reached if it is not exceeded, and missed by this share at most: where the coarseness of
+# the second pass is looked for, and in the end.
+_ROUGH, _CLOSE = 0.003, 0.0003
 _TRIES = 12
 
 # How the divergence grows with the coarseness: a power of it.
@@ -56,10 +55,17 @@ _GROWTH = 2.2
 class Compressed(NamedTuple):
     """The result of ``compress``.
 
-    content: the file. calibrated, judged: the number of photos for either. agreement, divergence:
-    see `sqznet.calibration.quantizing.Comparison`, on the photos that were kept apart. top1: by how
-    much top-1 accuracy changes there, -1 to 1, by the probabilities of the network as it was: no
-    photo needs a label.
+    content: the file. calibrated, judged: the number of photos for either. The rest is measured on
+    the photos that were kept apart, without labels.
+
+    Of a classifier: agreement: the share of photos with the same best class, 0 to 1. divergence:
+    the mean Kullback-Leibler divergence of the softmax from that of the network as it was, in nats.
+    top1: by how much top-1 accuracy changes, -1 to 1, by the probabilities of the network as it
+    was.
+
+    Of a detector: agreement: the share of the boxes that the other network has, too: the same label
+    and at least half in common. divergence: that of all sigmoids and sides on a photo together, see
+    `sqznet.compression.things`. top1: None.
     """
 
     content: bytes
@@ -67,7 +73,7 @@ class Compressed(NamedTuple):
     judged: int
     agreement: float
     divergence: float
-    top1: float
+    top1: float | None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the file, which ``sqznet.load`` reads. An old file is replaced when the new one is
@@ -76,7 +82,7 @@ class Compressed(NamedTuple):
 
 
 def compress(
-    weights: WeightsLike | Classification,
+    weights: WeightsLike | Classification | Detector,
     photos: Iterable[Any],
     *,
     size: int | None = None,
@@ -86,11 +92,12 @@ def compress(
 ) -> Compressed:
     """Makes a file of a fifth to an eighth of the size of float32, with almost the same answers.
 
-    ``weights``: a Model, or anything that ``sqznet.load`` takes. ``photos``: images of the kind
-    that the network will see, as for ``classify``, without labels: 250 or more. A quarter of them,
-    at most 100, is kept apart: the result says how well the compressed network agrees on these.
+    ``weights``: a Model, a Detector, or anything that ``sqznet.load`` or ``sqznet.load_detector``
+    takes. ``photos``: images of the kind that the network will see, as for ``classify``, without
+    labels: 250 or more. A quarter of them, at most 100, is kept apart: the result says how well the
+    compressed network agrees on these.
     ``size``: the most bytes that the file may have; ``quality``: the Kullback-Leibler divergence
-    that it may have, in nats; default: about 4 bits for each weight.
+    that it may have, in nats; default: 4 to 5 bits for each weight.
     ``advance`` is called `steps` times. ``report``: called for a photo that cannot be read, which
     is then left out; None: its error is raised.
 
@@ -101,26 +108,41 @@ def compress(
         raise SqznetError("expected a size or a quality, found both")
     if quality is not None and not (isfinite(quality) and quality > 0):
         raise SqznetError(f"the quality is {quality}, expected a divergence above 0, such as 0.01")
-    model = weights if isinstance(weights, Classification) else load_model(locate(weights))
+    model = weights if isinstance(weights, Classification | Detector) else _loaded(weights)
     images = list(several(photos) or [photos])
     if len(images) < 2:
         raise SqznetError(
             f"compressing needs photos to calibrate with and to judge by: found {len(images)}, "
             "expected 2 or more, better 250"
         )
-    if not model.num_classes:
-        raise SqznetError("compressing needs a network with a classifier, by which it is judged")
     used, apart = ([images[i] for i in part] for part in divided(len(images)))
-    return Search(in_floats(model), used, apart, advance, report).found(size, quality)
+    return Search(model, used, apart, advance, report).found(size, quality)
 
 
-def steps(model: Classification, count: int, size: bool = False, quality: bool = False) -> int:
+def _loaded(weights: WeightsLike) -> Classification | Detector:
+    path = locate(weights)
+    checkpoint = files.read(path)
+    return load_model(path) if checkpoint.detector is None else Detector(checkpoint)
+
+
+def answers_of(model: Classification | Detector) -> Answers:
+    """What a model answers. Raises SqznetError for one that lost its head."""
+    if isinstance(model, Detector):
+        return Things(model)
+    if not model.num_classes:
+        raise SqznetError(
+            "compressing needs a network with a classifier or a detector, by which it is judged"
+        )
+    return Classes(model)
+
+
+def steps(model: Pipeline, count: int, size: bool = False, quality: bool = False) -> int:
     """How often `compress` reports progress for ``count`` photos, at most."""
     used, apart = divided(count)
     passes = _SIZE_PASSES if size else _QUALITY_PASSES if quality else 1
     each = len(model.executor.network.convolutions)
     crops = crops_for(model, len(used))
-    return len(apart) + len(used) + len(used) * (1 + crops) + passes * each
+    return len(apart) + len(used) + len(used) * (1 + crops) + (1 + passes) * each
 
 
 def divided(count: int) -> tuple[list[int], list[int]]:
@@ -134,20 +156,19 @@ def divided(count: int) -> tuple[list[int], list[int]]:
 
 class Search:
     """Looks for a file with a wanted size or divergence, with photos to calibrate with and photos
-    to judge by. ``model``: computed in float32. ``layers``: of the last file that was tried. The
-    rest: see `compress`."""
+    to judge by. ``layers``: of the last file that was tried. The rest: see `compress`."""
 
     def __init__(
         self,
-        model: Classification,
+        model: Classification | Detector,
         used: Sequence[Any],
         apart: Sequence[Any],
         advance: Callable[[], None] = lambda: None,
         report: Callable[[ImageError], None] | None = None,
     ) -> None:
-        self._model = model
-        executor = model.executor
-        self._network = network = executor.network
+        self._answers = answers = answers_of(model)
+        executor = answers.model.executor
+        network = executor.network
         crops = crops_for(model, len(used))
 
         def read(images: Sequence[Any], of_each: int) -> list[list[Floats]]:
@@ -162,24 +183,24 @@ class Search:
         groups = read(used, crops)
         self._calibrated = len(groups)
         self._photos = [part for parts in groups for part in parts]
+        whole = [parts[0] for parts in groups]
         self._apart = [np.ascontiguousarray(x[0].transpose(0, 3, 1, 2)) for x in read(apart, 0)]
-        self._expected = np.concatenate([model.logits(x) for x in self._apart])
-        tensors = float_tensors(model.checkpoint)
+        self._expected = answers.of(self._apart)
+        tensors = float_tensors(answers.model.checkpoint)
         inner = (executor.kernels, executor.pool)
         differentiable = Differentiable(network, tensors, *inner)
-        importance = importances(network, differentiable, self._photos, advance)
+        importance = importances(network, differentiable, answers, self._photos, advance)
         self._compressor = Compressor(network, tensors, importance, *inner, advance)
         self._gathered: list[Gathered] = []
-        given = for_network(None, None, network.num_classes, model.checkpoint.path)
-        labels = None if model.labels == given else model.labels  # a reader gives them again
-        self._stated = metadata.dump(network.variant, model.preprocessing, labels, model.wiring)
+        others = metadata.others(answers.model.checkpoint.metadata)
+        self._metadata = {**others, **answers.metadata(whole, advance)}
 
     def found(self, size: int | None = None, quality: float | None = None) -> Compressed:
         """The file with at most so many bytes, or with at most this divergence."""
         if size is not None:
             return self._judged(self._of_size(size))
         if quality is None:
-            return self._judged(self._encoded(self._first(), _DEFAULT))
+            return self._judged(self._encoded(self._first(), self._answers.coarseness))
         return self._of_quality(quality)
 
     def _pass(self, coarseness: float) -> list[Gathered]:
@@ -187,22 +208,22 @@ class Search:
 
     def _encoded(self, gathered: Sequence[Gathered], coarseness: float) -> bytes:
         self.layers = [one.coded(coarseness) for one in gathered]
-        return encode(self.layers, self._stated)
+        return encode(self.layers, self._metadata)
 
     def _of_size(self, size: int) -> bytes:
         """A file of at most so many bytes. The first pass shows which coarseness gives it, the
         second one uses this from the beginning."""
-        coarseness, _ = self._fitted(self._first(), size, _DEFAULT)
-        return self._fitted(self._pass(coarseness), size, coarseness)[1]
+        coarseness, _ = self._fitted(self._first(), size, self._answers.coarseness, _ROUGH)
+        return self._fitted(self._pass(coarseness), size, coarseness, _CLOSE)[1]
 
     def _first(self) -> list[Gathered]:
         """The first pass, which all searches have in common."""
         if not self._gathered:
-            self._gathered = self._pass(_DEFAULT)
+            self._gathered = self._pass(self._answers.coarseness)
         return self._gathered
 
     def _fitted(
-        self, gathered: Sequence[Gathered], size: int, coarseness: float
+        self, gathered: Sequence[Gathered], size: int, coarseness: float, tolerance: float
     ) -> tuple[float, bytes]:
         """The least coarseness that these convolutions need for the size, and their file."""
         finest, coarsest = log(_FINEST), log(_COARSEST)
@@ -215,17 +236,17 @@ class Search:
             if len(content) <= size:
                 if best is None or len(content) >= len(best[1]):
                     best = float(np.exp(guess)), content
-                if len(content) >= size * (1 - _SIZE_TOLERANCE):
+                if len(content) >= size * (1 - tolerance):
                     break
                 coarsest = guess
             else:
                 finest, smallest = guess, len(content)
             # Doubling the coarseness takes about a bit from each weight that is not 0.
-            target = size * (1 - _SIZE_TOLERANCE / 2)
+            target = size * (1 - tolerance / 2)
             guess += (len(content) - target) * 8 / (1.2 * weights)
             if not finest < guess < coarsest:
                 guess = (finest + coarsest) / 2
-            if coarsest - finest < 1e-3:
+            if coarsest - finest < 1e-4:
                 break
         if best is None:
             raise SqznetError(
@@ -236,7 +257,7 @@ class Search:
     def _of_quality(self, quality: float) -> Compressed:
         """The smallest file that was found with at most this divergence."""
         best: Compressed | None = None
-        coarseness, gathered = _DEFAULT, self._first()
+        coarseness, gathered = self._answers.coarseness, self._first()
         for more in reversed(range(_QUALITY_PASSES)):
             judged = self._judged(self._encoded(gathered, coarseness))
             ok = judged.divergence <= quality
@@ -255,12 +276,5 @@ class Search:
     def _judged(self, content: bytes) -> Compressed:
         view = memoryview(content)
         checkpoint = compressed.read(WeightsFile("compressed", "compressed", view))
-        model = with_weights(self._model, checkpoint)
-        logits = np.concatenate([model.logits(x) for x in self._apart])
-        p = np.exp(log_softmax(self._expected))
-        rows = np.arange(len(p))
-        changes = p[rows, logits.argmax(axis=1)] - p[rows, self._expected.argmax(axis=1)]
-        compared = compare(self._expected, logits)
-        return Compressed(
-            content, self._calibrated, len(logits), *compared, top1=float(changes.mean())
-        )
+        compared = self._answers.compared(self._expected, self._answers.of(self._apart, checkpoint))
+        return Compressed(content, self._calibrated, len(self._apart), *compared)

@@ -16,7 +16,7 @@ from sqznet.calibration.convolution import FloatConv, bordered
 from sqznet.compression import rounding
 from sqznet.compression.encoding import Coded, weights
 from sqznet.compression.maps import Floats, pooled, windows
-from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import Branch, Classifier, Conv, Fire, Joined, Layer, MaxPool, Network
 
 # Samples of a convolution's inputs, over all photos.
 _SAMPLES = 40_000
@@ -77,13 +77,29 @@ class Compressor:
         self._random = np.random.default_rng(0)
         self._coarseness = coarseness
         self._gathered: list[Gathered] = []
-        maps = {INPUT: Maps(photos, photos)}
-        for branch in self._network.branches:
-            x = maps[branch.input]
-            for layer in branch.layers:
-                x = self._layer(layer, x)
-            maps[branch.output] = x
+        x = Maps(photos, photos)
+        read = {branch.input for branch in self._network.branches}
+        maps: dict[str, Maps] = {}
+        for layer in self._network.trunk:
+            x = self._layer(layer, x)
+            if layer.name in read:
+                maps[layer.name] = x
+        for head in self._network.heads.values():
+            self._head(head, maps)
         return self._gathered
+
+    def _head(self, branches: Sequence[Branch], maps: Mapping[str, Maps]) -> None:
+        """The last layers, which several branches share, read the maps of all of them."""
+        shared = _shared(branches)
+        ends = []
+        for branch in branches:
+            x = maps[branch.input]
+            for layer in branch.layers[: len(branch.layers) - shared]:
+                x = self._layer(layer, x)
+            ends.append(x)
+        x = Maps(*([one for end in side for one in end] for side in zip(*ends, strict=True)))
+        for layer in branches[0].layers[len(branches[0].layers) - shared :]:
+            x = self._layer(layer, x)
 
     def _layer(self, layer: Layer, x: Maps) -> Maps:
         if isinstance(layer, MaxPool):
@@ -93,7 +109,12 @@ class Compressor:
         if isinstance(layer, Classifier):
             self._classifier(layer, x)
             return Maps((), ())  # nothing reads the logits
-        assert isinstance(layer, Conv)  # the layers of detectors do not come here
+        if isinstance(layer, Joined):
+            for part in layer.parts:
+                self._round(part.name, self._drawn(part.name, x, 1, 0))
+                self._advance()
+            return Maps((), ())
+        assert isinstance(layer, Conv)  # the others are a SqueezeDet's
         return self._conv(layer.name, x, layer.stride, layer.padding)
 
     def _fire(self, layer: Fire, x: Maps) -> Maps:
@@ -198,3 +219,11 @@ class Compressor:
         bias = made.bias.astype(np.float32)
         rounded = FloatConv(self._kernels, self._pool, weight, bias, stride)
         return self._exact(name, stride), rounded
+
+
+def _shared(branches: Sequence[Branch]) -> int:
+    """How many of the last layers all of several branches share."""
+    count = 0
+    while len(branches) > 1 and len({branch.layers[-1 - count] for branch in branches}) == 1:
+        count += 1
+    return count

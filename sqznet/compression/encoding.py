@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from sqznet import _kernels
 from sqznet.weights import compressed
+from sqznet.weights.reading import WeightsFile
 from sqznet.weights.strict_json import compact
 
 Integers = npt.NDArray[np.int32]
@@ -83,6 +85,21 @@ def encode(layers: Sequence[Coded], metadata: Mapping[str, str]) -> bytes:
     fixed = compressed.FIXED.pack(found, len(packed))
     biases = b"".join(layer.bias.astype("<f2").tobytes() for layer in layers)
     return compressed.MAGIC + fixed + packed + biases + encoder.stream()
+
+
+def restated(content: bytes, metadata: Mapping[str, str]) -> bytes:
+    """The same compressed file with other metadata."""
+    start = len(compressed.MAGIC) + compressed.FIXED.size
+    _, length = compressed.FIXED.unpack_from(content, len(compressed.MAGIC))
+    header = json.loads(zlib.decompress(content[start : start + length]))
+    packed = zlib.compress(compact({**header, "metadata": dict(metadata)}).encode(), 9)
+    tensors = compressed.read(WeightsFile("compressed", "compressed", memoryview(content))).tensors
+    found = compressed.hash_of([packed])
+    for name, *_ in header["layers"]:
+        parts = [tensors[f"{name}.{part}"].data for part in ("weight", "bias")]
+        found = compressed.hash_of(parts, found)
+    fixed = compressed.FIXED.pack(found, len(packed))
+    return compressed.MAGIC + fixed + packed + content[start + length :]
 
 
 def decoded(layer: Coded) -> npt.NDArray[np.float32]:

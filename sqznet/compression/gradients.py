@@ -1,4 +1,4 @@
-"""The gradients of a float network's logits with respect to the sums of its convolutions.
+"""The gradients of a float network's outputs with respect to the sums of its convolutions.
 
 One photo at a time, by the package's own convolutions: a convolution's gradient is a convolution
 with the transposed weights.
@@ -7,18 +7,39 @@ with the transposed weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sqznet import _kernels
 from sqznet.calibration.convolution import FloatConv, bordered
 from sqznet.compression.maps import Floats, pooled
-from sqznet.network.layers import INPUT, Classifier, Conv, Fire, Layer, MaxPool, Network
+from sqznet.network.layers import (
+    INPUT,
+    Classifier,
+    Conv,
+    Fire,
+    Joined,
+    Layer,
+    MaxPool,
+    Network,
+)
+
+
+class Trace(NamedTuple):
+    """What a network made of one photo; maps are (1, H, W, C).
+
+    outputs: by the name of a layer of the trunk, or of the output of a branch; "logits" is
+    (classes,). inner: for each branch, by its output, what its layers and their convolutions read
+    and made, before an addition and after a ReLU.
+    """
+
+    outputs: dict[str, Floats]
+    inner: dict[str, dict[str, Floats]]
 
 
 class Differentiable:
-    """A network of float32 ``tensors`` with a classifier; maps are (1, H, W, C)."""
+    """A network of float32 ``tensors``."""
 
     def __init__(
         self,
@@ -33,43 +54,66 @@ class Differentiable:
         self._backward: dict[str, FloatConv] = {}
         for name in network.convolutions:
             weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
-            self._forward[name] = FloatConv(kernels, pool, weight, bias, strides.get(name, 1))
+            stride = strides.get(name, 1)
+            self._forward[name] = FloatConv(kernels, pool, weight, bias, stride)
             turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
             none = np.zeros(len(turned), np.float32)
-            if name not in strides:  # nothing needs the gradient of the photo
+            if stride == 1:  # only the first has another, and nothing needs the photo's gradient
                 self._backward[name] = FloatConv(kernels, pool, turned, none, 1)
 
-    def forward(self, x: Floats) -> dict[str, Floats]:
-        """The output of each layer and convolution, before an addition and after a ReLU, by its
-        name; "logits" (classes,)."""
-        maps: dict[str, Floats] = {INPUT: x}
+    def forward(self, x: Floats) -> Trace:
+        """What the network makes of an input."""
+        trace = Trace({INPUT: x}, {})
         for branch in self._network.branches:
-            x = maps[branch.input]
+            x = trace.outputs[branch.input]
+            maps = trace.inner[branch.output] = {}
             for layer in branch.layers:
                 maps[f"{layer.name}.input"] = x
                 x = maps[layer.name] = self._run(layer, x, maps)
-            maps[branch.output] = x
-        return maps
+                if branch.input == INPUT:
+                    trace.outputs[layer.name] = x
+            trace.outputs[branch.output] = x
+        return trace
 
-    def backward(self, maps: Mapping[str, Floats], logits: Floats) -> dict[str, Floats]:
-        """The gradients with respect to the sums of each convolution, by its name, for a gradient
-        ``logits`` (classes,). ``maps``: of `forward`."""
-        found: dict[str, Floats] = {}
-        gradients: dict[str, Any] = {}
+    def backward(self, trace: Trace, outputs: Mapping[str, Floats]) -> dict[str, list[Floats]]:
+        """The gradients with respect to the sums of each convolution, by its name, one for each
+        branch that it is a part of, in their order.
+
+        ``trace``: of `forward`. ``outputs``: the gradients with respect to the heads' outputs.
+        """
+        found: dict[str, list[Floats]] = {}
+        left: dict[str, Any] = dict(outputs)
         for branch in reversed(self._network.branches):
-            gradient = gradients.pop(branch.output, None)
+            maps = trace.inner[branch.output]
+            gradient = left.pop(branch.output, 0.0)
             for layer in reversed(branch.layers):
-                x = maps[f"{layer.name}.input"]
-                if isinstance(layer, Classifier):
-                    gradient = self._classifier(layer, maps, logits, found)
-                elif isinstance(layer, MaxPool):
-                    gradient = _unpooled(x, maps[layer.name], gradient)
-                elif isinstance(layer, Fire):
-                    gradient = self._fire(layer, maps, gradient, found)
-                else:
-                    found[layer.name] = gradient * (maps[layer.name] > 0)
-            gradients[branch.input] = gradient
+                gradient = gradient + left.pop(layer.name, 0.0)
+                if isinstance(gradient, float):
+                    continue  # no head reads this layer
+                own: dict[str, Floats] = {}
+                gradient = self._back(layer, maps, gradient, own)
+                for name, values in own.items():
+                    found.setdefault(name, []).insert(0, values)
+            if branch.input != INPUT:
+                left[branch.input] = left.get(branch.input, 0.0) + gradient
         return found
+
+    def _back(
+        self, layer: Layer, maps: Mapping[str, Floats], gradient: Floats, found: dict[str, Floats]
+    ) -> Any:
+        """The gradient with respect to what the layer reads, or to its sums if that is the
+        photo."""
+        if isinstance(layer, Classifier):
+            return self._classifier(layer, maps, gradient, found)
+        if isinstance(layer, MaxPool):
+            return _unpooled(maps[f"{layer.name}.input"], maps[layer.name], gradient)
+        if isinstance(layer, Fire):
+            return self._fire(layer, maps, gradient, found)
+        if isinstance(layer, Joined):
+            return self._joined(layer, gradient, found)
+        found[layer.name] = gradient * (maps[layer.name] > 0)
+        below = self._backward.get(layer.name)
+        return below(found[layer.name]) if below else found[layer.name]
 
     def _conv(self, name: str, x: Floats, padding: int = 0) -> Floats:
         return self._forward[name](bordered(x, padding, 0.0))
@@ -83,7 +127,10 @@ class Differentiable:
             y = self._conv(layer.name, x, layer.padding)
             maps[f"{layer.name}.sums"] = np.maximum(y, 0.0) if layer.relu else y
             return np.asarray(maps[f"{layer.name}.sums"].mean(axis=(0, 1, 2)), np.float32)
-        assert isinstance(layer, Fire)  # the layers of detectors do not come here
+        if isinstance(layer, Joined):
+            made = [self._conv(part.name, x) for part in layer.parts]
+            return np.concatenate(made, axis=3)
+        assert isinstance(layer, Fire)  # the others are a SqueezeDet's
         parts: dict[str, Floats] = {}
         for part, padding in (("squeeze", 0), ("expand1x1", 0), ("expand3x3", 1)):
             read = x if part == "squeeze" else parts["squeeze"]
@@ -126,6 +173,16 @@ class Differentiable:
             found[name] = gradient
             below = below + self._backward[name](np.ascontiguousarray(gradient))
         return below + gradient if layer.bypass == "simple" else below
+
+    def _joined(self, layer: Joined, gradient: Floats, found: dict[str, Floats]) -> Any:
+        below: Any = 0.0
+        start = 0
+        for part in layer.parts:
+            own = gradient[..., start : start + part.channels]
+            start += part.channels
+            found[part.name] = own
+            below = below + self._backward[part.name](own)
+        return below
 
 
 def _unpooled(x: Floats, y: Floats, gradient: Floats) -> Floats:

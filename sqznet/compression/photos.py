@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sqznet.compression.maps import Floats
-from sqznet.engine.classification import Classification
+from sqznet.engine.pipeline import Pipeline
 from sqznet.errors import ImageError
 from sqznet.images.frame import Frame
 
@@ -22,7 +22,7 @@ _AREA = (0.5, 1.0)
 _MOST_CROPS = 1
 
 
-def crops_for(model: Classification, photos: int) -> int:
+def crops_for(model: Pipeline, photos: int) -> int:
     """How many crops of each photo there is memory for."""
     shapes = model.executor.network.shapes(*model.preprocessing.size)
     height, width, channels = shapes[1]
@@ -31,7 +31,7 @@ def crops_for(model: Classification, photos: int) -> int:
 
 
 def inputs(
-    model: Classification,
+    model: Pipeline,
     images: Sequence[Any],
     crops: int,
     report: Callable[[ImageError], None] | None,

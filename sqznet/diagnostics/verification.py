@@ -45,8 +45,8 @@ BUNDLED_SHA256 = {
     "imagenet_hierarchy.txt": "93766c8603b5597ababb7fcf35cdd7f2502fd14af319b9cfa208f23988b69dba",
     "imagenet_synsets.txt": "70002b0ff5de60a3a17a82dbfcff291931f96225ddf941ad2e182fc39e183d15",
     "squeezenet1_1.safetensors": "2330b00b5dbc451ec14a4b37e760dd67100f4b0581d67cbd4377f3add17da245",
-    "squeezenet1_1_detector.safetensors": (
-        "07020d5595c79254d7e6ec77b566e7957f1c4b7b0775b8ce7e6d69f8fe0f8bc1"
+    "squeezenet1_1_detector.sqz": (
+        "2d8e1ce64e870f1570ca2d0ba9b9db44892f7369967a9325709c94860b889e32"
     ),
 }
 

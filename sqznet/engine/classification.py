@@ -190,7 +190,8 @@ class Classification(Pipeline):
             return _kernels.import_nchw(pool, x, y)
         assert integers is not None
         step, limits = [1 / std for std in integers.std], integers.limits or (0, 255)
-        largest = _kernels.import_nchw_levels(pool, x, y, integers.mean, step, limits)
+        kernels = self.executor.kernels.int8
+        largest = _kernels.import_nchw_levels(kernels, pool, x, y, integers.mean, step, limits)
         return 0.0 if isfinite(largest) else inf
 
     def classify_each(

@@ -88,6 +88,21 @@ class Integers(NamedTuple):
     limits: tuple[int, int] | None = None
     logits: tuple[Grid, ...] = ()
 
+    @property
+    def is_complete(self) -> bool:
+        """False if scales and biases are yet to be made of the weights, see
+        `sqznet.quantization.completion`: then no convolution has any."""
+        return any(conv.weight_scales or conv.bias for conv in self.convs.values())
+
+    def without_weights(self) -> Integers:
+        """Only the scales of the maps."""
+        empty = ConvIntegers(array("f"), array("i"), array("f"))
+        convs = {
+            name: empty._replace(output_scales=conv.output_scales)
+            for name, conv in self.convs.items()
+        }
+        return self._replace(convs=convs)
+
 
 def to_json(integers: Integers) -> dict[str, Any]:
     """For `from_json`: objects, lists, numbers and texts; arrays as base64 of little-endian. What

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 import sqznet
 from sqznet.answers import Prediction
 from sqznet.detection.thresholds import DEFAULT
-from sqznet.errors import ImageError, SqznetError
+from sqznet.errors import ImageError, SqznetError, shown
 from sqznet.learning.recognizer import Recognizer
 from sqznet.serving import inference, metrics, openapi
 from sqznet.serving.desk import Desk, count, one_of, query, share
@@ -68,14 +68,14 @@ def _photos(desk: Desk) -> list[Route]:
         fast = _FLAGS[one_of(asked, "fast_decode", _FLAGS, "false")]
         served = desk.ready_model(asked.get("model"))
         photo = await desk.photo(request)
-        found = await desk.ask(request, served.classify, Question(photo, top, fast))
+        found = await desk.ask(served.classify, Question(photo, top, fast))
         return JSONResponse({"model": served.name, "predictions": list(map(_shown, found))})
 
     async def detect(request: Request) -> Response:
         asked = query(request, "threshold", "top")
         threshold, top = share(asked, "threshold", DEFAULT), count(asked, "top", 100)
         search = Search(await desk.photo(request), threshold, top)
-        return JSONResponse(await desk.ask(request, desk.sought.detect, search))
+        return JSONResponse(await desk.ask(desk.sought.detect, search))
 
     async def explain(request: Request) -> Response:
         asked = query(request, "model", "label", "format")
@@ -83,8 +83,8 @@ def _photos(desk: Desk) -> list[Route]:
         served = desk.ready_model(asked.get("model"))
         doubt = Doubt(await desk.photo(request), asked.get("label"))
         if form == "png":
-            return Response(await desk.ask(request, served.draw, doubt), media_type="image/png")
-        found = await desk.ask(request, served.explain, doubt)
+            return Response(await desk.ask(served.draw, doubt), media_type="image/png")
+        found = await desk.ask(served.explain, doubt)
         return JSONResponse({"model": served.name, **found})
 
     return [
@@ -100,13 +100,13 @@ def _teaching(desk: Desk, taught: Taught) -> list[Route]:
         if label is None or not label.strip():
             raise Problem(400, "label is missing: name the class that the photo shows")
         lesson = Lesson(await desk.photo(request), label.strip())
-        return JSONResponse(await desk.ask(request, taught.teach, lesson))
+        return JSONResponse(await desk.ask(taught.teach, lesson))
 
     async def save(request: Request) -> Response:
         query(request)
         if not taught.is_ready:
             raise Problem(409, "nothing to save: teach a class first")
-        return JSONResponse(await desk.ask(request, taught.save, None))
+        return JSONResponse(await desk.ask(taught.save, None))
 
     return [
         Route("/teach", teach, methods=["POST"]),
@@ -167,8 +167,16 @@ def _shown(prediction: Prediction) -> dict[str, Any]:
 
 
 async def _answered(request: Request, error: Exception, status: int = 0) -> Response:
-    if isinstance(error, HTTPException):
+    if isinstance(error, Problem):
         return answer(error)
+    if isinstance(error, HTTPException):  # Starlette has found no route
+        method, path = request.method, shown(request.url.path)
+        allowed = dict(error.headers or {}).get("Allow")
+        if error.status_code == 405 and allowed:
+            message = f"{method} is not for {path}, expected {allowed}"
+            return answer(Problem(405, message, error.headers))
+        message = f"nothing is at {path}: /openapi.json describes what this server has"
+        return answer(Problem(error.status_code, message, error.headers))
     return answer(Problem(status, str(error)))
 
 

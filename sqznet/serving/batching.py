@@ -10,11 +10,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-#: Gives an answer, or an exception, for each of several items.
-Task = Callable[[Sequence[Any]], Sequence[Any]]
+#: Gives an answer, or an exception, for each of several items. The second argument says whether
+#: others work at the same time, so that it does best to keep to its own thread.
+Task = Callable[[Sequence[Any], bool], Sequence[Any]]
 
 
 class _Job(NamedTuple):
@@ -36,7 +37,7 @@ class Batcher:
     ) -> None:
         self._pool = ThreadPoolExecutor(threads, "sqznet-serve")
         # One batch more than there are threads lies ready, or a thread would wait for the loop.
-        self._free = threads + 1
+        self._free = self._all = threads + 1
         self._batch, self._wait, self._seen = batch, wait, seen
         self._waiting: deque[_Job] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -46,17 +47,17 @@ class Batcher:
         """How many items no thread has taken yet."""
         return len(self._waiting)
 
-    async def run(self, task: Task, item: Any) -> Any:
+    def run(self, task: Task, item: Any) -> asyncio.Future[Any]:
         """The answer of ``task`` for an item; items of equal tasks may run together.
 
-        Raises what the task raises or gives as an answer. An item whose caller is canceled before
-        it starts is left out.
+        Awaited, it raises what the task raises or gives as an answer. An item whose caller is
+        canceled before it starts is left out.
         """
         loop = asyncio.get_running_loop()
         job = _Job(task, item, loop.create_future(), loop.time() + self._wait)
         self._waiting.append(job)
         self._start_batches()
-        return await job.answer
+        return job.answer
 
     def close(self) -> None:
         """Waits for the batches that have started."""
@@ -74,9 +75,8 @@ class Batcher:
             if jobs:
                 self._free -= 1
                 self._seen(len(jobs))
-                items = [job.item for job in jobs]
-                running = loop.run_in_executor(self._pool, answers, jobs[0].task, items)
-                running.add_done_callback(partial(self._finish, jobs))
+                others = bool(self._waiting) or self._free < self._all - 1
+                self._pool.submit(self._work, loop, jobs, others)
 
     def _waited(self) -> None:
         self._timer = None
@@ -98,9 +98,15 @@ class Batcher:
         self._waiting.extendleft(reversed(others))
         return jobs
 
-    def _finish(self, jobs: Sequence[_Job], done: asyncio.Future[Sequence[Any]]) -> None:
+    def _work(self, loop: asyncio.AbstractEventLoop, jobs: Sequence[_Job], others: bool) -> None:
+        """What a thread of the pool does."""
+        found = answers(jobs[0].task, [job.item for job in jobs], others)
+        with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            loop.call_soon_threadsafe(self._finish, jobs, found)
+
+    def _finish(self, jobs: Sequence[_Job], found: Sequence[Any]) -> None:
         self._free += 1
-        for job, answer in zip(jobs, done.result(), strict=True):
+        for job, answer in zip(jobs, found, strict=True):
             if job.answer.done():
                 continue
             if isinstance(answer, Exception):
@@ -110,12 +116,12 @@ class Batcher:
         self._start_batches()
 
 
-def answers(task: Task, items: Sequence[Any]) -> Sequence[Any]:
+def answers(task: Task, items: Sequence[Any], others: bool) -> Sequence[Any]:
     """What ``task`` gives for these items; if it raises, each item is tried alone, so that none
     suffers from another."""
     try:
-        return task(items)
+        return task(items, others)
     except Exception as error:
         if len(items) == 1:
             return [error]
-        return [answer for item in items for answer in answers(task, [item])]
+        return [answer for item in items for answer in answers(task, [item], others)]

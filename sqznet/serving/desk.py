@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from sqznet.errors import SqznetError, shown
+from sqznet.errors import shown
 from sqznet.serving.batching import Batcher, Task
+from sqznet.serving.connection import long_body
 from sqznet.serving.metrics import Metrics
 from sqznet.serving.problems import CLIENT_LEFT, Problem, busy
 from sqznet.serving.served import Models, Served
@@ -19,6 +19,8 @@ from sqznet.serving.settings import Limits
 from sqznet.serving.sought import Sought
 
 _HOW = "send the bytes of an image file as the body, or as the one file of a form"
+
+_RECEIVED = "received"  # in the state of a request whose body is complete
 
 # How much the latest request counts for the mean time of an answer.
 _LATEST = 0.1
@@ -61,32 +63,23 @@ class Desk:
     def ready_model(self, name: str | None) -> Served:
         """The same; raises Problem as well for one that has no classes."""
         found = self.model(name)
-        try:
-            found.require_ready()
-        except SqznetError as error:
-            raise Problem(409, f"model {found.name!r}: {error}") from None
+        if not found.is_ready:
+            raise Problem(409, f"model {found.name!r} {found.lack}")
         return found
 
-    async def body(self, request: Request) -> bytes:
-        """The body of a request. Raises Problem if it is too large or too slow."""
+    async def body(self, request: Request) -> bytes | memoryview:
+        """The body of a request. Raises Problem if it is too large."""
         if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
             raise Problem(415, f"Content-Encoding is {shown(encoding)}, expected none")
         most = self.limits.body
         declared = request.headers.get("content-length", "0")
         if not declared.isdigit() or int(declared[:19]) > most:
             raise _too_large(most)
-        try:
-            return await asyncio.wait_for(_received(request, most), _left(request))
-        except ClientDisconnect:
-            raise Problem(CLIENT_LEFT, "the client left") from None
-        except asyncio.TimeoutError:
-            raise Problem(
-                408, f"the request was not complete after {self.limits.seconds:g} s"
-            ) from None
+        return await _received(request, most)
 
     async def photo(self, request: Request) -> bytes:
         """The file in a body: the body itself, or the one file of a form."""
-        body = await self.body(request)
+        body = bytes(await self.body(request))
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "multipart/form-data":
             body = await _file_of(request.headers, body)
@@ -94,13 +87,16 @@ class Desk:
             raise Problem(400, f"no photo: {_HOW}")
         return body
 
-    async def ask(self, request: Request, task: Task, item: Any) -> Any:
-        """The answer of a task for an item. Raises Problem if that takes too long."""
-        try:
-            return await asyncio.wait_for(self._batcher.run(task, item), _left(request))
-        except asyncio.TimeoutError:
-            message = f"no answer within {self.limits.seconds:g} s"
-            raise busy(503, message, self.mean_seconds) from None
+    def ask(self, task: Task, item: Any) -> Awaitable[Any]:
+        """The answer of a task for an item."""
+        return self._batcher.run(task, item)
+
+    def late(self, request_state: Mapping[str, Any]) -> Problem:
+        """Why a request has not been answered in its time."""
+        seconds = self.limits.seconds
+        if not request_state.get(_RECEIVED):
+            return Problem(408, f"the request was not complete after {seconds:g} s")
+        return busy(503, f"no answer within {seconds:g} s", self.mean_seconds)
 
 
 def query(request: Request, *names: str) -> Mapping[str, str]:
@@ -144,21 +140,20 @@ def share(parameters: Mapping[str, str], name: str, default: float) -> float:
     return value
 
 
-def _left(request: Request) -> float:
-    """The seconds that this request has left."""
-    deadline: float = request.state.deadline
-    return max(0.0, deadline - asyncio.get_running_loop().time())
-
-
-async def _received(request: Request, most: int) -> bytes:
+async def _received(request: Request, most: int) -> bytes | memoryview:
     pieces: list[bytes] = []
     size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > most:
-            raise _too_large(most)
-        pieces.append(piece)
-    return b"".join(pieces)
+    try:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > most:
+                raise _too_large(most)
+            pieces.append(piece)
+    except ClientDisconnect:
+        raise Problem(CLIENT_LEFT, "the client left") from None
+    state = request.scope["state"]
+    state[_RECEIVED] = True
+    return long_body(state) or b"".join(pieces)
 
 
 def _too_large(most: int) -> Problem:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
+from asyncio import CancelledError
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sqznet.serving.deadline import Deadline
 from sqznet.serving.desk import Desk
 from sqznet.serving.problems import CLIENT_LEFT, Problem, answer
 from sqznet.serving.settings import Settings
@@ -53,12 +56,11 @@ class Guard:
             seconds = monotonic() - start
             route = getattr(scope.get("endpoint"), "__name__", "none")
             self._desk.metrics.answered(route, status, seconds)
-            _LOG.info("request", extra={"fields": _fields(scope, status, seconds)})
+            if _LOG.isEnabledFor(logging.INFO):
+                _LOG.info("request", extra={"fields": _fields(scope, status, seconds)})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         desk, start = self._desk, monotonic()
-        # The clock of the event loop is that of `monotonic`.
-        scope.setdefault("state", {})["deadline"] = start + desk.limits.seconds
         counted = scope["method"] == "POST"
         try:
             self._check(scope["path"], Headers(scope=scope))
@@ -67,9 +69,16 @@ class Guard:
         except Problem as problem:
             await answer(problem)(scope, receive, send)
             return
+        deadline = Deadline(scope["state"], desk.limits.seconds)
         try:
             await self._app(scope, receive, send)
+        except CancelledError:
+            if not deadline.passed():
+                raise
+            if not deadline.client_left:
+                await answer(desk.late(scope["state"]))(scope, receive, send)
         finally:
+            deadline.close()
             if counted:
                 desk.leave(monotonic() - start)
 
@@ -92,6 +101,7 @@ class Guard:
             )
 
 
+@lru_cache(64)
 def _is_local(host: str) -> bool:
     """Whether a Host header names this machine: a site can let its own name lead here, and the
     browser would take our answers for the site's."""

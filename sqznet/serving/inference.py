@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,16 +24,17 @@ from sqznet.serving.served import Arrays, Served
 INPUT, SCORES, UNKNOWN = "image", "scores", "unknown"
 _VERSION = "1"
 _JSON_LENGTH = "inference-header-content-length"
+_SHORT = 1 << 12  # bytes of JSON that are read in microseconds
 
 
 def routes(desk: Desk) -> list[Route]:
     """Those of the protocol; a model has the one version 1."""
 
-    def served(request: Request) -> Served:
+    def served(request: Request, find: Callable[[str], Served] = desk.model) -> Served:
         version = request.path_params.get("version", _VERSION)
         if version != _VERSION:
             raise Problem(404, f"no version {version!r} of a model, expected {_VERSION!r}")
-        return desk.model(request.path_params["model"])
+        return find(request.path_params["model"])
 
     async def server(request: Request) -> Response:
         extensions = ["binary_tensor_data", "classification"]
@@ -53,19 +54,22 @@ def routes(desk: Desk) -> list[Route]:
     async def model_ready(request: Request) -> Response:
         found = served(request)
         if not found.is_ready:
-            raise Problem(400, f"model {found.name!r} has no classes yet")
+            raise Problem(400, f"model {found.name!r} {found.lack}")
         return JSONResponse({"name": found.name, "ready": True})
 
     async def infer(request: Request) -> Response:
-        found = served(request)
+        found = served(request, desk.ready_model)
         body = await desk.body(request)
         length = request.headers.get(_JSON_LENGTH, str(len(body)))
         if not (length.isascii() and length.isdigit()):
             raise Problem(400, f"{_JSON_LENGTH} is {length!r}, expected a number of bytes")
-        # Much JSON in the loop's thread would keep all others waiting.
-        asked = await asyncio.to_thread(tensors.read, body, int(length[:19]), INPUT)
+        size = int(length[:19])
+        if size <= _SHORT:
+            asked = tensors.read(body, size, INPUT)
+        else:  # in the loop's thread it would keep all others waiting
+            asked = await asyncio.to_thread(tensors.read, body, size, INPUT)
         images = _images(asked.images, found)
-        arrays: Arrays = await desk.ask(request, found.scores, images)
+        arrays: Arrays = await desk.ask(found.scores, images)
         outputs = _outputs(asked, arrays, found)
         head = {"model_name": found.name, "model_version": _VERSION}
         if asked.id is not None:
@@ -76,18 +80,15 @@ def routes(desk: Desk) -> list[Route]:
         headers = {_JSON_LENGTH: str(json_length)}
         return Response(content, headers=headers, media_type="application/octet-stream")
 
-    found = [
+    bases = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+    return [  # tried in this order
+        *(Route(f"{base}/infer", infer, methods=["POST"]) for base in bases),
         Route("/v2", server),
         Route("/v2/health/live", live),
         Route("/v2/health/ready", ready),
+        *(Route(base, model) for base in bases),
+        *(Route(f"{base}/ready", model_ready) for base in bases),
     ]
-    for base in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
-        found += [
-            Route(base, model),
-            Route(f"{base}/ready", model_ready),
-            Route(f"{base}/infer", infer, methods=["POST"]),
-        ]
-    return found
 
 
 def _described(served: Served) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def configuration(quiet: bool) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "loggers": {
             "sqznet": {"handlers": ["stderr"], "level": level, "propagate": False},
+            "asyncio": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
             # uvicorn tells of each start and stop; only its warnings are news.
             "uvicorn": {
                 "handlers": ["stderr"],

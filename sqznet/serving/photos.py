@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqznet.engine.pipeline import Pipeline
-from sqznet.errors import ImageError
+from sqznet.errors import ImageError, SqznetError
 from sqznet.images import decoding
 from sqznet.images.callers import Reading
 from sqznet.images.pixels import Pixels
@@ -29,18 +29,16 @@ def decoded(network: Pipeline, photo: bytes, most: int, fast: bool = False) -> P
     return network.decode(photo, Reading(fast))
 
 
-def each(
-    decode: Callable[[Any], Pixels],
-    items: Iterable[Any],
-    answer: Callable[[list[Pixels]], Iterable[Any]],
-) -> list[Any]:
-    """What ``answer`` gives for all items that can be decoded, and the errors of the others, in
-    order."""
-    found: list[Pixels | ImageError] = []
+def each(answer: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """What ``answer`` gives for each item, or its error.
+
+    One after the other: a network that runs on one thread takes as long for several photos
+    together, and a decoded photo may be large.
+    """
+    found: list[Any] = []
     for item in items:
         try:
-            found.append(decode(item))
-        except ImageError as error:
+            found.append(answer(item))
+        except SqznetError as error:
             found.append(error)
-    answers = iter(answer([pixels for pixels in found if isinstance(pixels, Pixels)]))
-    return [next(answers) if isinstance(pixels, Pixels) else pixels for pixels in found]
+    return found

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from sqznet import _kernels
 from sqznet.answers import Prediction
-from sqznet.errors import ImageError, SqznetError
+from sqznet.errors import SqznetError
+from sqznet.images.callers import grouped
 from sqznet.images.pixels import Pixels
 from sqznet.insight import explain, painting
 from sqznet.learning.recognizer import Recognizer
@@ -22,6 +23,7 @@ from sqznet.serving.photos import decoded, each
 if TYPE_CHECKING:
     from PIL import Image
 
+    from sqznet.engine.program import Workspace
     from sqznet.insight.heatmap import Evidence
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -55,55 +57,66 @@ class Served:
     def __init__(self, name: str, model: Model | Recognizer, pixels: int) -> None:
         self.name, self.model, self._most = name, model, pixels
         self.network: Model = model.model if isinstance(model, Recognizer) else model
+        self._single: Model | Recognizer = model.alone()
 
     @property
     def is_ready(self) -> bool:
         """Whether it has classes to answer with."""
         return bool(self.model.labels)
 
-    def require_ready(self) -> None:
-        """Raises SqznetError if it has no classes."""
-        self.model.checked_top(1)
+    @property
+    def lack(self) -> str:
+        """Why it is not ready."""
+        if isinstance(self.model, Recognizer):
+            return "has no classes yet: teach one first"
+        return "has no classifier: start the server with --teach to teach it classes"
 
     def decode(self, photo: bytes, fast: bool = False) -> Pixels:
         """Raises ImageError, and TooLargeError for a photo with too many pixels."""
         return decoded(self.network, photo, self._most, fast)
 
-    def classify(self, questions: Sequence[Question]) -> list[list[Prediction] | ImageError]:
-        """The best predictions for each photo."""
-        top = self.model.checked_top(max(question.top for question in questions))
-        answers = each(
-            lambda question: self.decode(question.photo, question.fast_decode),
-            questions,
-            lambda photos: self.model.classify(photos, top),
-        )
-        return [
-            answer if isinstance(answer, ImageError) else answer[: question.top]
-            for question, answer in zip(questions, answers, strict=True)
-        ]
+    def classify(self, questions: Sequence[Question], others: bool) -> list[Any]:
+        """The best predictions for each photo, or its error."""
+        model = self._single if others else self.model
 
-    def scores(self, requests: Sequence[Sequence[Any]]) -> list[Arrays]:
+        def found(question: Question) -> list[Prediction]:
+            photo = self.decode(question.photo, question.fast_decode)
+            return model.classify(photo, model.checked_top(question.top))
+
+        return each(found, questions)
+
+    def scores(self, requests: Sequence[Sequence[Any]], others: bool) -> list[Arrays]:
         """Arrays "scores", float32 (N, classes), for each request of N images: preprocessed float32
         (3, H, W), uint8 (H, W, 3) or files. A recognizer adds "unknown", bool (N)."""
-        if isinstance(self.model, Recognizer):
-            return [self._shares(self.model, images) for images in requests]
-        x = np.concatenate([self._input(image) for images in requests for image in images])
-        logits = self.model.logits(x)
+        model = self._single if others else self.model
+        if isinstance(model, Recognizer):
+            return [self._shares(model, images) for images in requests]
+        logits = self._logits(model, [image for images in requests for image in images])
         ends = np.cumsum([len(images) for images in requests])[:-1]
         return [{"scores": part} for part in np.split(self._activated(logits), ends)]
 
-    def explain(self, doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
+    def explain(self, doubts: Sequence[Doubt], others: bool) -> list[dict[str, Any]]:
         """The class, its score and box, and a picture of the photo with its heat as a data URL."""
         return [self._explained(self._evidence(doubt), doubt.label) for doubt in doubts]
 
-    def draw(self, doubts: Sequence[Doubt]) -> list[bytes]:
+    def draw(self, doubts: Sequence[Doubt], others: bool) -> list[bytes]:
         """The picture of `sqznet explain`, as PNG."""
         return [self._drawn(doubt) for doubt in doubts]
 
-    def _input(self, image: Any) -> npt.NDArray[np.float32]:
-        if isinstance(image, np.ndarray) and image.dtype == np.float32:
-            return image[None]
-        return self.network.preprocess(self.decode(image) if isinstance(image, bytes) else image)
+    def _logits(self, model: Model, images: Sequence[Any]) -> npt.NDArray[np.float32]:
+        """Those of inputs of the network, or of photos; never of both in one pass."""
+        found = np.empty((len(images), model.num_classes), np.float32)
+        floats = [i for i, image in enumerate(images) if _is_input(image)]
+        if floats:
+            found[floats] = model.logits(np.stack([images[i] for i in floats]))
+        photos = [i for i, image in enumerate(images) if not _is_input(image)]
+        for rows in grouped(photos, model.threads):
+            decoded = [self._pixels(images[i]) for i in rows]
+            found[rows] = model.passed(decoded, _logits_of)
+        return found
+
+    def _pixels(self, image: Any) -> Pixels:
+        return self.decode(image) if isinstance(image, bytes) else self.network.decode(image)
 
     def _shares(self, recognizer: Recognizer, images: Sequence[Any]) -> Arrays:
         decoded = (self.decode(image) if isinstance(image, bytes) else image for image in images)
@@ -149,6 +162,14 @@ class Served:
     def _drawn(self, doubt: Doubt) -> bytes:
         picture, _ = explain.draw(self.model, self.decode(doubt.photo), doubt.label)
         return painting.as_png(picture)
+
+
+def _is_input(image: Any) -> bool:
+    return isinstance(image, np.ndarray) and image.dtype == np.float32
+
+
+def _logits_of(workspace: Workspace) -> npt.NDArray[np.float32]:
+    return np.array(workspace.outputs["logits"])[:, 0, 0]
 
 
 def _data_url(picture: Image.Image) -> str:

@@ -48,6 +48,7 @@ class Settings(NamedTuple):
 def require_libraries() -> None:
     """Raises SqznetError, with the command that installs them, if a library is missing."""
     try:
+        import httptools
         import prometheus_client
         import python_multipart
         import starlette
@@ -57,4 +58,4 @@ def require_libraries() -> None:
             f"the server needs {error.name}: pip install starlette uvicorn httptools "
             "prometheus-client python-multipart"
         ) from None
-    del prometheus_client, python_multipart, starlette, uvicorn
+    del httptools, prometheus_client, python_multipart, starlette, uvicorn

@@ -23,32 +23,21 @@ class Sought:
     """A detector. ``detect`` is a task of a `Batcher`; a photo has at most ``pixels`` pixels."""
 
     def __init__(self, detector: Detector, pixels: int) -> None:
-        self.detector, self._most = detector, pixels
+        self._detector, self._most = detector, pixels
+        self._single = detector.alone()
 
-    def detect(self, searches: Sequence[Search]) -> list[Any]:
-        """What is on each photo and where, with the photo's size, or its error.
+    def detect(self, searches: Sequence[Search], others: bool) -> list[Any]:
+        """What is on each photo and where, with the photo's size, or its error."""
+        detector = self._single if others else self._detector
 
-        Higher scores are found in the same way whatever the threshold is, so one pass with the
-        lowest serves all.
-        """
-        threshold = min(search.threshold for search in searches)
-        top = max(search.top for search in searches)
+        def found(search: Search) -> dict[str, Any]:
+            photo = decoded(detector, search.photo, self._most)
+            return _shown(photo, detector.detect(photo, search.threshold, search.top))
 
-        def found(photos: list[Pixels]) -> Iterable[tuple[Pixels, list[Detection]]]:
-            return zip(photos, self.detector.detect(photos, threshold, top), strict=True)
-
-        answers = each(lambda search: self._decode(search.photo), searches, found)
-        return [
-            answer if isinstance(answer, Exception) else _shown(search, *answer)
-            for search, answer in zip(searches, answers, strict=True)
-        ]
-
-    def _decode(self, photo: bytes) -> Pixels:
-        return decoded(self.detector, photo, self._most)
+        return each(found, searches)
 
 
-def _shown(search: Search, photo: Pixels, detections: list[Detection]) -> dict[str, Any]:
-    kept = [found for found in detections if found.score >= search.threshold][: search.top]
+def _shown(photo: Pixels, detections: Iterable[Detection]) -> dict[str, Any]:
     return {
         "detections": [
             {
@@ -57,7 +46,7 @@ def _shown(search: Search, photo: Pixels, detections: list[Detection]) -> dict[s
                 "index": found.index,
                 "box": list(found.box[:4]),
             }
-            for found in kept
+            for found in detections
         ],
         "width": photo.width,
         "height": photo.height,

@@ -26,11 +26,11 @@ class Taught(Served):
         super().__init__(name, recognizer, pixels)
         self._recognizer, self._path = recognizer, path
 
-    def teach(self, lessons: Sequence[Lesson]) -> list[dict[str, Any]]:
+    def teach(self, lessons: Sequence[Lesson], others: bool) -> list[dict[str, Any]]:
         """Learns a photo; gives the classes known then."""
         return [self._learned(lesson) for lesson in lessons]
 
-    def save(self, items: Sequence[None]) -> list[dict[str, Any]]:
+    def save(self, items: Sequence[None], others: bool) -> list[dict[str, Any]]:
         """Writes the file; gives the classes in it."""
         self._recognizer.save(self._path)
         return [self.state() for _ in items]

@@ -55,7 +55,7 @@ class Output(NamedTuple):
     binary: bool
 
 
-def read(body: bytes, json_length: int, input_name: str) -> Request:
+def read(body: bytes | memoryview, json_length: int, input_name: str) -> Request:
     """The request in a body whose first ``json_length`` bytes are JSON.
 
     Raises SqznetError, saying what was found and expected.
@@ -63,7 +63,7 @@ def read(body: bytes, json_length: int, input_name: str) -> Request:
     if not 0 <= json_length <= len(body):
         raise SqznetError(f"{json_length} bytes of JSON are announced, the body has {len(body)}")
     try:
-        document = parse_json(body[:json_length], "the request")
+        document = parse_json(bytes(body[:json_length]), "the request")
     except WeightsError as error:
         raise SqznetError(str(error)) from None
     request = _mapping(document, "the request")
@@ -73,7 +73,7 @@ def read(body: bytes, json_length: int, input_name: str) -> Request:
     tensor = _mapping(inputs[0], "an input")
     if tensor.get("name") != input_name:
         raise SqznetError(f"no input {shown(tensor.get('name'))}, expected {input_name!r}")
-    images = _images(tensor, body[json_length:])
+    images = _images(tensor, memoryview(body)[json_length:])
     name = request.get("id")
     if not isinstance(name, str | None):
         raise SqznetError(f"id is {shown(name)}, expected text")
@@ -120,7 +120,7 @@ def classification(
     return found
 
 
-def _images(tensor: Mapping[str, Any], blob: bytes) -> npt.NDArray[Any] | list[bytes]:
+def _images(tensor: Mapping[str, Any], blob: memoryview) -> npt.NDArray[Any] | list[bytes]:
     kind = tensor.get("datatype")
     if kind not in _TYPES:
         raise SqznetError(f"datatype is {shown(kind)}, expected one of {', '.join(_TYPES)}")
@@ -180,7 +180,7 @@ def _files(values: list[Any], shape: Sequence[int]) -> list[bytes]:
     return files
 
 
-def _elements(blob: bytes, count: int, shape: Sequence[int]) -> list[bytes]:
+def _elements(blob: memoryview, count: int, shape: Sequence[int]) -> list[bytes]:
     """Image files as a binary tensor has them: each after its length."""
     found: list[bytes] = []
     start = 0
@@ -192,7 +192,7 @@ def _elements(blob: bytes, count: int, shape: Sequence[int]) -> list[bytes]:
         start = end + size
         if start > len(blob):
             raise SqznetError(f"an element of {size} bytes, but {len(blob) - end} are left")
-        found.append(blob[end:start])
+        found.append(bytes(blob[end:start]))
     _require_files(len(found), shape)
     return found
 

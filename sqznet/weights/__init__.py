@@ -22,7 +22,7 @@ __all__ = [
 
 _DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 BUNDLED_PATH = os.path.join(_DATA, "squeezenet1_1.safetensors")
-DETECTOR_PATH = os.path.join(_DATA, "squeezenet1_1_detector.safetensors")
+DETECTOR_PATH = os.path.join(_DATA, "squeezenet1_1_detector.sqz")
 _LABEL_COUNT = 1000
 
 _REST = 1 << 20  # bytes beside the tensors that are not worth a copy
@@ -32,7 +32,10 @@ _KINDS = ".pth, .safetensors, .sqz, .npz, .onnx, .caffemodel, .h5, .keras, .para
 _EXPECTED = f"Expected a weights file ({_KINDS})"
 
 # In the order in which they are tried; imported on demand, since the bundled weights need none.
-_READERS = ("compressed", "npz", "keras", "torch", "ncnn", "deep_compression", "caffe", "onnx")
+_READERS = ("npz", "keras", "torch", "ncnn", "deep_compression", "caffe", "onnx")
+
+# The formats of the bundled weights, which are read without any other reader's module.
+_BUNDLED = ("safetensors", "compressed")
 
 # The formats whose files may hold several networks.
 _WITH_PREFIXES = ("torch", "safetensors", "npz")
@@ -58,7 +61,7 @@ def read(path: str | os.PathLike[str], prefix: str | None = None) -> Checkpoint:
                 f"is of the format {checkpoint.format}, which holds one network: prefix= is for "
                 f"{', '.join(_WITH_PREFIXES)}"
             )
-        if checkpoint.format != "safetensors":  # no such file is known by its hash
+        if checkpoint.format not in _BUNDLED:  # no such file is known by its hash
             from sqznet.weights import known
 
             checkpoint = known.with_preset(checkpoint, file.view)
@@ -131,6 +134,10 @@ def _read_file(file: WeightsFile) -> Checkpoint:
             return ncnn.read(file)
     if safetensors.looks_like(view):
         return safetensors.read(file)
+    from sqznet.weights import compressed
+
+    if compressed.looks_like(view):
+        return compressed.read(file)
     from importlib import import_module
 
     from sqznet.weights import foreign  # not needed for the bundled weights

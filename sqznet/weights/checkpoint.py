@@ -13,6 +13,9 @@ from sqznet.network.layers import Network
 from sqznet.network.variants import Wiring, network_for
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from sqznet.network.detector import AnyDesign
     from sqznet.quantization.description import Integers
     from sqznet.weights.grids import DynamicQuantization, Quantization
@@ -116,6 +119,18 @@ class RawTensor:
                 weights /= inputs.reshape(-1, *[1] * (integers.ndim - 2))
         return RawTensor("float32", self.shape, weights.reshape(-1).data.cast("B"))
 
+    def array(self) -> npt.NDArray[np.float32]:
+        """The tensor as a float32 array of its own."""
+        import numpy as np
+
+        from sqznet import _kernels
+
+        raw = self.floats()
+        shape = raw.shape if len(raw.shape) == 4 else (*raw.shape, 1, 1, 1)
+        out, cin, height, width = shape
+        tensor = _kernels.Tensor.from_bytes(raw.data, raw.dtype, (out, cin, height, width))
+        return np.array(tensor).reshape(raw.shape)
+
 
 def _copied(view: memoryview | None) -> bytes | None:
     return None if view is None else bytes(view)
@@ -208,9 +223,15 @@ class Checkpoint(NamedTuple):
         from sqznet.weights.integers import read_integers
 
         try:
-            return read_integers(self.integers_text)
+            found = read_integers(self.integers_text)
+            return found if found.is_complete else self._completed(found)
         except WeightsError as error:
             raise WeightsError(f"{self.path}: {error}") from None
+
+    def _completed(self, integers: Integers) -> Integers:
+        from sqznet.quantization.completion import completed
+
+        return completed(self.network(), integers, lambda name: self.tensors[name].array())
 
     def network(self, variant: str | None = None, wiring: Wiring | None = None) -> Network:
         """The network that the tensors belong to, with the given wiring or that of the file.

@@ -114,6 +114,13 @@ def dump(
     return entries
 
 
+def others(entries: Mapping[str, str]) -> dict[str, str]:
+    """The entries that sqznet does not define."""
+    return {
+        key: text for key, text in entries.items() if key not in KEYS and not key.startswith(PREFIX)
+    }
+
+
 def as_strings(value: object, what: str) -> dict[str, str]:
     """The value itself if it maps strings to strings. Raises WeightsError with `what` otherwise."""
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):

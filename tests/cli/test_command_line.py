@@ -69,7 +69,7 @@ def test_every_command_has_examples_that_it_understands(run: Run, name: str) -> 
         for sign in ("<", ">"):
             words = words[: words.index(sign)] if sign in words else words
         args = parser.parse_args(words)
-        assert args.command in (name, "classify")
+        assert args.command in (name, "classify", "detect")
     for option in ("-q", "-v"):
         assert option in run(name, "--help").out
 

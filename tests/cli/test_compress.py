@@ -11,6 +11,7 @@ from PIL import Image
 from sqznet import weights
 from sqznet.cli.compress import size
 
+from ..support import detectors
 from ..support.commands import Run
 from ..support.quantizable import small_file, some_photos
 
@@ -36,6 +37,32 @@ def test_it_writes_a_file_and_says_what_it_costs(tmp_path: Path, run: Run, photo
         second,
     )
     assert weights.read(target).format == "compressed"
+
+
+def test_a_detector(tmp_path: Path, run: Run, photos: Path) -> None:
+    source, target = detectors.save(tmp_path / "d.safetensors"), tmp_path / "small.sqz"
+    code, out, err = run("compress", source, photos, "-o", target, "--size", "8kB")
+    assert (code, err) == (0, "")
+    first, second = out.splitlines()
+    assert first == f"{target}: {target.stat().st_size} bytes, calibrated with 6 photos"
+    assert re.fullmatch(
+        r"on 2 other photos: \d+\.\d % of the boxes are as before, "
+        r"KL divergence \d+\.\d{3} a photo",
+        second,
+    )
+    assert 7900 < target.stat().st_size <= 8000
+    code, _, err = run("detect", photos / "1.png", "--model", target)
+    assert (code, err) == (0, "")
+
+
+def test_options_of_classifiers_are_refused_for_a_detector(
+    tmp_path: Path, run: Run, photos: Path
+) -> None:
+    source, target = detectors.save(tmp_path / "d.safetensors"), tmp_path / "small.sqz"
+    code, out, err = run("compress", source, photos, "-o", target, "--conv10-relu", "no")
+    assert (code, out) == (2, "")
+    assert "is a detector, which takes no --conv10-relu" in err
+    assert not target.exists()
 
 
 @pytest.mark.parametrize("text", ["4.5kB", "4500", "4.39453125KiB"])

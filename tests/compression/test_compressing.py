@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import sqznet
+from sqznet import weights
 from sqznet.compression.compressing import divided, steps
 from sqznet.errors import ImageError, SqznetError
 from sqznet.network.variants import Wiring
@@ -90,3 +91,32 @@ def test_photos_are_kept_apart(count: int, apart: list[int]) -> None:
     used, kept = divided(count)
     assert kept == apart
     assert sorted(used + kept) == list(range(count))
+
+
+def test_it_runs_in_integers_too(tmp_path: Path) -> None:
+    model = small_model(tmp_path / "small.safetensors", "squeezenet1_1", "complex")
+    sqznet.compress(model, some_photos(12)).save(tmp_path / "small.sqz")
+    exact, integers = (
+        sqznet.load(tmp_path / "small.sqz", threads=1, precision=precision)
+        for precision in ("float32", "int8")
+    )
+    assert integers.precision == "int8"
+    x = model.preprocess(networks.photo(77))
+    expected = exact.logits(x)
+    assert 0 < np.abs(integers.logits(x) - expected).max() < 0.1 * np.abs(expected).max()
+    sqznet.convert(tmp_path / "small.sqz", tmp_path / "same.safetensors")
+    same = sqznet.load(tmp_path / "same.safetensors", threads=1, precision="int8")
+    assert (same.logits(x) == integers.logits(x)).all()
+
+
+def test_other_entries_are_kept(tmp_path: Path) -> None:
+    path = small_file(tmp_path / "small.safetensors", more={"provenance": "a garden"})
+    sqznet.compress(path, some_photos(4)).save(tmp_path / "small.sqz")
+    assert weights.read(tmp_path / "small.sqz").metadata["provenance"] == "a garden"
+
+
+def test_a_network_without_its_head_is_refused(tmp_path: Path) -> None:
+    made = {k: v for k, v in networks.tensors().items() if not k.startswith("classifier.")}
+    path = networks.save(tmp_path / "trunk.safetensors", made)
+    with pytest.raises(SqznetError, match="needs a network with a classifier or a detector"):
+        sqznet.compress(path, some_photos(4))

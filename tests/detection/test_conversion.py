@@ -36,7 +36,7 @@ def test_formats_that_cannot_hold_one(path: Path, tmp_path: Path, name: str) -> 
 
 @pytest.mark.parametrize("bundled", [False, True])
 def test_onnx(path: Path, tmp_path: Path, bundled: bool) -> None:
-    """float16 weights go through a Cast, once for all levels that share them."""
+    """float16 tensors go through a Cast, once for all levels that share them."""
     ort = pytest.importorskip("onnxruntime", reason="compares with onnxruntime")
     source = weights.DETECTOR_PATH if bundled else path
     made = sqznet.convert(source, tmp_path / "out.onnx")
@@ -47,10 +47,7 @@ def test_onnx(path: Path, tmp_path: Path, bundled: bool) -> None:
     assert outputs == ["output:level1", "output:level2", "output:level3"]
     if bundled:
         checkpoint = weights.read(source)
-        made_of = {
-            name: np.frombuffer(t.data, "<f2").reshape(t.shape)
-            for name, t in checkpoint.tensors.items()
-        }
+        made_of = {name: tensor.array() for name, tensor in checkpoint.tensors.items()}
         network = checkpoint.network()
     else:
         made_of, network = detectors.tensors(), detectors.network(detectors.tensors())

@@ -112,7 +112,7 @@ def test_import_of_a_broadcast_array() -> None:
 
 
 @pytest.mark.parametrize("step", [1, 2])
-def test_gray_levels_of_normalized_values(step: int) -> None:
+def test_gray_levels_of_normalized_values(int8_table: _kernels.Int8Kernels, step: int) -> None:
     shape, mean, unit = (2, 3, 5, 150), (103.5, 0.0, -1.0), (1.0, 2.0, 1 / 60)
     levels = np.random.default_rng(0).integers(-60, 600, shape).astype(np.float32) / 2
     x = np.zeros((*shape[:3], shape[3] * step), np.float32)[..., ::step]
@@ -123,18 +123,18 @@ def test_gray_levels_of_normalized_values(step: int) -> None:
     rounded = np.rint(scaled + rest.astype(np.float32)) + whole
     expected = np.clip(rounded, 0, 255).astype(np.uint8)
     y = int8_cases.ByteMap((2, 5, 150, 3))
-    largest = _kernels.import_nchw_levels(POOL, x, y.tensor, mean, unit)
-    assert largest == np.abs(x).max()
+    largest = _kernels.import_nchw_levels(int8_table, POOL, x, y.tensor, mean, unit)
+    assert largest == 0
     y.check()
     np.testing.assert_array_equal(y.array, expected.transpose(0, 2, 3, 1))
     x[1, 2, 4, 149] = np.nan
-    assert _kernels.import_nchw_levels(POOL, x, y.tensor, mean, unit) == np.inf
+    assert _kernels.import_nchw_levels(int8_table, POOL, x, y.tensor, mean, unit) == np.inf
     x[1, 2, 4, 149] = 0
-    _kernels.import_nchw_levels(POOL, x, y.tensor, mean, unit, (3, 200))
+    _kernels.import_nchw_levels(int8_table, POOL, x, y.tensor, mean, unit, (3, 200))
     np.testing.assert_array_equal(y.array[0], np.clip(expected[0], 3, 200).transpose(1, 2, 0))
     for limits in ((4, 3), (-1, 5), (0, 256)):
         with pytest.raises(ValueError, match="limits must be bytes in order"):
-            _kernels.import_nchw_levels(POOL, x, y.tensor, mean, unit, limits)
+            _kernels.import_nchw_levels(int8_table, POOL, x, y.tensor, mean, unit, limits)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

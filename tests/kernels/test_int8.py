@@ -40,10 +40,17 @@ def test_conv(
     np.testing.assert_array_equal(y.array, expected)
 
 
+# Multiples of 16 squeezed channels may run Winograd's algorithm.
+@pytest.mark.parametrize(
+    "squeezed", [int8.channels, st.sampled_from((16, 32, 48))], ids=["any", "16s"]
+)
 @given(data=st.data())
 @cases.examples(30)
-def test_fire(int8_table: _kernels.Int8Kernels, data: st.DataObject) -> None:
-    inputs, squeeze, ones, threes = (data.draw(int8.channels) for _ in range(4))
+def test_fire(
+    int8_table: _kernels.Int8Kernels, squeezed: st.SearchStrategy[int], data: st.DataObject
+) -> None:
+    squeeze = data.draw(squeezed)
+    inputs, ones, threes = (data.draw(int8.channels) for _ in range(3))
     shape = (data.draw(cases.batches), data.draw(cases.sides), data.draw(cases.sides), inputs)
     x = int8.levels(data.draw(cases.seeds), shape, data.draw(int8.zeros))
     seed, at_end = data.draw(cases.seeds), data.draw(cases.placements)
@@ -62,6 +69,32 @@ def test_fire(int8_table: _kernels.Int8Kernels, data: st.DataObject) -> None:
     threads = data.draw(cases.threads)
     int8.run_layer(layer, threads, ByteMap(shape, x, at_end), y, at_end, above=above)
     np.testing.assert_array_equal(y.array, expected[:, rows])
+
+
+@pytest.mark.parametrize(("squeezed", "level"), [(64, 255), (112, 255), (128, 255), (128, 1)])
+@pytest.mark.parametrize("weight", [127, -127, "mixed"])
+def test_the_largest_sums_of_a_fire(
+    int8_table: _kernels.Int8Kernels, squeezed: int, level: int, weight: int | str
+) -> None:
+    """Sums that Winograd's algorithm still computes modulo 2^32, and those that it would not."""
+    parts = [
+        int8.integers(0, squeezed, 4, 1),
+        int8.integers(1, 5, squeezed, 1),
+        int8.integers(2, 40, squeezed, 3),
+    ]
+    parts[0].weight[:], parts[0].bias[:], parts[0].scale[:] = 0, level, 1.0  # all bytes alike
+    threes = parts[2].weight
+    threes[:] = 127 * np.where(threes > 0, 1, -1) if weight == "mixed" else weight
+    total = level * int(np.abs(threes.astype(np.int64)).sum(axis=(1, 2, 3)).max())
+    bias = np.linspace(-total, total, len(parts[2].bias)).astype(np.int32)
+    parts[2].bias[:], parts[2].scale[:] = bias, 200 / total
+    x = np.zeros((1, 6, 9, 4), np.uint8)
+    expected = reference.fire(x, *parts)
+    assert len(np.unique(expected)) > 5
+    layer = _kernels.ByteFire(int8_table, *(t for p in parts for t in int8.tensors(p)))
+    y = ByteMap(expected.shape)
+    int8.run_layer(layer, 1, ByteMap(x.shape, x), y)
+    np.testing.assert_array_equal(y.array, expected)
 
 
 @pytest.mark.parametrize("bypass", ["simple", "complex"])

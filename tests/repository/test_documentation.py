@@ -17,7 +17,7 @@ PACKAGE = ROOT / "sqznet"
 PAGES = ("CONTRIBUTING.md", "docs/architecture.md")
 # Packages that are used by their own names: what they offer is gathered in their __init__.py.
 FORMATS = ("caffe", "keras", "ncnn", "onnx", "torch", "writers")
-FACES = {".", "weights", *(f"weights/{name}" for name in FORMATS)}
+FACES = {".", "ray", "weights", *(f"weights/{name}" for name in FORMATS)}
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "docs" / "architecture.md").is_file(), reason="the tests are not beside the docs"

@@ -21,7 +21,7 @@ def test_the_wheel_is_complete() -> None:
         "sqznet/_kernels.pyi",
         "sqznet/_pixels.pyi",
         "sqznet/data/squeezenet1_1.safetensors",
-        "sqznet/data/squeezenet1_1_detector.safetensors",
+        "sqznet/data/squeezenet1_1_detector.sqz",
         "sqznet/data/imagenet_classes.txt",
         "sqznet/data/imagenet_hierarchy.txt",
         "sqznet/data/imagenet_synsets.txt",
@@ -52,6 +52,7 @@ def test_the_extra_all_has_every_optional_feature() -> None:
         "docs",
         "bench",
         "all",
+        "ray",  # for clusters alone
     }
     assert features == {"completion", "hub", "keras", "parquet", "serve", "terminal", "video"}
     (named,) = re.findall(r"sqznet\[([\w,]+)\]", " ".join(distribution.requires or ()))
@@ -68,7 +69,9 @@ def test_hints_name_packages_in_a_way_that_every_shell_takes() -> None:
         for path in sources
         for hint in re.findall(r"pip install (\S+)", path.read_text("utf-8"))
     ]
-    assert {"av", "h5py", "platformdirs", "pyarrow", "shtab"} <= {h.strip('`").') for h in hints}
+    assert {"av", "h5py", "platformdirs", "pyarrow", "ray", "shtab"} <= {
+        h.strip('`").') for h in hints
+    }
     assert [hint for hint in hints if "[" in hint] == []
 
 

@@ -19,12 +19,12 @@ class Held:
         self.open = threading.Event()
         self.batches: list[list[Any]] = []
 
-    def work(self, items: Sequence[Any]) -> list[Any]:
+    def work(self, items: Sequence[Any], others: bool = False) -> list[Any]:
         self.batches.append(list(items))
         assert self.open.wait(10)
         return [10 * item for item in items]
 
-    def other(self, items: Sequence[Any]) -> list[Any]:
+    def other(self, items: Sequence[Any], others: bool) -> list[Any]:
         return self.work(items)
 
 
@@ -110,15 +110,42 @@ def test_an_item_whose_caller_left_is_not_worked_on(held: Held) -> None:
     assert held.batches == [[0], [1], [3]]
 
 
+def test_a_task_is_told_whether_others_work_too(held: Held) -> None:
+    told: list[bool] = []
+
+    def note(items: Sequence[Any], others: bool) -> Sequence[Any]:
+        told.append(others)
+        assert held.open.wait(10)
+        return items
+
+    batcher = Batcher(2, 1, 0)
+
+    async def ask() -> None:
+        first = [batcher.run(note, i) for i in range(3)]
+        while len(told) < 2:
+            await asyncio.sleep(0.001)
+        held.open.set()
+        await asyncio.gather(*first)
+        await batcher.run(note, 3)
+
+    asyncio.run(ask())
+    batcher.close()
+    assert told == [False, True, True, False]
+
+
 def test_one_failure_does_not_touch_the_others_of_its_batch() -> None:
-    def halves(items: Sequence[int]) -> list[float]:
+    def halves(items: Sequence[int], others: bool) -> list[float]:
         return [12 / item for item in items]
 
-    found = answers(halves, [1, 0, 3])
+    found = answers(halves, [1, 0, 3], False)
     assert found[0] == 12
     assert isinstance(found[1], ZeroDivisionError)
     assert found[2] == 4
     batcher = Batcher(1, 1, 0)
+
+    async def ask() -> None:
+        await batcher.run(halves, 0)
+
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(batcher.run(halves, 0))
+        asyncio.run(ask())
     batcher.close()

@@ -68,9 +68,9 @@ def test_a_slow_body_is_given_up_and_others_are_told_to_come_again(tight: Runnin
 
 
 class _Sleeping(Served):
-    def classify(self, questions: Any) -> Any:
+    def classify(self, questions: Any, others: bool) -> Any:
         time.sleep(0.8)
-        return super().classify(questions)
+        return super().classify(questions, others)
 
 
 def test_an_answer_that_takes_too_long_is_given_up(network: sqznet.Model) -> None:
@@ -108,6 +108,30 @@ def test_a_client_that_leaves_is_no_failure(server: Running) -> None:
         text = server.get("/metrics").body.decode()
     assert 'status="500"' not in text
     assert "sqznet_requests_inside 0.0" in text
+
+
+def test_a_photo_whose_client_has_left_is_not_worked_on(network: sqznet.Model) -> None:
+    worked: list[int] = []
+
+    class Slow(Served):
+        def classify(self, questions: Any, others: bool) -> Any:
+            worked.append(len(questions))
+            time.sleep(0.3)
+            return super().classify(questions, others)
+
+    limits = LIMITS._replace(batch=1)
+    with running([Slow("net", network.alone(), PIXELS)], Settings(limits=limits)) as server:
+        connections = [server.connection() for _ in range(6)]
+        for connection in connections:
+            connection.request("POST", CLASSIFY, PHOTO)
+        while "sqznet_requests_inside 6.0" not in server.get("/metrics").body.decode():
+            time.sleep(0.01)
+        for connection in connections:
+            connection.close()
+        while "sqznet_requests_inside 0.0" not in server.get("/metrics").body.decode():
+            time.sleep(0.01)
+        assert 'route="classify",status="499"} 6.0' in server.get("/metrics").body.decode()
+    assert len(worked) <= 2  # what a thread had begun, and what lay ready for it
 
 
 # --- Who may ask -----------------------------------------------------------------------------

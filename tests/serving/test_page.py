@@ -27,7 +27,6 @@ from ..support.serving import Running, running  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PHONE, DESKTOP = (390, 844), (1280, 900)
-FAKE_CAMERA = ["--use-fake-device-for-media-stream"]
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,12 +34,12 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def mine(tmp_path: Path) -> Path:
-    return tmp_path / "mine.sqz"
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("taught") / "mine.sqz"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(mine: Path) -> Iterator[Running]:
     model = sqznet.load()
     models = [served.Served("squeezenet1_1", model, 10**8), taught(mine, model, 10**8)]
@@ -48,30 +47,38 @@ def server(mine: Path) -> Iterator[Running]:
         yield found
 
 
-@pytest.fixture
-def open_page(server: Running) -> Iterator[Callable[..., Any]]:
-    """Opens the page at a size; fails if the page writes an error."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as player:
-        errors: list[str] = []
+        arguments = ["--no-sandbox", "--use-fake-device-for-media-stream"]
+        found = player.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield found
+        found.close()
 
-        def opened(size: tuple[int, int] = DESKTOP, allow: bool = True, dark: bool = False) -> Any:
-            permitted = (
-                ["--use-fake-ui-for-media-stream"] if allow else ["--deny-permission-prompts"]
-            )
-            browser = player.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", *FAKE_CAMERA, *permitted]
-            )
-            page = browser.new_page(
-                viewport={"width": size[0], "height": size[1]},
-                color_scheme="dark" if dark else "light",
-            )
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            page.goto(server.url)
-            page.wait_for_selector("#model option", state="attached")
-            return page
 
-        yield opened
-        assert errors == []
+@pytest.fixture
+def open_page(browser: Any, server: Running) -> Iterator[Callable[..., Any]]:
+    """Opens the page at a size, with the camera allowed or not; fails if it writes an error."""
+    errors: list[str] = []
+    contexts: list[Any] = []
+
+    def opened(size: tuple[int, int] = DESKTOP, allow: bool = True, dark: bool = False) -> Any:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            permissions=["camera"] if allow else [],
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(server.url)
+        page.wait_for_selector("#model option", state="attached")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert errors == []
 
 
 def save_screen(page: Any, name: str) -> None:
@@ -170,6 +177,66 @@ def test_classes_are_taught_by_keyboard_and_saved(
     page.select_option("#model", "mine")
     playwright.expect(page.locator("#labels .name")).to_have_text(["cat", "cup"])
     save_screen(page, "taught-1280")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_all_texts_stand_out(open_page: Callable[..., Any], dark: bool) -> None:
+    page = open_page(dark=dark)
+    page.set_input_files("#files", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"hello"})
+    page.wait_for_selector("#status.bad")
+    page.set_input_files("#files", COFFEE)
+    wait_for_answer(page)
+    faint = page.evaluate(CONTRASTS)
+    assert len(faint) > 20
+    assert {text: ratio for text, ratio in faint if ratio < 4.5} == {}
+
+
+# The contrast of every text with what is behind it, as WCAG 2.2 defines it (1.4.3: at least 4.5).
+CONTRASTS = """() => {
+  const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+  const linear = (level) => {
+    const share = level / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  };
+  const light = (color) => {
+    const [r, g, b] = numbers(color).map(linear);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (one) => {
+    const color = getComputedStyle(one).backgroundColor;
+    return numbers(color)[3] === 0 && one.parentElement ? behind(one.parentElement) : color;
+  };
+  const found = [];
+  for (const one of document.body.querySelectorAll("*")) {
+    const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !one.checkVisibility()) continue;
+    const levels = [light(getComputedStyle(one).color), light(behind(one))].sort((a, b) => b - a);
+    found.push([one.textContent.trim(), (levels[0] + 0.05) / (levels[1] + 0.05)]);
+  }
+  return found;
+}"""
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+    open_page: Callable[..., Any],
+) -> None:
+    page = open_page()
+    page.set_input_files("#files", COFFEE)
+    page.wait_for_selector("#strip button")
+    reached = []
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+        ringed = page.evaluate(
+            """[document.activeElement, document.activeElement.previousElementSibling].some(
+              (one) => one && getComputedStyle(one).outlineStyle === "solid"
+            )"""
+        )
+        assert ringed, reached[-1]
+    buttons = ["files", "camera", "heat", "find"]
+    assert reached[:8] == ["model", *buttons, "label", reached[6], "save"]
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator("#labels .name").first).to_have_text("espresso")
 
 
 def test_every_control_has_a_name(open_page: Callable[..., Any]) -> None:

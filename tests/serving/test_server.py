@@ -136,7 +136,7 @@ def test_animals_are_found(server: Running) -> None:
 def test_searches_of_one_batch_keep_to_their_own_limits() -> None:
     sought = Sought(BUNDLED(), PIXELS)
     searches = [Search(PHOTO, 0.01, 2), Search(b"no photo", 0.5, 1), Search(PHOTO, 0.99, 100)]
-    many, error, none = sought.detect(searches)
+    many, error, none = sought.detect(searches, others=False)
     assert len(many["detections"]) == 2
     assert isinstance(error, sqznet.ImageError)
     assert none["detections"] == []
@@ -169,7 +169,7 @@ WRONG = {
     "no flag": (("/classify?fast_decode=1", PHOTO), 400, "fast_decode is '1', expected true or"),
     "an unknown label": (("/explain?label=x", PHOTO), 400, "no class is named 'x'"),
     "an unknown format": (("/explain?format=gif", PHOTO), 400, "format is 'gif'"),
-    "an unknown page": (("/nothing", PHOTO), 404, "Not Found"),
+    "an unknown page": (("/nothing", PHOTO), 404, "nothing is at '/nothing'"),
     "a form without file": ((CLASSIFY, NO_FILE, NO_FILE_TYPE), 400, "the form cannot be read"),
     "no form": ((CLASSIFY, PHOTO, "multipart/form-data; boundary=x"), 400, "the form"),
     "a form without boundary": ((CLASSIFY, PHOTO, "multipart/form-data"), 400, "[Bb]oundary"),
@@ -195,6 +195,8 @@ def test_a_wrong_request_gets_one_clear_answer(server: Running, name: str) -> No
 def test_another_method_and_a_compressed_body_are_refused(server: Running) -> None:
     answer = server.get(CLASSIFY)
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    assert answer.error == "GET is not for '/classify', expected POST"
+    assert server.send("HEAD", "/", None, {}).status == 200
     assert server.post(CLASSIFY, PHOTO, content_encoding="gzip").status == 415
 
 
@@ -222,7 +224,12 @@ def test_the_limit_holds_for_bodies_of_unknown_length(server: Running) -> None:
 
 
 def test_classes_are_taught_and_saved(school: Running, tmp_path: Path) -> None:
-    assert school.post("/classify?model=mine", PHOTO).status == 409
+    answer = school.post("/classify?model=mine", PHOTO)
+    assert (answer.status, answer.error) == (
+        409,
+        "model 'mine' has no classes yet: teach one first",
+    )
+    assert school.post("/v2/models/mine/infer", b"{}").status == 409
     assert school.get("/v2/models/mine/ready").status == 400
     assert school.post("/teach/save", b"").status == 409
     assert school.post("/teach?label=cat", PHOTO).json == {
@@ -354,7 +361,7 @@ def test_a_failure_is_told_without_its_traceback(
     network: sqznet.Model, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Served):
-        def classify(self, questions: Any) -> Any:
+        def classify(self, questions: Any, others: bool) -> Any:
             raise RuntimeError("a secret of the server")
 
     with running([Broken("net", network, PIXELS)], Settings(limits=LIMITS)) as server:

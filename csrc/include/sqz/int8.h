@@ -32,6 +32,18 @@ struct ByteConvArgs {
   bool narrow;  // the rounded products of all inputs fit into 16 bits
 };
 
+// The same for 3x3 kernels with stride 1, by Winograd's algorithm with tiles of 4 x 4 outputs. Tiles
+// at the right and the lower edge read `x` as if `y` had whole tiles: what is there does not matter.
+// x.c is a multiple of 16. The sum of any products and the bias is less than 2^25.
+struct ByteWinogradArgs {
+  ByteView x, y;
+  const int8_t* w;   // packed, see core/pack_int8.h
+  const int32_t* b;  // times 576, modulo 2^32
+  const float* scale;
+  bool narrow;      // as in ByteConvArgs
+  int16_t* points;  // scratch memory, winograd_i8_points(args) values
+};
+
 // logits[n][o] = scale[o] * (sum over pixels of relu?(x . w[o] + b[o]) +
 //                            border * relu?(border_sum[o])) / (h*w + border)
 // The sums are exact; the rest is computed in float64 and then rounded to float32. `border` is the
@@ -68,6 +80,13 @@ struct ByteSumArgs {
 // 3x3 windows with stride 2, clipped at the lower and right edge.
 struct BytePoolArgs {
   ByteView x, y;
+};
+
+// How normalized values become bytes: whole + round(min(max(value / step + rest, lowest), highest)),
+// rounded to the nearest integer, to the even one if two are equally near.
+struct ByteLevels {
+  float step, rest, lowest, highest;
+  int32_t whole;
 };
 
 struct Int8Kernels {

@@ -8,6 +8,7 @@
 // memory.
 #include "kernels/int8/kernels.h"
 #include "kernels/simd/dot.h"
+#include "kernels/tiles/bytes.h"
 #include "kernels/tiles/places.h"
 
 namespace sqz {
@@ -86,29 +87,12 @@ SQZ_INLINE void multiply_words(const uint8_t* const* x, ptrdiff_t offset, const 
   }
 }
 
-// Stores the bytes of kCount registers, or the first `left` of them.
-template <int kCount>
-SQZ_INLINE void store_left(uint8_t* y, const Sums* sums, const float* scale, int left) {
-  if (left >= kCount * kSums) return store_bytes<kCount>(y, sums, scale);
-  uint8_t bytes[kCount * kSums];
-  store_bytes<kCount>(bytes, sums, scale);
-  for (int i = 0; i < left; ++i) y[i] = bytes[i];
-}
-
-// The same for the sums.
-template <int kCount>
-SQZ_INLINE void store_sums_left(int32_t* y, const Sums* sums, int left) {
-  int32_t values[kCount * kSums];
-  SQZ_UNROLL
-  for (int v = 0; v < kCount; ++v) store_sums(values + v * kSums, sums[v]);
-  memcpy(y, values, min(left, kCount * kSums) * sizeof(int32_t));
-}
-
 // The places of a tile's outputs: bytes, or sums if `sums` is not null, `channels` for each pixel.
 struct Outputs {
   uint8_t* const* y;
   int32_t* sums;
   int channels;
+  bool narrow;
 };
 
 // Computes kPixels pixels, of which `pixels` exist, by kCount registers of output channels from
@@ -143,14 +127,17 @@ SQZ_INLINE void compute(const uint8_t* const* inputs, const Runs& runs, const We
     SQZ_UNROLL
     for (int m = 0; m < kPixels; ++m) x[m] += runs.stride;
   }
-  SQZ_UNROLL
-  for (int m = 0; m < kPixels; ++m) {
-    if (m >= pixels) break;
-    const int left = out.channels - first;
-    if (out.sums)
+  const int left = out.channels - first;
+  if (out.sums) {
+    SQZ_UNROLL
+    for (int m = 0; m < kPixels; ++m) {
+      if (m >= pixels) break;
       store_sums_left<kCount>(out.sums + m * out.channels + first, sums[m], left);
-    else
-      store_left<kCount>(out.y[m] + first, sums[m], scale, left);
+    }
+  } else if (out.narrow) {
+    store_pixels<kPixels, kCount, true>(out.y, first, sums, scale, pixels, left);
+  } else {
+    store_pixels<kPixels, kCount, false>(out.y, first, sums, scale, pixels, left);
   }
 }
 
@@ -162,9 +149,9 @@ SQZ_NOINLINE void compute_block(const ByteConvArgs& args, const Tile& tile,
   constexpr int kPixels = kCount <= 2 ? kTall : kWide;
   const Weight* w = static_cast<const Weight*>(args.w) + first * words_of(runs) * kGroup;
   for (int m = 0; m < tile.pixels; m += kPixels)
-    compute<kPixels, kCount>(inputs + m, runs, w, args.b + first, args.scale + first,
-                             tile.pixels - m,
-                             {tile.y + m, sums ? sums + m * args.y.c : nullptr, args.y.c}, first);
+    compute<kPixels, kCount>(
+        inputs + m, runs, w, args.b + first, args.scale + first, tile.pixels - m,
+        {tile.y + m, sums ? sums + m * args.y.c : nullptr, args.y.c, args.narrow}, first);
 }
 
 void compute_registers(const ByteConvArgs& args, const Tile& tile, const uint8_t* const* inputs,
@@ -184,17 +171,19 @@ void compute_registers(const ByteConvArgs& args, const Tile& tile, const uint8_t
 // Values that are copied together. The copy of a run may write up to kChunk - 1 values after it.
 constexpr int kChunk = 16;
 
+SQZ_INLINE void copy_chunk(const uint8_t* x, Input* to) {
+  // Local arrays, which no pointer can refer to, so that compilers use whole registers.
+  uint8_t from[kChunk];
+  Input values[kChunk];
+  memcpy(from, x, sizeof(from));
+  for (int k = 0; k < kChunk; ++k) values[k] = from[k];
+  memcpy(to, values, sizeof(values));
+}
+
 // Copies `count` of the `readable` values from `x` on.
 SQZ_INLINE void copy_run(const uint8_t* x, int count, ptrdiff_t readable, Input* to) {
   int i = 0;
-  for (; i < count && i + kChunk <= readable; i += kChunk) {
-    // Local arrays, which no pointer can refer to, so that compilers use whole registers.
-    uint8_t from[kChunk];
-    Input values[kChunk];
-    memcpy(from, x + i, sizeof(from));
-    for (int k = 0; k < kChunk; ++k) values[k] = from[k];
-    memcpy(to + i, values, sizeof(values));
-  }
+  for (; i < count && i + kChunk <= readable; i += kChunk) copy_chunk(x + i, to + i);
   for (; i < count; ++i) to[i] = x[i];
 }
 
@@ -203,7 +192,11 @@ SQZ_INLINE void copy_run(const uint8_t* x, int count, ptrdiff_t readable, Input*
 SQZ_INLINE void join_runs(const ByteConvArgs& args, const uint8_t* x, const uint8_t* end,
                           Input* to) {
   const int run = args.kw * args.x.c;
-  for (int ky = 0; ky < args.kh; ++ky, x += args.x.row, to += run) copy_run(x, run, end - x, to);
+  if (run <= kChunk && end - x >= (args.kh - 1) * args.x.row + kChunk) {
+    for (int ky = 0; ky < args.kh; ++ky, x += args.x.row, to += run) copy_chunk(x, to);
+  } else {
+    for (int ky = 0; ky < args.kh; ++ky, x += args.x.row, to += run) copy_run(x, run, end - x, to);
+  }
   for (int i = args.kh * run; i % kLoad; ++i) *to++ = 0;
 }
 

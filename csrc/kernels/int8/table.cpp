@@ -10,6 +10,9 @@ const Int8Kernels int8 = {
     SQZ_TEXT(SQZ_ISA),
 #define SQZ_VALUE(name, constant) constant,
 #define SQZ_KERNEL(result, name, parameters) name,
+#if defined(SQZ_TILE)
+#define SQZ_OPTIONAL(result, name, parameters) nullptr,
+#endif
 #include "sqz/int8.def"
 };
 

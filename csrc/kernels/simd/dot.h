@@ -15,15 +15,24 @@
 //                              (the larger of a sum and 0), broadcast_word, load_weights
 //   kListRegisters             registers in a block of the classifier, whose weights are read at
 //                              random and must fit into the first cache
-//   store_bytes<n>             n registers of sums times scale, rounded and clipped to 0..255
+//   store_bytes<n, narrow>     n registers of sums times scale, rounded and clipped to 0..255;
+//                              `narrow` is true only if these products fit into 16 bits
 // and either dot_word, which adds the products of a word, or
 //   kInputOffset, kWeightOffset  see int8.def
 //   kWords, Words              4 input words that are loaded together: load_words; or one in all
 //                              places: load_word
 //   dot<i>                     adds the products of word i
 //   dot_listed                 adds those of the classifier's Word
+// and for Winograd's algorithm, whose inputs and filters have 16 bits,
+//   kPointRegisters            registers in a block of output channels
+//   kPointGroup, kPointWords   channels of an input word, and words that are loaded together
+//   PointWords, Filters        the registers: load_point_words, load_filters
+//   dot_point<i>               adds the products of word i; sums wrap around
+//   sub_sums, shifted_sums<i>, ninth_of_sums  a - b, a * 2^i, and a / (64 * 9) modulo 2^26 of an a
+//                              that is so divisible
 // but dot_tile_neon.h, whose convolutions have a source of their own, defines
-//   kSums, kRegisters, kTall, kGroup, kListRegisters, kListGroup, kJoins and both offsets
+//   kSums, kRegisters, kTall, kGroup, kListRegisters, kListGroup, kJoins and both offsets,
+//   kPointRegisters and kPointGroup as 0
 //   pack_four, multiply_to_bytes, multiply_to_sums  for int8/aarch64/conv.cpp
 //   Sums, zero_sums, store_sums and add_listed      for the classifier
 #pragma once

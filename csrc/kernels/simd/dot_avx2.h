@@ -53,17 +53,51 @@ SQZ_INLINE Weights load_weights(const Weight* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 
-// Rounds. Values above 2^31 would become negative, so they are limited first.
-SQZ_INLINE __m256i to_levels(Sums sums, const float* scale) {
-  const __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scale));
-  return _mm256_cvtps_epi32(_mm256_min_ps(v, _mm256_set1_ps(255.0f)));
+inline constexpr int kPointRegisters = 2, kPointGroup = 2, kPointWords = 1;
+
+using PointWords = __m256i;
+using Filters = __m256i;
+
+SQZ_INLINE PointWords load_point_words(const int16_t* p) {
+  uint32_t word;
+  memcpy(&word, p, sizeof(word));
+  return broadcast_word(word);
+}
+SQZ_INLINE Filters load_filters(const int16_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+template <int kWord>
+SQZ_INLINE Sums dot_point(Sums sums, PointWords x, Filters w) {
+#if defined(SQZ_ISA_AVX2)
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(x, w));
+#elif defined(SQZ_SIMDE)
+  return simde_mm256_dpwssd_epi32(sums, x, w);
+#else
+  return _mm256_dpwssd_avx_epi32(sums, x, w);
+#endif
+}
+SQZ_INLINE Sums sub_sums(Sums a, Sums b) { return _mm256_sub_epi32(a, b); }
+template <int kBits>
+SQZ_INLINE Sums shifted_sums(Sums a) {
+  return _mm256_slli_epi32(a, kBits);
+}
+// 0x38e38e39 * 9 = 1 modulo 2^32.
+SQZ_INLINE Sums ninth_of_sums(Sums a) {
+  return _mm256_srai_epi32(_mm256_mullo_epi32(a, _mm256_set1_epi32(0x38e38e39)), 6);
 }
 
-template <int kCount>
+// Rounds. Values above 2^31 would become negative, so they are limited first if there may be any.
+template <bool kNarrow>
+SQZ_INLINE __m256i to_levels(Sums sums, const float* scale) {
+  const __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(scale));
+  return _mm256_cvtps_epi32(kNarrow ? v : _mm256_min_ps(v, _mm256_set1_ps(255.0f)));
+}
+
+template <int kCount, bool kNarrow>
 SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
   static_assert(kCount <= 2, "a block has at most two registers");
-  const __m256i a = to_levels(sums[0], scale);
-  const __m256i b = kCount == 2 ? to_levels(sums[kCount - 1], scale + 8) : a;
+  const __m256i a = to_levels<kNarrow>(sums[0], scale);
+  const __m256i b = kCount == 2 ? to_levels<kNarrow>(sums[kCount - 1], scale + 8) : a;
   // The packs clip to 0..255. They interleave the 128-bit halves of the registers.
   const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
   const __m128i bytes =

@@ -29,18 +29,44 @@ SQZ_INLINE Word broadcast_word(uint32_t word) { return _mm512_set1_epi32(static_
 SQZ_INLINE Weights load_weights(const Weight* p) { return _mm512_loadu_si512(p); }
 SQZ_INLINE Sums dot_word(Sums sums, Word x, Weights w) { return _mm512_dpbusd_epi32(sums, x, w); }
 
-// Rounds. Values above 2^31 would become negative, so they are limited first.
-SQZ_INLINE __m512i to_levels(Sums sums, const float* scale) {
-  const __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(scale));
-  return _mm512_cvtps_epi32(_mm512_min_ps(v, _mm512_set1_ps(255.0f)));
+inline constexpr int kPointRegisters = 2, kPointGroup = 2, kPointWords = 1;
+
+using PointWords = __m512i;
+using Filters = __m512i;
+
+SQZ_INLINE PointWords load_point_words(const int16_t* p) {
+  uint32_t word;
+  memcpy(&word, p, sizeof(word));
+  return broadcast_word(word);
+}
+SQZ_INLINE Filters load_filters(const int16_t* p) { return _mm512_loadu_si512(p); }
+template <int kWord>
+SQZ_INLINE Sums dot_point(Sums sums, PointWords x, Filters w) {
+  return _mm512_dpwssd_epi32(sums, x, w);
+}
+SQZ_INLINE Sums sub_sums(Sums a, Sums b) { return _mm512_sub_epi32(a, b); }
+template <int kBits>
+SQZ_INLINE Sums shifted_sums(Sums a) {
+  return _mm512_slli_epi32(a, kBits);
+}
+// 0x38e38e39 * 9 = 1 modulo 2^32.
+SQZ_INLINE Sums ninth_of_sums(Sums a) {
+  return _mm512_srai_epi32(_mm512_mullo_epi32(a, _mm512_set1_epi32(0x38e38e39)), 6);
 }
 
-template <int kCount>
+// Rounds. Values above 2^31 would become negative, so they are limited first if there may be any.
+template <bool kNarrow>
+SQZ_INLINE __m512i to_levels(Sums sums, const float* scale) {
+  const __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(scale));
+  return _mm512_cvtps_epi32(kNarrow ? v : _mm512_min_ps(v, _mm512_set1_ps(255.0f)));
+}
+
+template <int kCount, bool kNarrow>
 SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
-  const __m512i a = to_levels(sums[0], scale);
-  const __m512i b = kCount > 1 ? to_levels(sums[kCount > 1 ? 1 : 0], scale + 16) : a;
-  const __m512i c = kCount > 2 ? to_levels(sums[kCount > 2 ? 2 : 0], scale + 32) : a;
-  const __m512i d = kCount > 3 ? to_levels(sums[kCount > 3 ? 3 : 0], scale + 48) : a;
+  const __m512i a = to_levels<kNarrow>(sums[0], scale);
+  const __m512i b = kCount > 1 ? to_levels<kNarrow>(sums[kCount > 1 ? 1 : 0], scale + 16) : a;
+  const __m512i c = kCount > 2 ? to_levels<kNarrow>(sums[kCount > 2 ? 2 : 0], scale + 32) : a;
+  const __m512i d = kCount > 3 ? to_levels<kNarrow>(sums[kCount > 3 ? 3 : 0], scale + 48) : a;
   // The packs clip to 0..255. They interleave the 128-bit parts of the registers.
   const __m512i packed = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);

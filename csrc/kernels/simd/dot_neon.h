@@ -78,6 +78,34 @@ SQZ_INLINE Sums dot_listed(Sums sums, Word x, Weights w) {
       sums, add_pairs(pairs(word, vget_low_u8(weights)), pairs(word, vget_high_u8(weights))));
 }
 
+// --- Winograd's algorithm ------------------------------------------------------------------------
+
+#if defined(SQZ_AARCH64)
+inline constexpr int kPointRegisters = 4;
+#else
+inline constexpr int kPointRegisters = 2;
+#endif
+inline constexpr int kPointGroup = 1, kPointWords = 4;
+
+using PointWords = int16x4_t;
+using Filters = int16x4_t;
+
+SQZ_INLINE PointWords load_point_words(const int16_t* p) { return vld1_s16(p); }
+SQZ_INLINE Filters load_filters(const int16_t* p) { return vld1_s16(p); }
+template <int kWord>
+SQZ_INLINE Sums dot_point(Sums sums, PointWords x, Filters w) {
+  return vmlal_lane_s16(sums, w, x, kWord);
+}
+SQZ_INLINE Sums sub_sums(Sums a, Sums b) { return vsubq_s32(a, b); }
+template <int kBits>
+SQZ_INLINE Sums shifted_sums(Sums a) {
+  return vshlq_n_s32(a, kBits);
+}
+// 0x38e38e39 * 9 = 1 modulo 2^32.
+SQZ_INLINE Sums ninth_of_sums(Sums a) {
+  return vshrq_n_s32(vmulq_s32(a, vdupq_n_s32(0x38e38e39)), 6);
+}
+
 // --- Outputs -------------------------------------------------------------------------------------
 
 SQZ_INLINE int32x4_t to_levels(Sums sums, const float* scale) {
@@ -97,7 +125,7 @@ SQZ_INLINE uint8x8_t to_bytes(int32x4_t a, int32x4_t b) {
   return vqmovun_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b)));
 }
 
-template <int kCount>
+template <int kCount, bool kNarrow>
 SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
   SQZ_UNROLL
   for (int v = 0; v + 1 < kCount; v += 2)

@@ -19,6 +19,10 @@ struct Weights {
   int32_t weight[kSums][kGroup];
 };
 
+// Sums of Winograd's algorithm wrap around, so they are computed as unsigned ones.
+SQZ_INLINE int32_t wrapped(uint32_t v) { return static_cast<int32_t>(v); }
+SQZ_INLINE uint32_t bits(int32_t v) { return static_cast<uint32_t>(v); }
+
 SQZ_INLINE Sums load_sums(const int32_t* p) {
   Sums v;
   memcpy(v.lane, p, sizeof(v.lane));
@@ -32,7 +36,7 @@ SQZ_INLINE Sums broadcast_sum(int32_t v) {
   return sums;
 }
 SQZ_INLINE Sums add_sums(Sums a, Sums b) {
-  for (int i = 0; i < kSums; ++i) a.lane[i] += b.lane[i];
+  for (int i = 0; i < kSums; ++i) a.lane[i] = wrapped(bits(a.lane[i]) + bits(b.lane[i]));
   return a;
 }
 SQZ_INLINE Sums positive(Sums a) {
@@ -56,7 +60,40 @@ SQZ_INLINE Sums dot_word(Sums sums, Word x, Weights w) {
   return sums;
 }
 
-template <int kCount>
+inline constexpr int kPointRegisters = 1, kPointGroup = 1, kPointWords = 1;
+
+using PointWords = int32_t;
+struct Filters {
+  int16_t lane[kSums];
+};
+
+SQZ_INLINE PointWords load_point_words(const int16_t* p) { return *p; }
+SQZ_INLINE Filters load_filters(const int16_t* p) {
+  Filters w;
+  memcpy(w.lane, p, sizeof(w.lane));
+  return w;
+}
+template <int kWord>
+SQZ_INLINE Sums dot_point(Sums sums, PointWords x, Filters w) {
+  for (int i = 0; i < kSums; ++i) sums.lane[i] = wrapped(bits(sums.lane[i]) + bits(x * w.lane[i]));
+  return sums;
+}
+SQZ_INLINE Sums sub_sums(Sums a, Sums b) {
+  for (int i = 0; i < kSums; ++i) a.lane[i] = wrapped(bits(a.lane[i]) - bits(b.lane[i]));
+  return a;
+}
+template <int kBits>
+SQZ_INLINE Sums shifted_sums(Sums a) {
+  for (int i = 0; i < kSums; ++i) a.lane[i] = wrapped(bits(a.lane[i]) << kBits);
+  return a;
+}
+// 0x38e38e39 * 9 = 1 modulo 2^32.
+SQZ_INLINE Sums ninth_of_sums(Sums a) {
+  for (int i = 0; i < kSums; ++i) a.lane[i] = wrapped(bits(a.lane[i]) * 0x38e38e39u) / 64;
+  return a;
+}
+
+template <int kCount, bool kNarrow>
 SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
   static_assert(kCount == 1, "a block has one register");
   for (int i = 0; i < kSums; ++i) {
@@ -65,9 +102,9 @@ SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
     v = v < 255.0f ? v : 255.0f;
     // Adding 1.5 * 2^23 rounds to the nearest integer, to the even one if two are equally near.
     v += 12582912.0f;
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof(bits));
-    y[i] = static_cast<uint8_t>(bits);
+    uint32_t level;
+    memcpy(&level, &v, sizeof(level));
+    y[i] = static_cast<uint8_t>(level);
   }
 }
 

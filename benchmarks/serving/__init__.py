@@ -1,0 +1,1 @@
+"""`sqznet serve` under load: `python -m benchmarks.serving --help`."""
