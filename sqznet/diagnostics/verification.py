@@ -46,7 +46,7 @@ BUNDLED_SHA256 = {
     "imagenet_synsets.txt": "70002b0ff5de60a3a17a82dbfcff291931f96225ddf941ad2e182fc39e183d15",
     "squeezenet1_1.safetensors": "2330b00b5dbc451ec14a4b37e760dd67100f4b0581d67cbd4377f3add17da245",
     "squeezenet1_1_detector.sqz": (
-        "2d8e1ce64e870f1570ca2d0ba9b9db44892f7369967a9325709c94860b889e32"
+        "93c95fc11046f4693136cc6afa44eabe0207c9aabc48da3490ed5890f728a22f"
     ),
 }
 
