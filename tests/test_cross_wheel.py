@@ -114,7 +114,9 @@ def test_code_of_aarch64_is_baseline(arch: str) -> None:
     if arch != "aarch64":
         pytest.skip("another rule for 32 bits")
     chosen = {
-        path: next((isa for isa in ("dotprod", "i8mm", "fp16") if f"sqz_neon_{isa}.dir" in str(path)), "")
+        path: next(
+            (isa for isa in ("dotprod", "i8mm", "fp16") if f"sqz_neon_{isa}.dir" in str(path)), ""
+        )
         for path in objects(arch)
     }
     for isa, beyond in {
