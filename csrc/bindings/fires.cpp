@@ -1,9 +1,9 @@
-// Binds the packed layers of a fire: all of it, and a 3x3 convolution alone. Their shapes are checked
-// only here.
+// Binds the packed layers of a fire: all of it, and a 3x3 convolution alone.
 #include <pybind11/stl.h>
 
 #include <memory>
 
+#include "bindings/layer_steps.h"
 #include "bindings/parts.h"
 #include "bindings/step.h"
 #include "bindings/tensor.h"
@@ -34,18 +34,6 @@ Step bind_padded_conv(const std::shared_ptr<PaddedConv>& conv, const Pool& pool,
   require_rows(input, output, above);
   const ScratchMemory memory = scratch_for(*conv, *pool, output, scratch);
   return {[=] { conv->run(*pool, in.view, memory.scratch, out.view, above); }};
-}
-
-Step bind_fire(const std::shared_ptr<Fire>& fire, const Pool& pool, const Tensor& x,
-               const Tensor& scratch, const Tensor& y, int above) {
-  const FloatMap in = x.floats(), out = y.floats();
-  const View &input = in.view, &output = out.view;
-  require_size(input, input.n, input.h, input.w, fire->squeeze().packed().in, "x");
-  require_size(output, input.n, output.h, input.w,
-               fire->expand1().packed().out + fire->expand3().out, "y");
-  require_rows(input, output, above);
-  const ScratchMemory memory = scratch_for(*fire, *pool, output, scratch);
-  return {[=] { fire->run(*pool, in.view, memory.scratch, out.view, above); }};
 }
 
 }  // namespace
@@ -80,7 +68,7 @@ void bind_fires(py::module_& m) {
            py::arg("kernels"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
            py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
            py::arg("expand3x3_bias"), py::arg("tile") = 0);
-  def_calls(fire, &bind_fire, py::arg("y"), py::arg("above") = 0);
+  def_calls(fire, &bind_fire<&Tensor::floats, Fire>, py::arg("y"), py::arg("above") = 0);
 }
 
 }  // namespace sqz

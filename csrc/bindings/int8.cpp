@@ -1,4 +1,4 @@
-// Binds the layers on bytes. As in layers.cpp, shapes are checked only here.
+// Binds the layers on bytes.
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "bindings/layer_steps.h"
 #include "bindings/parts.h"
 #include "bindings/step.h"
 #include "bindings/tensor.h"
@@ -49,31 +50,6 @@ PackedBytes pack(const Int8Kernels& table, const Tensor& weight, const Tensor& b
   require(kernel == 0 || (kh == kernel && kw == kernel),
           "the kernel must be " + std::to_string(kernel) + " x " + std::to_string(kernel));
   return pack_int8(table, integers(weight, bias, scale), reader);
-}
-
-Step bind_conv(const std::shared_ptr<ByteConv>& conv, const Pool& pool, const Tensor& x,
-               const Tensor& scratch, const Tensor& y) {
-  const ByteMap in = x.levels(), out = y.levels();
-  const ByteView& input = in.view;
-  const PackedBytes& packed = conv->packed();
-  require_size(input, input.n, input.h, input.w, packed.in, "x");
-  // The kernels read the inputs of a kernel row as adjacent bytes.
-  require(packed.kw == 1 || input.pixel == input.c, "x's pixels must be adjacent");
-  require_size(out.view, input.n, conv->output_size(input.h, packed.kh),
-               conv->output_size(input.w, packed.kw), packed.out, "y");
-  const ScratchMemory memory = scratch_for(*conv, *pool, input, scratch);
-  return {[=] { conv->run(*pool, in.view, memory.scratch, out.view); }};
-}
-
-Step bind_fire(const std::shared_ptr<ByteFire>& fire, const Pool& pool, const Tensor& x,
-               const Tensor& scratch, const Tensor& y, int above) {
-  const ByteMap in = x.levels(), out = y.levels();
-  const ByteView &input = in.view, &output = out.view;
-  require_size(input, input.n, input.h, input.w, fire->inputs(), "x");
-  require_size(output, input.n, output.h, input.w, fire->outputs(), "y");
-  require_rows(input, output, above);
-  const ScratchMemory memory = scratch_for(*fire, *pool, output, scratch);
-  return {[=] { fire->run(*pool, in.view, memory.scratch, out.view, above); }};
 }
 
 Step bind_sum(const std::shared_ptr<ByteSum>& sum, const Pool& pool, const Tensor& x,
@@ -118,27 +94,6 @@ Step bind_output(const std::shared_ptr<ByteOutput>& output, const Pool& pool, co
   return {[=] { output->run(*pool, in.view, memory.scratch, out.view.data); }};
 }
 
-Step bind_classifier(const std::shared_ptr<ByteClassifier>& classifier, const Pool& pool,
-                     const Tensor& x, const Tensor& scratch, const Tensor& logits) {
-  const ByteMap in = x.levels();
-  const FloatMap out = logits.floats();
-  const ByteView& input = in.view;
-  require_size(input, input.n, input.h, input.w, classifier->packed().in, "x");
-  require_size(out.view, input.n, 1, 1, classifier->packed().out, "logits");
-  require(logits.is_contiguous(), "logits must be contiguous");
-  const ScratchMemory memory = scratch_for(*classifier, *pool, input, scratch);
-  return {[=] { classifier->run(*pool, in.view, memory.scratch, out.view.data); }};
-}
-
-Step bind_max_pool(const Int8Kernels& table, const Pool& pool, const Tensor& x, const Tensor& y,
-                   bool ceil_mode) {
-  const ByteMap in = x.levels(), out = y.levels();
-  const ByteView& input = in.view;
-  require_size(out.view, input.n, pooled_size(input.h, ceil_mode), pooled_size(input.w, ceil_mode),
-               input.c, "y");
-  return {[=, &table] { max_pool(table, *pool, in.view, out.view); }};
-}
-
 // The integers of float32 weights; see core/pack_int8.h.
 Tensor quantize(const Tensor& weight, const Tensor& input_scale, const Tensor& weight_scale) {
   const FloatMap weights = weight.floats();
@@ -158,10 +113,10 @@ Tensor quantize(const Tensor& weight, const Tensor& input_scale, const Tensor& w
 void bind_int8(py::module_& m) {
   m.def("quantize_weights", &quantize, py::arg("weight"), py::arg("input_scale"),
         py::arg("weight_scale"));
-  m.def("max_pool_u8", at_once(&bind_max_pool), py::arg("kernels"), py::arg("pool").none(false),
-        py::arg("x"), py::arg("y"), py::arg("ceil_mode"), Released());
-  m.def("bind_max_pool_u8", &bind_max_pool, py::arg("kernels"), py::arg("pool").none(false),
-        py::arg("x"), py::arg("y"), py::arg("ceil_mode"));
+  m.def("max_pool_u8", at_once(&bind_max_pool<&Tensor::levels, Int8Kernels>), py::arg("kernels"),
+        py::arg("pool").none(false), py::arg("x"), py::arg("y"), py::arg("ceil_mode"), Released());
+  m.def("bind_max_pool_u8", &bind_max_pool<&Tensor::levels, Int8Kernels>, py::arg("kernels"),
+        py::arg("pool").none(false), py::arg("x"), py::arg("y"), py::arg("ceil_mode"));
   py::class_<ByteConv, std::shared_ptr<ByteConv>> conv(m, "ByteConv");
   conv.def(py::init([](const Int8Kernels& table, const Tensor& weight, const Tensor& bias,
                        const Tensor& scale, int stride) {
@@ -171,7 +126,7 @@ void bind_int8(py::module_& m) {
            }),
            py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("scale"),
            py::arg("stride") = 1);
-  def_calls(conv, &bind_conv, py::arg("y"));
+  def_calls(conv, &bind_conv<&Tensor::levels, ByteConv>, py::arg("y"));
   py::class_<ByteFire, std::shared_ptr<ByteFire>> fire(m, "ByteFire");
   fire.def(py::init([](const Int8Kernels& table, const Tensor& squeeze_weight,
                        const Tensor& squeeze_bias, const Tensor& squeeze_scale,
@@ -191,7 +146,7 @@ void bind_int8(py::module_& m) {
            py::arg("squeeze_scale"), py::arg("expand1x1_weight"), py::arg("expand1x1_bias"),
            py::arg("expand1x1_scale"), py::arg("expand3x3_weight"), py::arg("expand3x3_bias"),
            py::arg("expand3x3_scale"));
-  def_calls(fire, &bind_fire, py::arg("y"), py::arg("above") = 0);
+  def_calls(fire, &bind_fire<&Tensor::levels, ByteFire>, py::arg("y"), py::arg("above") = 0);
   py::class_<ByteSum, std::shared_ptr<ByteSum>> sum(m, "ByteSum");
   sum.def(py::init(&make_sum), py::arg("kernels"), py::arg("fire"), py::arg("around"),
           py::arg("zero") = 0, py::arg("around_zero") = 0, py::arg("bypass") = py::none());
@@ -218,7 +173,7 @@ void bind_int8(py::module_& m) {
                  }),
                  py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("scale"),
                  py::arg("border"), py::arg("padding") = 0, py::arg("relu") = true);
-  def_calls(classifier, &bind_classifier, py::arg("logits"));
+  def_calls(classifier, &bind_classifier<&Tensor::levels, ByteClassifier>, py::arg("logits"));
 }
 
 }  // namespace sqz

@@ -1,9 +1,9 @@
-// Binds the packed layers outside of fires. Shapes are checked only here, so that no layer or kernel receives a view
-// that is too small.
+// Binds the packed layers outside of fires.
 #include <pybind11/stl.h>
 
 #include <memory>
 
+#include "bindings/layer_steps.h"
 #include "bindings/parts.h"
 #include "bindings/step.h"
 #include "bindings/tensor.h"
@@ -15,20 +15,6 @@ namespace py = pybind11;
 namespace sqz {
 namespace {
 
-Step bind_conv(const std::shared_ptr<Conv>& conv, const Pool& pool, const Tensor& x,
-               const Tensor& scratch, const Tensor& y) {
-  const FloatMap in = x.floats(), out = y.floats();
-  const View& input = in.view;
-  const Packed& packed = conv->packed();
-  require_size(input, input.n, input.h, input.w, packed.in, "x");
-  // The kernels read the inputs of a kernel row as adjacent floats.
-  require(packed.kw == 1 || input.pixel == input.c, "x's pixels must be adjacent");
-  require_size(out.view, input.n, conv->output_size(input.h, packed.kh),
-               conv->output_size(input.w, packed.kw), packed.out, "y");
-  const ScratchMemory memory = scratch_for(*conv, *pool, input, scratch);
-  return {[=] { conv->run(*pool, in.view, memory.scratch, out.view); }};
-}
-
 Step bind_squeeze(const std::shared_ptr<Squeeze>& squeeze, const Pool& pool, const Tensor& x,
                   const Tensor& scratch, const Tensor& y) {
   const FloatMap in = x.floats(), out = y.floats();
@@ -37,28 +23,6 @@ Step bind_squeeze(const std::shared_ptr<Squeeze>& squeeze, const Pool& pool, con
   require_size(out.view, input.n, input.h, input.w, squeeze->packed().out, "y");
   const ScratchMemory memory = scratch_for(*squeeze, *pool, input, scratch);
   return {[=] { squeeze->run(*pool, in.view, memory.scratch, out.view); }};
-}
-
-Step bind_stem(const std::shared_ptr<Stem>& stem, const Pool& pool, const Tensor& x,
-               const Tensor& scratch, const Tensor& y) {
-  const FloatMap in = x.floats(), out = y.floats();
-  const View& input = in.view;
-  require_size(input, input.n, input.h, input.w, stem->inputs(), "x");
-  require_size(out.view, input.n, Stem::output_size(input.h), Stem::output_size(input.w),
-               stem->outputs(), "y");
-  const ScratchMemory memory = scratch_for(*stem, *pool, input, scratch);
-  return {[=] { stem->run(*pool, in.view, memory.scratch, out.view); }};
-}
-
-Step bind_classifier(const std::shared_ptr<Classifier>& classifier, const Pool& pool,
-                     const Tensor& x, const Tensor& scratch, const Tensor& logits) {
-  const FloatMap in = x.floats(), out = logits.floats();
-  const View& input = in.view;
-  require_size(input, input.n, input.h, input.w, classifier->packed().in, "x");
-  require_size(out.view, input.n, 1, 1, classifier->packed().out, "logits");
-  require(logits.is_contiguous(), "logits must be contiguous");
-  const ScratchMemory memory = scratch_for(*classifier, *pool, input, scratch);
-  return {[=] { classifier->run(*pool, in.view, memory.scratch, out.view.data); }};
 }
 
 }  // namespace
@@ -73,7 +37,7 @@ void bind_layers(py::module_& m) {
            }),
            py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
            py::arg("relu") = true);
-  def_calls(conv, &bind_conv, py::arg("y"));
+  def_calls(conv, &bind_conv<&Tensor::floats, Conv>, py::arg("y"));
   py::class_<Squeeze, std::shared_ptr<Squeeze>> squeeze(m, "Squeeze");
   squeeze.def(py::init([](const Float32Kernels& table, const Tensor& weight, const Tensor& bias,
                           bool relu) {
@@ -89,7 +53,7 @@ void bind_layers(py::module_& m) {
              return std::make_shared<Stem>(table, weights.data, biases, weights.n, weights.h);
            }),
            py::arg("kernels"), py::arg("weight"), py::arg("bias"));
-  def_calls(stem, &bind_stem, py::arg("y"));
+  def_calls(stem, &bind_stem<&Tensor::floats, Stem>, py::arg("y"));
   py::class_<Classifier, std::shared_ptr<Classifier>> classifier(m, "Classifier");
   classifier.def(
       py::init(
@@ -99,7 +63,7 @@ void bind_layers(py::module_& m) {
             return std::make_shared<Classifier>(table, pack(table, weight, bias, 1), padding);
           }),
       py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0);
-  def_calls(classifier, &bind_classifier, py::arg("logits"));
+  def_calls(classifier, &bind_classifier<&Tensor::floats, Classifier>, py::arg("logits"));
 }
 
 }  // namespace sqz

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/layer_steps.h"
 #include "bindings/parts.h"
 #include "bindings/step.h"
 #include "bindings/tensor.h"
@@ -20,24 +21,6 @@ namespace {
 struct Sequence {
   std::vector<Step> steps;
 };
-
-Step bind_max_pool(const Float32Kernels& table, const Pool& pool, const Tensor& x, const Tensor& y,
-                   bool ceil_mode) {
-  const FloatMap in = x.floats(), out = y.floats();
-  const View& input = in.view;
-  require_size(out.view, input.n, pooled_size(input.h, ceil_mode), pooled_size(input.w, ceil_mode),
-               input.c, "y");
-  return {[=, &table] { max_pool(table, *pool, in.view, out.view); }};
-}
-
-Step bind_add(const Float32Kernels& table, const Pool& pool, const Tensor& a, const Tensor& b,
-              const Tensor& y) {
-  const FloatMap first = a.floats(), second = b.floats(), sum = y.floats();
-  const View& size = first.view;
-  require_size(second.view, size.n, size.h, size.w, size.c, "b");
-  require_size(sum.view, size.n, size.h, size.w, size.c, "y");
-  return {[=, &table] { add(table, *pool, first.view, second.view, sum.view); }};
-}
 
 // Copies x to y, of any type. They may overlap.
 Step bind_move(const Tensor& x, const Tensor& y) {
@@ -65,10 +48,10 @@ void bind_steps(py::module_& m) {
     m.def(name, at_once(bind), arguments..., Released());
     m.def((std::string("bind_") + name).c_str(), bind, arguments...);
   };
-  bind_and_call("max_pool", &bind_max_pool, py::arg("kernels"), py::arg("pool").none(false),
-                py::arg("x"), py::arg("y"), py::arg("ceil_mode"));
-  bind_and_call("add", &bind_add, py::arg("kernels"), py::arg("pool").none(false), py::arg("a"),
-                py::arg("b"), py::arg("y"));
+  bind_and_call("max_pool", &bind_max_pool<&Tensor::floats, Float32Kernels>, py::arg("kernels"),
+                py::arg("pool").none(false), py::arg("x"), py::arg("y"), py::arg("ceil_mode"));
+  bind_and_call("add", &bind_add<&Tensor::floats, Float32Kernels>, py::arg("kernels"),
+                py::arg("pool").none(false), py::arg("a"), py::arg("b"), py::arg("y"));
   m.def("bind_move", &bind_move, py::arg("x"), py::arg("y"));
 }
 

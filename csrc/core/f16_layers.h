@@ -106,9 +106,8 @@ class HalfFire {
   HalfFire(const Float16Kernels& table, const FloatWeights& squeeze, const FloatWeights& expand1,
            const FloatWeights& expand3);
 
-  const HalfConv& squeeze() const { return squeeze_; }
-  const HalfConv& expand1() const { return expand1_; }
-  const HalfWinograd& expand3() const { return expand3_; }
+  int inputs() const { return squeeze_.packed().in; }
+  int outputs() const { return expand1_.packed().out + expand3_.packed().out; }
 
   struct Memory {
     HalfView bordered;  // the squeezed map with its border

@@ -122,9 +122,8 @@ class Fire {
  public:
   Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
 
-  const Squeeze& squeeze() const { return squeeze_; }
-  const Conv& expand1() const { return expand1_; }
-  const Packed& expand3() const { return expand3_.packed(); }
+  int inputs() const { return squeeze_.packed().in; }
+  int outputs() const { return expand1_.packed().out + expand3_.packed().out; }
 
   // The squeeze writes its output directly into the bordered input of the 3x3 expand.
   struct Memory {
