@@ -212,7 +212,7 @@ class PackedFire:
         program.step(partial(self.bind_add, pool), x, y, y)
 
 
-def fire_parameters(layer: Fire, parameters: Parameters) -> Six:
+def _fire_parameters(layer: Fire, parameters: Parameters) -> Six:
     """The weights and biases of squeeze and expands."""
     return (
         *parameters(f"{layer.name}.squeeze"),
@@ -237,20 +237,28 @@ def _pack_conv(
     return PackedKernel(_kernels.Conv(kernels, weight, bias, layer.stride, layer.relu))
 
 
-def _pack_pool(
-    layer: MaxPool, _parameters: Parameters, kernels: _kernels.Float32Kernels
+def packed_pool(
+    bind: Callable[..., _kernels.Step], layer: MaxPool, _parameters: Parameters, kernels: object
 ) -> PackedPool:
-    return PackedPool(partial(_kernels.bind_max_pool, kernels, ceil_mode=layer.ceil_mode))
+    """``bind``: binds the operation to ``kernels``, a thread pool and tensors."""
+    return PackedPool(partial(bind, kernels, ceil_mode=layer.ceil_mode))
 
 
-def _pack_fire(layer: Fire, parameters: Parameters, kernels: _kernels.Float32Kernels) -> PackedFire:
+def packed_fire(
+    whole: Callable[..., WholeFire],
+    conv: Callable[..., Single],
+    bind_add: Callable[..., _kernels.Step],
+    layer: Fire,
+    parameters: Parameters,
+    kernels: object,
+) -> PackedFire:
+    """``whole``, ``conv``: the kernels' classes; ``bind_add``: binds the sum of two maps."""
     bypass = None
     if layer.bypass == "complex":
         weight, bias = parameters(f"{layer.name}.bypass")
-        bypass = PackedKernel(_kernels.Conv(kernels, weight, bias, relu=False))
-    bind_add = partial(_kernels.bind_add, kernels) if layer.bypass is not None else None
-    fire = _kernels.Fire(kernels, *fire_parameters(layer, parameters))
-    return PackedFire(fire, bind_add, bypass)
+        bypass = PackedKernel(conv(kernels, weight, bias, relu=False))
+    add = partial(bind_add, kernels) if layer.bypass is not None else None
+    return PackedFire(whole(kernels, *_fire_parameters(layer, parameters)), add, bypass)
 
 
 def _pack_joined(
@@ -312,8 +320,8 @@ def _pack_classifier(
 # How to pack each kind of layer.
 _PACKED: Mapping[type, Callable[..., Packed]] = {
     Conv: _pack_conv,
-    MaxPool: _pack_pool,
-    Fire: _pack_fire,
+    MaxPool: partial(packed_pool, _kernels.bind_max_pool),
+    Fire: partial(packed_fire, _kernels.Fire, _kernels.Conv, _kernels.bind_add),
     Classifier: _pack_classifier,
     Joined: _pack_joined,
     PaddedConv: PackedPaddedConv,

@@ -12,11 +12,10 @@ from sqznet import _kernels
 from sqznet.engine.float_layers import (
     FloatLayers,
     Packed,
-    PackedFire,
     PackedKernel,
-    PackedPool,
     Parameters,
-    fire_parameters,
+    packed_fire,
+    packed_pool,
 )
 from sqznet.engine.program import Dtype, Operand, Program
 from sqznet.network.layers import Classifier, Conv, Fire, Layer, MaxPool
@@ -52,22 +51,6 @@ def _pack_conv(
     return PackedKernel(_kernels.HalfConv(kernels, weight, bias, layer.stride, layer.relu))
 
 
-def _pack_pool(
-    layer: MaxPool, _parameters: Parameters, kernels: _kernels.Float16Kernels
-) -> PackedPool:
-    return PackedPool(partial(_kernels.bind_max_pool_f16, kernels, ceil_mode=layer.ceil_mode))
-
-
-def _pack_fire(layer: Fire, parameters: Parameters, kernels: _kernels.Float16Kernels) -> PackedFire:
-    bypass = None
-    if layer.bypass == "complex":
-        weight, bias = parameters(f"{layer.name}.bypass")
-        bypass = PackedKernel(_kernels.HalfConv(kernels, weight, bias, relu=False))
-    bind_add = partial(_kernels.bind_add_f16, kernels) if layer.bypass is not None else None
-    fire = _kernels.HalfFire(kernels, *fire_parameters(layer, parameters))
-    return PackedFire(fire, bind_add, bypass)
-
-
 def _pack_classifier(
     layer: Classifier, parameters: Parameters, kernels: _kernels.Float16Kernels
 ) -> PackedKernel:
@@ -80,7 +63,7 @@ def _pack_classifier(
 
 _PACK: Mapping[type, Callable[..., Packed]] = {
     Conv: _pack_conv,
-    MaxPool: _pack_pool,
-    Fire: _pack_fire,
+    MaxPool: partial(packed_pool, _kernels.bind_max_pool_f16),
+    Fire: partial(packed_fire, _kernels.HalfFire, _kernels.HalfConv, _kernels.bind_add_f16),
     Classifier: _pack_classifier,
 }

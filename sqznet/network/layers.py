@@ -23,13 +23,23 @@ class _Layer:
     """What layers share.
 
     The input pixels of one output pixel are a square of ``kernel`` pixels a side. The squares are
-    ``stride`` pixels apart; the first starts ``padding`` pixels before the map's edge.
+    ``stride`` pixels apart; the first starts ``padding`` pixels before the map's edge. Unless a
+    layer says otherwise, its output is as large as its input, with ``channels`` channels.
     """
 
     kernel, stride, padding = 1, 1, 0
+    channels: int
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def output_shape(self, shape: MapShape) -> MapShape:
+        height, width, _ = shape
+        return height, width, self.channels
+
+    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
+        """The input rows that the output rows ``first`` to ``stop`` need."""
+        return max(0, first - self.padding), min(stop + self.padding, height)
 
     def tensors(self, channels: int) -> dict[str, Shape]:
         """The name and shape of every tensor, for an input with that many channels."""
@@ -117,13 +127,6 @@ class Fire(_Layer):
         self.bypass = bypass
         self.channels = expand1x1 + expand3x3
 
-    def output_shape(self, shape: MapShape) -> MapShape:
-        height, width, _ = shape
-        return height, width, self.channels
-
-    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
-        return max(0, first - 1), min(stop + 1, height)
-
     def tensors(self, channels: int) -> dict[str, Shape]:
         found = {
             **_conv(f"{self.name}.squeeze", self.squeeze, channels, 1),
@@ -171,13 +174,6 @@ class Joined(_Layer):
         self.parts = parts
         self.channels = sum(part.channels for part in parts)
 
-    def output_shape(self, shape: MapShape) -> MapShape:
-        height, width, _ = shape
-        return height, width, self.channels
-
-    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
-        return first, stop
-
     def tensors(self, channels: int) -> dict[str, Shape]:
         found: dict[str, Shape] = {}
         for part in self.parts:
@@ -194,13 +190,6 @@ class PaddedConv(_Layer):
         super().__init__(name)
         self.channels = channels
         self.relu = relu
-
-    def output_shape(self, shape: MapShape) -> MapShape:
-        height, width, _ = shape
-        return height, width, self.channels
-
-    def rows_read(self, first: int, stop: int, height: int) -> tuple[int, int]:
-        return max(0, first - 1), min(stop + 1, height)
 
     def tensors(self, channels: int) -> dict[str, Shape]:
         return _conv(self.name, self.channels, channels, 3)
