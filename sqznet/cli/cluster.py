@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from sqznet.cli.columns import Columns, stored_text
+from sqznet.cli.columns import Columns
 from sqznet.cli.common import EXIT_OK, EXIT_UNREADABLE, complain, notice, say
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, path_for_messages
 from sqznet.files.parquet import parquet_library
+from sqznet.files.paths import stored_text
 from sqznet.images.finding import Found, expand
 from sqznet.ray.cluster import Content, connected, cores, run
 from sqznet.ray.partitions import Partitions, sensible_size

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sqznet.files.paths import stored_text
+
 if TYPE_CHECKING:
     from sqznet.answers import Prediction
     from sqznet.boxes import Detection
@@ -83,12 +85,6 @@ class OneRow:
 
     def is_first(self, row: Sequence[Any]) -> bool:
         return True
-
-
-def stored_text(text: str) -> str:
-    """A path or a label with backslash escapes for what is not text, such as bytes of a file name
-    that are not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def rounded(value: float) -> float:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from sqznet.answers import Predictions, score_text, share
 from sqznet.cli.alignment import padded, width_of
-from sqznet.cli.columns import BoxRows, Columns, RowEach, rounded, stored_text
+from sqznet.cli.columns import BoxRows, Columns, RowEach, rounded
 from sqznet.errors import printable
+from sqznet.files.paths import stored_text
 
 if TYPE_CHECKING:
     from sqznet.answers import Prediction

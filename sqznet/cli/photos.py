@@ -8,7 +8,6 @@ from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqznet.cli.columns import stored_text
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -23,6 +22,7 @@ from sqznet.cli.drawing import Drawings, without_drawings
 from sqznet.cli.output import Output, ResultFile, on_stdout
 from sqznet.cli.progress import progress
 from sqznet.errors import SqznetError, reason_of
+from sqznet.files.paths import stored_text
 from sqznet.images import decoding
 from sqznet.images.finding import Found, expand, has_photo_suffix, read_stream
 

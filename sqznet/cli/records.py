@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from sqznet.cli.columns import stored_text
 from sqznet.errors import MAX_SHOWN, SqznetError, printable, shown
 from sqznet.files.parquet import parquet_library
+from sqznet.files.paths import stored_text
 
 if TYPE_CHECKING:
     from sqznet.cli.forms import Form

@@ -1,4 +1,4 @@
-"""Paths as callers write them."""
+"""Paths as callers write them, and as files of results hold them."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ def expanded(path: str | os.PathLike[str] | os.PathLike[bytes]) -> str:
         return name if os.path.lexists(name) else os.path.expanduser(name)
     except ValueError:  # a zero byte, which is reported where the file is opened
         return name
+
+
+def stored_text(text: str) -> str:
+    """A path or a label with backslash escapes for what is not text, such as bytes of a file name
+    that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

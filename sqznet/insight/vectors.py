@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sqznet.errors import SqznetError, printable, reason_of, shown
 from sqznet.files.parquet import parquet_library
 from sqznet.files.part_file import written
+from sqznet.files.paths import stored_text
 from sqznet.weights import npy
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _save_parquet(content: VectorFile, path: str) -> None:
     import numpy as np
 
     flat = np.ascontiguousarray(content.vectors, np.float32).reshape(-1)
-    names = [path.encode("utf-8", "backslashreplace").decode() for path in content.paths]
+    names = list(map(stored_text, content.paths))
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), content.vectors.shape[1])
     table = pa.table({"path": pa.array(names, pa.string()), "vector": vectors})
     metadata = {_METADATA_KEY: content.weights.encode()}

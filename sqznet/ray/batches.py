@@ -20,6 +20,7 @@ from sqznet.detection import detector as detectors
 from sqznet.detection.loading import load_detector
 from sqznet.detection.thresholds import DEFAULT, Threshold
 from sqznet.errors import SqznetError, checked_count
+from sqznet.files.paths import stored_text
 from sqznet.ray.library import ray_library
 from sqznet.ray.storage import fetched
 from sqznet.weights.locate import WeightsLike
@@ -234,4 +235,4 @@ def _texts(texts: Sequence[str]) -> npt.NDArray[np.str_]:
     """Never an array of objects, which has no type if all of them are None."""
     import numpy as np
 
-    return np.array([text.encode("utf-8", "backslashreplace").decode() for text in texts], np.str_)
+    return np.array(list(map(stored_text, texts)), np.str_)
