@@ -76,9 +76,19 @@ def save(checkpoint: Checkpoint, network: Network, path: str | os.PathLike[str])
 
 def divided(count: int) -> tuple[list[int], list[int]]:
     """The indices of ``count`` photos for the calibration, and of those kept apart."""
-    apart = list(range(_SPACING - 1, count, _SPACING)) or [count - 1]
-    used = [index for index in range(count) if index not in set(apart)]
-    return evenly(used, CALIBRATED), evenly(apart, JUDGED)
+    apart = kept_apart(count)
+    return evenly(rest_of(apart, count), CALIBRATED), evenly(apart, JUDGED)
+
+
+def kept_apart(count: int) -> list[int]:
+    """The indices of the photos that judge the result: every fourth of ``count``, at least one."""
+    return list(range(_SPACING - 1, count, _SPACING)) or [count - 1]
+
+
+def rest_of(indices: Sequence[int], count: int) -> list[int]:
+    """The numbers from 0 to ``count`` - 1 that are not among the indices."""
+    left_out = set(indices)
+    return [index for index in range(count) if index not in left_out]
 
 
 def steps(model: Pipeline, count: int) -> int:

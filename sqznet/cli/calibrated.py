@@ -75,44 +75,24 @@ def add_arguments(parser: Parser, ending: str) -> None:
     )
 
 
-def load_network(args: argparse.Namespace) -> Model | Detector | int:
-    """The classifier or the detector, or the exit code after reporting why there is none."""
-    from sqznet import weights
-    from sqznet.weights.locate import locate
-
-    try:
-        is_detector = weights.read(locate(args.model)).detector is not None
-    except (SqznetError, OSError):
-        is_detector = False  # loading it says why
-    if not is_detector:
-        return load_weights(args)
-    if given := [name for name in _OF_CLASSIFIERS if getattr(args, name) is not None]:
-        complain(f"is a detector, which takes no --{given[0].replace('_', '-')}", args.model)
-        return EXIT_USAGE
-    args.size = None  # of its input: as the file has it
-    return load_detector(args, args.model)
-
-
 def write_result(
     args: argparse.Namespace,
     ending: str,
     make: Making,
     steps: Callable[[Any, int], int],
     cost: Callable[[Any], str],
-    load: Callable[[argparse.Namespace], Any] = load_weights,
 ) -> int:
     """Makes the file, and says what it costs. The exit code.
 
     ``steps``: how often ``make`` calls ``advance`` for a number of photos. It calls ``report`` for
     a photo that cannot be read. ``cost``: the end of the line about the photos kept apart.
-    ``load``: gives the network, or the exit code after reporting why there is none.
     """
     from sqznet.images.finding import expand
 
     if os.path.splitext(args.output)[1].lower() != ending:
         complain(f"expected a name that ends in {ending} for the result", args.output)
         return EXIT_USAGE
-    model = load(args)
+    model = _loaded(args)
     if isinstance(model, int):
         return model
     status = EXIT_OK
@@ -144,3 +124,21 @@ def write_result(
     say(f"{args.output}: {size} bytes, calibrated with {done.calibrated} photos")
     say(f"on {done.judged} other photos: {100 * done.agreement:.1f} % {cost(done)}")
     return status
+
+
+def _loaded(args: argparse.Namespace) -> Model | Detector | int:
+    """The classifier or the detector, or the exit code after reporting why there is none."""
+    from sqznet import weights
+    from sqznet.weights.locate import locate
+
+    try:
+        is_detector = weights.read(locate(args.model)).detector is not None
+    except (SqznetError, OSError):
+        is_detector = False  # loading it says why
+    if not is_detector:
+        return load_weights(args)
+    if given := [name for name in _OF_CLASSIFIERS if getattr(args, name) is not None]:
+        complain(f"is a detector, which takes no --{given[0].replace('_', '-')}", args.model)
+        return EXIT_USAGE
+    args.size = None  # of its input: as the file has it
+    return load_detector(args, args.model)

@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqznet.cli.calibrated import add_arguments, load_network, write_result
+from sqznet.cli.calibrated import add_arguments, write_result
 
 if TYPE_CHECKING:
     from sqznet.cli.common import Commands
@@ -67,4 +67,4 @@ def run(args: argparse.Namespace) -> int:
 
     make = partial(compress, size=args.size, quality=args.quality)
     known = partial(steps, size=args.size is not None, quality=args.quality is not None)
-    return write_result(args, ".sqz", make, known, cost, load_network)
+    return write_result(args, ".sqz", make, known, cost)

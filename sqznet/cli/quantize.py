@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqznet.cli.calibrated import add_arguments, load_network, write_result
+from sqznet.cli.calibrated import add_arguments, write_result
 
 if TYPE_CHECKING:
     import argparse
@@ -21,9 +21,8 @@ def add_parser(commands: Commands) -> None:
         "quantize",
         help="make 8-bit integers of a classifier or a detector",
         description="Make 8-bit integers of the weights and activations of a classifier or a "
-        "detector, with photos of "
-        "the kind that it will see; 80 are enough, and no labels are needed. A quarter of them is "
-        "kept apart, to measure what the integers cost.",
+        "detector, with photos of the kind that it will see; 80 are enough, and no labels are "
+        "needed. A quarter of them is kept apart, to measure what the integers cost.",
         examples=(
             "sqznet quantize model.pth photos/ -o int8.safetensors",
             "sqznet classify photo.jpg --model int8.safetensors --precision int8",
@@ -46,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     def make(model: Model | Detector, photos: Sequence[Any], **calls: Any) -> Any:
         return _quantizer(model)(model, photos, keep_weights=args.keep_weights, **calls)
 
-    return write_result(args, ".safetensors", make, steps, _cost, load_network)
+    return write_result(args, ".safetensors", make, steps, _cost)
 
 
 def _quantizer(model: Model | Detector) -> Callable[..., Any]:

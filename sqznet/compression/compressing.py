@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sqznet import weights as files
-from sqznet.calibration.quantizing import float_tensors
+from sqznet.calibration.quantizing import evenly, float_tensors, kept_apart, rest_of
 from sqznet.compression.answers import Answers
 from sqznet.compression.classes import Classes
 from sqznet.compression.compressor import Compressor, Gathered
@@ -33,9 +33,6 @@ from sqznet.weights.reading import WeightsFile
 
 #: The most photos that judge the result; more change little.
 JUDGED = 100
-
-# Every so many photos, one is kept apart.
-_SPACING = 4
 
 # The limits of the coarseness, see `rounding.steps`.
 _FINEST, _COARSEST = 1e-5, 2e-2
@@ -147,11 +144,8 @@ def steps(model: Pipeline, count: int, size: bool = False, quality: bool = False
 
 def divided(count: int) -> tuple[list[int], list[int]]:
     """The indices of ``count`` photos for the calibration, and of those kept apart."""
-    apart = list(range(_SPACING - 1, count, _SPACING)) or [count - 1]
-    apart = [
-        apart[i * len(apart) // min(JUDGED, len(apart))] for i in range(min(JUDGED, len(apart)))
-    ]
-    return [index for index in range(count) if index not in set(apart)], apart
+    apart = evenly(kept_apart(count), JUDGED)
+    return rest_of(apart, count), apart
 
 
 class Search:

@@ -17,8 +17,8 @@ from sqznet.boxes import Detection
 from sqznet.compression.answers import Comparison
 from sqznet.compression.maps import Floats
 from sqznet.compression.scales import scales_text
-from sqznet.detection.detector import Detector
-from sqznet.detection.quantizing import agreements
+from sqznet.detection.pipeline import DetectionPipeline
+from sqznet.detection.quantizing import agreements, with_weights
 from sqznet.engine.program import Workspace
 from sqznet.errors import SqznetError
 from sqznet.network.convdet import AnchorDesign
@@ -45,21 +45,15 @@ class Things:
 
     coarseness = 1.5e-3
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: DetectionPipeline) -> None:
         design = detector.design
         if isinstance(design, AnchorDesign):
             raise SqznetError("a SqueezeDet cannot be compressed: its anchors are not supported")
         self._limit = design.limit
         self.model = detector
         if detector.precision != "float32":
-            self.model = self._like(detector.checkpoint)
+            self.model = with_weights(detector, detector.checkpoint, "float32")
         self._outputs = [branch.output for branch in detector.executor.network.heads[HEAD]]
-
-    def _like(self, checkpoint: Checkpoint) -> Detector:
-        model = self.model
-        return Detector(
-            checkpoint, **model.asked, precision="float32", preprocessing=model.preprocessing
-        )
 
     def metadata(self, photos: Sequence[Floats], advance: Callable[[], None]) -> dict[str, str]:
         model = self.model
@@ -84,10 +78,12 @@ class Things:
         return {}
 
     def of(self, photos: Sequence[Any], checkpoint: Checkpoint | None = None) -> list[Found]:
-        model = self.model if checkpoint is None else self._like(checkpoint)
+        model = self.model
+        if checkpoint is not None:
+            model = with_weights(model, checkpoint, "float32")
         return [self._found(model, x) for x in photos]
 
-    def _found(self, model: Detector, x: Any) -> Found:
+    def _found(self, model: DetectionPipeline, x: Any) -> Found:
         ask = model.ask()
 
         def work(workspace: Workspace) -> Found:

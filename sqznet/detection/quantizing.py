@@ -57,12 +57,12 @@ def quantize(
     quantizing.check_count(images)
     if isinstance(detector.design, AnchorDesign):
         raise SqznetError("a SqueezeDet cannot be quantized: its head computes in float32 only")
-    exact = _like(detector, detector.checkpoint, "float32")
+    exact = with_weights(detector, detector.checkpoint, "float32")
     used, apart = quantizing.divided(len(images))
     read = partial(quantizing.readable, advance=advance, report=report)
     levels = read(partial(quantizing.gray_levels, exact), [images[index] for index in used])
     checkpoint, calibrated = quantizing.with_integers(exact, levels, keep_weights, advance)
-    rounded = _like(detector, checkpoint, "int8")
+    rounded = with_weights(detector, checkpoint, "int8")
     boxes = [
         (_found(exact, pixels), _found(rounded, pixels))
         for pixels in read(exact.decode, [images[index] for index in apart])
@@ -74,7 +74,10 @@ def quantize(
     )
 
 
-def _like(detector: DetectionPipeline, checkpoint: Checkpoint, precision: str) -> DetectionPipeline:
+def with_weights(
+    detector: DetectionPipeline, checkpoint: Checkpoint, precision: str
+) -> DetectionPipeline:
+    """A detector like this one, of other weights."""
     return DetectionPipeline(
         checkpoint,
         **detector.asked,
