@@ -1,5 +1,6 @@
-// A plugin for qemu's user emulation that counts executed instructions. It writes the start address
-// of each block and its number of executed instructions to the file of the argument `out=`.
+// A plugin for qemu's user emulation that counts executed instructions, of four bytes each. It writes
+// the start address of each block, its number of executed instructions and its code in hexadecimal to
+// the file of the argument `out=`.
 // qemu's packages have no header for plugins, so the few functions used are declared here, as in
 // version 1 of the interface (docs/devel/tcg-plugins.rst in qemu's sources). One thread only.
 #include <stddef.h>
@@ -12,7 +13,10 @@
 
 typedef uint64_t Id;
 struct qemu_plugin_tb;
+struct qemu_plugin_insn;
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb*);
+struct qemu_plugin_insn* qemu_plugin_tb_get_insn(const struct qemu_plugin_tb*, size_t);
+const void* qemu_plugin_insn_data(const struct qemu_plugin_insn*);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb*);
 void qemu_plugin_register_vcpu_tb_trans_cb(Id, void (*)(Id, struct qemu_plugin_tb*));
 void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb*, int, void*, uint64_t);
@@ -24,29 +28,38 @@ EXPORT int qemu_plugin_version = 1;
 struct Counter {
   uint64_t address, executed;
   struct Counter* next;
+  size_t size;
+  uint8_t code[];
 };
 static struct Counter* counters;
 static char path[4096];
 
 static void translated(Id id, struct qemu_plugin_tb* block) {
   (void)id;
-  struct Counter* counter = calloc(1, sizeof *counter);
+  const size_t instructions = qemu_plugin_tb_n_insns(block);
+  struct Counter* counter = calloc(1, sizeof *counter + 4 * instructions);
   if (!counter) abort();
   counter->address = qemu_plugin_tb_vaddr(block);
+  counter->size = 4 * instructions;
+  for (size_t i = 0; i < instructions; ++i)
+    memcpy(counter->code + 4 * i, qemu_plugin_insn_data(qemu_plugin_tb_get_insn(block, i)), 4);
   counter->next = counters;
   counters = counter;
   const int add = 0;  // the only operation
   qemu_plugin_register_vcpu_tb_exec_inline(block, add, &counter->executed,
-                                           qemu_plugin_tb_n_insns(block));
+                                           instructions);
 }
 
 static void finished(Id id, void* unused) {
   (void)id, (void)unused;
   FILE* out = fopen(path, "w");
   if (!out) abort();
-  for (struct Counter* c = counters; c; c = c->next)
-    if (c->executed)
-      fprintf(out, "%llx %llu\n", (unsigned long long)c->address, (unsigned long long)c->executed);
+  for (struct Counter* c = counters; c; c = c->next) {
+    if (!c->executed) continue;
+    fprintf(out, "%llx %llu ", (unsigned long long)c->address, (unsigned long long)c->executed);
+    for (size_t i = 0; i < c->size; ++i) fprintf(out, "%02x", c->code[i]);
+    fputc('\n', out);
+  }
   fclose(out);
 }
 

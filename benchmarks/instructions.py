@@ -14,10 +14,12 @@ memory, and little about a core that runs several at once.
 from __future__ import annotations
 
 import argparse
+import collections
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,10 @@ _PARTS = {"cortex-a53": 0xD03, "cortex-a72": 0xD08, "cortex-a76": 0xD0B}
 _NEOVERSE_V1 = 0xD40
 
 
+#: Instructions executed in each block, whose key is its code in hexadecimal.
+Executed = collections.Counter[str]
+
+
 class Counter:
     """Runs Python scripts in the emulated Python and counts what they execute."""
 
@@ -63,16 +69,28 @@ class Counter:
 
         package: the folder in which sqznet is looked for first.
         """
+        executed, label = self.blocks(engine, model, source, package)
+        return executed.total(), label
+
+    def blocks(
+        self, engine: str, model: str, source: Path, package: Path = _SITE
+    ) -> tuple[Executed, int]:
+        """The same, block by block."""
         target = self._folder / "logits.npy"
         arguments = (engine, model, str(source), str(target))
         once, often = (
-            self.run("benchmarks.counted_child", *arguments, str(1 + more), package=package)
+            self._run("benchmarks.counted_child", *arguments, str(1 + more), package=package)
             for more in (0, _MORE)
         )
-        return (often - once) // _MORE, int(np.load(target).argmax())
+        often.subtract(once)
+        executed = Executed({code: count // _MORE for code, count in often.items()})
+        return executed, int(np.load(target).argmax())
 
-    def run(self, module: str, *arguments: str, package: Path = _SITE) -> int:
-        """Instructions executed by `python -m module arguments`; package: as for `inference`."""
+    def run(self, module: str, *arguments: str) -> int:
+        """Instructions executed by `python -m module arguments`."""
+        return self._run(module, *arguments, package=_SITE).total()
+
+    def _run(self, module: str, *arguments: str, package: Path) -> Executed:
         sysroot, counts = CROSS / "sysroot", self._folder / "counts"
         path = os.pathsep.join(map(str, (package, _SITE, _RIVALS, ROOT)))
         qemu = ["qemu-aarch64", "-L", str(sysroot), "-plugin", f"{self._plugin},out={counts}"]
@@ -80,13 +98,23 @@ class Counter:
         environment = {**self._environment, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         # Not in the source folder, whose package has no compiled modules.
         subprocess.run([*qemu, *python, *arguments], env=environment, cwd=self._folder, check=True)
-        lines = counts.read_text(encoding="ascii").splitlines()
-        return sum(int(line.split()[1]) for line in lines)
+        executed = Executed()
+        for line in counts.read_text(encoding="ascii").splitlines():
+            _, count, code = line.split()
+            executed[code] += int(count)
+        return executed
 
 
-def fetch_rivals() -> None:
-    """The AArch64 wheels of the other engines, unpacked from PyPI."""
-    if (_RIVALS / "ai_edge_litert").is_dir():
+def need_wheel() -> None:
+    """Exits with a hint if there is no wheel to run."""
+    if not (CROSS / "python").is_dir():
+        raise SystemExit("no wheel for AArch64: run scripts/cross.sh aarch64 first")
+
+
+def fetch_rivals(engines: Sequence[str]) -> None:
+    """If rivals are among the engines, the AArch64 wheels of all, unpacked from PyPI."""
+    ours = all(engine.startswith("sqznet") for engine in engines)
+    if ours or (_RIVALS / "ai_edge_litert").is_dir():
         return
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--only-binary=:all:"]
     command += ["--target", str(_RIVALS), "--python-version", PYTHON, "--upgrade"]
@@ -109,17 +137,13 @@ def describe_processor(cpu: str) -> None:
     file.write_text("\n".join((*lines, *core, "")), encoding="ascii")
 
 
-def count(
-    counter: Counter, engine: str, variant: str, photo: Path, folder: Path
-) -> tuple[int, int]:
-    """The instructions of one inference, and the class that the engine returned."""
+def prepare(engine: str, variant: str, photo: Path, folder: Path) -> tuple[str, Path]:
+    """Writes the engine's model and the network's input to a new folder."""
+    folder.mkdir(parents=True)
     source = folder / "input.npy"
     np.save(source, read_with_pillow(str(photo)))
-    home = folder / f"{engine}-{variant}"
-    home.mkdir()
     plan, weights = network.layers(variant), load_weights(variant)
-    model = get(engine).write(plan, weights, (1, SIZE, SIZE), home)
-    return counter.inference(engine, model, source)
+    return get(engine).write(plan, weights, (1, SIZE, SIZE), folder), source
 
 
 def main() -> None:
@@ -127,41 +151,36 @@ def main() -> None:
     parser.add_argument("--photo", type=Path, help="a JPEG (default: the first of the usual ones)")
     parser.add_argument("--cpu", default="cortex-a72", help="qemu's name of the processor")
     parser.add_argument(
-        "--engines", type=_engines, default=ENGINES, help=f"of: {', '.join(ENGINES)}"
+        "--engines", type=engine_names, default=ENGINES, help=f"of: {', '.join(ENGINES)}"
     )
     parser.add_argument("--variants", type=lambda text: text.split(","), default=["1.1", "1.0"])
     options = parser.parse_args()
-    if not (CROSS / "python").is_dir():
-        raise SystemExit("no wheel for AArch64: run scripts/cross.sh aarch64 first")
+    need_wheel()
     photo: Path = options.photo or find_photos()[0]
-    if any(not engine.startswith("sqznet") for engine in options.engines):
-        fetch_rivals()
+    fetch_rivals(options.engines)
     describe_processor(options.cpu)
     print(f"Millions of instructions per image, one thread, {options.cpu}, {photo.name}")
     print(f"{'':18}" + "".join(f"{f'SqueezeNet {v}':>18}" for v in options.variants))
     with tempfile.TemporaryDirectory(prefix="sqznet-") as name:
         counter = Counter(Path(name), options.cpu)
-        for variant in options.variants:
-            (Path(name) / variant).mkdir()
         for engine in options.engines:
             print(f"{engine:18}", end="", flush=True)
             for variant in options.variants:
-                print(
-                    f"{_cell(counter, engine, variant, photo, Path(name)):>18}", end="", flush=True
-                )
+                cell = _cell(counter, engine, variant, photo, Path(name) / engine / variant)
+                print(f"{cell:>18}", end="", flush=True)
             print()
 
 
 def _cell(counter: Counter, engine: str, variant: str, photo: Path, folder: Path) -> str:
     try:
-        instructions, label = count(counter, engine, variant, photo, folder / variant)
+        instructions, label = counter.inference(engine, *prepare(engine, variant, photo, folder))
     except (MissingError, ImportError, subprocess.CalledProcessError) as error:
         print(f"{engine}, SqueezeNet {variant}: {error}", file=sys.stderr)
         return "-"
     return f"{instructions / 1e6:.1f} ({label})"
 
 
-def _engines(text: str) -> tuple[str, ...]:
+def engine_names(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     if unknown := [name for name in names if name not in ENGINES]:
         raise argparse.ArgumentTypeError(f"unknown engine {', '.join(unknown)}")

@@ -42,6 +42,14 @@ HalfWinograd::Memory HalfWinograd::plan(Scratch& scratch, int n, int h, int w, i
   return {points, {scratch.take<std::byte>(each * threads), each}};
 }
 
+HalfView HalfWinograd::take_input(Scratch& scratch, int n, int h, int w) const {
+  const auto covered = [taps = packed_.kh](int size) {
+    const int tile = 7 - taps;  // see HalfWinogradArgs
+    return (size + tile - 1) / tile * tile + taps - 1;
+  };
+  return take_map<Half>(scratch, n, covered(h), covered(w), packed_.in);
+}
+
 void HalfWinograd::output(ThreadPool& pool, const HalfWinogradArgs& a, const Memory& memory) const {
   pool.run(table_.winograd_output_f16_items(a),
            [&](std::int64_t begin, std::int64_t end, int thread) {
@@ -58,8 +66,9 @@ HalfStem::HalfStem(const Float16Kernels& table, const float* weight, const float
                                          table.conv_nr)) {}
 
 HalfStem::Memory HalfStem::plan(Scratch& scratch, int n, int h, int w, int threads) const {
-  const HalfView squares = take_map<Half>(scratch, n, halved(h), halved(w), winograd_.packed().in);
-  return {squares, winograd_.plan(scratch, n, output_size(h), output_size(w), threads)};
+  const int rows = output_size(h), columns = output_size(w);
+  const HalfView squares = winograd_.take_input(scratch, n, rows, columns);
+  return {squares, winograd_.plan(scratch, n, rows, columns, threads)};
 }
 
 void HalfStem::run(ThreadPool& pool, const HalfView& x, Scratch scratch, const HalfView& y) const {
@@ -93,20 +102,22 @@ HalfFire::HalfFire(const Float16Kernels& table, const FloatWeights& squeeze,
 constexpr std::int64_t kBands = 64;
 
 HalfFire::Memory HalfFire::plan(Scratch& scratch, int n, int h, int w, int threads) const {
-  const HalfView bordered = take_map<Half>(scratch, n, h + 2, w + 2, squeeze_.packed().out);
-  return {bordered, squeeze_.plan(scratch, n, h, w, threads),
+  const HalfView covered = expand3_.take_input(scratch, n, h, w);
+  return {covered, squeeze_.plan(scratch, n, h, w, threads),
           expand1_.plan(scratch, n, h, w, threads), expand3_.plan(scratch, n, h, w, threads)};
 }
 
 void HalfFire::run(ThreadPool& pool, const HalfView& x, Scratch scratch, const HalfView& y,
                    int above) const {
   const Memory memory = plan(scratch, y.n, y.h, y.w, pool.threads());
-  const HalfView squeezed = prepare_border(memory.bordered, x.h, above);
+  const HalfView bordered = corner_of(memory.covered, y.h + 2, y.w + 2);
+  clear_beyond(memory.covered, bordered.h, bordered.w);
+  const HalfView squeezed = prepare_border(bordered, x.h, above);
   squeeze_.run(pool, x, memory.squeeze, squeezed);
   const int split = expand1_.packed().out;
-  const HalfConvArgs ones = expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
-  const HalfWinogradArgs threes = expand3_.args(
-      memory.bordered, channel_slice(y, split, expand3_.packed().out), memory.expand3);
+  const HalfConvArgs ones = expand1_.args(inside(bordered, 1), channel_slice(y, 0, split));
+  const HalfWinogradArgs threes =
+      expand3_.args(memory.covered, channel_slice(y, split, expand3_.packed().out), memory.expand3);
   // The 1x1 expand and the input transform of the 3x3 expand both read only the squeezed map, so one
   // loop over bands of the map runs both.
   const std::int64_t ones_items = table_.conv_f16_items(ones),

@@ -62,6 +62,8 @@ class HalfWinograd {
   };
   // The memory for n outputs of h x w.
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
+  // A map for the input of n outputs of h x w, which covers whole tiles.
+  HalfView take_input(Scratch& scratch, int n, int h, int w) const;
   HalfWinogradArgs args(const HalfView& x, const HalfView& y, const Memory& memory) const;
 
   // All items of input() come before output().
@@ -110,7 +112,7 @@ class HalfFire {
   int outputs() const { return expand1_.packed().out + expand3_.packed().out; }
 
   struct Memory {
-    HalfView bordered;  // the squeezed map with its border
+    HalfView covered;  // the squeezed map with its border, and what its last tiles cover besides
     HalfConv::Memory squeeze, expand1;
     HalfWinograd::Memory expand3;
   };

@@ -37,6 +37,15 @@ MapView<T> rows_of(const MapView<T>& v, int first, int count) {
   return rows;
 }
 
+// The first h rows and w columns of every image of a view.
+template <typename T>
+MapView<T> corner_of(const MapView<T>& v, int h, int w) {
+  MapView<T> corner = v;
+  corner.h = h;
+  corner.w = w;
+  return corner;
+}
+
 // The view without a border of `border` pixels.
 template <typename T>
 MapView<T> inside(const MapView<T>& v, int border) {
@@ -58,6 +67,15 @@ void clear(const MapView<T>& v) {
     for (int y = 0; y < v.h; ++y)
       for (int x = 0; x < v.w; ++x)
         std::fill_n(v.data + n * v.image + y * v.row + x * v.pixel, v.c, T{0});
+}
+
+// Clears all but the first h rows and w columns.
+template <typename T>
+void clear_beyond(const MapView<T>& v, int h, int w) {
+  clear(rows_of(v, h, v.h - h));
+  MapView<T> right = corner_of(v, h, v.w - w);
+  right.data += w * v.pixel;
+  clear(right);
 }
 
 // Prepares the input of a 3x3 convolution that is padded by one pixel: fills the border of

@@ -43,8 +43,12 @@ auto winograd_place(int taps) {
   return [taps](std::size_t tap, std::size_t ci) { return ci * taps * taps + tap; };
 }
 
+// NaN if it is too large for a half. Infinity would not do: its products raise no overflow.
 auto scaled_half(float factor) {
-  return [factor](float x) { return to_half(factor * x); };
+  return [factor](float x) {
+    const Half half = to_half(factor * x);
+    return (half & 0x7fff) == 0x7c00 ? Half{0x7e00} : half;
+  };
 }
 
 }  // namespace

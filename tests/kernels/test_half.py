@@ -178,14 +178,102 @@ def test_weights_are_rounded_to_the_nearest(half_table: Table) -> None:
     np.testing.assert_array_equal(y.nchw.ravel(), made.astype(np.float16))
 
 
+SQUEEZED = {(8, 3, 1, 1): 16}  # the factor by which a fire divides what it squeezes
+
+
+def made_layer(table: Table, kind: str, weight: float) -> tuple[Any, type]:
+    """A layer of three inputs, whose weights are this one, and the kind of map that it writes."""
+    shapes = {
+        "conv": [(16, 3, 3, 3)],
+        "1x1": [(20, 3, 1, 1)],
+        "bypass": [(16, 3, 1, 1)],
+        "stem": [(16, 3, 7, 7)],
+        "fire": [(8, 3, 1, 1), (16, 8, 1, 1), (16, 8, 3, 3)],
+        "classifier": [(70, 3, 1, 1)],
+    }[kind]
+    parameters = [
+        cases.weights(array.astype(np.float32))
+        for shape in shapes
+        for array in (np.full(shape, weight * SQUEEZED.get(shape, 1)), np.zeros(shape[0]))
+    ]
+    if kind == "stem":
+        return _kernels.HalfStem(table, *parameters), half.HalfMap
+    if kind == "fire":
+        return _kernels.HalfFire(table, *parameters), half.HalfMap
+    if kind == "classifier":
+        made = _kernels.HalfClassifier(table, *parameters, padding=0, relu=True)
+        return made, cases.Map
+    return _kernels.HalfConv(table, *parameters, stride=1, relu=kind != "bypass"), half.HalfMap
+
+
+OUTPUTS = {
+    "conv": (16, 9, 7),
+    "1x1": (20, 11, 9),
+    "bypass": (16, 11, 9),
+    "stem": (16, 3, 2),
+    "fire": (32, 11, 9),
+    "classifier": (70, 1, 1),
+}
+
+
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("kernel", [1, 3])
-def test_an_infinite_sum_becomes_nan(half_table: Table, kernel: int, sign: int) -> None:
-    """A ReLU would turn the negative one into 0."""
-    x = np.full((1, 8, 5, 5), 6e4, np.float32)
-    weight = np.full((16, 8, kernel, kernel), np.float32(sign))
-    y = half.HalfMap((1, 16, 6 - kernel, 6 - kernel))
-    half.run_layer(
-        conv_of(half_table, weight, np.zeros(16, np.float32), True), 1, half.filled(x), y
-    )
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_what_leaves_the_range_is_nan(half_table: Table, kind: str, sign: int) -> None:
+    """Although a ReLU makes a zero of minus infinity. Other images of the batch stay as they are."""
+    x = half.values(1, (3, 3, 11, 9), cases.RELU)
+    x[1] = 6e4
+    layer, kind_of_map = made_layer(half_table, kind, sign)
+    y = kind_of_map((3, *OUTPUTS[kind]))
+    y.nchw[...] = 0
+    half.run_layer(layer, 2, half.filled(x), y)
+    assert np.isnan(y.nchw[1]).all()
+    for i in (0, 2):
+        alone = kind_of_map((1, *OUTPUTS[kind]))
+        half.run_layer(layer, 1, half.filled(x[i : i + 1]), alone)
+        np.testing.assert_array_equal(y.nchw[i], alone.nchw[0])
+        assert np.isfinite(alone.nchw).all()
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_a_weight_beyond_the_range_is_nan(half_table: Table, kind: str) -> None:
+    x = np.ones((1, 3, 11, 9), np.float32)
+    layer, kind_of_map = made_layer(half_table, kind, -1e5)
+    y = kind_of_map((1, *OUTPUTS[kind]))
+    y.nchw[...] = 0
+    half.run_layer(layer, 1, half.filled(x), y)
     assert np.isnan(y.nchw).all()
+
+
+def test_points_that_leave_the_range_are_nan(half_table: Table) -> None:
+    """The squeezed map is finite, and so are its products with the filters, which are zero."""
+    x = np.zeros((1, 1, 9, 9), np.float32)
+    x[0, 0, 4, 4] = 6e4
+    ones, zeros = np.full((8, 1, 1, 1), 16, np.float32), np.zeros(16, np.float32)
+    arrays = [ones, zeros[:8], np.zeros((16, 8, 1, 1)), zeros, np.zeros((16, 8, 3, 3)), zeros]
+    layer = _kernels.HalfFire(half_table, *(cases.weights(np.float32(a)) for a in arrays))
+    y = half.HalfMap((1, 32, 9, 9))
+    y.nchw[...] = 0
+    half.run_layer(layer, 1, half.filled(x), y)
+    assert (y.nchw[:, :16] == 0).all()
+    assert np.isnan(y.nchw[0, 16:, 4:8, 4:8]).all()
+
+
+@pytest.mark.parametrize("channels", [5, 16])
+def test_sums_and_rounded_numbers_beyond_the_range_are_nan(
+    half_table: Table, channels: int
+) -> None:
+    x = np.zeros((2, channels, 3, 3), np.float32)
+    x[1, channels - 1, 2] = np.float32([6e4, -6e4, 1])
+    total = half.HalfMap(x.shape)
+    pool, halves = cases.POOLS[1], half.filled(x)
+    _kernels.bind_add_f16(half_table, pool, halves.tensor, halves.tensor, total.tensor)()
+    total.check()
+    assert np.isnan(total.nchw[1, channels - 1, 2, :2]).all()
+    assert np.isfinite(total.nchw).sum() == x.size - 2
+
+    x[1, channels - 1, 2] = np.float32([7e4, -np.inf, 65519])
+    rounded = half.HalfMap(x.shape)
+    _kernels.bind_round_f16(half_table, pool, cases.filled(x).tensor, rounded.tensor)()
+    rounded.check()
+    assert np.isnan(rounded.nchw[1, channels - 1, 2, :2]).all()
+    assert np.isfinite(rounded.nchw).sum() == x.size - 2

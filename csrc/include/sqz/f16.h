@@ -1,9 +1,11 @@
 // The float16 kernels: their arguments, and the table of one instruction set.
 //
 // Maps, weights and biases are half-precision numbers, and so are the sums of products; only the
-// sums over a map's pixels are float32. A ReLU turns an infinite sum into a NaN, which all that is
-// computed from it inherits, up to the logits. So finite logits say that nothing left the range of
-// half precision.
+// sums over a map's pixels are float32.
+//
+// No map, weight or bias is infinite: what leaves the range of half precision is NaN. A ReLU would make
+// a zero of minus infinity, but all that is computed from a NaN is NaN, up to the logits. So finite
+// logits say that nothing left the range.
 #pragma once
 
 #include <stddef.h>
@@ -25,8 +27,12 @@ struct HalfConvArgs {
 
 // y = relu(conv(x, w) + b) with stride 1 and without padding, by Winograd's algorithm with 6 x 6
 // points: tiles of 4 x 4 outputs for filters of 3 x 3 `taps`, of 3 x 3 outputs for those of 4 x 4.
-// For a padded convolution, `x` includes the border. `points` is scratch memory, see
-// winograd_f16_points. Weights are packed as [block][ci][ky][kx][conv_nr].
+// For a padded convolution, `x` includes the border. `x` also has rows and columns of zeros for the
+// tiles at the lower and right edges. `points` is scratch memory, see winograd_f16_points. Weights are
+// packed as [block][ci][ky][kx][conv_nr].
+//
+// The channels of a map for 4 x 4 taps are those of squares, see core/squares.h. Of the filters, the last
+// row of the lower pixels and the last column of the right pixels are zeros.
 //
 // The transform of the input multiplies it by up to 28, the product of two rows' sums of
 // magnitudes, so `x` must have that distance from the range of half precision.

@@ -3,6 +3,7 @@
 // all classes. An item is a block of kListNr classes of one image. The products of a pixel are added
 // in half precision, the pixels in float32.
 #include "kernels/f16/kernels.h"
+#include "kernels/f16/overflow.h"
 #include "kernels/f16/tile.h"
 #include "kernels/tiles/nonzero_neon.h"
 #include "kernels/tiles/places.h"
@@ -39,7 +40,7 @@ SQZ_INLINE Half* values_of(const HalfClassifierArgs& args, int64_t pixel) {
   "ldp %w[one], %w[two], [%[list]], #8\n"                                                          \
   "add %[one], %[one], %[w]\n add %[two], %[two], %[w]\n"                                          \
   SQZ_CHANNEL("%[one]", lane0) SQZ_CHANNEL("%[two]", lane1)
-#define SQZ_RELU(s) "fmla v" #s ".8h, v" #s ".8h, v0.8h\n fmax v" #s ".8h, v" #s ".8h, v0.8h\n"
+#define SQZ_RELU(s) "fmax v" #s ".8h, v" #s ".8h, v0.8h\n"
 // Adds the halves of register s to eight of the sums.
 #define SQZ_ADD_TO_SUMS(s)                                                                         \
   "ldp q16, q17, [%[sums]]\n fcvtl v18.4s, v" #s ".4h\n fcvtl2 v19.4s, v" #s ".8h\n"               \
@@ -92,15 +93,16 @@ SQZ_INLINE void add_pixel(const uint32_t* list, const Half* values, ptrdiff_t co
 #undef SQZ_TWO_CHANNELS
 #undef SQZ_CHANNEL
 
-// Computes the logits of the classes from `first` on.
+// Computes the logits of the classes from `first` on. If a sum overflows, they are NaN.
 SQZ_NOINLINE void classify(const HalfClassifierArgs& args, int64_t image, int first) {
   const int64_t pixels = pixels_per_image(args.x);
   const Half* const w = args.w + static_cast<ptrdiff_t>(first) * args.x.c;
   const Half* const bias = args.b + first;
+  forget_overflow();
   float sums[kListNr];
   for (int r = 0; r < kRegisters; ++r) {
     Vec value = load(bias + r * kLanes);
-    if (args.relu) value = rectified(value);
+    if (args.relu) value = max(value, zero());
     const float32x4_t border = vdupq_n_f32(static_cast<float>(args.border));
     vst1q_f32(sums + r * kLanes, vmulq_f32(vcvt_f32_f16(vget_low_f16(value)), border));
     vst1q_f32(sums + r * kLanes + 4, vmulq_f32(vcvt_high_f32_f16(value), border));
@@ -112,7 +114,8 @@ SQZ_NOINLINE void classify(const HalfClassifierArgs& args, int64_t image, int fi
   float* const logits = args.logits + image * args.classes + first;
   const float divisor = static_cast<float>(pixels + args.border);
   const int classes = min(kListNr, args.classes - first);
-  for (int i = 0; i < classes; ++i) logits[i] = sums[i] / divisor;
+  const bool unknown = overflowed();
+  for (int i = 0; i < classes; ++i) logits[i] = unknown ? __builtin_nanf("") : sums[i] / divisor;
 }
 
 int64_t blocks_of(const HalfClassifierArgs& args) { return ceil_div(args.classes, kListNr); }

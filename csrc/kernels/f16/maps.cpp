@@ -1,6 +1,7 @@
 // What half precision does to maps besides convolutions: max pooling, the addition of a bypass, and
 // the rounding of float32 to halves. An item is one row.
 #include "kernels/f16/kernels.h"
+#include "kernels/f16/overflow.h"
 #include "kernels/tiles/add.h"
 #include "kernels/tiles/maxpool.h"
 
@@ -13,16 +14,25 @@ int64_t rows_of(const MapView<T>& v) {
   return static_cast<int64_t>(v.n) * v.h;
 }
 
-// Rounds adjacent floats.
+// Rounds adjacent floats; those beyond the largest half become NaNs.
 SQZ_INLINE void round_run(const float* x, Half* y, ptrdiff_t count) {
   ptrdiff_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     const float16x4_t low = vcvt_f16_f32(vld1q_f32(x + i));
-    store(y + i, vcvt_high_f16_f32(low, vld1q_f32(x + i + 4)));
+    store(y + i, marked(vcvt_high_f16_f32(low, vld1q_f32(x + i + 4))));
   }
-  for (; i < count; ++i) {
-    const float16_t rounded = static_cast<float16_t>(x[i]);
-    memcpy(y + i, &rounded, sizeof rounded);
+  for (; i < count; ++i) store_n(y + i, marked(broadcast(x[i])), 1);
+}
+
+// Makes NaNs of the infinities in the rows [begin, end), counted over all images.
+SQZ_NOINLINE void mark_rows(const HalfView& v, int64_t begin, int64_t end) {
+  for (int64_t item = begin; item < end; ++item) {
+    Half* pixel = v.data + item / v.h * v.image + item % v.h * v.row;
+    for (int column = 0; column < v.w; ++column, pixel += v.pixel)
+      for (int channel = 0; channel < v.c; channel += kLanes) {
+        const int count = min(v.c - channel, kLanes);
+        store_n(pixel + channel, marked(load_n(pixel + channel, count)), count);
+      }
   }
 }
 
@@ -36,7 +46,11 @@ void maxpool_f16(const HalfPoolArgs& args, int64_t begin, int64_t end) {
 
 int64_t add_f16_items(const HalfAddArgs& args) { return rows_of(args.y); }
 
-void add_f16(const HalfAddArgs& args, int64_t begin, int64_t end) { add_rows(args, begin, end); }
+void add_f16(const HalfAddArgs& args, int64_t begin, int64_t end) {
+  forget_overflow();
+  add_rows(args, begin, end);
+  if (overflowed()) mark_rows(args.y, begin, end);
+}
 
 int64_t round_f16_items(const HalfRoundArgs& args) { return rows_of(args.y); }
 

@@ -4,6 +4,7 @@
 //
 // More points would need fewer products, but with 8 x 8 the error is ten times as large.
 #include "kernels/f16/kernels.h"
+#include "kernels/f16/overflow.h"
 #include "kernels/f16/tile.h"
 #include "kernels/f16/winograd_transform.h"
 #include "kernels/simd/integers.h"
@@ -37,6 +38,17 @@ SQZ_INLINE Place place_of(const TileGrid& grid, int64_t tile) {
           static_cast<int>(tile % grid.columns) * grid.side};
 }
 
+// The place of the next tile.
+SQZ_INLINE void advance(const TileGrid& grid, Place* at) {
+  at->column += grid.side;
+  if (at->column < grid.columns * grid.side) return;
+  at->column = 0;
+  at->row += grid.side;
+  if (at->row < grid.rows * grid.side) return;
+  at->row = 0;
+  ++at->image;
+}
+
 // Unused halves between the values of two consecutive points, without which all points would be in
 // the same few cache sets.
 constexpr ptrdiff_t kPadding = 32;
@@ -55,6 +67,15 @@ SQZ_INLINE Half* points_of(const HalfWinogradArgs& args, int64_t block) {
   return args.points + block * kPoints * point_stride(args.x.c);
 }
 
+// Calls change(register) for each register of a tile's points.
+template <typename Change>
+SQZ_INLINE void each_point(const HalfWinogradArgs& args, int64_t tile, const Change& change) {
+  Half* point = points_of(args, tile / kTilePixels) + tile % kTilePixels * kLanes;
+  for (int p = 0; p < kPoints; ++p, point += point_stride(args.x.c))
+    for (int channel = 0; channel < args.x.c; channel += kLanes)
+      change(point + channel * kTilePixels);
+}
+
 // Stores a register and advances to the next point.
 SQZ_INLINE void put(Vec v, ptrdiff_t next, Half** to) {
   // One instruction does both, which compilers do not know.
@@ -64,46 +85,62 @@ SQZ_INLINE void put(Vec v, ptrdiff_t next, Half** to) {
                    : "memory");
 }
 
-void transform_tile(const HalfWinogradArgs& args, const TileGrid& grid, int64_t tile) {
-  const Place at = place_of(grid, tile);
-  const ptrdiff_t pixel = args.x.pixel, next_row = args.x.row;
-  const Half* x = args.x.data + at.image * args.x.image + at.row * next_row + at.column * pixel;
-  // Beyond the lower and right edges a tile reads zeros.
-  const int rows = min(args.x.h - at.row, kSide), columns = min(args.x.w - at.column, kSide);
-  const Vec factors = transform_factors();
-  Half* out = points_of(args, tile / kTilePixels) + tile % kTilePixels * kLanes;
-  const ptrdiff_t next_point = point_stride(args.x.c);
-  for (int first = 0; first < args.x.c; first += kLanes, x += kLanes, out += kTilePixels * kLanes) {
-    const int left = min(args.x.c - first, kLanes);
-    Vec half[kSide][kSide];  // transformed along the columns: [column][point]
-    if (rows == kSide && columns == kSide && left == kLanes) {
-      const Half* column = x;
-      SQZ_UNROLL
-      for (int j = 0; j < kSide; ++j, column += pixel) {
-        Vec d[kSide];
-        SQZ_UNROLL
-        for (int i = 0; i < kSide; ++i) d[i] = load(column + i * next_row);
-        transform_input(factors, d, half[j]);
-      }
-    } else {
-      for (int j = 0; j < kSide; ++j) {
-        Vec d[kSide];
-        for (int i = 0; i < kSide; ++i)
-          d[i] = i < rows && j < columns ? load_n(x + i * next_row + j * pixel, left) : zero();
-        transform_input(factors, d, half[j]);
-      }
-    }
-    Half* to = out;
+// Transforms `count` registers of a tile's channels; load_one(address) loads one.
+template <typename Load>
+SQZ_NOINLINE void transform_channels(const HalfView& map, const Half* x, int count,
+                                     const Load& load_one, ptrdiff_t next_point, Half* out) {
+  const ptrdiff_t pixel = map.pixel, row = map.row;
+  const Vec factors = input_factors();
+  for (; count > 0; --count, x += kLanes, out += kTilePixels * kLanes) {
+    // Along the columns, then along the rows: first the points zero and infinity of the columns, then
+    // the other four, for there are not registers enough for all.
+    Vec zeros[kSide], infinities[kSide], pairs[kSide][4], d[kSide], v[kSide];
+    const Half* column = x;
     SQZ_UNROLL
-    for (int i = 0; i < kSide; ++i) {
-      Vec d[kSide], v[kSide];
+    for (int j = 0; j < kSide; ++j, column += pixel) {
       SQZ_UNROLL
-      for (int j = 0; j < kSide; ++j) d[j] = half[j][i];
-      transform_input(factors, d, v);
+      for (int i = 0; i < kSide; ++i) d[i] = load_one(column + i * row);
+      transform_ends(factors, d, &zeros[j], &infinities[j]);
+    }
+    const auto put_row = [&](const Vec* points, Half* to) {
+      transform_pairs(factors, points, v + 1);
+      transform_ends(factors, points, &v[0], &v[5]);
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) put(v[j], next_point, &to);
+      return to;
+    };
+    Half* to = put_row(zeros, out);
+    put_row(infinities, to + 4 * kSide * next_point);
+    column = x;
+    SQZ_UNROLL
+    for (int j = 0; j < kSide; ++j, column += pixel) {
+      SQZ_UNROLL
+      for (int i = 1; i < kSide - 1; ++i) d[i] = load_one(column + i * row);
+      transform_pairs(factors, d, pairs[j]);
+    }
+    SQZ_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      SQZ_UNROLL
+      for (int j = 0; j < kSide; ++j) d[j] = pairs[j][i];
+      to = put_row(d, to);
     }
   }
+}
+
+void transform_tile(const HalfWinogradArgs& args, const Place& at, int64_t tile) {
+  const HalfView& map = args.x;
+  const Half* x = map.data + at.image * map.image + at.row * map.row + at.column * map.pixel;
+  Half* out = points_of(args, tile / kTilePixels) + tile % kTilePixels * kLanes;
+  const ptrdiff_t next_point = point_stride(map.c);
+  const int whole = map.c / kLanes, left = map.c % kLanes;
+  transform_channels(map, x, whole, load, next_point, out);
+  if (left == 0) return;
+  x += whole * kLanes, out += whole * kTilePixels * kLanes;
+  if (left == 4)  // squares of RGB images have 12 channels
+    transform_channels(map, x, 1, load_four, next_point, out);
+  else
+    transform_channels(
+        map, x, 1, [left](const Half* p) { return load_n(p, left); }, next_point, out);
 }
 
 // u[point][ci][kConvNr] of one block of output channels, from w[ci][ky][kx][kConvNr].
@@ -134,19 +171,36 @@ SQZ_NOINLINE void transform_filters(const Half* w, int channels, Half* u) {
   }
 }
 
+// The first channels that count at a point. Those of squares are four pixels, and filters of squares
+// lack the last row of taps for the lower two, and the last column for the right two. At infinity, a
+// filter has the values of its last taps alone.
+template <int kTaps>
+SQZ_INLINE int channels_at(int point, int channels) {
+  if (kTaps == 3) return channels;
+  const bool last_row = point >= kPoints - kSide, last_column = point % kSide == kSide - 1;
+  const int pixels = last_row ? (last_column ? 1 : 2) : (last_column ? 3 : 4);
+  return channels / 4 * pixels;
+}
+
 // products[tile][point][kConvNr] = points[point][tile][:] . u[point][:][kConvNr]
-SQZ_NOINLINE void multiply_block(const Half* points, const Half* u, int channels, Half* products) {
-  for (int p = 0; p < kPoints; ++p) {
-    multiply_point(points, channels, u, products + p * kConvNr, kPoints * kConvNr);
+template <int kTaps>
+SQZ_NOINLINE void multiply_block(const Half* points, const Half* u, int channels, int tiles,
+                                 Half* products) {
+  for (int p = 0; p < kPoints; ++p, products += kConvNr) {
+    const int used = channels_at<kTaps>(p, channels);
+    if (tiles == 1)
+      multiply_first_point(points, used, u, products);
+    else
+      multiply_point(points, used, u, products, kPoints * kConvNr);
     points += point_stride(channels);
     u += filter_stride(channels);
   }
 }
 
-// Transforms a register of a tile's products to outputs: out[row][column].
+// Transforms a register of a tile's products to outputs without ReLU: out[row][column].
 template <int kTile>
 SQZ_INLINE void transform_products(const Half* products, Vec bias, Vec (*out)[kTile]) {
-  const Vec factors = transform_factors();
+  const Vec factors = output_factors();
   Vec half[kSide][kTile];  // [column][output row]
   SQZ_UNROLL
   for (int j = 0; j < kSide; ++j) {
@@ -162,68 +216,78 @@ SQZ_INLINE void transform_products(const Half* products, Vec bias, Vec (*out)[kT
     for (int j = 0; j < kSide; ++j) m[j] = half[j][i];
     transform_output<kTile>(factors, m, out[i]);
     SQZ_UNROLL
-    for (int j = 0; j < kTile; ++j) out[i][j] = rectified(add(out[i][j], bias));
+    for (int j = 0; j < kTile; ++j) out[i][j] = add(out[i][j], bias);
   }
 }
 
-// The place of a tile in the output, of which it may lack the last rows, columns and channels.
-struct Part {
-  Half* y;
-  ptrdiff_t row, pixel;
-  int rows, columns, channels;
+// Some of a block's tiles: the place of the first, and its products.
+struct Tiles {
+  Place first;
+  int count;
+  const Half* products;
 };
 
+SQZ_INLINE Half* output_at(const HalfView& y, const Place& at) {
+  return y.data + at.image * y.image + at.row * y.row + at.column * y.pixel;
+}
+
+// Stores the outputs of tiles, for a whole block of channels. A tile at an edge may lack rows and
+// columns. Missing ones are written to the place of the last one, which is written after them.
 template <int kTile>
-SQZ_NOINLINE void store_tile(const Part& part, const Half* products, const Half* bias) {
-  // Missing columns are written to the place of the last one, which is written after them.
-  ptrdiff_t places[kTile];
-  SQZ_UNROLL
-  for (int j = 0; j < kTile; ++j) places[j] = min(j, part.columns - 1) * part.pixel;
-  for (int v = 0; v < kConvNr; v += kLanes) {
-    Vec out[kTile][kTile];
-    transform_products<kTile>(products + v, load(bias + v), out);
-    Half* row = part.y + v;
+SQZ_NOINLINE void store_tiles(const HalfWinogradArgs& args, const TileGrid& grid, Tiles tiles,
+                              int channel) {
+  const HalfView y = args.y;
+  const Half* const bias = args.b + channel;
+  for (; tiles.count > 0; --tiles.count, advance(grid, &tiles.first)) {
+    const Place at = tiles.first;
+    const int last_row = min(y.h - at.row, kTile) - 1;
+    const int last_column = min(y.w - at.column, kTile) - 1;
+    Half* const corner = output_at(y, at) + channel;
+    Half* rows[kTile];
+    ptrdiff_t columns[kTile];
     SQZ_UNROLL
-    for (int i = 0; i < kTile; ++i, row += part.row) {
-      if (i >= part.rows) break;
-      SQZ_UNROLL
-      for (int j = kTile - 1; j >= 0; --j) store(row + places[j], out[i][j]);
+    for (int i = 0; i < kTile; ++i) {
+      rows[i] = corner + min(i, last_row) * y.row;
+      columns[i] = min(i, last_column) * y.pixel;
     }
+    for (int v = 0; v < kConvNr; v += kLanes) {
+      Vec out[kTile][kTile];
+      transform_products<kTile>(tiles.products + v, load(bias + v), out);
+      SQZ_UNROLL
+      for (int i = kTile - 1; i >= 0; --i) {
+        SQZ_UNROLL
+        for (int j = kTile - 1; j >= 0; --j)
+          store(rows[i] + columns[j] + v, max(out[i][j], zero()));
+      }
+    }
+    tiles.products += kPoints * kConvNr;
   }
 }
 
-// The same for a tile with fewer channels than kConvNr.
+// The same for a block that may lack channels. Infinite outputs become NaNs.
 template <int kTile>
-SQZ_NOINLINE void store_channels(const Part& part, const Half* products, const Half* bias) {
-  Half whole[kTile][kTile][kConvNr];
-  store_tile<kTile>({whole[0][0], kTile * kConvNr, kConvNr, kTile, kTile, kConvNr}, products, bias);
-  for (int i = 0; i < part.rows; ++i)
-    for (int j = 0; j < part.columns; ++j)
-      memcpy(part.y + i * part.row + j * part.pixel, whole[i][j], part.channels * sizeof(Half));
-}
-
-template <int kTile>
-void untransform_tile(const HalfWinogradArgs& args, const TileGrid& grid, int64_t tile,
-                      const Half* products, int first_channel) {
-  const Place at = place_of(grid, tile);
+SQZ_NOINLINE void store_tiles_checked(const HalfWinogradArgs& args, const TileGrid& grid,
+                                      Tiles tiles, int channel) {
   const HalfView& y = args.y;
-  Half* const first =
-      y.data + at.image * y.image + at.row * y.row + at.column * y.pixel + first_channel;
-  const Part part = {first,
-                     y.row,
-                     y.pixel,
-                     min(y.h - at.row, kTile),
-                     min(y.w - at.column, kTile),
-                     min(y.c - first_channel, kConvNr)};
-  if (part.channels == kConvNr)
-    store_tile<kTile>(part, products, args.b + first_channel);
-  else
-    store_channels<kTile>(part, products, args.b + first_channel);
+  const int channels = min(y.c - channel, kConvNr);
+  for (; tiles.count > 0; --tiles.count, advance(grid, &tiles.first)) {
+    const Place at = tiles.first;
+    for (int v = 0; v < channels; v += kLanes) {
+      Vec out[kTile][kTile];
+      transform_products<kTile>(tiles.products + v, load(args.b + channel + v), out);
+      Half* const corner = output_at(y, at) + channel + v;
+      for (int i = 0; i < min(y.h - at.row, kTile); ++i)
+        for (int j = 0; j < min(y.w - at.column, kTile); ++j)
+          store_n(corner + i * y.row + j * y.pixel, rectified(out[i][j]),
+                  min(channels - v, kLanes));
+    }
+    tiles.products += kPoints * kConvNr;
+  }
 }
 
 // An item is a chunk of tile blocks for one block of output channels, whose filters it transforms.
 // A chunk's points stay in the L2 cache while the channel blocks are computed.
-constexpr int64_t kChunkHalves = 112 * 1024;
+constexpr int64_t kChunkHalves = 144 * 1024;
 
 struct Chunks {
   int64_t count, blocks;
@@ -239,8 +303,9 @@ Chunks chunks_of(const HalfWinogradArgs& args, const TileGrid& grid) {
 int channel_blocks(const HalfWinogradArgs& args) { return ceil_div(args.y.c, kConvNr); }
 
 template <int kTaps>
-void products_and_output(const HalfWinogradArgs& args, int64_t begin, int64_t end, Half* u,
-                         Half* products) {
+SQZ_NOINLINE void products_and_output(const HalfWinogradArgs& args, bool checked, int64_t begin,
+                                      int64_t end, Half* u, Half* products) {
+  constexpr int kTile = kSide + 1 - kTaps;
   const TileGrid grid = grid_of(args);
   const Chunks chunks = chunks_of(args, grid);
   for (int64_t item = begin; item < end; ++item) {
@@ -249,12 +314,14 @@ void products_and_output(const HalfWinogradArgs& args, int64_t begin, int64_t en
     const ptrdiff_t before = static_cast<ptrdiff_t>(channel) * kTaps * kTaps * args.x.c;
     transform_filters<kTaps>(args.w + before, args.x.c, u);
     for (int64_t b = chunks.first_block(chunk); b < chunks.first_block(chunk + 1); ++b) {
-      multiply_block(points_of(args, b), u, args.x.c, products);
       const int64_t first = b * kTilePixels;
-      const int tiles = static_cast<int>(min<int64_t>(grid.tiles - first, kTilePixels));
-      for (int t = 0; t < tiles; ++t)
-        untransform_tile<kSide + 1 - kTaps>(args, grid, first + t, products + t * kPoints * kConvNr,
-                                            channel);
+      const int count = static_cast<int>(min<int64_t>(grid.tiles - first, kTilePixels));
+      multiply_block<kTaps>(points_of(args, b), u, args.x.c, count, products);
+      const Tiles tiles = {place_of(grid, first), count, products};
+      if (checked || channel + kConvNr > args.y.c)
+        store_tiles_checked<kTile>(args, grid, tiles, channel);
+      else
+        store_tiles<kTile>(args, grid, tiles, channel);
     }
   }
 }
@@ -276,7 +343,16 @@ int64_t winograd_input_f16_items(const HalfWinogradArgs& args) { return grid_of(
 
 void winograd_input_f16(const HalfWinogradArgs& args, int64_t begin, int64_t end) {
   const TileGrid grid = grid_of(args);
-  for (int64_t tile = begin; tile < end; ++tile) transform_tile(args, grid, tile);
+  forget_overflow();
+  Place at = place_of(grid, begin);
+  for (int64_t tile = begin; tile < end; ++tile, advance(grid, &at)) transform_tile(args, at, tile);
+  if (overflowed())
+    for (int64_t tile = begin; tile < end; ++tile)
+      each_point(args, tile, [](Half* point) { store(point, marked(load(point))); });
+  // The products of the last block include its missing tiles, in which nothing must overflow.
+  if (end == grid.tiles && grid.tiles % kTilePixels > 1)
+    for (int64_t tile = end; tile < grid.blocks * kTilePixels; ++tile)
+      each_point(args, tile, [](Half* point) { store(point, zero()); });
 }
 
 int64_t winograd_output_f16_items(const HalfWinogradArgs& args) {
@@ -284,11 +360,14 @@ int64_t winograd_output_f16_items(const HalfWinogradArgs& args) {
 }
 
 void winograd_output_f16(const HalfWinogradArgs& args, int64_t begin, int64_t end, void* scratch) {
-  Half* products = static_cast<Half*>(scratch);
-  if (args.taps == 4)
-    products_and_output<4>(args, begin, end, products + kProducts, products);
-  else
-    products_and_output<3>(args, begin, end, products + kProducts, products);
+  Half* const products = static_cast<Half*>(scratch);
+  Half* const u = products + kProducts;
+  compute_checked([&](bool checked) {
+    if (args.taps == 4)
+      products_and_output<4>(args, checked, begin, end, u, products);
+    else
+      products_and_output<3>(args, checked, begin, end, u, products);
+  });
 }
 
 }  // namespace SQZ_ISA

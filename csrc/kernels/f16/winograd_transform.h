@@ -15,29 +15,42 @@ inline constexpr int kSide = 6, kPoints = kSide * kSide;
 inline constexpr float kNear = 0.75f, kFar = 1.5f;
 inline constexpr float kNear2 = kNear * kNear, kFar2 = kFar * kFar;
 
-// The factors of the transforms of inputs and outputs, lanes of one register.
-enum Factor { kNear1, kFar1, kNearSquare, kFarSquare, kNearCube, kFarCube, kSquares, kProduct };
-SQZ_INLINE Vec transform_factors() {
+// The factors of a transform are lanes of one register.
+SQZ_INLINE constexpr float16_t half(float exact) { return static_cast<float16_t>(exact); }
+
+enum InputFactor {
+  kNearOdd1,
+  kNearOdd3,
+  kFarOdd1,
+  kFarOdd3,
+  kNearSquare,
+  kFarSquare,
+  kSquares,
+  kProduct
+};
+SQZ_INLINE Vec input_factors() {
   static constexpr float16_t kFactors[8] = {
-      static_cast<float16_t>(kNear),          static_cast<float16_t>(kFar),
-      static_cast<float16_t>(kNear2),         static_cast<float16_t>(kFar2),
-      static_cast<float16_t>(kNear2 * kNear), static_cast<float16_t>(kFar2 * kFar),
-      static_cast<float16_t>(kNear2 + kFar2), static_cast<float16_t>(kNear2 * kFar2)};
+      half(kNear * kFar2), half(kNear), half(kFar * kNear2),  half(kFar),
+      half(kNear2),        half(kFar2), half(kNear2 + kFar2), half(kNear2 * kFar2)};
   return vld1q_f16(kFactors);
 }
 
-// Transforms 6 input samples to 6 points: zero, +near, -near, +far, -far, infinity.
-SQZ_INLINE void transform_input(Vec factors, const Vec* x, Vec* out) {
-  out[0] = fma_lane<kProduct>(x[0], factors, fnma_lane<kSquares>(x[2], factors, x[4]));
-  out[5] = fma_lane<kProduct>(x[1], factors, fnma_lane<kSquares>(x[3], factors, x[5]));
+// Transforms 6 input samples to the points zero and infinity,
+SQZ_INLINE void transform_ends(Vec factors, const Vec* x, Vec* zero, Vec* infinity) {
+  *zero = fma_lane<kProduct>(x[0], factors, fnma_lane<kSquares>(x[2], factors, x[4]));
+  *infinity = fma_lane<kProduct>(x[1], factors, fnma_lane<kSquares>(x[3], factors, x[5]));
+}
+
+// and to +near, -near, +far, -far, for which only the inner samples count.
+SQZ_INLINE void transform_pairs(Vec factors, const Vec* x, Vec* out) {
+  const Vec near_odd = fnma_lane<kNearOdd1>(x[1], factors, mul_lane<kNearOdd3>(x[3], factors));
+  const Vec far_odd = fnma_lane<kFarOdd1>(x[1], factors, mul_lane<kFarOdd3>(x[3], factors));
   const Vec near_even = fnma_lane<kFarSquare>(x[2], factors, x[4]);
   const Vec far_even = fnma_lane<kNearSquare>(x[2], factors, x[4]);
-  const Vec near_odd = mul_lane<kNear1>(fnma_lane<kFarSquare>(x[1], factors, x[3]), factors);
-  const Vec far_odd = mul_lane<kFar1>(fnma_lane<kNearSquare>(x[1], factors, x[3]), factors);
-  out[1] = add(near_even, near_odd);
-  out[2] = sub(near_even, near_odd);
-  out[3] = add(far_even, far_odd);
-  out[4] = sub(far_even, far_odd);
+  out[0] = add(near_even, near_odd);
+  out[1] = sub(near_even, near_odd);
+  out[2] = add(far_even, far_odd);
+  out[3] = sub(far_even, far_odd);
 }
 
 // The products of a finite point's differences from all other finite points.
@@ -61,20 +74,28 @@ SQZ_INLINE void transform_filter(const Vec* taps, Vec* out) {
   out[5] = taps[kTaps - 1];
 }
 
+enum OutputFactor { kNearPower1, kFarPower1, kNearPower2, kFarPower2, kNearPower3, kFarPower3 };
+SQZ_INLINE Vec output_factors() {
+  static constexpr float16_t kFactors[8] = {half(kNear), half(kFar),           half(kNear2),
+                                            half(kFar2), half(kNear2 * kNear), half(kFar2 * kFar)};
+  return vld1q_f16(kFactors);
+}
+
 // Transforms 6 points to kTile output samples.
 template <int kTile>
 SQZ_INLINE void transform_output(Vec factors, const Vec* points, Vec* out) {
   const Vec near_sum = add(points[1], points[2]), near_difference = sub(points[1], points[2]);
   const Vec far_sum = add(points[3], points[4]), far_difference = sub(points[3], points[4]);
   out[0] = add(add(points[0], near_sum), far_sum);
-  out[1] = fma_lane<kFar1>(far_difference, factors, mul_lane<kNear1>(near_difference, factors));
+  out[1] = fma_lane<kFarPower1>(far_difference, factors,
+                                mul_lane<kNearPower1>(near_difference, factors));
   if constexpr (kTile > 3) {
-    out[2] = fma_lane<kFarSquare>(far_sum, factors, mul_lane<kNearSquare>(near_sum, factors));
-    out[3] = fma_lane<kNearCube>(near_difference, factors, points[5]);
-    out[3] = fma_lane<kFarCube>(far_difference, factors, out[3]);
+    out[2] = fma_lane<kFarPower2>(far_sum, factors, mul_lane<kNearPower2>(near_sum, factors));
+    out[3] = fma_lane<kNearPower3>(near_difference, factors, points[5]);
+    out[3] = fma_lane<kFarPower3>(far_difference, factors, out[3]);
   } else {
-    out[2] = fma_lane<kNearSquare>(near_sum, factors, points[5]);
-    out[2] = fma_lane<kFarSquare>(far_sum, factors, out[2]);
+    out[2] = fma_lane<kNearPower2>(near_sum, factors, points[5]);
+    out[2] = fma_lane<kFarPower2>(far_sum, factors, out[2]);
   }
 }
 

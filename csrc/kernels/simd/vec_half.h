@@ -23,6 +23,10 @@ SQZ_INLINE Vec load_n(const Half* p, int n) {
   for (int i = 0; i < n; ++i) lanes[i] = p[i];
   return load(lanes);
 }
+// Four halves, and four zeros.
+SQZ_INLINE Vec load_four(const Half* p) {
+  return vreinterpretq_f16_u16(vcombine_u16(vld1_u16(p), vdup_n_u16(0)));
+}
 SQZ_INLINE void store_n(Half* p, Vec v, int n) {
   if (n == kLanes) return store(p, v);
   Half lanes[kLanes];
@@ -55,8 +59,10 @@ SQZ_INLINE Vec fnma_lane(Vec v, Vec factors, Vec sum) {
   return sum;
 }
 
-// max(v, 0), but NaN if v is infinite: v + v * 0 is v, or NaN.
-SQZ_INLINE Vec rectified(Vec v) { return max(fma(v, zero(), v), zero()); }
+// v, but NaN if it is infinite.
+SQZ_INLINE Vec marked(Vec v) { return fma(v, zero(), v); }
+// max(v, 0), with the same exception.
+SQZ_INLINE Vec rectified(Vec v) { return max(marked(v), zero()); }
 
 }  // namespace SQZ_ISA
 }  // namespace sqz
