@@ -43,17 +43,20 @@ def other_top_five(found: Array, expected: Array) -> int:
 
 
 def measure(
-    shared: Path, precision: str = "float32", most: int | None = None
+    shared: Path,
+    precision: str = "float32",
+    most: int | None = None,
+    networks: Sequence[str] = NETWORKS,
 ) -> Iterator[tuple[str, ...]]:
     """The rows of the table. Raises MissingError if the photos or the reference are missing."""
     try:
         with open(shared / "reference" / "labels.csv", newline="", encoding="utf-8") as file:
             photos = [shared / "images" / row["file"] for row in csv.DictReader(file)][:most]
         with np.load(shared / "reference" / "logits_224.npz") as stored:
-            reference = {name: stored[f"{name}.squash"][:most] for name in NETWORKS}
+            reference = {name: stored[f"{name}.squash"][:most] for name in networks}
     except FileNotFoundError as error:
         raise MissingError(f"no reference to compare with: {error.filename} is missing") from None
-    for name in NETWORKS:
+    for name in networks:
         for isa, compiled, runs, _ in _kernels.instruction_sets():
             if not (compiled and runs) or isa == "scalar":  # which takes minutes
                 continue
@@ -73,10 +76,11 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Returns exit code 0, or 1 if there is nothing to compare with."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--precision", choices=("float32", "float16"), default="float32")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--photos", type=int, help="the first photos only, for emulators")
     options = parser.parse_args(arguments)
     try:
-        rows = list(measure(SHARED, options.precision, options.photos))
+        rows = list(measure(SHARED, options.precision, options.photos, options.networks))
     except MissingError as error:
         print(error)
         return 1

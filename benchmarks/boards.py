@@ -1,12 +1,12 @@
-"""Instructions for one image on ARM, and a model's estimate of the time: python -m benchmarks.boards
+"""Instructions for one image on ARM, and a model of the time: python -m benchmarks.boards
 
-`scripts/cross.sh aarch64` comes first. Each engine runs emulated, on a Cortex-A72, which has neither
-half precision nor dot products, and on a Cortex-A76, which has both; see `benchmarks.instructions`.
-The model takes the cycles of each block of instructions from llvm-mca, as if the block repeated
-itself, times the number of its executions. It knows the pipelines of a core, but no memory: all loads
-hit the L1 cache and no branch is mispredicted. So the times are estimates that no board has
-confirmed, and real ones are longer. llvm-mca has no model of the Cortex-A76; that of the Neoverse N1,
-a related server core, takes its place.
+`scripts/cross.sh aarch64` comes first. Each engine runs emulated, on a Cortex-A72, which has
+neither half precision nor dot products, and on a Cortex-A76, which has both; see
+`benchmarks.instructions`. The model takes the cycles of each block of instructions from llvm-mca,
+as if the block repeated itself, times the number of its executions. It knows the pipelines of a
+core, but no memory: all loads hit the L1 cache and no branch is mispredicted. So the times are
+estimates that no board has confirmed, and real ones are longer. llvm-mca has no model of the
+Cortex-A76; that of the Neoverse N1, a related server core, takes its place.
 """
 
 from __future__ import annotations

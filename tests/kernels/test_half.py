@@ -219,7 +219,7 @@ OUTPUTS = {
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_what_leaves_the_range_is_nan(half_table: Table, kind: str, sign: int) -> None:
-    """Although a ReLU makes a zero of minus infinity. Other images of the batch stay as they are."""
+    """Although a ReLU makes a zero of minus infinity. Other images of a batch stay as they are."""
     x = half.values(1, (3, 3, 11, 9), cases.RELU)
     x[1] = 6e4
     layer, kind_of_map = made_layer(half_table, kind, sign)

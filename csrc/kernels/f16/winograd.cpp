@@ -85,6 +85,16 @@ SQZ_INLINE void put(Vec v, ptrdiff_t next, Half** to) {
                    : "memory");
 }
 
+// Transforms a row of a tile to its points and stores these.
+SQZ_INLINE Half* put_row(Vec factors, const Vec* row, ptrdiff_t next_point, Half* to) {
+  Vec points[kSide];
+  transform_pairs(factors, row, points + 1);
+  transform_ends(factors, row, &points[0], &points[5]);
+  SQZ_UNROLL
+  for (int j = 0; j < kSide; ++j) put(points[j], next_point, &to);
+  return to;
+}
+
 // Transforms `count` registers of a tile's channels; load_one(address) loads one.
 template <typename Load>
 SQZ_NOINLINE void transform_channels(const HalfView& map, const Half* x, int count,
@@ -92,9 +102,9 @@ SQZ_NOINLINE void transform_channels(const HalfView& map, const Half* x, int cou
   const ptrdiff_t pixel = map.pixel, row = map.row;
   const Vec factors = input_factors();
   for (; count > 0; --count, x += kLanes, out += kTilePixels * kLanes) {
-    // Along the columns, then along the rows: first the points zero and infinity of the columns, then
-    // the other four, for there are not registers enough for all.
-    Vec zeros[kSide], infinities[kSide], pairs[kSide][4], d[kSide], v[kSide];
+    // First along the columns, to the points zero and infinity, then to the other four, because there are
+    // not registers for all.
+    Vec zeros[kSide], infinities[kSide], pairs[4][kSide], d[kSide];
     const Half* column = x;
     SQZ_UNROLL
     for (int j = 0; j < kSide; ++j, column += pixel) {
@@ -102,28 +112,20 @@ SQZ_NOINLINE void transform_channels(const HalfView& map, const Half* x, int cou
       for (int i = 0; i < kSide; ++i) d[i] = load_one(column + i * row);
       transform_ends(factors, d, &zeros[j], &infinities[j]);
     }
-    const auto put_row = [&](const Vec* points, Half* to) {
-      transform_pairs(factors, points, v + 1);
-      transform_ends(factors, points, &v[0], &v[5]);
-      SQZ_UNROLL
-      for (int j = 0; j < kSide; ++j) put(v[j], next_point, &to);
-      return to;
-    };
-    Half* to = put_row(zeros, out);
-    put_row(infinities, to + 4 * kSide * next_point);
+    Half* to = put_row(factors, zeros, next_point, out);
+    put_row(factors, infinities, next_point, to + 4 * kSide * next_point);
     column = x;
     SQZ_UNROLL
     for (int j = 0; j < kSide; ++j, column += pixel) {
+      Vec points[4];
       SQZ_UNROLL
       for (int i = 1; i < kSide - 1; ++i) d[i] = load_one(column + i * row);
-      transform_pairs(factors, d, pairs[j]);
+      transform_pairs(factors, d, points);
+      SQZ_UNROLL
+      for (int i = 0; i < 4; ++i) pairs[i][j] = points[i];
     }
     SQZ_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      SQZ_UNROLL
-      for (int j = 0; j < kSide; ++j) d[j] = pairs[j][i];
-      to = put_row(d, to);
-    }
+    for (int i = 0; i < 4; ++i) to = put_row(factors, pairs[i], next_point, to);
   }
 }
 
@@ -133,11 +135,11 @@ void transform_tile(const HalfWinogradArgs& args, const Place& at, int64_t tile)
   Half* out = points_of(args, tile / kTilePixels) + tile % kTilePixels * kLanes;
   const ptrdiff_t next_point = point_stride(map.c);
   const int whole = map.c / kLanes, left = map.c % kLanes;
-  transform_channels(map, x, whole, load, next_point, out);
+  transform_channels(map, x, whole, [](const Half* p) { return load(p); }, next_point, out);
   if (left == 0) return;
   x += whole * kLanes, out += whole * kTilePixels * kLanes;
   if (left == 4)  // squares of RGB images have 12 channels
-    transform_channels(map, x, 1, load_four, next_point, out);
+    transform_channels(map, x, 1, [](const Half* p) { return load_four(p); }, next_point, out);
   else
     transform_channels(
         map, x, 1, [left](const Half* p) { return load_n(p, left); }, next_point, out);

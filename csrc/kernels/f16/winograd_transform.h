@@ -16,7 +16,7 @@ inline constexpr float kNear = 0.75f, kFar = 1.5f;
 inline constexpr float kNear2 = kNear * kNear, kFar2 = kFar * kFar;
 
 // The factors of a transform are lanes of one register.
-SQZ_INLINE constexpr float16_t half(float exact) { return static_cast<float16_t>(exact); }
+SQZ_INLINE constexpr float16_t as_half(float exact) { return static_cast<float16_t>(exact); }
 
 enum InputFactor {
   kNearOdd1,
@@ -30,8 +30,8 @@ enum InputFactor {
 };
 SQZ_INLINE Vec input_factors() {
   static constexpr float16_t kFactors[8] = {
-      half(kNear * kFar2), half(kNear), half(kFar * kNear2),  half(kFar),
-      half(kNear2),        half(kFar2), half(kNear2 + kFar2), half(kNear2 * kFar2)};
+      as_half(kNear * kFar2), as_half(kNear), as_half(kFar * kNear2),  as_half(kFar),
+      as_half(kNear2),        as_half(kFar2), as_half(kNear2 + kFar2), as_half(kNear2 * kFar2)};
   return vld1q_f16(kFactors);
 }
 
@@ -76,8 +76,9 @@ SQZ_INLINE void transform_filter(const Vec* taps, Vec* out) {
 
 enum OutputFactor { kNearPower1, kFarPower1, kNearPower2, kFarPower2, kNearPower3, kFarPower3 };
 SQZ_INLINE Vec output_factors() {
-  static constexpr float16_t kFactors[8] = {half(kNear), half(kFar),           half(kNear2),
-                                            half(kFar2), half(kNear2 * kNear), half(kFar2 * kFar)};
+  static constexpr float16_t kFactors[8] = {as_half(kNear),          as_half(kFar),
+                                            as_half(kNear2),         as_half(kFar2),
+                                            as_half(kNear2 * kNear), as_half(kFar2 * kFar)};
   return vld1q_f16(kFactors);
 }
 
