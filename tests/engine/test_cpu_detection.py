@@ -154,3 +154,24 @@ def test_a_board_without_vfpv4() -> None:
         """,
         QEMU_CPU="cortex-a9",
     )
+
+
+@pytest.mark.skipif(
+    not EMULATED or sys.maxsize < 2**32, reason="emulates 64-bit ARM processors of another kind"
+)
+@pytest.mark.parametrize(
+    ("core", "half"), [("cortex-a53", False), ("cortex-a72", False), ("cortex-a76", True)]
+)
+def test_half_precision_is_for_cores_that_compute_with_it(core: str, half: bool) -> None:
+    run_script(
+        f"""
+        import sqznet
+        from sqznet import _kernels
+        names = [name for name, families, runs, _ in _kernels.instruction_sets() if runs]
+        assert ("neon_fp16" in names) is {half}
+        assert (_kernels.best_kernels().f16 is not None) is {half}
+        precision = sqznet.load(precision="auto").precision
+        assert precision == ("float16" if {half} else "float32"), precision
+        """,
+        QEMU_CPU=core,
+    )
