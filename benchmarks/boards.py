@@ -27,7 +27,7 @@ from benchmarks.material import MissingError, find_photos
 
 SHARE = 0.99  # of the instructions, whose blocks are estimated; the rest are taken to be like these
 ITERATIONS = 100
-TARGET = ("-triple=aarch64-linux-gnu", "-mattr=+fullfp16,+dotprod")
+FEATURES = "-mattr=+fullfp16,+dotprod"
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ BOARDS: Mapping[str, Sequence[Board]] = {
 
 
 def disassemble(mc: str, codes: Iterable[str]) -> list[list[str]]:
-    """The instructions of each block of code, as llvm-mca reads them."""
+    """The instructions of each block of code, as llvm-mca reads them; unknown ones are left out."""
     end, end_text = "5f3f03d5", "clrex"  # after each block; no compiler writes it
     data = "".join(f"{code}{end}" for code in codes)
     hexadecimal = " ".join(f"0x{byte}" for byte in re.findall("..", data))
-    command = [mc, "--disassemble", *TARGET]
+    command = [mc, "--disassemble", "-triple=aarch64-linux-gnu", FEATURES]
     done = subprocess.run(command, input=hexadecimal, capture_output=True, text=True, check=True)
     blocks: list[list[str]] = [[]]
     for line in map(str.strip, done.stdout.splitlines()):
@@ -68,10 +68,11 @@ def disassemble(mc: str, codes: Iterable[str]) -> list[list[str]]:
 def cycles(mca: str, blocks: Sequence[Sequence[str]], core: str) -> list[float]:
     """The cycles of each block on the core, if it repeats itself."""
     text = "".join(
-        "\n".join((f"# LLVM-MCA-BEGIN {i}", *block, "# LLVM-MCA-END", ""))
+        "\n".join((f"# LLVM-MCA-BEGIN {i}", *(block or ["nop"]), "# LLVM-MCA-END", ""))
         for i, block in enumerate(blocks)
     )
-    command = [mca, *TARGET, f"-mcpu={core}", f"-iterations={ITERATIONS}"]
+    command = [mca, "-mtriple=aarch64-linux-gnu", FEATURES, f"-mcpu={core}"]
+    command += [f"-iterations={ITERATIONS}", "-call-latency=1"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
     totals = [int(total) for total in re.findall(r"^Total Cycles: +(\d+)$", done.stdout, re.M)]
     if len(totals) != len(blocks):
