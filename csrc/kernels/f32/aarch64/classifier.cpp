@@ -10,6 +10,7 @@
 #include "kernels/f32/kernels.h"
 #include "kernels/tiles/places.h"
 #include "kernels/tiles/store.h"
+#include "kernels/tiles/weights.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -74,9 +75,9 @@ int64_t items_per_image(const ClassifierArgs& args) { return ceil_div(blocks(arg
 
 }  // namespace
 
-ListSizes classifier_f32_lists(const ClassifierArgs& args) {
+ClassifierSizes classifier_f32_sizes(const ClassifierArgs& args) {
   const int64_t pixels = args.x.n * pixels_per_image(args.x);
-  return {pixels * list_size(args), pixels * values_size(args)};
+  return {pixels * list_size(args), pixels * values_size(args), kClasses * args.x.c};
 }
 
 int64_t classifier_list_f32_items(const ClassifierArgs& args) {
@@ -106,16 +107,18 @@ int64_t classifier_f32_items(const ClassifierArgs& args) {
   return args.x.n * items_per_image(args);
 }
 
-void classifier_f32(const ClassifierArgs& args, int64_t begin, int64_t end) {
+void classifier_f32(const ClassifierArgs& args, int64_t begin, int64_t end, float* widened) {
   const int64_t pixels = pixels_per_image(args.x);
   const ptrdiff_t next_block = static_cast<ptrdiff_t>(args.x.c) * kConvNr;
   for (int64_t item = begin; item < end; ++item) {
     const int64_t image = item / items_per_image(args);
     const int block = static_cast<int>(item % items_per_image(args)) * kWalkBlocks;
-    const float *w = args.w + block * next_block, *bias = args.b + block * kConvNr;
     const bool whole = blocks(args) - block >= kWalkBlocks;
     float sums[kClasses];
     const int classes = whole ? kClasses : kConvNr;
+    const float* const w = rows_as_floats(
+        args.w, block * next_block, static_cast<ptrdiff_t>(classes / kConvNr) * args.x.c, widened);
+    const float* const bias = args.b + block * kConvNr;
     for (int at = 0; at < classes; at += kLanes)
       store(sums + at,
             mul(max(load(bias + at), zero()), broadcast(static_cast<float>(args.border))));
