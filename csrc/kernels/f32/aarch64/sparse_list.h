@@ -4,6 +4,10 @@
 // AArch64 has 32 registers, loads of four registers and multiplications by one lane, so a single
 // pixel keeps the multipliers busy. Its list holds only its own nonzero channels, while a tile of
 // pixels has to process the union of theirs.
+//
+// The loops are assembly, for in-order cores: registers of weights are loaded for the next channel as
+// soon as the current one is multiplied, and addresses, which come from memory, before that. Loops of
+// intrinsics load and multiply in turn, and compilers move the loads to their use.
 #pragma once
 
 #include "kernels/tiles/nonzero_neon.h"
@@ -12,18 +16,175 @@
 namespace sqz {
 namespace SQZ_ISA {
 
-// acc[v] += x[Lane] * w[v], for a row of weights of each block.
-template <int kBlocks, int kLane>
-SQZ_INLINE void add_channel(Vec x, const float* w, ptrdiff_t next_block, Vec* acc) {
-  SQZ_UNROLL
-  for (int b = 0; b < kBlocks; ++b, w += next_block) {
-    w = as_one_address(w);
-    const float32x4x4_t row = vld1q_f32_x4(w);
-    SQZ_UNROLL
-    for (int v = 0; v < kConvNv; ++v)
-      acc[b * kConvNv + v] = fma_lane<kLane>(row.val[v], x, acc[b * kConvNv + v]);
+static_assert(kConvNv == 4 && kWalkBlocks == 2, "the loops that are written out below");
+
+// The entries that a walk reads past the end of a list.
+inline constexpr int kReadAhead = 2;
+
+#if defined(__GNUC__)
+
+#define SQZ_PRODUCTS(a0, a1, a2, a3, w0, w1, w2, w3, value) \
+  "fmla %[" #a0 "].4s, v" #w0 ".4s, " value                 \
+  "\n"                                                      \
+  "fmla %[" #a1 "].4s, v" #w1 ".4s, " value                 \
+  "\n"                                                      \
+  "fmla %[" #a2 "].4s, v" #w2 ".4s, " value                 \
+  "\n"                                                      \
+  "fmla %[" #a3 "].4s, v" #w3 ".4s, " value "\n"
+#define SQZ_OPERANDS_OF_FOUR(acc) \
+  [a0] "+w"((acc)[0]), [a1] "+w"((acc)[1]), [a2] "+w"((acc)[2]), [a3] "+w"((acc)[3])
+#define SQZ_OPERANDS_OF_EIGHT(acc)                                                             \
+  SQZ_OPERANDS_OF_FOUR(acc), [a4] "+w"((acc)[4]), [a5] "+w"((acc)[5]), [a6] "+w"((acc)[6]), \
+      [a7] "+w"((acc)[7])
+#define SQZ_CLOBBERED \
+  "cc", "memory", "v0", "v1", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23"
+
+// Loads the value of the list's next channel to s0 or s1, and computes the address of its weights.
+#define SQZ_NEXT_CHANNEL(s)                      \
+  "ldrh %w[channel], [%[list]], #2\n"            \
+  "ldr " s ", [%[x], %[channel], lsl #2]\n"      \
+  "add %[at], %[w], %[channel], lsl #6\n"
+
+// acc[0:4] += the sum over `count` channels of x[channel] * w[channel][0:16]. The two entries after
+// the list must be channels, too.
+SQZ_INLINE void walk_one_block(const uint16_t* list, ptrdiff_t count, const float* x,
+                               const float* w, Vec* acc) {
+  const float* at;
+  ptrdiff_t channel;
+#define SQZ_LOAD_EVEN SQZ_NEXT_CHANNEL("s0") "ld1 {v16.4s-v19.4s}, [%[at]]\n"
+#define SQZ_LOAD_ODD SQZ_NEXT_CHANNEL("s1") "ld1 {v20.4s-v23.4s}, [%[at]]\n"
+  __asm__ volatile(
+      "cbz %[count], 4f\n"
+      "tbz %[count], #0, 1f\n"
+      SQZ_LOAD_ODD
+      SQZ_LOAD_EVEN
+      "b 3f\n"
+      "1:\n"
+      SQZ_LOAD_EVEN
+      SQZ_LOAD_ODD
+      "2:\n"
+      SQZ_PRODUCTS(a0, a1, a2, a3, 16, 17, 18, 19, "v0.s[0]")
+      SQZ_LOAD_EVEN
+      "3:\n"
+      SQZ_PRODUCTS(a0, a1, a2, a3, 20, 21, 22, 23, "v1.s[0]")
+      SQZ_LOAD_ODD
+      "subs %[count], %[count], #2\n"
+      "b.gt 2b\n"
+      "4:\n"
+      : SQZ_OPERANDS_OF_FOUR(acc), [list] "+&r"(list), [count] "+&r"(count), [at] "=&r"(at),
+        [channel] "=&r"(channel)
+      : [x] "r"(x), [w] "r"(w)
+      : SQZ_CLOBBERED);
+#undef SQZ_LOAD_ODD
+#undef SQZ_LOAD_EVEN
+}
+
+// The same for two blocks, whose weights lie `next_block` floats apart.
+SQZ_INLINE void walk_two_blocks(const uint16_t* list, ptrdiff_t count, const float* x,
+                                const float* w, ptrdiff_t next_block, Vec* acc) {
+  const float* at;
+  ptrdiff_t channel;
+#define SQZ_STEP(now, next)                                    \
+  SQZ_PRODUCTS(a0, a1, a2, a3, 16, 17, 18, 19, "v" now ".s[0]") \
+  SQZ_NEXT_CHANNEL("s" next)                                   \
+  "ld1 {v16.4s-v19.4s}, [%[at]], %[next]\n"                    \
+  SQZ_PRODUCTS(a4, a5, a6, a7, 20, 21, 22, 23, "v" now ".s[0]") \
+  "ld1 {v20.4s-v23.4s}, [%[at]]\n"
+  __asm__ volatile(
+      "cbz %[count], 3f\n"
+      SQZ_NEXT_CHANNEL("s0")
+      "ld1 {v16.4s-v19.4s}, [%[at]], %[next]\n"
+      "ld1 {v20.4s-v23.4s}, [%[at]]\n"
+      "mov v1.16b, v0.16b\n"
+      "tbnz %[count], #0, 2f\n"
+      "1:\n"
+      SQZ_STEP("0", "1")
+      "2:\n"
+      SQZ_STEP("1", "0")
+      "subs %[count], %[count], #2\n"
+      "b.gt 1b\n"
+      "3:\n"
+      : SQZ_OPERANDS_OF_EIGHT(acc), [list] "+&r"(list), [count] "+&r"(count), [at] "=&r"(at),
+        [channel] "=&r"(channel)
+      : [x] "r"(x), [w] "r"(w), [next] "r"(next_block * static_cast<ptrdiff_t>(sizeof(float)))
+      : SQZ_CLOBBERED);
+#undef SQZ_STEP
+}
+
+// acc[0:8] += the sum over 4 * fours entries of value * the two blocks of weights that lie `offset`
+// bytes after w. It reads two offsets and four values past the last entry; the offsets must be valid.
+SQZ_INLINE void walk_entries(const int32_t* offsets, const float* values, ptrdiff_t fours,
+                             const float* w, ptrdiff_t next_block, Vec* acc) {
+  uint64_t even, odd;
+#define SQZ_TWO_ADDRESSES                    \
+  "ldp %w[even], %w[odd], [%[offsets]], #8\n" \
+  "add %[even], %[even], %[w]\n add %[odd], %[odd], %[w]\n"
+#define SQZ_STEP(lane, following)                                  \
+  SQZ_PRODUCTS(a0, a1, a2, a3, 16, 17, 18, 19, "v0.s[" lane "]")   \
+  "ld1 {v16.4s-v19.4s}, [%[" following "]], %[next]\n"             \
+  SQZ_PRODUCTS(a4, a5, a6, a7, 20, 21, 22, 23, "v0.s[" lane "]")   \
+  "ld1 {v20.4s-v23.4s}, [%[" following "]]\n"
+  __asm__ volatile(
+      "cbz %[fours], 2f\n"
+      "ldr q0, [%[values]], #16\n"
+      SQZ_TWO_ADDRESSES
+      "ld1 {v16.4s-v19.4s}, [%[even]], %[next]\n"
+      "ld1 {v20.4s-v23.4s}, [%[even]]\n"
+      "1:\n"
+      SQZ_STEP("0", "odd")
+      SQZ_TWO_ADDRESSES
+      "ldr q1, [%[values]], #16\n"
+      SQZ_STEP("1", "even")
+      SQZ_STEP("2", "odd")
+      SQZ_TWO_ADDRESSES
+      SQZ_STEP("3", "even")
+      "mov v0.16b, v1.16b\n"
+      "subs %[fours], %[fours], #1\n"
+      "b.ne 1b\n"
+      "2:\n"
+      : SQZ_OPERANDS_OF_EIGHT(acc), [offsets] "+&r"(offsets), [values] "+&r"(values),
+        [fours] "+&r"(fours), [even] "=&r"(even), [odd] "=&r"(odd)
+      : [w] "r"(w), [next] "r"(next_block * static_cast<ptrdiff_t>(sizeof(float)))
+      : SQZ_CLOBBERED);
+#undef SQZ_STEP
+#undef SQZ_TWO_ADDRESSES
+}
+
+#undef SQZ_NEXT_CHANNEL
+#undef SQZ_CLOBBERED
+#undef SQZ_OPERANDS_OF_EIGHT
+#undef SQZ_OPERANDS_OF_FOUR
+#undef SQZ_PRODUCTS
+
+#else
+
+// acc[v] += x * w[v]
+SQZ_INLINE void add_row(Vec x, const float* w, Vec* acc) {
+  for (int v = 0; v < kConvNv; ++v) acc[v] = fma(load(w + v * kLanes), x, acc[v]);
+}
+
+SQZ_INLINE void walk_one_block(const uint16_t* list, ptrdiff_t count, const float* x,
+                               const float* w, Vec* acc) {
+  for (ptrdiff_t i = 0; i < count; ++i)
+    add_row(broadcast(x[list[i]]), w + list[i] * kConvNr, acc);
+}
+
+SQZ_INLINE void walk_two_blocks(const uint16_t* list, ptrdiff_t count, const float* x,
+                                const float* w, ptrdiff_t next_block, Vec* acc) {
+  walk_one_block(list, count, x, w, acc);
+  walk_one_block(list, count, x, w + next_block, acc + kConvNv);
+}
+
+SQZ_INLINE void walk_entries(const int32_t* offsets, const float* values, ptrdiff_t fours,
+                             const float* w, ptrdiff_t next_block, Vec* acc) {
+  for (ptrdiff_t i = 0; i < 4 * fours; ++i) {
+    const float* row = w + offsets[i] / sizeof(float);
+    add_row(broadcast(values[i]), row, acc);
+    add_row(broadcast(values[i]), row + next_block, acc + kConvNv);
   }
 }
+
+#endif
 
 }  // namespace SQZ_ISA
 }  // namespace sqz
