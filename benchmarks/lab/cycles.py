@@ -20,7 +20,7 @@ from benchmarks import report
 from benchmarks.material import ROOT
 
 OBJECTS = ROOT / "build" / "cross" / "aarch64" / "objects"
-CORES = ("cortex-a53", "cortex-a72", "cortex-a76", "neoverse-n1")
+CORES = ("cortex-a53", "cortex-a55", "cortex-a72", "cortex-a76", "neoverse-n1")
 ITERATIONS = 200
 OBJDUMP = "aarch64-linux-gnu-objdump"
 
@@ -30,7 +30,9 @@ LOOPS = (
     ("dense tile, 4 pixels x 16", "aarch64/conv", r"conv_f32", 64),
     ("Winograd products, 4 tiles x 16", "winograd", r"multiply_block<81>", 64),
     ("squeeze, list of one pixel x 32", "aarch64/squeeze", r"walk<2>", 16),
-    ("classifier, list of one pixel x 32", "aarch64/classifier", r"add_pixel<2>", 32),
+    ("squeeze, list of one pixel x 16", "aarch64/squeeze", r"walk<1>", 8),
+    ("classifier, list of one pixel x 32", "aarch64/classifier", r"add_pixel", 32),
+    ("making a list, 16 channels", "aarch64/squeeze", r"squeeze_f32", 0),
 )
 
 _FUNCTION = re.compile(r"^[0-9a-f]+ <(.*)>:$")

@@ -104,8 +104,8 @@ void classifier_f32(const ClassifierArgs& args, int64_t begin, int64_t end, floa
     // Where only one block is left, it is computed twice.
     const int left = min(blocks(args) - block, kWalkBlocks), classes = left * kConvNr;
     const ptrdiff_t next = left == kWalkBlocks ? next_block : 0;
-    const float* const w =
-        rows_as_floats(args.w, block * next_block, static_cast<ptrdiff_t>(left) * args.x.c, widened);
+    const float* const w = rows_as_floats(args.w, block * next_block,
+                                          static_cast<ptrdiff_t>(left) * args.x.c, widened);
     float bias[kClasses] = {}, sums[kClasses];
     memcpy(bias, args.b + block * kConvNr, classes * sizeof(float));
     for (int at = 0; at < kClasses; at += kLanes)
