@@ -8,17 +8,27 @@ namespace SQZ_ISA {
 
 // Row `byte` lists the positions of the set bits of `byte`, lowest first.
 struct SetBitsOfByte {
-  uint16_t row[256][8];
-  uint8_t count[256];
+  uint8_t row[256][8];
 };
 constexpr SetBitsOfByte set_bits_of_byte() {
   SetBitsOfByte table = {};
   for (int byte = 0; byte < 256; ++byte)
-    for (uint16_t bit = 0; bit < 8; ++bit)
-      if (byte >> bit & 1) table.row[byte][table.count[byte]++] = bit;
+    for (uint8_t bit = 0, count = 0; bit < 8; ++bit)
+      if (byte >> bit & 1) table.row[byte][count++] = bit;
   return table;
 }
 static constexpr SetBitsOfByte kSetBitsOfByte = set_bits_of_byte();
+
+struct BitCounts {
+  uint8_t of[256];
+};
+constexpr BitCounts bit_counts() {
+  BitCounts table = {};
+  for (int byte = 1; byte < 256; ++byte)
+    table.of[byte] = static_cast<uint8_t>(table.of[byte / 2] + byte % 2);
+  return table;
+}
+static constexpr BitCounts kBitCounts = bit_counts();
 
 // All bits of each of eight channels that are zero, and no bits of the others.
 #if defined(SQZ_ISA_NEON_FP16)
@@ -47,16 +57,18 @@ SQZ_INLINE uint32_t nonzeros_of_sixteen(const Value* x) {
 SQZ_INLINE int list_pixel(const Value* x, int channels, uint16_t* list) {
   const uint16x8_t sixteen = vdupq_n_u16(16);
   uint16x8_t first = vdupq_n_u16(0), second = vdupq_n_u16(8);
+  const uint8_t (*const rows)[8] = as_one_address(kSetBitsOfByte.row);
+  const uint8_t* const counts = as_one_address(kBitCounts.of);
   uint16_t* end = list;
   int channel = 0;
+  // Sixteen at a time: in-order cores wait for each result of this chain.
   for (; channel + 16 <= channels; channel += 16) {
-    // Both halves' loads come first, since in-order cores wait for them.
-    const uint32_t bits = nonzeros_of_sixteen(x + channel), low = bits & 255, high = bits >> 8;
-    const uint16x8_t row0 = vaddq_u16(first, vld1q_u16(kSetBitsOfByte.row[low])),
-                     row1 = vaddq_u16(second, vld1q_u16(kSetBitsOfByte.row[high]));
-    const ptrdiff_t count0 = kSetBitsOfByte.count[low], count1 = kSetBitsOfByte.count[high];
-    vst1q_u16(end, row0);
-    vst1q_u16(end + count0, row1);
+    const uint32_t bits = nonzeros_of_sixteen(x + channel);
+    const size_t low = bits & 255, high = bits >> 8;
+    const uint8x8_t row0 = vld1_u8(rows[low]), row1 = vld1_u8(rows[high]);
+    const ptrdiff_t count0 = counts[low], count1 = counts[high];
+    vst1q_u16(end, vaddw_u8(first, row0));
+    vst1q_u16(end + count0, vaddw_u8(second, row1));
     end += count0 + count1;
     first = vaddq_u16(first, sixteen), second = vaddq_u16(second, sixteen);
   }
