@@ -20,17 +20,19 @@ from benchmarks import report
 from benchmarks.material import ROOT
 
 OBJECTS = ROOT / "build" / "cross" / "aarch64" / "objects"
-CORES = ("cortex-a53", "cortex-a72", "cortex-a76", "neoverse-n1")
+CORES = ("cortex-a53", "cortex-a55", "cortex-a72", "cortex-a76", "neoverse-n1")
 ITERATIONS = 200
 OBJDUMP = "aarch64-linux-gnu-objdump"
 
-# The loops: a title, the source file of the kernel, its function (a regular expression), and the
-# number of multiplications per iteration.
+# The loops: a title, the source file of the kernel, its function (a regular expression), and how
+# often an iteration has an instruction.
 LOOPS = (
-    ("dense tile, 4 pixels x 16", "aarch64/conv", r"conv_f32", 64),
-    ("Winograd products, 4 tiles x 16", "winograd", r"multiply_block<81>", 64),
-    ("squeeze, list of one pixel x 32", "aarch64/squeeze", r"walk<2>", 16),
-    ("classifier, list of one pixel x 32", "aarch64/classifier", r"add_pixel<2>", 32),
+    ("dense tile, 4 pixels x 16", "aarch64/conv", r"conv_f32", ("fmla", 64)),
+    ("Winograd products, 4 tiles x 16", "winograd", r"multiply_block<81>", ("fmla", 64)),
+    ("squeeze, list of one pixel x 32", "aarch64/squeeze", r"walk<2>", ("fmla", 16)),
+    ("squeeze, list of one pixel x 16", "aarch64/squeeze", r"walk<1>", ("fmla", 8)),
+    ("classifier, list of one pixel x 32", "aarch64/classifier", r"add_pixel", ("fmla", 32)),
+    ("making a list, 16 channels", "aarch64/classifier", r"classifier_list", ("addp", 3)),
 )
 
 _FUNCTION = re.compile(r"^[0-9a-f]+ <(.*)>:$")
@@ -47,10 +49,8 @@ class Loop:
     instructions: tuple[str, ...]
     branch: str
 
-    @property
-    def multiplications(self) -> int:
-        """Instructions that multiply and add four floats."""
-        return sum(line.split()[0] in ("fmla", "fmls") for line in self.instructions)
+    def count(self, mnemonic: str) -> int:
+        return sum(line.split()[0] == mnemonic for line in self.instructions)
 
     @property
     def assembly(self) -> str:
@@ -79,12 +79,12 @@ def find_loops(disassembly: str) -> list[Loop]:
     return found
 
 
-def choose(loops: Iterable[Loop], function: str, multiplications: int) -> Loop | None:
-    """The shortest loop with this many multiplications in a matching function."""
+def choose(loops: Iterable[Loop], function: str, mnemonic: str, count: int) -> Loop | None:
+    """The shortest loop with this many such instructions in a matching function."""
     matching = [
         loop
         for loop in loops
-        if loop.multiplications == multiplications and re.search(function, loop.function)
+        if loop.count(mnemonic) == count and re.search(function, loop.function)
     ]
     return min(matching, key=lambda loop: len(loop.instructions), default=None)
 
@@ -136,7 +136,7 @@ def text(rows: Sequence[tuple[str, Loop, Sequence[float]]]) -> str:
     """A line for each loop: instructions, multiplications, cycles for each core."""
     table: list[tuple[str, ...]] = [("loop", "instr.", "fmla", *CORES)]
     for title, loop, cycles in rows:
-        counts = (len(loop.instructions) + 1, loop.multiplications)
+        counts = (len(loop.instructions) + 1, loop.count("fmla"))
         table.append((title, *map(str, counts), *(f"{count:.1f}" for count in cycles)))
     return report.table(table, right=range(1, len(table[0])))
 
@@ -148,10 +148,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     mca = find_mca()
     rows = []
-    for title, source, function, multiplications in LOOPS:
-        loop = choose(find_loops(disassemble(source)), function, multiplications)
+    for title, source, function, (mnemonic, count) in LOOPS:
+        loop = choose(find_loops(disassemble(source)), function, mnemonic, count)
         if loop is None:
-            raise SystemExit(f"no loop of {multiplications} multiplications in {source}.cpp")
+            raise SystemExit(f"no loop with {count} times {mnemonic} in {source}.cpp")
         rows.append((title, loop, [estimate(mca, loop, core) for core in CORES]))
         if options.show:
             print(f"{title}: {loop.function}\n{loop.assembly}")

@@ -2,6 +2,7 @@
 //
 // usage: stages MAP SIDE INPUTS SQUEEZE EXPAND TILE ROUNDS
 // MAP is a file with the fire module's input, SIDE x SIDE x INPUTS float32. The weights are random.
+// They are half-precision numbers, as those of the bundled file are.
 // Prints the minimum time of each stage, in milliseconds.
 #include <algorithm>
 #include <chrono>
@@ -38,7 +39,7 @@ View view_of(float* data, int height, int width, int channels, ptrdiff_t pixel) 
 std::vector<float> values(std::size_t count) {
   std::mt19937 random(1);
   std::vector<float> made(count);
-  for (float& value : made) value = static_cast<float>(random() % 200) * 0.001f - 0.1f;
+  for (float& value : made) value = static_cast<float>(random() % 200) / 1024.0f - 0.125f;
   return made;
 }
 
@@ -48,12 +49,12 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
   const std::vector<float> bias = values(static_cast<std::size_t>(std::max(squeeze, expand)));
   const auto packed = [&](int out, int in) {
     const auto weights = values(static_cast<std::size_t>(out) * in);
-    return pack_conv(weights.data(), bias.data(), out, in, 1, 1, kConvNr);
+    return pack_conv({weights.data(), bias.data(), out, in, 1, 1}, kConvNr);
   };
   const Packed squeeze_weights = packed(squeeze, inputs), expand1_weights = packed(expand, squeeze);
   const auto filters = values(static_cast<std::size_t>(expand) * squeeze * 9);
-  const Packed expand3_weights =
-      pack_winograd(filters.data(), bias.data(), expand, squeeze, 3, kConvNr);
+  const PackedCompact expand3_weights =
+      pack_winograd({filters.data(), bias.data(), expand, squeeze, 3, 3}, kConvNr);
 
   const int framed = side + 2;
   Array<float> squeezed(static_cast<std::size_t>(framed) * framed * squeeze);
@@ -80,7 +81,7 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
                               true};
   WinogradArgs expand3_args{frame,
                             view_of(output.data() + expand, side, side, expand, 2 * expand),
-                            expand3_weights.weight.data(),
+                            expand3_weights.weights(),
                             expand3_weights.bias.data(),
                             nullptr,
                             3,
@@ -106,8 +107,7 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
         [&] { winograd_input_f32(expand3_args, 0, winograd_input_f32_items(expand3_args)); });
     stages[3].time([&] {
       for (int channel = 0; channel < expand; channel += kConvNr)
-        transform_filters<kSide, 3>(expand3_args.w + static_cast<ptrdiff_t>(channel) * 9 * squeeze,
-                                    squeeze, point_stride(kConvNr, squeeze), transformed.data());
+        block_filters<kSide, 3>(expand3_args, channel, transformed.data());
     });
     stages[4].time([&] {
       for (int channel = 0; channel < expand; channel += kConvNr)

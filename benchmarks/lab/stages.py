@@ -28,7 +28,7 @@ from sqznet.network.layers import Fire
 
 FLAGS = {
     "scalar": (),
-    "avx2": ("-mavx2", "-mfma"),
+    "avx2": ("-mavx2", "-mfma", "-mf16c"),
     "avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma"),
 }
 STAGES = ("squeeze", "expand1x1", "input", "filters", "products", "output")

@@ -39,7 +39,7 @@ def test_loops() -> None:
     """Loops that contain another branch are not innermost loops."""
     found = cycles.find_loops(DISASSEMBLY)
     assert [loop.function for loop in found] == ["other(int)", "kernel(float*)", "kernel(float*)"]
-    assert [loop.multiplications for loop in found] == [0, 2, 2]
+    assert [loop.count("fmla") for loop in found] == [0, 2, 1]
     assert found[1].assembly.splitlines() == [
         "loop:",
         "ldr\tq0, [x0], #16",
@@ -54,8 +54,9 @@ def test_loops() -> None:
 
 def test_the_shortest_loop_is_chosen() -> None:
     found = cycles.find_loops(DISASSEMBLY)
-    assert cycles.choose(found, "kernel", 2) == found[2]
-    assert cycles.choose(found, "other", 2) is None
+    assert cycles.choose(found, "kernel", "add", 0) == found[1]
+    assert cycles.choose(found, "", "subs", 1) == found[0]
+    assert cycles.choose(found, "other", "fmla", 2) is None
 
 
 def test_cycles_are_read() -> None:

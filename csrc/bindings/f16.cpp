@@ -16,12 +16,6 @@ namespace py = pybind11;
 namespace sqz {
 namespace {
 
-// `kernel` is the required height and width of the weight, or 0 for any.
-FloatWeights floats(const Tensor& weight, const Tensor& bias, int kernel = 0) {
-  const auto [weights, biases] = parameters(weight, bias, kernel);
-  return {weights.data, biases, weights.n, weights.h, weights.w, weights.c};
-}
-
 Step bind_round(const Float16Kernels& table, const Pool& pool, const Tensor& x, const Tensor& y) {
   const FloatMap in = x.floats();
   const HalfMap out = y.halves();
@@ -39,7 +33,7 @@ void bind_f16(py::module_& m) {
              const WithoutLock released;
              require(stride > 0, "stride must be positive");
              return std::make_shared<HalfConv>(
-                 table, pack_conv_f16(floats(weight, bias), table.conv_nr), stride, relu);
+                 table, pack_conv_f16(parameters(weight, bias), table.conv_nr), stride, relu);
            }),
            py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
            py::arg("relu") = true);
@@ -47,7 +41,7 @@ void bind_f16(py::module_& m) {
   py::class_<HalfStem, std::shared_ptr<HalfStem>> stem(m, "HalfStem");
   stem.def(py::init([](const Float16Kernels& table, const Tensor& weight, const Tensor& bias) {
              const WithoutLock released;
-             const FloatWeights w = floats(weight, bias, 7);
+             const FloatWeights w = parameters(weight, bias, 7);
              return std::make_shared<HalfStem>(table, w.weight, w.bias, w.out, w.in);
            }),
            py::arg("kernels"), py::arg("weight"), py::arg("bias"));
@@ -61,9 +55,9 @@ void bind_f16(py::module_& m) {
              require(expand1_weight.shape[1] == squeeze_weight.shape[0] &&
                          expand3_weight.shape[1] == squeeze_weight.shape[0],
                      "both expands must have as many inputs as the squeeze has outputs");
-             return std::make_shared<HalfFire>(table, floats(squeeze_weight, squeeze_bias, 1),
-                                               floats(expand1_weight, expand1_bias, 1),
-                                               floats(expand3_weight, expand3_bias, 3));
+             return std::make_shared<HalfFire>(table, parameters(squeeze_weight, squeeze_bias, 1),
+                                               parameters(expand1_weight, expand1_bias, 1),
+                                               parameters(expand3_weight, expand3_bias, 3));
            }),
            py::arg("kernels"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
            py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),
@@ -75,7 +69,8 @@ void bind_f16(py::module_& m) {
                    const WithoutLock released;
                    require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
                    return std::make_shared<HalfClassifier>(
-                       table, pack_conv_f16(floats(weight, bias, 1), table.list_nr), padding, relu);
+                       table, pack_conv_f16(parameters(weight, bias, 1), table.list_nr), padding,
+                       relu);
                  }),
                  py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0,
                  py::arg("relu") = true);

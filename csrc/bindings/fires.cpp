@@ -15,11 +15,6 @@ namespace py = pybind11;
 namespace sqz {
 namespace {
 
-Packed pack_winograd_3x3(const Float32Kernels& table, const Tensor& weight, const Tensor& bias) {
-  const auto [weights, biases] = parameters(weight, bias, 3);
-  return pack_winograd(weights.data, biases, weights.n, weights.h, 3, table.conv_nr);
-}
-
 void require_tile(int tile) {
   require(tile == 0 || (tile >= Winograd::kMinTile && tile <= Winograd::kMaxTile),
           "tile must be 0 or from 4 to 7");
@@ -44,8 +39,8 @@ void bind_fires(py::module_& m) {
                          bool relu, int tile) {
                const WithoutLock released;
                require_tile(tile);
-               return std::make_shared<PaddedConv>(table, pack_winograd_3x3(table, weight, bias),
-                                                   tile, relu);
+               return std::make_shared<PaddedConv>(
+                   table, pack_winograd(parameters(weight, bias, 3), table.conv_nr), tile, relu);
              }),
              py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("relu") = true,
              py::arg("tile") = 0);
@@ -60,10 +55,11 @@ void bind_fires(py::module_& m) {
                          expand3_weight.shape[1] == squeeze_weight.shape[0],
                      "both expands must have as many inputs as the squeeze has outputs");
              require_tile(tile);
-             return std::make_shared<Fire>(table, pack(table, squeeze_weight, squeeze_bias, 1),
-                                           pack(table, expand1_weight, expand1_bias, 1),
-                                           pack_winograd_3x3(table, expand3_weight, expand3_bias),
-                                           tile);
+             const int nr = table.conv_nr;
+             return std::make_shared<Fire>(
+                 table, pack_conv(parameters(squeeze_weight, squeeze_bias, 1), nr),
+                 pack_conv(parameters(expand1_weight, expand1_bias, 1), nr),
+                 pack_winograd(parameters(expand3_weight, expand3_bias, 3), nr), tile);
            }),
            py::arg("kernels"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
            py::arg("expand1x1_weight"), py::arg("expand1x1_bias"), py::arg("expand3x3_weight"),

@@ -33,7 +33,8 @@ void bind_layers(py::module_& m) {
                        int stride, bool relu) {
              const WithoutLock released;
              require(stride > 0, "stride must be positive");
-             return std::make_shared<Conv>(table, pack(table, weight, bias), stride, relu);
+             return std::make_shared<Conv>(
+                 table, pack_conv(parameters(weight, bias), table.conv_nr), stride, relu);
            }),
            py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
            py::arg("relu") = true);
@@ -42,27 +43,27 @@ void bind_layers(py::module_& m) {
   squeeze.def(py::init([](const Float32Kernels& table, const Tensor& weight, const Tensor& bias,
                           bool relu) {
                 const WithoutLock released;
-                return std::make_shared<Squeeze>(table, pack(table, weight, bias, 1), relu);
+                return std::make_shared<Squeeze>(
+                    table, pack_conv(parameters(weight, bias, 1), table.conv_nr), relu);
               }),
               py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("relu") = true);
   def_calls(squeeze, &bind_squeeze, py::arg("y"));
   py::class_<Stem, std::shared_ptr<Stem>> stem(m, "Stem");
   stem.def(py::init([](const Float32Kernels& table, const Tensor& weight, const Tensor& bias) {
              const WithoutLock released;
-             const auto [weights, biases] = parameters(weight, bias, 7);
-             return std::make_shared<Stem>(table, weights.data, biases, weights.n, weights.h);
+             return std::make_shared<Stem>(table, parameters(weight, bias, 7));
            }),
            py::arg("kernels"), py::arg("weight"), py::arg("bias"));
   def_calls(stem, &bind_stem<&Tensor::floats, Stem>, py::arg("y"));
   py::class_<Classifier, std::shared_ptr<Classifier>> classifier(m, "Classifier");
-  classifier.def(
-      py::init(
-          [](const Float32Kernels& table, const Tensor& weight, const Tensor& bias, int padding) {
-            const WithoutLock released;
-            require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
-            return std::make_shared<Classifier>(table, pack(table, weight, bias, 1), padding);
-          }),
-      py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0);
+  classifier.def(py::init([](const Float32Kernels& table, const Tensor& weight, const Tensor& bias,
+                             int padding) {
+                   const WithoutLock released;
+                   require(padding >= 0 && padding <= 8, "padding must be from 0 to 8");
+                   return std::make_shared<Classifier>(
+                       table, pack_classifier(parameters(weight, bias, 1), table.conv_nr), padding);
+                 }),
+                 py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("padding") = 0);
   def_calls(classifier, &bind_classifier<&Tensor::floats, Classifier>, py::arg("logits"));
 }
 

@@ -45,24 +45,25 @@ Kernels choose(const std::vector<InstructionSet>& sets, std::size_t first) {
 
 std::vector<InstructionSet> instruction_sets() {
   const CpuFeatures& features = cpu_features();
+  const bool avx2 = features.avx2 && features.fma && features.f16c;
 #if defined(SQZ_SIMDE)
-  const bool avx512 = features.avx2 && features.fma;
-  const char* avx512_needs = "AVX2 and FMA, with which SIMDe emulates AVX-512";
+  const bool avx512 = avx2;
+  const char* avx512_needs = "AVX2, FMA and F16C, with which SIMDe emulates AVX-512";
   const bool avx512_vnni = avx512;
   const char* avx512_vnni_needs = avx512_needs;
   const bool avx_vnni = avx512;
 #else
   const bool avx_vnni = features.avx_vnni;
-  const bool avx512_vnni = features.avx512_vnni && features.avx2 && features.fma;
+  const bool avx512_vnni = features.avx512_vnni && avx2;
   const char* avx512_vnni_needs = "AVX-512 F, BW, DQ, VL and VNNI";
-  const bool avx512 = features.avx512 && features.avx2 && features.fma;
+  const bool avx512 = features.avx512 && avx2;
   const char* avx512_needs = "AVX-512 F, BW, DQ and VL";
 #endif
   std::vector<InstructionSet> sets = {
       {"avx512_vnni", avx512_vnni, avx512_vnni_needs, {}},
       {"avx512", avx512, avx512_needs, {}},
       {"avx_vnni", avx_vnni, "AVX2 and AVX-VNNI", {}},
-      {"avx2", features.avx2 && features.fma, "AVX2 and FMA", {}},
+      {"avx2", avx2, "AVX2, FMA and F16C", {}},
       {"neon_i8mm", features.neon && features.i8mm, "NEON with products of 8-bit integers", {}},
       {"neon_dotprod", features.neon && features.dotprod, "NEON with dot products", {}},
       {"neon_fp16", features.neon && features.fp16, "NEON with half-precision arithmetic", {}},

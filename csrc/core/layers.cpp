@@ -7,6 +7,15 @@
 
 namespace sqz {
 
+namespace {
+
+// From one thread's scratch memory of `bytes` to the next thread's. Threads write theirs at the same
+// time, so a page of unused memory lies between them: no prefetcher that follows one thread's writes
+// reaches the next thread's.
+std::size_t apart(std::int64_t bytes) { return whole_lines(bytes) + 4096; }
+
+}  // namespace
+
 int pooled_size(int size, bool ceil_mode) {
   if (ceil_mode) return size < 2 ? 0 : (size - 2) / 2 + 1;
   return size < 3 ? 0 : (size - 3) / 2 + 1;
@@ -24,9 +33,7 @@ void Conv::run(ThreadPool& pool, const View& x, Scratch, const View& y) const {
 
 // --- Squeeze -----------------------------------------------------------------------------------
 
-// Threads write their lists at the same time, so a page of unused memory lies between them: no
-// prefetcher that follows one thread's writes reaches the next thread's.
-std::size_t Squeeze::list_bytes() const { return whole_lines(table_.squeeze_f32_lists()) + 4096; }
+std::size_t Squeeze::list_bytes() const { return apart(table_.squeeze_f32_lists()); }
 
 Squeeze::Memory Squeeze::plan(Scratch& scratch, int, int, int, int threads) const {
   return {scratch.take<std::byte>(list_bytes() * threads)};
@@ -42,10 +49,11 @@ void Squeeze::run(ThreadPool& pool, const View& x, const Memory& memory, const V
 
 // --- Stem --------------------------------------------------------------------------------------
 
-Stem::Stem(const Float32Kernels& table, const float* weight, const float* bias, int out, int in)
+Stem::Stem(const Float32Kernels& table, const FloatWeights& w)
     : winograd_(table,
-                pack_winograd(space_to_depth_weight(weight, out, in).data(), bias, out,
-                              kPhases * in, 4, table.conv_nr),
+                pack_winograd({space_to_depth_weight(w.weight, w.out, w.in).data(), w.bias, w.out,
+                               kPhases * w.in, 4, 4},
+                              table.conv_nr),
                 table.stem_tile, true) {}
 
 Stem::Memory Stem::plan(Scratch& scratch, int n, int h, int w, int threads) const {
@@ -101,7 +109,8 @@ void PaddedConv::run(ThreadPool& pool, const View& x, Scratch scratch, const Vie
 
 // --- Fire --------------------------------------------------------------------------------------
 
-Fire::Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile)
+Fire::Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, PackedCompact expand3,
+           int tile)
     : table_(table),
       squeeze_(table, std::move(squeeze), true),
       expand1_(table, std::move(expand1), 1, true),
@@ -142,24 +151,28 @@ void Fire::run(ThreadPool& pool, const View& x, Scratch scratch, const View& y, 
 
 ClassifierArgs Classifier::args(const View& x, const Memory& memory, float* logits) const {
   const int border = (x.h + 2 * padding_) * (x.w + 2 * padding_) - x.h * x.w;
-  return {x,           logits, packed_.weight.data(), packed_.bias.data(),
-          packed_.out, border, memory.lists,          memory.values};
+  return {x,           logits, packed_.weights(), packed_.bias.data(),
+          packed_.out, border, memory.lists,      memory.values};
 }
 
-Classifier::Memory Classifier::plan(Scratch& scratch, int n, int h, int w, int) const {
+Classifier::Memory Classifier::plan(Scratch& scratch, int n, int h, int w, int threads) const {
   const View x = contiguous_view<float>(nullptr, n, h, w, packed_.in);
-  const ListSizes sizes = table_.classifier_f32_lists(args(x, {}, nullptr));
+  const ClassifierSizes sizes = table_.classifier_f32_sizes(args(x, {}, nullptr));
   std::int32_t* lists = scratch.take<std::int32_t>(sizes.lists);
-  return {lists, scratch.take<float>(sizes.values)};
+  float* values = scratch.take<float>(sizes.values);
+  if (!packed_.halves.data()) return {lists, values, nullptr, 0};
+  const std::size_t next = apart(sizes.widened * sizeof(float)) / sizeof(float);
+  return {lists, values, scratch.take<float>(next * threads), next};
 }
 
 void Classifier::run(ThreadPool& pool, const View& x, Scratch scratch, float* logits) const {
-  const ClassifierArgs a = args(x, plan(scratch, x.n, x.h, x.w, pool.threads()), logits);
+  const Memory memory = plan(scratch, x.n, x.h, x.w, pool.threads());
+  const ClassifierArgs a = args(x, memory, logits);
   pool.run(table_.classifier_list_f32_items(a), [&](std::int64_t begin, std::int64_t end, int) {
     table_.classifier_list_f32(a, begin, end);
   });
-  pool.run(table_.classifier_f32_items(a), [&](std::int64_t begin, std::int64_t end, int) {
-    table_.classifier_f32(a, begin, end);
+  pool.run(table_.classifier_f32_items(a), [&](std::int64_t begin, std::int64_t end, int thread) {
+    table_.classifier_f32(a, begin, end, memory.widened + thread * memory.next);
   });
 }
 

@@ -64,8 +64,8 @@ class Squeeze {
 // that.
 class Stem {
  public:
-  // `weight` is out x in x 7 x 7.
-  Stem(const Float32Kernels& table, const float* weight, const float* bias, int out, int in);
+  // The weights are out x in x 7 x 7.
+  Stem(const Float32Kernels& table, const FloatWeights& w);
 
   int inputs() const { return winograd_.packed().in / 4; }
   int outputs() const { return winograd_.packed().out; }
@@ -91,10 +91,10 @@ class Stem {
 class PaddedConv {
  public:
   // `packed` comes from pack_winograd.
-  PaddedConv(const Float32Kernels& table, Packed packed, int tile, bool relu)
+  PaddedConv(const Float32Kernels& table, PackedCompact packed, int tile, bool relu)
       : winograd_(table, std::move(packed), tile, relu) {}
 
-  const Packed& packed() const { return winograd_.packed(); }
+  const PackedCompact& packed() const { return winograd_.packed(); }
 
   struct Memory {
     View bordered;  // the algorithm's input: the map with its border
@@ -120,7 +120,8 @@ class PaddedConv {
 // output. `tile` is for the 3x3 expand. `x` may be a band of a map, as in PaddedConv.
 class Fire {
  public:
-  Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, Packed expand3, int tile);
+  Fire(const Float32Kernels& table, Packed squeeze, Packed expand1, PackedCompact expand3,
+       int tile);
 
   int inputs() const { return squeeze_.packed().in; }
   int outputs() const { return expand1_.packed().out + expand3_.packed().out; }
@@ -143,14 +144,16 @@ class Fire {
 // 1x1 convolution, ReLU and global average. `padding` is the padding of the 1x1 convolution.
 class Classifier {
  public:
-  Classifier(const Float32Kernels& table, Packed packed, int padding)
+  // `packed` comes from pack_classifier.
+  Classifier(const Float32Kernels& table, PackedCompact packed, int padding)
       : table_(table), packed_(std::move(packed)), padding_(padding) {}
 
-  const Packed& packed() const { return packed_; }
-  // The channels whose values are not zero, and these values.
+  const PackedCompact& packed() const { return packed_; }
   struct Memory {
-    std::int32_t* lists;
-    float* values;
+    std::int32_t* lists;  // the channels whose values are not zero
+    float* values;        // these values
+    float* widened;       // each thread's weights as floats, if they are halves
+    std::size_t next;     // from one thread's to those of the next
   };
   Memory plan(Scratch& scratch, int n, int h, int w, int threads) const;
   // logits: x.n rows of packed().out floats.
@@ -160,7 +163,7 @@ class Classifier {
   ClassifierArgs args(const View& x, const Memory& memory, float* logits) const;
 
   const Float32Kernels& table_;
-  Packed packed_;
+  PackedCompact packed_;
   int padding_;
 };
 

@@ -1,7 +1,9 @@
 #include "core/pack.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <vector>
 
 namespace sqz {
 namespace {
@@ -12,27 +14,93 @@ std::uint32_t bits_of(float x) {
   return bits;
 }
 
-float identity(float x) { return x; }
-
-// `place(tap, ci)` is the index of a row of nr weights in its block; `weight_of` and `bias_of` convert
-// values.
-template <typename T, typename Place, typename WeightOf, typename BiasOf>
-PackedOf<T> pack(const float* weight, const float* bias, int out, int in, int kh, int kw, int nr,
-                 const Place& place, const WeightOf& weight_of, const BiasOf& bias_of) {
-  const std::size_t blocks = (static_cast<std::size_t>(out) + nr - 1) / nr;
-  const std::size_t taps = static_cast<std::size_t>(kh) * kw, depth = taps * in;
-  PackedOf<T> packed{Array<T>(blocks * depth * nr), Array<T>(blocks * nr), out, in, kh, kw};
-  std::transform(bias, bias + out, packed.bias.data(), bias_of);
+// `rows_of(from, count)` gives the `count` weights of a block, which are adjacent, as values of T, or
+// null if the weights cannot be packed as such; then the result is empty. `place(tap, ci)` is the
+// index of a row of nr weights in the packed block.
+template <typename T, typename Place, typename RowsOf>
+Array<T> pack_rows(const FloatWeights& w, int nr, const Place& place, const RowsOf& rows_of) {
+  const std::size_t blocks = (static_cast<std::size_t>(w.out) + nr - 1) / nr;
+  const std::size_t taps = static_cast<std::size_t>(w.kh) * w.kw, depth = taps * w.in;
+  Array<T> packed(blocks * depth * nr);
   for (std::size_t b = 0; b < blocks; ++b) {
-    const std::size_t rows = std::min<std::size_t>(nr, out - b * nr);
-    const float* first = weight + b * nr * depth;
-    T* block = packed.weight.data() + b * nr * depth;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(in); ++i)
+    const std::size_t rows = std::min<std::size_t>(nr, w.out - b * nr);
+    const T* first = rows_of(w.weight + b * nr * depth, rows * depth);
+    if (first == nullptr) return {};
+    T* block = packed.data() + b * nr * depth;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(w.in); ++i)
       for (std::size_t t = 0; t < taps; ++t, ++first)
         for (std::size_t row = 0; row < rows; ++row)
-          block[place(t, i) * nr + row] = weight_of(first[row * depth]);
+          block[place(t, i) * nr + row] = first[row * depth];
   }
   return packed;
+}
+
+template <typename Place>
+Array<float> pack_floats(const FloatWeights& w, int nr, const Place& place) {
+  return pack_rows<float>(w, nr, place, [](const float* from, std::size_t) { return from; });
+}
+
+template <typename T, typename BiasOf>
+Array<T> pack_bias(const FloatWeights& w, int nr, const BiasOf& bias_of) {
+  Array<T> packed((static_cast<std::size_t>(w.out) + nr - 1) / nr * nr);
+  std::transform(w.bias, w.bias + w.out, packed.data(), bias_of);
+  return packed;
+}
+
+float identity(float x) { return x; }
+
+constexpr std::uint32_t kSmallestNormal = 0x38800000;  // 2^-14, of halves
+
+// Writes `count` values as half-precision numbers and returns whether all of them are such. The loop
+// has no branch, so that compilers vectorize it.
+bool to_exact_halves(const float* values, std::size_t count, Half* halves) {
+  constexpr std::uint32_t kLargest = 0x477fe000;
+  std::uint32_t lost = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t bits = bits_of(values[i]), magnitude = bits & 0x7fffffff;
+    const float sum = std::fabs(values[i]) + 0.5F;  // its last place is that of the smallest halves
+    const std::uint32_t small = bits_of(sum) - bits_of(0.5F),
+                        normal = (magnitude - 0x38000000) >> 13;
+    const bool is_normal = magnitude >= kSmallestNormal;
+    halves[i] = static_cast<Half>((bits >> 16 & 0x8000) | (is_normal ? normal : small));
+    const std::uint32_t lost_normal = (bits & 0x1fff) | (magnitude > kLargest);
+    lost |= is_normal ? lost_normal : bits_of(sum - 0.5F) ^ magnitude;
+  }
+  return lost == 0;
+}
+
+template <typename Place>
+PackedCompact pack_compact(const FloatWeights& w, int nr, const Place& place) {
+  PackedCompact packed{{}, {}, pack_bias<float>(w, nr, identity), w.out, w.in, w.kh, w.kw};
+  std::vector<Half> block(static_cast<std::size_t>(nr) * w.in * w.kh * w.kw);
+  packed.halves = pack_rows<Half>(w, nr, place, [&](const float* from, std::size_t count) {
+    return to_exact_halves(from, count, block.data()) ? block.data() : nullptr;
+  });
+  if (!packed.halves.data()) packed.floats = pack_floats(w, nr, place);
+  return packed;
+}
+
+template <typename Place>
+PackedHalves pack_halves(const FloatWeights& w, int nr, const Factors& factors,
+                         const Place& place) {
+  // NaN if it is too large for a half. Infinity would not do: its products raise no overflow.
+  const auto scaled = [](float factor) {
+    return [factor](float x) {
+      const Half half = to_half(factor * x);
+      return (half & 0x7fff) == 0x7c00 ? Half{0x7e00} : half;
+    };
+  };
+  std::vector<Half> block(static_cast<std::size_t>(nr) * w.in * w.kh * w.kw);
+  const auto rows_of = [&](const float* from, std::size_t count) {
+    std::transform(from, from + count, block.begin(), scaled(factors.weight));
+    return block.data();
+  };
+  return {pack_rows<Half>(w, nr, place, rows_of),
+          pack_bias<Half>(w, nr, scaled(factors.bias)),
+          w.out,
+          w.in,
+          w.kh,
+          w.kw};
 }
 
 auto conv_place(int in) {
@@ -43,18 +111,10 @@ auto winograd_place(int taps) {
   return [taps](std::size_t tap, std::size_t ci) { return ci * taps * taps + tap; };
 }
 
-// NaN if it is too large for a half. Infinity would not do: its products raise no overflow.
-auto scaled_half(float factor) {
-  return [factor](float x) {
-    const Half half = to_half(factor * x);
-    return (half & 0x7fff) == 0x7c00 ? Half{0x7e00} : half;
-  };
-}
-
 }  // namespace
 
 Half to_half(float x) {
-  constexpr std::uint32_t kInfinity = 0x7f800000, kLargest = 0x477ff000, kNormal = 0x38800000;
+  constexpr std::uint32_t kInfinity = 0x7f800000, kLargest = 0x477ff000;
   const std::uint32_t bits = bits_of(x), magnitude = bits & 0x7fffffff;
   const std::uint32_t sign = bits >> 16 & 0x8000;
   std::uint32_t half;
@@ -62,7 +122,7 @@ Half to_half(float x) {
     half = 0x7e00;
   } else if (magnitude >= kLargest) {  // rounded beyond 65504
     half = 0x7c00;
-  } else if (magnitude >= kNormal) {
+  } else if (magnitude >= kSmallestNormal) {
     half = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
   } else {  // the last place of 0.5 is that of the smallest halves, so the sum is rounded to it
     half = bits_of((sign ? -x : x) + 0.5F) - bits_of(0.5F);
@@ -70,23 +130,29 @@ Half to_half(float x) {
   return static_cast<Half>(sign | half);
 }
 
-Packed pack_conv(const float* weight, const float* bias, int out, int in, int kh, int kw, int nr) {
-  return pack<float>(weight, bias, out, in, kh, kw, nr, conv_place(in), identity, identity);
+Packed pack_conv(const FloatWeights& w, int nr) {
+  return {pack_floats(w, nr, conv_place(w.in)),
+          pack_bias<float>(w, nr, identity),
+          w.out,
+          w.in,
+          w.kh,
+          w.kw};
 }
 
-Packed pack_winograd(const float* weight, const float* bias, int out, int in, int taps, int nr) {
-  return pack<float>(weight, bias, out, in, taps, taps, nr, winograd_place(taps), identity,
-                     identity);
+PackedCompact pack_classifier(const FloatWeights& w, int nr) {
+  return pack_compact(w, nr, conv_place(w.in));
+}
+
+PackedCompact pack_winograd(const FloatWeights& w, int nr) {
+  return pack_compact(w, nr, winograd_place(w.kh));
 }
 
 PackedHalves pack_conv_f16(const FloatWeights& w, int nr, const Factors& factors) {
-  return pack<Half>(w.weight, w.bias, w.out, w.in, w.kh, w.kw, nr, conv_place(w.in),
-                    scaled_half(factors.weight), scaled_half(factors.bias));
+  return pack_halves(w, nr, factors, conv_place(w.in));
 }
 
 PackedHalves pack_winograd_f16(const FloatWeights& w, int nr, const Factors& factors) {
-  return pack<Half>(w.weight, w.bias, w.out, w.in, w.kh, w.kw, nr, winograd_place(w.kh),
-                    scaled_half(factors.weight), scaled_half(factors.bias));
+  return pack_halves(w, nr, factors, winograd_place(w.kh));
 }
 
 }  // namespace sqz

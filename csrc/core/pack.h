@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "core/buffer.h"
-#include "sqz/views.h"
+#include "sqz/f32.h"
 
 namespace sqz {
 
@@ -18,20 +18,33 @@ struct PackedOf {
 using Packed = PackedOf<float>;
 using PackedHalves = PackedOf<Half>;
 
+// Packed weights for kernels that read floats or halves. They are halves if every weight is a
+// half-precision number, as in files that hold such: half the memory, and the same products. The
+// other array is empty.
+struct PackedCompact {
+  Array<float> floats;
+  Array<Half> halves;
+  Array<float> bias;
+  int out = 0, in = 0, kh = 0, kw = 0;
+
+  Weights weights() const { return {floats.data(), halves.data()}; }
+};
+
 // `weight` is out x in x kh x kw, `bias` is out; float32.
-Packed pack_conv(const float* weight, const float* bias, int out, int in, int kh, int kw, int nr);
+struct FloatWeights {
+  const float *weight, *bias;
+  int out, in, kh, kw;
+};
+Packed pack_conv(const FloatWeights& w, int nr);
+PackedCompact pack_classifier(const FloatWeights& w, int nr);
 
 // The same for Winograd's algorithm. The packed weight is [ceil(out / nr)][ci][ky][kx][nr].
-Packed pack_winograd(const float* weight, const float* bias, int out, int in, int taps, int nr);
+PackedCompact pack_winograd(const FloatWeights& w, int nr);
 
 // The nearest half-precision number, the even one of two; infinity from 65520 on.
 Half to_half(float x);
 
 // The same in half precision. Weights and biases are first multiplied by their factors.
-struct FloatWeights {
-  const float *weight, *bias;
-  int out, in, kh, kw;
-};
 struct Factors {
   float weight = 1.0F, bias = 1.0F;
 };

@@ -67,14 +67,9 @@ Winograd::Memory Winograd::plan(Scratch& scratch, int n, int h, int w, int threa
 }
 
 WinogradArgs Winograd::args(const View& x, const View& y, const Memory& memory) const {
-  return {x,
-          y,
-          packed_.weight.data(),
-          packed_.bias.data(),
-          memory.points,
-          packed_.kh,
-          tile(y.h, y.w),
-          relu_};
+  return {
+      x,    y, packed_.weights(), packed_.bias.data(), memory.points, packed_.kh, tile(y.h, y.w),
+      relu_};
 }
 
 void Winograd::run(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const {

@@ -14,10 +14,10 @@ class Winograd {
 
   // `packed` comes from pack_winograd. `tile` is the side of an output tile; with 0, it is chosen
   // for each size.
-  Winograd(const Float32Kernels& table, Packed packed, int tile, bool relu)
+  Winograd(const Float32Kernels& table, PackedCompact packed, int tile, bool relu)
       : table_(table), packed_(std::move(packed)), tile_(tile), relu_(relu) {}
 
-  const Packed& packed() const { return packed_; }
+  const PackedCompact& packed() const { return packed_; }
 
   // The tile side for outputs of h x w. It does not depend on the batch size, so an image's results
   // do not depend on it either.
@@ -52,7 +52,7 @@ class Winograd {
   std::size_t thread_floats(int tile) const;
 
   const Float32Kernels& table_;
-  Packed packed_;
+  PackedCompact packed_;
   int tile_;
   bool relu_;
 };

@@ -57,7 +57,7 @@ def test_classifier(table: _kernels.Float32Kernels, data: st.DataObject) -> None
     check_classifier(
         table,
         cases.values(seed, shape, data.draw(cases.kinds)),
-        cases.values(seed + 1, (classes, cin, 1, 1), data.draw(cases.kinds)),
+        data.draw(cases.weight_values)(seed + 1, (classes, cin, 1, 1), data.draw(cases.kinds)),
         cases.values(seed + 2, (classes,)),
         padding=data.draw(st.integers(0, 2)),
         threads=data.draw(cases.threads),

@@ -61,7 +61,7 @@ def test_padded_conv(table: _kernels.Float32Kernels, data: st.DataObject) -> Non
     check_padded_conv(
         table,
         cases.values(seed, shape, data.draw(cases.kinds)),
-        cases.values(seed + 1, (cout, cin, 3, 3), data.draw(cases.kinds)),
+        data.draw(cases.weight_values)(seed + 1, (cout, cin, 3, 3), data.draw(cases.kinds)),
         cases.values(seed + 2, (cout,)),
         relu=data.draw(st.booleans()),
         tile=data.draw(st.sampled_from((0, *range(4, 8)))),

@@ -30,9 +30,7 @@ channels = st.one_of(
 kinds = st.sampled_from((cases.DENSE, cases.RELU, cases.SPARSE, cases.ZERO))
 
 
-def values(seed: int, shape: tuple[int, ...], kind: str = cases.DENSE) -> Array:
-    """float32 that half precision holds exactly."""
-    return cases.values(seed, shape, kind).astype(np.float16).astype(np.float32)
+values = cases.half_values
 
 
 def conv(x: Array, weight: Array, bias: Array, stride: int = 1, relu: bool = True) -> Array:

@@ -125,7 +125,14 @@ def values(seed: int, shape: tuple[int, ...], kind: str = DENSE) -> Array:
     return x.astype(np.float32)
 
 
+def half_values(seed: int, shape: tuple[int, ...], kind: str = DENSE) -> Array:
+    """The same as half-precision numbers: zeros if they are too small. LARGE ones stay floats."""
+    x = values(seed, shape, kind)
+    return x if kind == LARGE else x.astype(np.float16).astype(np.float32)
+
+
 kinds = st.sampled_from(KINDS)
+weight_values = st.sampled_from((values, half_values))
 seeds = st.integers(0, 2**32 - 1)
 # Around the multiples of registers (8, 16) and of register tiles, and any other count up to 70.
 channels = st.one_of(

@@ -19,6 +19,13 @@ struct ConvArgs {
   bool relu;
 };
 
+// Weights in memory: exactly one of the pointers is set. Halves take half the memory, and kernels
+// widen them where they read them, which is exact.
+struct Weights {
+  const float* floats;
+  const Half* halves;
+};
+
 // Unused floats between the values of two consecutive points of Winograd's algorithm in scratch
 // memory. The product of channels and register tile is often a power of two. Without the padding,
 // all points would be in the same few cache sets.
@@ -31,7 +38,7 @@ inline constexpr int kPointPadding = 16;
 // side = tile + taps - 1. Weights are packed as [block][ci][ky][kx][nr].
 struct WinogradArgs {
   View x, y;
-  const float* w;
+  Weights w;
   const float* b;
   float* points;
   int taps, tile;
@@ -41,11 +48,11 @@ struct WinogradArgs {
 // logits[n][o] = (sum over pixels of relu(x . w[o] + b[o]) + border * relu(b[o])) / (h*w + border)
 // `border` is the number of zero pixels that the padding of the 1x1 convolution adds around the
 // map. `lists` and `values` are scratch memory for the channels that are not zero and for their
-// values. classifier_f32_lists(args) gives the size of each.
+// values.
 struct ClassifierArgs {
   View x;
   float* logits;  // n rows of `classes`
-  const float* w;
+  Weights w;
   const float* b;
   int classes;
   int border;
@@ -53,8 +60,10 @@ struct ClassifierArgs {
   float* values;
 };
 
-struct ListSizes {
-  int64_t lists, values;
+// The sizes of a classifier's scratch memory: of `lists` and `values`, and the floats that a thread
+// needs to widen weights.
+struct ClassifierSizes {
+  int64_t lists, values, widened;
 };
 
 // 3x3 windows with stride 2, clipped at the lower and right edge. Ceil mode affects only the

@@ -10,6 +10,7 @@
 #include "kernels/tiles/dense.h"
 #include "kernels/tiles/sparse.h"
 #include "kernels/tiles/store.h"
+#include "kernels/tiles/weights.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -19,7 +20,9 @@ namespace {
 template <int kBlocks>
 struct Blocks {
   const float* w;
-  ptrdiff_t next;  // floats from one block's weights to the next one's
+  ptrdiff_t next;     // floats from one block's weights to the next one's
+  const char* ahead;  // the weights of the next blocks in memory, and their bytes
+  int64_t ahead_size;
   Vec bias[kBlocks * kConvNv], sum[kBlocks * kConvNv];
 };
 
@@ -79,10 +82,9 @@ template <int kBlocks>
 void add_sparse(const ClassifierArgs& args, int64_t n, Blocks<kBlocks>* blocks) {
   // A list reads scattered rows of weights, which the hardware prefetcher does not predict. So the
   // weights of the next blocks are prefetched, a part of them with each tile.
-  const float* next = blocks->w + kBlocks * blocks->next;
-  const int64_t share = kBlocks * blocks->next / tiles_per_image(args) + 1;
+  const int64_t share = blocks->ahead_size / tiles_per_image(args) + 1;
   for (int64_t i = 0; i < tiles_per_image(args); ++i) {
-    for (int64_t f = i * share; f < (i + 1) * share; f += 16) prefetch(next + f);
+    for (int64_t at = i * share; at < (i + 1) * share; at += 64) prefetch(blocks->ahead + at);
     const List list = list_of(args, n * tiles_per_image(args) + i);
     const auto value = [&](int entry, ptrdiff_t, int pixel) {
       return list.values[entry * kSparseMr + pixel];
@@ -98,10 +100,14 @@ int block_count(const ClassifierArgs& args) { return ceil_div(args.classes, kCon
 
 // Computes the logits of kBlocks blocks of classes, from block `first` on.
 template <int kBlocks>
-void classify(const ClassifierArgs& args, int64_t n, int first) {
+void classify(const ClassifierArgs& args, int64_t n, int first, float* widened) {
   Blocks<kBlocks> blocks;
   blocks.next = static_cast<ptrdiff_t>(args.x.c) * kConvNr;
-  blocks.w = args.w + first * blocks.next;
+  blocks.w = rows_as_floats(args.w, first * blocks.next, kBlocks * args.x.c, widened);
+  with_weights(args.w, (first + kBlocks) * blocks.next, [&](const auto* w) {
+    blocks.ahead = reinterpret_cast<const char*>(w);
+    blocks.ahead_size = kBlocks * blocks.next * static_cast<int64_t>(sizeof *w);
+  });
   const Vec border = broadcast(static_cast<float>(args.border));
   for (int v = 0; v < kBlocks * kConvNv; ++v) {
     blocks.bias[v] = load(args.b + first * kConvNr + v * kLanes);
@@ -130,9 +136,9 @@ int items_per_image(const ClassifierArgs& args) {
 
 }  // namespace
 
-ListSizes classifier_f32_lists(const ClassifierArgs& args) {
+ClassifierSizes classifier_f32_sizes(const ClassifierArgs& args) {
   const int64_t tiles = args.x.n * tiles_per_image(args);
-  return {tiles * list_size(args), tiles * values_size(args)};
+  return {tiles * list_size(args), tiles * values_size(args), kSparseBlocks * kConvNr * args.x.c};
 }
 
 int64_t classifier_list_f32_items(const ClassifierArgs& args) {
@@ -154,15 +160,15 @@ int64_t classifier_f32_items(const ClassifierArgs& args) {
   return static_cast<int64_t>(args.x.n) * items_per_image(args);
 }
 
-void classifier_f32(const ClassifierArgs& args, int64_t begin, int64_t end) {
+void classifier_f32(const ClassifierArgs& args, int64_t begin, int64_t end, float* widened) {
   for (int64_t i = begin; i < end; ++i) {
     const int64_t n = i / items_per_image(args);
     const int first = static_cast<int>(i % items_per_image(args)) * kSparseBlocks;
     if (first + kSparseBlocks <= block_count(args)) {
-      classify<kSparseBlocks>(args, n, first);
+      classify<kSparseBlocks>(args, n, first, widened);
       continue;
     }
-    for (int b = first; b < block_count(args); ++b) classify<1>(args, n, b);
+    for (int b = first; b < block_count(args); ++b) classify<1>(args, n, b, widened);
   }
 }
 

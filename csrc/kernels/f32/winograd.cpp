@@ -13,6 +13,7 @@
 #include "kernels/tiles/dense.h"
 #include "kernels/tiles/places.h"
 #include "kernels/tiles/store.h"
+#include "kernels/tiles/weights.h"
 
 #if defined(SQZ_AARCH64)
 #include "kernels/f32/aarch64/winograd_filters.h"
@@ -228,12 +229,12 @@ void untransform_tile(const WinogradArgs& args, const TileGrid& grid, int64_t ti
 #if !defined(SQZ_AARCH64)
 
 // u[point][ci][kConvNr] of one block of output channels, from w[ci][ky][kx][kConvNr].
-template <int kSide, int kTaps>
-void transform_filters(const float* w, int channels, ptrdiff_t next_point, float* u) {
+template <int kSide, int kTaps, typename W>
+void transform_filters(const W* w, int channels, ptrdiff_t next_point, float* u) {
   using T = Transform<kSide, kTaps>;
   for (int c = 0; c < channels; ++c, w += kTaps * kTaps * kConvNr, u += kConvNr) {
     // Each pass over an image reads the filters once, from memory or a distant cache.
-    for (int line = 0; line < kTaps * kTaps * kConvNr; line += 16)
+    for (int line = 0; line < kTaps * kTaps * kConvNr; line += kLineOf<W>)
       prefetch(w + 8 * kTaps * kTaps * kConvNr + line);
     for (int v = 0; v < kConvNv; ++v) {
       Vec half[kTaps][kSide];  // [column][point]
@@ -259,6 +260,14 @@ void transform_filters(const float* w, int channels, ptrdiff_t next_point, float
 }
 
 #endif
+
+template <int kSide, int kTaps>
+void block_filters(const WinogradArgs& args, int first_channel, float* u) {
+  const auto transform = [&](const auto* w) {
+    transform_filters<kSide, kTaps>(w, args.x.c, point_stride(kConvNr, args.x.c), u);
+  };
+  with_weights(args.w, static_cast<ptrdiff_t>(first_channel) * kTaps * kTaps * args.x.c, transform);
+}
 
 // An item is a chunk of tile blocks for one block of output channels, whose filters it transforms.
 // A chunk's points stay in the L2 cache while the channel blocks are computed. Loading points from
@@ -288,9 +297,7 @@ void products_and_output(const WinogradArgs& args, int64_t begin, int64_t end, f
   for (int64_t item = begin; item < end; ++item) {
     const int64_t chunk = item / channel_blocks(args);
     const int channel = static_cast<int>(item % channel_blocks(args)) * kConvNr;
-    transform_filters<kSide, kTaps>(
-        args.w + static_cast<ptrdiff_t>(channel) * kTaps * kTaps * args.x.c, args.x.c,
-        point_stride(kConvNr, args.x.c), u);
+    block_filters<kSide, kTaps>(args, channel, u);
     for (int64_t b = chunks.first_block(chunk); b < chunks.first_block(chunk + 1); ++b) {
       const int64_t first = grid.first_tile(b);
       const int tiles = static_cast<int>(grid.first_tile(b + 1) - first);

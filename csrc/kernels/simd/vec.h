@@ -5,7 +5,8 @@
 //
 // Each vec_<isa>.h defines
 //   kLanes                     floats in a register
-//   Vec                        kLanes floats: zero, broadcast, load, store, load_n and store_n (the
+//   Vec                        kLanes floats: zero, broadcast, load (also of finite halves, which
+//                              it widens), store, load_n and store_n (the
 //                              first n < kLanes floats; load_n sets the other lanes to zero,
 //                              store_n leaves their memory unchanged), prefetch,
 //                              add, sub, mul, div, max,
@@ -34,6 +35,7 @@
 #include <stdint.h>
 
 #include "kernels/simd/compiler.h"
+#include "sqz/views.h"
 
 #if defined(SQZ_ISA_SCALAR)
 #include "kernels/simd/vec_scalar.h"

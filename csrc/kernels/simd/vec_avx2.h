@@ -15,6 +15,9 @@ using VecI = __m256i;
 SQZ_INLINE Vec zero() { return _mm256_setzero_ps(); }
 SQZ_INLINE Vec broadcast(float x) { return _mm256_set1_ps(x); }
 SQZ_INLINE Vec load(const float* p) { return _mm256_loadu_ps(p); }
+SQZ_INLINE Vec load(const Half* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
 SQZ_INLINE void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 SQZ_INLINE __m256i first_lanes(int n) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -22,9 +25,7 @@ SQZ_INLINE __m256i first_lanes(int n) {
 }
 SQZ_INLINE Vec load_n(const float* p, int n) { return _mm256_maskload_ps(p, first_lanes(n)); }
 SQZ_INLINE void store_n(float* p, Vec v, int n) { _mm256_maskstore_ps(p, first_lanes(n), v); }
-SQZ_INLINE void prefetch(const float* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
-}
+SQZ_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 SQZ_INLINE Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 SQZ_INLINE Vec sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
 SQZ_INLINE Vec mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }

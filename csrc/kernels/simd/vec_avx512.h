@@ -18,13 +18,14 @@ using Vec = __m512;
 SQZ_INLINE Vec zero() { return _mm512_setzero_ps(); }
 SQZ_INLINE Vec broadcast(float x) { return _mm512_set1_ps(x); }
 SQZ_INLINE Vec load(const float* p) { return _mm512_loadu_ps(p); }
+SQZ_INLINE Vec load(const Half* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 SQZ_INLINE void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 SQZ_INLINE __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 SQZ_INLINE Vec load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
 SQZ_INLINE void store_n(float* p, Vec v, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
-SQZ_INLINE void prefetch(const float* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
-}
+SQZ_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 SQZ_INLINE Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 SQZ_INLINE Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 SQZ_INLINE Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }

@@ -5,8 +5,6 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#include "sqz/views.h"
-
 namespace sqz {
 namespace SQZ_ISA {
 

@@ -16,6 +16,15 @@ using VecI = int32x4_t;
 SQZ_INLINE Vec zero() { return vdupq_n_f32(0.0f); }
 SQZ_INLINE Vec broadcast(float x) { return vdupq_n_f32(x); }
 SQZ_INLINE Vec load(const float* p) { return vld1q_f32(p); }
+SQZ_INLINE Vec load(const Half* p) {
+#if defined(SQZ_AARCH64)
+  return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+#else  // GCC has the intrinsic only where -mfp16-format is given. VFPv4 has the instruction.
+  Vec v;
+  __asm__("vcvt.f32.f16 %q0, %P1" : "=w"(v) : "w"(vld1_u16(p)));
+  return v;
+#endif
+}
 SQZ_INLINE void store(float* p, Vec v) { vst1q_f32(p, v); }
 SQZ_INLINE Vec load_n(const float* p, int n) {
   float lanes[kLanes] = {};
@@ -28,7 +37,7 @@ SQZ_INLINE void store_n(float* p, Vec v, int n) {
   store(lanes, v);
   for (int i = 0; i < n; ++i) p[i] = lanes[i];
 }
-SQZ_INLINE void prefetch(const float* p) {
+SQZ_INLINE void prefetch(const void* p) {
 #if defined(_MSC_VER)
   __prefetch(p);
 #else

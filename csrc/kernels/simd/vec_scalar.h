@@ -2,6 +2,7 @@
 #pragma once
 
 #include <math.h>
+#include <string.h>
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -14,12 +15,20 @@ using VecI = int32_t;
 SQZ_INLINE Vec zero() { return 0.0f; }
 SQZ_INLINE Vec broadcast(float x) { return x; }
 SQZ_INLINE Vec load(const float* p) { return *p; }
+// The exponent and mantissa are shifted into place. The product rebiases the exponent and normalizes
+// denormals.
+SQZ_INLINE Vec load(const Half* p) {
+  const uint32_t bits = (*p & 0x8000u) << 16 | (*p & 0x7fffu) << 13;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value * 0x1p112f;
+}
 SQZ_INLINE void store(float* p, Vec v) { *p = v; }
 SQZ_INLINE Vec load_n(const float* p, int n) { return n > 0 ? *p : 0.0f; }
 SQZ_INLINE void store_n(float* p, Vec v, int n) {
   if (n > 0) *p = v;
 }
-SQZ_INLINE void prefetch(const float*) {}
+SQZ_INLINE void prefetch(const void*) {}
 SQZ_INLINE Vec add(Vec a, Vec b) { return a + b; }
 SQZ_INLINE Vec sub(Vec a, Vec b) { return a - b; }
 SQZ_INLINE Vec mul(Vec a, Vec b) { return a * b; }

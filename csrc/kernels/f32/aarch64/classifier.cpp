@@ -10,6 +10,7 @@
 #include "kernels/f32/kernels.h"
 #include "kernels/tiles/places.h"
 #include "kernels/tiles/store.h"
+#include "kernels/tiles/weights.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -20,14 +21,19 @@ constexpr int kClasses = kWalkBlocks * kConvNr;
 // Number of channels that one call of list_pixel() lists.
 constexpr int kSpan = 256;
 
-// A pixel's list: its length, and for each listed channel the offset of its weights and its value.
+// A pixel's list: its length, and for each listed channel the offset of its weights in bytes and its
+// value. It is a multiple of kLanes long; channels with a value of zero fill it up.
 struct List {
   int32_t* count;
   int32_t* offsets;
   float* values;
 };
 
-int64_t list_size(const ClassifierArgs& args) { return 1 + static_cast<int64_t>(args.x.c); }
+// Entries after the last: those that fill the list up, and those that a walk reads ahead.
+constexpr int kPadding = 2 * kLanes;
+static_assert(kPadding >= kLanes - 1 + kReadAhead, "room for both");
+
+int64_t list_size(const ClassifierArgs& args) { return 1 + args.x.c + kPadding; }
 
 // One cache line more than the values need. Otherwise the values of all pixels would share a few sets
 // of the L1 cache where the number of channels is a power of two.
@@ -38,32 +44,14 @@ List list_of(const ClassifierArgs& args, int64_t pixel) {
   return {start, start + 1, args.values + pixel * values_size(args)};
 }
 
-template <int kLane, int kBlocks>
-SQZ_INLINE void add_entry(const int32_t* offsets, Vec values, const float* w, ptrdiff_t next_block,
-                          Vec* acc) {
-  add_channel<kBlocks, kLane>(values, w + offsets[kLane], next_block, acc);
-}
-
-// sums[block][v] += relu(bias + the pixel's products), for kBlocks blocks.
-template <int kBlocks>
+// sums[0:kClasses] += relu(bias + the pixel's products)
 SQZ_NOINLINE void add_pixel(const List& list, const float* w, const float* bias,
                             ptrdiff_t next_block, float* sums) {
-  Vec acc[1][kBlocks * kConvNv];
+  Vec acc[1][kWalkBlocks * kConvNv];
   start_tile_at<1>(bias, acc);
-  const int32_t* offsets = list.offsets;
-  const float* values = list.values;
-  int left = *list.count;
-  for (; left >= kLanes; left -= kLanes, offsets += kLanes, values += kLanes) {
-    const Vec x = load(values);
-    add_entry<0, kBlocks>(offsets, x, w, next_block, acc[0]);
-    add_entry<1, kBlocks>(offsets, x, w, next_block, acc[0]);
-    add_entry<2, kBlocks>(offsets, x, w, next_block, acc[0]);
-    add_entry<3, kBlocks>(offsets, x, w, next_block, acc[0]);
-  }
-  for (; left > 0; --left, ++offsets, ++values)
-    add_entry<0, kBlocks>(offsets, vld1q_dup_f32(values), w, next_block, acc[0]);
+  walk_entries(list.offsets, list.values, *list.count / kLanes, w, next_block, acc[0]);
   SQZ_UNROLL
-  for (int v = 0; v < kBlocks * kConvNv; ++v) {
+  for (int v = 0; v < kWalkBlocks * kConvNv; ++v) {
     float* sum = sums + v * kLanes;
     store(sum, add(load(sum), max(acc[0][v], zero())));
   }
@@ -74,9 +62,9 @@ int64_t items_per_image(const ClassifierArgs& args) { return ceil_div(blocks(arg
 
 }  // namespace
 
-ListSizes classifier_f32_lists(const ClassifierArgs& args) {
+ClassifierSizes classifier_f32_sizes(const ClassifierArgs& args) {
   const int64_t pixels = args.x.n * pixels_per_image(args.x);
-  return {pixels * list_size(args), pixels * values_size(args)};
+  return {pixels * list_size(args), pixels * values_size(args), kClasses * args.x.c};
 }
 
 int64_t classifier_list_f32_items(const ClassifierArgs& args) {
@@ -94,11 +82,12 @@ void classifier_list_f32(const ClassifierArgs& args, int64_t begin, int64_t end)
       const int found = list_pixel(x + first, min(args.x.c - first, kSpan), channels);
       for (int entry = 0; entry < found; ++entry, ++count) {
         const int32_t channel = first + channels[entry];
-        list.offsets[count] = channel * kConvNr;
+        list.offsets[count] = channel * kConvNr * static_cast<int32_t>(sizeof(float));
         list.values[count] = x[channel];
       }
     }
-    *list.count = count;
+    for (int i = 0; i < kPadding; ++i) list.offsets[count + i] = 0, list.values[count + i] = 0.0f;
+    *list.count = ceil_div(count, kLanes) * kLanes;
   }
 }
 
@@ -106,25 +95,25 @@ int64_t classifier_f32_items(const ClassifierArgs& args) {
   return args.x.n * items_per_image(args);
 }
 
-void classifier_f32(const ClassifierArgs& args, int64_t begin, int64_t end) {
+void classifier_f32(const ClassifierArgs& args, int64_t begin, int64_t end, float* widened) {
   const int64_t pixels = pixels_per_image(args.x);
   const ptrdiff_t next_block = static_cast<ptrdiff_t>(args.x.c) * kConvNr;
   for (int64_t item = begin; item < end; ++item) {
     const int64_t image = item / items_per_image(args);
     const int block = static_cast<int>(item % items_per_image(args)) * kWalkBlocks;
-    const float *w = args.w + block * next_block, *bias = args.b + block * kConvNr;
-    const bool whole = blocks(args) - block >= kWalkBlocks;
-    float sums[kClasses];
-    const int classes = whole ? kClasses : kConvNr;
-    for (int at = 0; at < classes; at += kLanes)
+    // Where only one block is left, it is computed twice.
+    const int left = min(blocks(args) - block, kWalkBlocks), classes = left * kConvNr;
+    const ptrdiff_t next = left == kWalkBlocks ? next_block : 0;
+    const float* const w = rows_as_floats(args.w, block * next_block,
+                                          static_cast<ptrdiff_t>(left) * args.x.c, widened);
+    float bias[kClasses] = {}, sums[kClasses];
+    memcpy(bias, args.b + block * kConvNr, classes * sizeof(float));
+    for (int at = 0; at < kClasses; at += kLanes)
       store(sums + at,
             mul(max(load(bias + at), zero()), broadcast(static_cast<float>(args.border))));
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
       const List list = list_of(args, image * pixels + pixel);
-      if (whole)
-        add_pixel<kWalkBlocks>(list, w, bias, next_block, sums);
-      else
-        add_pixel<1>(list, w, bias, next_block, sums);
+      add_pixel(list, w, bias, next, sums);
     }
     const Vec divisor = broadcast(static_cast<float>(pixels + args.border));
     for (int at = 0; at < classes; at += kLanes) {

@@ -35,11 +35,10 @@ SQZ_NOINLINE void walk(const ConvArgs& args, const float* x, const uint16_t* lis
   const float* w = args.w + block * next_block;
   Vec acc[1][kBlocks * kConvNv];
   start_tile_at<1>(args.b + block * kConvNr, acc);
-  SQZ_UNROLL_TWICE
-  for (const uint16_t* const end = list + count; list != end; ++list) {
-    const ptrdiff_t channel = *list;
-    add_channel<kBlocks, 0>(vld1q_dup_f32(x + channel), w + channel * kConvNr, next_block, acc[0]);
-  }
+  if constexpr (kBlocks == 1)
+    walk_one_block(list, count, x, w, acc[0]);
+  else
+    walk_two_blocks(list, count, x, w, next_block, acc[0]);
   y += block * kConvNr;
   store_tile<1>(acc, args.relu, 1, args.y.c - block * kConvNr, &y);
 }
@@ -60,8 +59,11 @@ void one_group(const ConvArgs& args, int64_t group, Lists* lists) {
   bool dense = args.x.c > kMaxChannels;
   int entries = 0;
   for (int pixel = 0; pixel < pixels && !dense; ++pixel) {
-    lists->count[pixel] = list_pixel(x[pixel], args.x.c, lists->channels[pixel]);
-    entries += lists->count[pixel];
+    uint16_t* const list = lists->channels[pixel];
+    const int count = list_pixel(x[pixel], args.x.c, list);
+    for (int i = 0; i < kReadAhead; ++i) list[count + i] = 0;
+    lists->count[pixel] = count;
+    entries += count;
     // Every fourth pixel of the group would be a better sample, but the walk needs these lists
     // anyway.
     if (pixel + 1 == kSample || pixel + 1 == pixels)

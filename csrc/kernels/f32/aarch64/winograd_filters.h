@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/f32/winograd_transform.h"
+#include "kernels/tiles/weights.h"
 
 namespace sqz {
 namespace SQZ_ISA {
@@ -51,13 +52,11 @@ struct FilterRows {
   }
 
   // Transforms taps that lie `step` floats apart to points that lie `next` floats apart.
-  SQZ_INLINE void transform(const float* taps, ptrdiff_t step, float* to, ptrdiff_t next) {
+  template <typename W>
+  SQZ_INLINE void transform(const W* taps, ptrdiff_t step, float* to, ptrdiff_t next) {
     Vec rows[kTaps][4];
     SQZ_UNROLL
-    for (int i = 0; i < kTaps; ++i) {
-      SQZ_UNROLL
-      for (int v = 0; v < 4; ++v) rows[i][v] = load(taps + i * step + v * kLanes);
-    }
+    for (int i = 0; i < kTaps; ++i) load_row(taps + i * step, rows[i]);
     if constexpr (T::kZero) put(rows[0], next, &to);
     pair<0>(rows, next, &to);
     if constexpr (T::kPairs > 1) pair<1>(rows, next, &to);
@@ -69,14 +68,14 @@ struct FilterRows {
 
 // Computes transformed[point][ci][kConvNr] of one block of output channels from weights
 // w[ci][ky][kx][kConvNr].
-template <int kSide, int kTaps>
-SQZ_NOINLINE void transform_filters(const float* w, int channels, ptrdiff_t next_point,
+template <int kSide, int kTaps, typename W>
+SQZ_NOINLINE void transform_filters(const W* w, int channels, ptrdiff_t next_point,
                                     float* transformed) {
   using Rows = FilterRows<kSide, kTaps>;
   for (int channel = 0; channel < channels;
        ++channel, w += kTaps * kTaps * kConvNr, transformed += kConvNr) {
     // Each pass over an image reads the filters once, from memory or a distant cache.
-    for (int line = 0; line < kTaps * kTaps * kConvNr; line += 16)
+    for (int line = 0; line < kTaps * kTaps * kConvNr; line += kLineOf<W>)
       prefetch(w + 8 * kTaps * kTaps * kConvNr + line);
     float half[kSide][kTaps][kConvNr];
     for (int j = 0; j < kTaps; ++j)
