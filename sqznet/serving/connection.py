@@ -17,7 +17,7 @@ from sqznet.serving.deadline import deadline_of
 # Bytes that are read at a time, but for long bodies.
 _PIECE = 1 << 14
 # Bytes of a long body for which the loop wakes up, where the system can wait for them.
-_LARGE = 1 << 18
+_LARGE = 1 << 20
 _WAITS = sys.platform == "linux"
 # The longest head of a request, in bytes; also the most that may stand between parts of a body.
 _HEAD = 1 << 16

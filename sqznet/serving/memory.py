@@ -7,11 +7,11 @@ from contextlib import suppress
 
 # Of malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-# Bytes of a block that the system lends and gets back: most photos and their files are smaller, and
-# reuse memory without a page fault.
+# Bytes from which on a block is lent by the system and goes back to it. Most photos and bodies have
+# less, and find memory that needs no page faults.
 _LENT = 1 << 20
-# Bytes at the end of a heap that are kept for reuse; each thread has a heap.
-_KEPT = 4 << 20
+# Bytes at the end of a heap that are kept for that; each thread has a heap.
+_KEPT = 16 << 20
 
 
 def keep_level() -> None:
