@@ -23,6 +23,7 @@ from sqznet.cli.common import (
     positive,
     say,
 )
+from sqznet.serving.memory import lend_large_blocks
 from sqznet.serving.settings import Limits, Settings, require_libraries
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def run(args: argparse.Namespace) -> int:
     except sqznet.SqznetError as error:
         complain(error)
         return EXIT_USAGE
+    lend_large_blocks()
     models = _models(args, settings)
     if isinstance(models, int):
         return models

@@ -21,6 +21,9 @@ from sqznet.images.finding import Found, has_photo_suffix, natural
 from sqznet.images.texts import is_address
 
 _BUCKETS = ("s3", "gs")
+# Seconds for which a store of Google's is tried that does not answer; pyarrow would try 15 minutes.
+_RETRIES = "retry_limit_seconds"
+_PATIENCE = 60
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)/?([^?]*)(\?.*)?", re.DOTALL)
 
 # What the texts of the stores' errors mean, by a word in them.
@@ -30,7 +33,7 @@ _MEANINGS = (
         "SIGNATURE_DOES_NOT|InvalidAccessKey|Unauth|UNAUTH|HTTP status 40[13]",
         "no permission: check the credentials of this machine",
     ),
-    ("NO_SUCH_BUCKET|NoSuchBucket|RESOURCE_NOT_FOUND|HTTP status 404", "there is no such bucket"),
+    ("NO_SUCH_BUCKET|NoSuchBucket|NOT_FOUND|HTTP status 404", "there is no such bucket"),
     (
         "NETWORK_CONNECTION|curlCode|resolve|timed? ?out|UNAVAILABLE|Connection refused",
         "cannot be reached",
@@ -86,10 +89,13 @@ def _opened(address: str) -> tuple[Any, str]:
         from pyarrow import ArrowException, fs
     except ImportError:
         raise SqznetError("buckets need pyarrow: pip install pyarrow") from None
+    plain, _, options = address.partition("?")
+    if address.startswith("gs:") and _RETRIES not in options:
+        address = f"{plain}?{options}{'&' if options else ''}{_RETRIES}={_PATIENCE}"
     try:
         files, root = fs.FileSystem.from_uri(address)
     except (OSError, ArrowException) as error:
-        raise _refused(address.partition("?")[0], error) from None
+        raise _refused(plain, error) from None
     return files, root.rstrip("/")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from importlib.resources import files
 from typing import Any
 
@@ -20,6 +19,7 @@ from sqznet.errors import ImageError, SqznetError, shown
 from sqznet.learning.recognizer import Recognizer
 from sqznet.serving import inference, metrics, openapi
 from sqznet.serving.desk import Desk, count, one_of, query, share
+from sqznet.serving.direct import Direct
 from sqznet.serving.guard import Guard
 from sqznet.serving.photos import TooLargeError
 from sqznet.serving.problems import Problem, answer
@@ -48,17 +48,8 @@ def application(desk: Desk, settings: Settings) -> ASGIApp:
     taught = [served for served in desk.models if isinstance(served, Taught)]
     if taught:
         routes += _teaching(desk, taught[0])
-    starlette = Starlette(
-        routes=routes,
-        exception_handlers={
-            HTTPException: _answered,
-            TooLargeError: functools.partial(_answered, status=413),
-            ImageError: functools.partial(_answered, status=422),
-            SqznetError: functools.partial(_answered, status=400),
-            Exception: _failed,
-        },
-    )
-    return Guard(starlette, desk, settings)
+    starlette = Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
+    return Guard(Direct(starlette, _refused, _failed), desk, settings)
 
 
 def _photos(desk: Desk) -> list[Route]:
@@ -166,19 +157,25 @@ def _shown(prediction: Prediction) -> dict[str, Any]:
     return {"label": label, "score": score, "index": index}
 
 
-async def _answered(request: Request, error: Exception, status: int = 0) -> Response:
-    if isinstance(error, Problem):
+def _refused(request: Request, error: Exception) -> Response:
+    """The answer to a request that raised one of our errors."""
+    if isinstance(error, HTTPException):
         return answer(error)
-    if isinstance(error, HTTPException):  # Starlette has found no route
-        method, path = request.method, shown(request.url.path)
-        allowed = dict(error.headers or {}).get("Allow")
-        if error.status_code == 405 and allowed:
-            message = f"{method} is not for {path}, expected {allowed}"
-            return answer(Problem(405, message, error.headers))
-        message = f"nothing is at {path}: /openapi.json describes what this server has"
-        return answer(Problem(error.status_code, message, error.headers))
+    status = 400
+    if isinstance(error, ImageError):
+        status = 413 if isinstance(error, TooLargeError) else 422
     return answer(Problem(status, str(error)))
 
 
-async def _failed(request: Request, error: Exception) -> Response:
+def _failed() -> Response:
     return answer(Problem(500, "the server failed; its log says where"))
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    method, path = request.method, shown(request.url.path)
+    allowed = dict(error.headers or {}).get("Allow")
+    message = f"nothing is at {path}: /openapi.json describes what this server has"
+    if error.status_code == 405 and allowed:
+        message = f"{method} is not for {path}, expected {allowed}"
+    return answer(Problem(error.status_code, message, error.headers))

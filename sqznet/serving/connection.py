@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable, MutableMapping
+from socket import SO_RCVLOWAT, SOL_SOCKET
 from typing import Any
 
 import httptools
@@ -14,12 +16,27 @@ from sqznet.serving.deadline import deadline_of
 
 # Bytes that are read at a time, but for long bodies.
 _PIECE = 1 << 14
+# Bytes of a long body for which the loop wakes up, where the system can wait for them.
+_LARGE = 1 << 20
+_WAITS = sys.platform == "linux"
+# The longest head of a request, in bytes; also the most that may stand between parts of a body.
+_HEAD = 1 << 16
 _BODY = "body"
 _GO_ON = b"HTTP/1.1 100 "
-_TOO_MANY = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
-    b"retry-after: 1\r\nconnection: close\r\ncontent-length: 32\r\n\r\n"
-    b'{"error":"too many connections"}'
+
+
+def _closing(status: bytes, error: bytes) -> bytes:
+    """An answer after which the connection is closed."""
+    body = b'{"error":"%s"}' % error
+    return (
+        b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        b"content-length: %d\r\n\r\n%s" % (status, len(body), body)
+    )
+
+
+_TOO_MANY = _closing(b"503 Service Unavailable\r\nretry-after: 1", b"too many connections")
+_TOO_LONG = _closing(
+    b"431 Request Header Fields Too Large", b"a head of more than %d bytes" % _HEAD
 )
 
 
@@ -40,6 +57,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._seconds, self._most, self._crowd = seconds, most, crowd
         self._piece = memoryview(bytearray(_PIECE))
         self._in_head = False
+        self._beside = 0  # bytes that came since the last of a body, or since its head's end
         self._length = 0  # of a long body whose head has just been read
         self._body: memoryview | None = None  # a long one, as long as somebody will read it
         self._missing = 0  # bytes of it
@@ -75,11 +93,17 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._missing -= count
         if self.cycle.response_complete:
             self._body = None
+        self._wait_for(self._missing)
         if not self._missing:
             self._end_body()
 
     def data_received(self, data: bytes) -> None:
+        self._beside += len(data)
         super().data_received(data)
+        if self._beside > _HEAD:
+            self.transport.write(_TOO_LONG)
+            self.transport.close()
+            return
         if self._length and self.cycle.more_body:
             self._begin_body()
         if self._in_head and self._timer is None:
@@ -93,6 +117,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        self._beside = 0
         if self.scope["method"] != "HEAD":  # whose answer has no body
             self.cycle.transport = _Answer(self.transport)  # type: ignore[assignment]
         self._in_head = False
@@ -100,8 +125,13 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         length = _length_of(self.headers)
         self._length = length if _PIECE < length <= self._most else 0
 
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._beside = 0
+
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._beside = 0
         self._unlimit()
         if self.cycle.response_complete:  # it was refused; now the next one has as much time
             self._limit()
@@ -129,6 +159,14 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         body = np.empty(self._length, np.uint8).data  # unlike a bytearray not filled with 0
         body[: len(begun)] = begun
         self._body, self._missing, self._length = body, self._length - len(begun), 0
+        self._wait_for(self._missing)
+
+    def _wait_for(self, size: int) -> None:
+        """Lets the loop wake up only when so many bytes have come, or a large piece, instead of for
+        each packet. The system makes room for them."""
+        if _WAITS:
+            socket = self.transport.get_extra_info("socket")
+            socket.setsockopt(SOL_SOCKET, SO_RCVLOWAT, min(max(size, 1), _LARGE))
 
     def _end_body(self) -> None:
         self.cycle.scope["state"][_BODY] = self._body

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from sqznet.errors import shown
 from sqznet.serving.batching import Batcher, Task
 from sqznet.serving.connection import long_body
+from sqznet.serving.memory import Trimmer
 from sqznet.serving.metrics import Metrics
 from sqznet.serving.problems import CLIENT_LEFT, Problem, busy
 from sqznet.serving.served import Models, Served
@@ -37,6 +38,7 @@ class Desk:
         self.metrics = Metrics()
         self.inside = 0
         self.mean_seconds = 0.0
+        self._trimmer = Trimmer()
         self._batcher = Batcher(models.threads, limits.batch, limits.wait, self.metrics.batch)
         self.metrics.watch(lambda: self.inside, lambda: self._batcher.waiting)
 
@@ -52,6 +54,7 @@ class Desk:
     def leave(self, seconds: float) -> None:
         self.inside -= 1
         self.mean_seconds += _LATEST * (seconds - self.mean_seconds)
+        self._trimmer.after_request()
 
     def model(self, name: str | None) -> Served:
         """The model with this name; None: the first. Raises Problem for an unknown one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -47,10 +48,15 @@ class Metrics:
             "Items that no thread has taken yet.",
             registry=self._registry,
         )
+        self._of = cache(self._labeled)  # routes and statuses are few
 
     def answered(self, route: str, status: int, seconds: float) -> None:
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        count, times = self._of(route, status)
+        count.inc()
+        times.observe(seconds)
+
+    def _labeled(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(route, str(status)), self._seconds.labels(route)
 
     def batch(self, items: int) -> None:
         self._batches.observe(items)

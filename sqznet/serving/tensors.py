@@ -25,6 +25,7 @@ MAX_IMAGES = 64
 
 _DTYPES: dict[str, Any] = {"FP32": np.dtype("<f4"), "UINT8": np.dtype("u1")}
 _TYPES = ("FP32", "UINT8", "BYTES")
+_JSON = json.JSONEncoder(separators=(",", ":"))
 _SIZE_LENGTH = 4  # bytes before each element of a binary BYTES tensor
 
 
@@ -102,7 +103,7 @@ def write(head: Mapping[str, Any], outputs: Sequence[Output]) -> tuple[bytes, in
             flat = values.ravel().tolist()
             tensor["data"] = [x.decode() for x in flat] if values.dtype == object else flat
         described.append(tensor)
-    text = json.dumps({**head, "outputs": described}, separators=(",", ":")).encode()
+    text = _JSON.encode({**head, "outputs": described}).encode()
     return b"".join((text, *blobs)), len(text) if blobs else None
 
 

@@ -22,12 +22,7 @@ def parse_json(text: bytes, what: str) -> object:
     Raises WeightsError, naming `what`, for anything else.
     """
     try:
-        return json.loads(
-            text.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_int=_parse_int,
-        )
+        return _STRICT.decode(text.decode("utf-8"))
     except WeightsError as error:
         raise WeightsError(f"{what}: {error}") from None
     except RecursionError:
@@ -53,3 +48,8 @@ def _parse_int(text: str) -> int:
     if len(text.lstrip("-")) > _MAX_DIGITS:
         raise WeightsError(f"a number of {len(text)} digits")
     return int(text)
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_parse_int
+)
