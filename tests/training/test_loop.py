@@ -175,7 +175,7 @@ def test_numbers_that_go_bad_lead_back_to_the_last_good_state(tmp_path: Path) ->
 def test_numbers_that_stay_bad_end_the_run() -> None:
     task = Line()
     task.poison = float("inf")
-    with pytest.raises(SqznetError, match="infinite or NaN 7 times.*damaged weights or labels"):
+    with pytest.raises(SqznetError, match=r"infinite or NaN 7 times.*damaged weights or labels"):
         fit(task)
 
 

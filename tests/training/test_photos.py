@@ -158,7 +158,7 @@ def test_a_full_disk_is_one_clear_error(
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: usage)
-        with pytest.raises(SqznetError, match="the decoded photos need .* MB are free"):
+        with pytest.raises(SqznetError, match=r"the decoded photos need .* MB are free"):
             stored(str(path), photos, PRE, fail)
 
     def write(*_: Any) -> None:
