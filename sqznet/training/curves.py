@@ -27,7 +27,7 @@ History = Sequence[Mapping[str, float]]
 def draw(history: History) -> Image.Image:
     """An image (RGB). ``history``: a mapping for each epoch, of which there is one at least, with
     its number, "epoch", and any values by name. Names with the same last word, such as "loss" and
-    "validation loss", share a chart. Values that are missing, infinite or NaN are left out.
+    "validation_loss", share a chart. Values that are missing, infinite or NaN are left out.
 
     Raises SqznetError if this Pillow cannot draw text.
     """
@@ -54,7 +54,7 @@ def _panels(history: History) -> dict[str, list[str]]:
     panels: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for row in history for name in row):
         if name not in _APART and any(_is_drawn(row, name) for row in history):
-            panels.setdefault(name.rpartition(" ")[2], []).append(name)
+            panels.setdefault(name.rpartition("_")[2], []).append(name)
     return panels
 
 
@@ -73,7 +73,8 @@ def _chart(history: History, kind: str, names: list[str]) -> tuple[Chart, list[t
         chart.line(points, color)
         for point in points if len(points) <= _DOTTED else ():
             chart.dot(point, color)
-        legend.append((name.removesuffix(kind).strip() or "training", color))
+        words = name.removesuffix(kind).replace("_", " ").strip()
+        legend.append((words or "training", color))
     return chart, legend if len(legend) > 1 else []
 
 
