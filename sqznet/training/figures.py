@@ -14,7 +14,7 @@ from sqznet.insight.evaluation import OTHER, Evaluation, evaluation_of
 from sqznet.insight.reliability import Reliability, reliability
 
 Scores = npt.NDArray[np.floating[Any]]
-Numbers = npt.NDArray[np.integer[Any]]
+Numbers = npt.NDArray[np.integer[Any]] | Sequence[int]
 
 #: The most classes in the table of counts, and the most photos among the hardest.
 MOST_CLASSES, MOST_PHOTOS = 40, 24
@@ -53,18 +53,19 @@ def measured(
     """The figures of the photos of a validation: ``scores``, float (photos, classes), the
     probabilities of all classes; ``labels``, int (photos,), their classes; ``names``, those of the
     classes; ``photos``, their paths."""
-    evaluation = evaluation_of(scores, labels, names)
-    rows = np.arange(len(labels))
-    answers = scores.argmax(axis=1) if len(labels) else labels
-    own, best = scores[rows, labels], scores[rows, answers]
+    truths = np.asarray(labels, np.int64)
+    evaluation = evaluation_of(scores, truths, names)
+    rows = np.arange(len(truths))
+    answers = scores.argmax(axis=1)
+    own, best = scores[rows, truths], scores[rows, answers]
     order = np.argsort(own, kind="stable")[:MOST_PHOTOS]
     hardest = tuple(
-        Hard(photos[i], names[labels[i]], float(own[i]), names[answers[i]], float(best[i]))
+        Hard(photos[i], names[truths[i]], float(own[i]), names[answers[i]], float(best[i]))
         for i in order
     )
-    loss = float(-np.log(np.maximum(own, _LEAST)).mean()) if len(labels) else 0.0
+    loss = float(-np.log(np.maximum(own, _LEAST)).mean()) if len(truths) else 0.0
     interval = wilson(evaluation.correct, evaluation.total)
-    found = reliability(best, answers == labels)
+    found = reliability(best, answers == truths)
     return Figures(evaluation, interval, loss, found, hardest)
 
 
