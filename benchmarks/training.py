@@ -17,7 +17,6 @@ photos are those hand signs (100 x 100), and the shared folder's `images` (Image
 from __future__ import annotations
 
 import argparse
-import copy
 import tempfile
 import textwrap
 import time
@@ -40,7 +39,7 @@ from benchmarks.report_all import fill_page
 from sqznet import weights
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.network.variants import network_for
-from sqznet.training.settings import Progress
+from sqznet.training.settings import TrainingProgress
 from sqznet.training.twin import Twin, twin_of
 
 PAGE = ROOT / "docs" / "training.md"
@@ -151,7 +150,9 @@ def quality(folder: Path, shown: int, wanted: float, budget: Budget, number: int
     loop.module.eval()
     like = sqznet.load(preprocessing=pre)
     answers = _answers(like, files, partial(_logits, loop.module))
-    return Quality(shown, wanted, ours, float((answers == classes).mean()), (trained.epochs, epochs))
+    return Quality(
+        shown, wanted, ours, float((answers == classes).mean()), (trained.epochs, epochs)
+    )
 
 
 def _answers(model: sqznet.Model, files: Sequence[str], logits: Callable[[Array], Array]) -> Array:
@@ -194,23 +195,20 @@ class Clock:
     def __init__(self) -> None:
         self.steps: list[float] = []
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: TrainingProgress) -> None:
         if progress.stage == "epochs" and not progress.measures:
             self.steps.append(time.perf_counter())
 
 
 def speed(name: str, photos: Mapping[str, Sequence[str]]) -> Speed:
     """Both loops in turns, on photos by label."""
-    loops = [_plain(photos, workers, 0)[0] for workers in _WORKERS]
-    for loop in loops:
+    tried = {workers: _plain(photos, workers, 0)[0] for workers in _WORKERS}
+    for loop in tried.values():
         _plain_rate(loop)  # starts the workers
-    workers, loop = max(
-        zip(_WORKERS, loops, strict=True), key=lambda found: _plain_rate(copy.copy(found[1]))
-    )
-    pairs = []
+    workers, loop = max(tried.items(), key=lambda item: _plain_rate(item[1]))
     with tempfile.TemporaryDirectory() as place:
-        for number in range(_ROUNDS):
-            pairs.append((_plain_rate(loop), _our_rate(photos, Path(place) / f"{number}")))
+        outputs = [Path(place) / f"{number}.safetensors" for number in range(_ROUNDS)]
+        pairs = [(_plain_rate(loop), _our_rate(photos, output)) for output in outputs]
     plain, ours = np.median(pairs, axis=0)
     return Speed(name, float(ours), float(plain), workers, ratio([pairs]))
 
@@ -226,9 +224,9 @@ def _plain_rate(loop: PlainLoop) -> float:
     return sum(counts[1:]) / (ends[-1] - ends[0])
 
 
-def _our_rate(photos: Mapping[str, Sequence[str]], place: Path) -> float:
+def _our_rate(photos: Mapping[str, Sequence[str]], output: Path) -> float:
+    """The same of `sqznet.train`; photos are decoded before."""
     clock = Clock()
-    output = place.with_suffix(".safetensors")
     done = sqznet.train(photos, output, epochs=1, device="cpu", progress=clock)
     batches = len(clock.steps)
     return done.photos / batches * (batches - 1) / (clock.steps[-1] - clock.steps[0])
@@ -248,16 +246,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     minutes = options.minutes if options.epochs is None else None
     budget = Budget(options.epochs, minutes)
+    facts = machine.describe(("sqznet", "torch"))
+    print(report.machine(facts), flush=True)
     parts = []
-    print(report.machine(facts := machine.describe(("sqznet", "torch"))), end="\n\n")
     try:
-        if options.only != "speed":
-            parts.append(_quality_part(budget, options.splits))
-        if options.only != "quality":
-            parts.append(_speed_part())
+        for rows, note in _measured(options.only, budget, options.splits):
+            print(f"\n{report.table(rows, right=range(1, 4))}\n{note}", flush=True)
+            parts.append((rows, f"{note} On {facts['cpu']}, torch {facts['torch']}."))
     except MissingError as error:
         print(error)
         return 1
     if options.write:
-        fill_page(PAGE, block(parts, facts), BEGIN, END)
+        fill_page(PAGE, block(parts), BEGIN, END)
     return 0
+
+
+Rows = list[tuple[str, ...]]
+
+
+def _measured(only: str | None, budget: Budget, splits: int) -> Iterator[tuple[Rows, str]]:
+    """The rows of each table, and a note."""
+    signs = SHARED / "gestures"
+    if not signs.is_dir():
+        raise MissingError(f"needs {signs}, which is missing")
+    if only != "speed":
+        found = [
+            quality(signs, shown, wanted, budget, number)
+            for shown, wanted in SHOWN.items()
+            for number in range(splits)
+        ]
+        note = f"Accuracy on all other photos, after {budget} for each loop."
+        yield [QUALITY_HEAD, *(row.row() for row in found)], note
+    if only != "quality":
+        meter = machine.OthersMeter()
+        photos = list(map(str, find_photos(SHARED / "images")))
+        halves = {"first": photos[::2], "second": photos[1::2]}
+        rows = [speed("hand signs, 100 x 100", split(signs, 50, 0).shown).row()]
+        rows.append(speed("ImageNet's", halves).row())
+        busy = meter.cores() or 0.0
+        fair = "" if busy <= report.BUSY else f" NOT A FAIR RUN: others kept {busy:.1f} cores busy."
+        note = f"Medians of {_ROUNDS} epochs of each loop, in turns, decoding included.{fair}"
+        yield [SPEED_HEAD, *rows], note
+
+
+def block(parts: Sequence[tuple[Rows, str]]) -> str:
+    """The tables in Markdown, each with its note."""
+    text = []
+    for (head, *rows), note in parts:
+        lines = [f"| {' | '.join(row)} |" for row in (head, ("---", "--:", "--:", "--:"), *rows)]
+        text.append("\n".join([*lines, "", *textwrap.wrap(note, 100)]))
+    command = "Printed by `python -m benchmarks.training`."
+    return "\n\n".join([*text, command])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
