@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import sqznet
 from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
@@ -23,7 +24,7 @@ from sqznet.errors import ImageError, SqznetError
 
 if TYPE_CHECKING:
     from sqznet.cli.common import Commands
-    from sqznet.training.settings import TrainingProgress, Trained
+    from sqznet.training.settings import Trained, TrainingProgress
 
 _STAGES = {
     "photos": "decoding photos",
@@ -115,8 +116,6 @@ def _seed(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sqznet.training.training import train
-
     status = EXIT_OK
     line = _Line()
 
@@ -128,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
             status = EXIT_UNREADABLE
 
     try:
-        trained = train(
+        trained = sqznet.train(
             args.folder,
             args.output,
             val=args.val,

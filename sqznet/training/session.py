@@ -30,7 +30,7 @@ from sqznet.training.photos import Labeled, divided, readable, shared_by
 from sqznet.training.report import write_report
 from sqznet.training.result import Judged
 from sqznet.training.schedule import Limits
-from sqznet.training.settings import TrainingProgress, Settings, Trained
+from sqznet.training.settings import Settings, Trained, TrainingProgress
 from sqznet.training.start import HEAD, Start, mirrors_agree, start_from
 from sqznet.training.store import Store, stored
 from sqznet.training.twin import Twin, twin_of, weights_of
@@ -120,8 +120,8 @@ def _run(settings: Settings, device: torch.device) -> Trained:
     _write(settings, judged.encoded(about))
     if fitted.interrupt is not None:
         settings.report(
-            f"{path_for_messages(settings.path)}: interrupted; it has the best weights so far, those "
-            f"after epoch {fitted.best_epoch}, and the run can be resumed"
+            f"{path_for_messages(settings.path)}: interrupted; it has the best weights so far, of "
+            f"epoch {fitted.best_epoch}, and the run can be resumed"
         )
         raise fitted.interrupt
     os.unlink(settings.checkpoint)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqznet.errors import ImageError
 from sqznet.training.library import torch_library
-from sqznet.training.settings import TrainingProgress, Settings, Trained
+from sqznet.training.settings import Settings, Trained, TrainingProgress
 
 if TYPE_CHECKING:
     from sqznet.training.photos import Classes, Folder
