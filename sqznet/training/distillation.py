@@ -9,26 +9,25 @@ patient and consistent", arXiv:2106.05237). The idea: Hinton et al., arXiv:1503.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sqznet.errors import ImageError, SqznetError, path_for_messages, shown
+from sqznet.errors import SqznetError, path_for_messages
 from sqznet.images.finding import expand
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.training.augmentation import Augmentation, Normalization, Strength
 from sqznet.training.classification import LOGITS, Classification, Examples
+from sqznet.training.photos import Classes, Folder, Photos, Report, checked_share
 from sqznet.training.teacher import Teacher
 from sqznet.training.twin import Twin
 
 # Gray levels as they are.
 _LEVELS = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 _GROUP = 64  # photos that a teacher is asked for at once
-
-Report = Callable[[str | ImageError], None]
 
 
 class Distillation(Classification):
@@ -75,8 +74,8 @@ def answers(teacher: Teacher, photos: Tensor, advance: Callable[[float], None]) 
 
 
 def unlabeled(
-    folder: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    val: str | os.PathLike[str] | float,
+    folder: Folder | Classes | Photos,
+    val: Folder | Classes | Photos | float,
     seed: int,
     report: Report,
 ) -> tuple[list[str], list[str]]:
@@ -88,14 +87,11 @@ def unlabeled(
     """
     found = _photos(folder, report)
     if isinstance(val, (int, float)):
-        if isinstance(val, bool) or not 0 < val < 1:
-            raise SqznetError(
-                f"val is {shown(val)}, expected a share between 0 and 1, such as 0.2, or a folder"
-            )
+        share = checked_share(val)
         if len(found) < 2:
             raise SqznetError("one photo alone: expected another one to validate with")
         order = np.random.default_rng(seed).permutation(len(found))
-        count = min(max(round(val * len(found)), 1), len(found) - 1)
+        count = min(max(round(share * len(found)), 1), len(found) - 1)
         apart = set(order[:count].tolist())
         parts = [
             [path for i, path in enumerate(found) if (i in apart) is kept] for kept in (False, True)
@@ -104,9 +100,9 @@ def unlabeled(
     return found, _photos(val, report)
 
 
-def _photos(
-    given: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], report: Report
-) -> list[str]:
+def _photos(given: Folder | Classes | Photos, report: Report) -> list[str]:
+    if isinstance(given, Mapping):
+        raise SqznetError("a teacher names the classes: expected a folder or paths of photos")
     paths = []
     for found in expand([given] if isinstance(given, (str, os.PathLike)) else given, notice=report):
         if found.error is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ from sqznet.images.preprocessing import PRESETS, Preprocessing, resolve
 from sqznet.loading import load_model
 from sqznet.model import Model
 from sqznet.training.augmentation import Normalization
+from sqznet.training.settings import Preset
 
 # How far the sum of probabilities may be from 1; half precision rounds by 1 / 2048.
 _SUM = 0.01
@@ -43,7 +43,7 @@ class Teacher(Protocol):
 
 def teacher_named(
     source: str | os.PathLike[str],
-    preprocessing: str | Preprocessing | Mapping[str, Any] | None = None,
+    preprocessing: Preset | None = None,
 ) -> Teacher:
     """A teacher from a file: any SqueezeNet that `sqznet.load` takes, or any other classifier of
     photos in ONNX, which onnxruntime runs.
