@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _STAGES = {
     "photos": "decoding photos",
+    "teacher": "asking the teacher",
     "head": "fitting the new head",
     "epochs": "training",
     "result": "writing the result",
@@ -47,6 +48,7 @@ def add_parser(commands: Commands) -> None:
         examples=(
             "sqznet train signs/ -o signs.safetensors",
             "sqznet train signs/ -o signs.safetensors --val others/ --minutes 10",
+            "sqznet train photos/ -o small.safetensors --teacher resnet50.onnx",
             "sqznet classify photo.jpg --model signs.safetensors",
         ),
     )
@@ -88,6 +90,21 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     parser.add_argument(
         "--seed", type=_seed, default=0, metavar="N", help="of what is drawn at random (default: 0)"
+    )
+    parser.add_argument(
+        "--teacher",
+        metavar="WEIGHTS",
+        help="a network that says what the photos show, so that DIR needs no order: any SqueezeNet, "
+        "or another classifier in ONNX, which needs onnxruntime",
+    )
+    parser.add_argument(
+        "--teacher-preprocessing",
+        metavar="NAME",
+        help="how the teacher wants photos: torchvision, caffe, keras, ... (default: as its file "
+        "says, torchvision for other networks)",
+    )
+    parser.add_argument(
+        "--labels", metavar="FILE", help="the teacher's class names, text or JSON, if it has none"
     )
     parser.add_argument(
         "--report",
@@ -137,6 +154,9 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             resume=args.resume,
             seed=args.seed,
+            teacher=args.teacher,
+            teacher_preprocessing=args.teacher_preprocessing,
+            labels=args.labels,
             report_folder=args.report,
             report=report,
             progress=line.show,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqznet.errors import (
     ImageError,
@@ -19,19 +19,25 @@ from sqznet.errors import (
 )
 from sqznet.files.part_file import PartFile
 from sqznet.files.paths import expanded
-from sqznet.training.photos import Classes, Folder
+from sqznet.images.preprocessing import Preprocessing
+from sqznet.training.photos import Classes, Folder, Photos
+from sqznet.weights.labels import Labels
 from sqznet.weights.locate import WeightsLike
 
 SUFFIX = ".safetensors"
 
 
+Preset = str | Preprocessing | Mapping[str, Any]
+
+
 class TrainingProgress(NamedTuple):
     """How far a training has come.
 
-    stage: "photos" while they are decoded, "head" while a new one is fitted, "epochs" while the
-    network is trained, "result" while the file is made. done: the share of the stage, 0..1. left:
-    the seconds that the stage still takes, None while that is not known. measures: after an epoch,
-    its line of the history: "epoch", "loss", "accuracy" and so on; else empty.
+    stage: "photos" while they are decoded, "teacher" while it is asked about those that validate,
+    "head" while a new one is fitted, "epochs" while the network is trained, "result" while the file
+    is made. done: the share of the stage, 0..1. left: the seconds that the stage still takes, None
+    while that is not known. measures: after an epoch, its line of the history: "epoch", "loss",
+    "accuracy" and so on; else empty.
     """
 
     stage: str
@@ -65,15 +71,18 @@ class Trained:
 class Settings:
     """The arguments of `train`; see there. Raises SqznetError for those that are out of range."""
 
-    folder: Folder | Classes
+    folder: Folder | Classes | Photos
     output: Folder
-    val: Folder | Classes | float
+    val: Folder | Classes | Photos | float
     from_: WeightsLike
     epochs: int | None
     minutes: float | None
     device: str
     resume: bool
     seed: int
+    teacher: Folder | None
+    teacher_preprocessing: Preset | None
+    labels: Labels | None
     report_folder: Folder | None
     report: Callable[[str | ImageError], None]
     progress: Callable[[TrainingProgress], None]
@@ -88,6 +97,9 @@ class Settings:
             raise SqznetError(f"minutes is {shown(minutes)}, expected a number above 0")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise SqznetError(f"seed is {shown(self.seed)}, expected a whole number from 0 up")
+        for name in ("teacher_preprocessing", "labels"):
+            if self.teacher is None and getattr(self, name) is not None:
+                raise SqznetError(f"{name} is about a teacher, but there is none")
         if os.path.splitext(self.path)[1].lower() != SUFFIX:
             raise SqznetError(
                 f"{path_for_messages(self.path)}: expected a name that ends in {SUFFIX} for the "
@@ -125,14 +137,15 @@ class Settings:
     @property
     def command(self) -> str:
         """The command line that asks for the same, for the file's provenance."""
-        if isinstance(self.folder, Mapping):
+        if not isinstance(self.folder, (str, os.PathLike)):
             return "sqznet.train"
         words = ["sqznet train", os.fspath(self.folder), "-o", os.fspath(self.output)]
-        if not isinstance(self.val, Mapping):
+        if isinstance(self.val, (str, os.PathLike, float)):
             words += ["--val", str(self.val)]
         if self.from_ is not None:
             words += ["--from", os.fspath(self.from_)]
-        for name in ("epochs", "minutes", "seed"):
-            if (value := getattr(self, name)) is not None:
-                words += [f"--{name}", f"{value}"]
+        for name in ("epochs", "minutes", "seed", "teacher", "teacher_preprocessing", "labels"):
+            value = getattr(self, name)
+            if isinstance(value, (str, os.PathLike, int, float)):
+                words += [f"--{name.replace('_', '-')}", str(value)]
         return " ".join(words)
