@@ -21,12 +21,12 @@ _SHRINKAGE = 3e-3
 _ITERATIONS = 200
 
 
-@torch.no_grad()
 def features(twin: Twin, views: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """The averages of the trunk's last map (N, channels), and the targets, of all inputs."""
     last = twin.network.trunk[-1].name
     twin.eval()
-    found = [(twin(x, (last,))[last].float().mean((2, 3)), targets) for x, targets in views]
+    with torch.no_grad():
+        found = [(twin(x, (last,))[last].float().mean((2, 3)), targets) for x, targets in views]
     return torch.cat([x for x, _ in found]), torch.cat([targets for _, targets in found])
 
 
