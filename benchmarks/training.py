@@ -145,7 +145,7 @@ def quality(folder: Path, shown: int, wanted: float, budget: Budget, number: int
         model = sqznet.load(trained.path)
         answers = _answers(model, files, model.logits)
     ours = float((answers == classes).mean())
-    loop, pre = _plain(photos.shown, max(_WORKERS), number)
+    loop, pre = plain_loop(photos.shown, max(_WORKERS), number)
     epochs = loop.run(budget.epochs, None if budget.minutes is None else 60 * budget.minutes)
     loop.module.eval()
     like = sqznet.load(preprocessing=pre)
@@ -168,7 +168,7 @@ def _logits(module: Twin, x: Array) -> Array:
     return found
 
 
-def _plain(
+def plain_loop(
     shown: Mapping[str, Sequence[str]], workers: int, seed: int
 ) -> tuple[PlainLoop, Preprocessing]:
     """The plain loop for these photos by label: the bundled trunk, and a new head."""
@@ -202,7 +202,7 @@ class Clock:
 
 def speed(name: str, photos: Mapping[str, Sequence[str]]) -> Speed:
     """Both loops in turns, on photos by label."""
-    tried = {workers: _plain(photos, workers, 0)[0] for workers in _WORKERS}
+    tried = {workers: plain_loop(photos, workers, 0)[0] for workers in _WORKERS}
     for loop in tried.values():
         _plain_rate(loop)  # starts the workers
     workers, loop = max(tried.items(), key=lambda item: _plain_rate(item[1]))
