@@ -43,7 +43,7 @@ def add_parser(commands: Commands) -> None:
         help="train a whole network on your own classes",
         description="Train all layers of a classifier on photos of your own classes: DIR has a "
         "sub-folder for each class, named by its label. A few hundred photos take minutes on a "
-        "laptop. Needs torch: pip install 'sqznet[train]'. For a handful of photos of each class, "
+        "laptop. Needs torch: pip install torch. For a handful of photos of each class, "
         "see 'sqznet learn', which needs nothing.",
         examples=(
             "sqznet train signs/ -o signs.safetensors",

@@ -79,7 +79,7 @@ def train(
     An interrupt (Ctrl-C) while epochs are trained leaves the best weights so far in ``output``, and
     is then raised.
 
-    Needs torch (``pip install 'sqznet[train]'``). Raises SqznetError, also for a full disk, and
+    Needs torch (``pip install torch``). Raises SqznetError, also for a full disk, and
     WeightsError as `sqznet.load` does.
     """
     torch_library()
