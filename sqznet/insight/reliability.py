@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.insight import painting
-from sqznet.insight.charts import GAP, GRID, PITCH, Chart, numbers, shares
+from sqznet.insight.charts import GAP, PITCH, Chart, numbers, shares
 from sqznet.insight.painting import FAINT, HEAD, MARGIN, PAPER, RIGHT
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _BINS = 10
 _WIDTH, _HEIGHT = 560, 560  # of the chart
 _PHOTOS = 140  # the height of the chart of photos
 _GAP_COLOR = "#f3c9dc"
+_BETWEEN = 0.003  # half of the room between two bars
 
 
 class Bin(NamedTuple):
@@ -74,12 +75,11 @@ def draw(found: Reliability) -> Image.Image:
     lower = Chart(_WIDTH, _PHOTOS, shares("score"), numbers("photos", [0, *counts], True))
     for row in found.bins:
         if row.photos:
+            left, right = row.low + _BETWEEN, row.high - _BETWEEN
             ends = sorted((row.correct, row.score))
-            upper.bar((row.low, 0), (row.high, row.correct), RIGHT)
-            upper.bar((row.low, ends[0]), (row.high, ends[1]), _GAP_COLOR)
-            lower.bar((row.low, 0), (row.high, row.photos), FAINT)
-        for chart, top in ((upper, 1.0), (lower, float(max(counts)))):
-            chart.line([(row.high, 0), (row.high, top)], PAPER if row.photos else GRID, 1)
+            upper.bar((left, 0), (right, row.correct), RIGHT)
+            upper.bar((left, ends[0]), (right, ends[1]), _GAP_COLOR)
+            lower.bar((left, 0), (right, row.photos), FAINT)
     dashes = [step / 40 for step in range(0, 40, 2)]
     for start in dashes:
         upper.line([(start, start), (start + 1 / 40, start + 1 / 40)], FAINT, 2)
