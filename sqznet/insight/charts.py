@@ -47,8 +47,9 @@ def numbers(name: str, values: Sequence[float], whole: bool = False) -> Axis:
     """An axis that holds these finite values, of which there is one at least, with round numbers at
     both ends. ``whole``: numbers on it are whole."""
     low, high = min(values), max(values)
-    if high <= low:
-        low, high = (low - 1, high) if whole else (min(low, 0.0), max(high, 0.0) or low + 1)
+    if high <= low:  # a single value: from 0 to it, or one unit around
+        low, high = (low - 1, high) if whole else (min(low, 0.0), max(high, 0.0))
+        high += high <= low
     step = _step((high - low) / _MOST_TICKS)
     step = max(1.0, step) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

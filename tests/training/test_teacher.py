@@ -136,7 +136,7 @@ def test_photos_get_the_size_and_the_levels_that_the_graph_wants(tmp_path: Path)
     ("made", "message"),
     [
         ({"inputs": 2}, r"t\.onnx: a teacher reads one photo, .* reads photo: tensor\(float\)"),
-        ({"shape": ("N", 4, *SIZE)}, r"t\.onnx: a teacher reads one photo"),
+        ({"shape": ("N", "C", *SIZE)}, r"t\.onnx: a teacher reads one photo"),
         ({"kind": "int32"}, r"t\.onnx: a teacher reads one photo"),
         ({"ends": "one"}, r"t\.onnx: its first output has the shape \(1, 1\); expected a number"),
         ({"ends": "Sqrt"}, r"t\.onnx: its output has NaN or infinities"),
@@ -165,7 +165,7 @@ def test_a_teacher_gives_each_photo_to_one_class(tmp_path: Path) -> None:
     from sqznet.training.teacher import teacher_named
     from sqznet.weights import metadata
 
-    stated = metadata.dump("squeezenet1_1", UNIT, None, Wiring(activation="sigmoid"))
+    stated = metadata.dump("squeezenet1_1", PRESETS["keras"], None, Wiring(activation="sigmoid"))
     path = networks.save(tmp_path / "net.safetensors", networks.tensors(), stated)
     with pytest.raises(sqznet.SqznetError, match="its activation is 'sigmoid'; a teacher gives"):
         teacher_named(path)
@@ -208,7 +208,7 @@ def test_a_student_learns_what_its_teacher_says(tmp_path: Path, small: Path, pho
         progress=lambda progress: records.append(dict(progress.measures)),
     )
     assert done.labels == tuple("abcde")
-    assert (done.photos, done.validated) == (16, 4)
+    assert done.photos + done.validated == 20
     assert any("damaged.png" in line for line in said)
     losses = [record["loss"] for record in records if record]
     assert losses[-1] < losses[0]
@@ -252,6 +252,7 @@ def test_a_student_with_its_teachers_classes_keeps_its_head(small: Path) -> None
     levels = photo(4, (96, 96)).permute(0, 2, 3, 1).byte()
     judged = Examples(levels, answers(teacher, levels, lambda done: None))
     task = Distillation(twin, levels, judged, teacher, start.design.preprocessing, 0)
-    assert task.validate(twin).values["accuracy"] == 1
-    for x, targets in task.views(torch.Generator().manual_seed(0)):
-        assert torch.allclose(torch.softmax(twin(x)["logits"], 1), targets, atol=1e-4)
+    with torch.no_grad():
+        assert task.validate(twin).values["accuracy"] == 1
+        for x, targets in task.views(torch.Generator().manual_seed(0)):
+            assert torch.allclose(torch.softmax(twin(x)["logits"], 1), targets, atol=1e-4)
