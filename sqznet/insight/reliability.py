@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.insight import painting
 from sqznet.insight.charts import GAP, PITCH, Chart, numbers, shares
-from sqznet.insight.painting import FAINT, HEAD, MARGIN, PAPER, RIGHT
+from sqznet.insight.painting import FAINT, HEAD, MARGIN, PAPER, RIGHT, WRONG
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ _BINS = 10
 
 _WIDTH, _HEIGHT = 560, 560  # of the chart
 _PHOTOS = 140  # the height of the chart of photos
-_GAP_COLOR = "#f3c9dc"
+_MARK = 7  # the width of the line at a mean score
 _BETWEEN = 0.003  # half of the room between two bars
 
 
@@ -63,8 +63,8 @@ def reliability(
 
 
 def draw(found: Reliability) -> Image.Image:
-    """An image (RGB): for each bin a bar up to the share of right answers, its distance from their
-    mean score, and below how many photos it has. Bars should end on the dashed line.
+    """An image (RGB): for each bin a bar up to the share of right answers, a mark at their mean
+    score, where it should end, and below how many photos it has.
 
     Raises SqznetError if this Pillow cannot draw text.
     """
@@ -72,19 +72,18 @@ def draw(found: Reliability) -> Image.Image:
 
     counts = [row.photos for row in found.bins]
     upper = Chart(_WIDTH, _HEIGHT, shares(""), shares("right answers"))
-    lower = Chart(_WIDTH, _PHOTOS, shares("score"), numbers("photos", [0, *counts], True))
+    lower = Chart(_WIDTH, _PHOTOS, shares("score"), numbers("photos", [0, *counts], True, 3))
     for row in found.bins:
         if row.photos:
             left, right = row.low + _BETWEEN, row.high - _BETWEEN
-            ends = sorted((row.correct, row.score))
             upper.bar((left, 0), (right, row.correct), RIGHT)
-            upper.bar((left, ends[0]), (right, ends[1]), _GAP_COLOR)
+            upper.line([(left, row.score), (right, row.score)], WRONG, _MARK)
             lower.bar((left, 0), (right, row.photos), FAINT)
     dashes = [step / 40 for step in range(0, 40, 2)]
     for start in dashes:
         upper.line([(start, start), (start + 1 / 40, start + 1 / 40)], FAINT, 2)
     title = f"Calibration error {100 * found.error:.1f} %"
-    note = f"{sum(counts)} photos; pink: from their mean score to the share that is right"
+    note = f"{sum(counts)} photos; bars should end at the marks, the mean scores"
     left, top = MARGIN + max(upper.left, lower.left), HEAD + PITCH + GAP
     second = top + _HEIGHT + 3 * PITCH + GAP
     width = max(left + _WIDTH + MARGIN, painting.head_width(title, note))

@@ -37,14 +37,14 @@ def draw(history: History) -> Image.Image:
 
     charts = [_chart(history, *panel) for panel in _panels(history).items()]
     columns = max(1, min(_COLUMNS, len(charts)))
-    across = max((chart.left for chart, _ in charts), default=0) + _WIDTH + GAP
+    across = max((chart.left for chart, _ in charts), default=0) + _WIDTH + 3 * GAP
     down = PITCH + max((c.above + c.below for c, _ in charts), default=0) + _HEIGHT
     rows = math.ceil(len(charts) / columns)
     size = columns * across + 2 * MARGIN, rows * down + MARGIN
     canvas = Image.new("RGB", size, PAPER)
     for number, (chart, lines) in enumerate(charts):
         row, column = divmod(number, columns)
-        left = MARGIN + (column + 1) * across - _WIDTH - GAP
+        left = MARGIN + (column + 1) * across - _WIDTH - 3 * GAP
         top = MARGIN + row * down + chart.above
         chart.paste(canvas, left, top)
         _write_legend(canvas, left, top - PITCH, lines)
