@@ -176,15 +176,12 @@ def test_a_teacher_gives_each_photo_to_one_class(tmp_path: Path) -> None:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of 20 photos of different colors, and one file that is damaged."""
+    """A folder of 20 photos, and one file that is damaged."""
     folder = tmp_path / "photos"
     (folder / "more").mkdir(parents=True)
-    rng = np.random.default_rng(0)
     for number in range(20):
-        color = rng.integers(0, 256, 3)
-        noise = rng.integers(-20, 20, (40, 50, 3))
-        levels = np.clip(color + noise, 0, 255).astype(np.uint8)
-        Image.fromarray(levels).save(folder / ("more" if number % 2 else "") / f"{number}.png")
+        place = folder / ("more" if number % 2 else "")
+        Image.fromarray(networks.photo(number)).save(place / f"{number}.png")
     (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     return folder
 
