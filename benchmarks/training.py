@@ -162,7 +162,8 @@ def _answers(model: sqznet.Model, files: Sequence[str], logits: Callable[[Array]
     """The class of each photo."""
     groups = [files[begin : begin + BATCH] for begin in range(0, len(files), BATCH)]
     found = [logits(np.concatenate([model.preprocess(path) for path in group])) for group in groups]
-    return np.concatenate(found).argmax(axis=1)
+    classes: Array = np.concatenate(found).argmax(axis=1)
+    return classes
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch has no types here
