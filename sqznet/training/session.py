@@ -137,6 +137,9 @@ def _run(settings: Settings, device: torch.device) -> Trained:
         )
         raise fitted.interrupt
     os.unlink(settings.checkpoint)
+    notes = {"made by": settings.command, "stopped by": fitted.stopped}
+    if settings.teacher is not None:
+        notes["true classes"] = f"what {os.path.basename(settings.teacher)} says"
     page = write_report(
         settings.page_folder,
         fitted.history,
@@ -144,7 +147,7 @@ def _run(settings: Settings, device: torch.device) -> Trained:
         judging.classes,
         labels,
         judging.paths,
-        {"made by": settings.command, "stopped by": fitted.stopped},
+        notes,
     )
     return replace(trained, report=page)
 
