@@ -25,12 +25,12 @@ _ITERATIONS = 200
 _LEAST_DEVIATION = 0.01
 
 
-@torch.no_grad()
 def features(twin: Twin, views: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """The averages of the trunk's last map (N, channels), and the targets, of all inputs."""
     last = twin.network.trunk[-1].name
     twin.eval()
-    found = [(twin(x, (last,))[last].float().mean((2, 3)), targets) for x, targets in views]
+    with torch.no_grad():
+        found = [(twin(x, (last,))[last].float().mean((2, 3)), targets) for x, targets in views]
     return torch.cat([x for x, _ in found]), torch.cat([targets for _, targets in found])
 
 

@@ -213,9 +213,11 @@ def _asked(settings: Settings, teacher: Teacher, photos: _Photos) -> Tensor:
 
 def _roomy(pre: Preprocessing) -> Preprocessing:
     """Photos with some room around the network's input, of which training sees a part."""
-    size = tuple(round(_MARGIN * side) for side in pre.size)
-    covered = tuple(map(max, size, pre.resized))
-    return pre._replace(size=size, resize=covered if pre.fit == "crop" else size)
+    height, width = (round(_MARGIN * side) for side in pre.size)
+    covered = height, width
+    if pre.fit == "crop":
+        covered = max(height, pre.resized[0]), max(width, pre.resized[1])
+    return pre._replace(size=(height, width), resize=covered)
 
 
 def _task(
