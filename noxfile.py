@@ -143,7 +143,7 @@ def crosscheck(session: nox.Session) -> None:
     """Weights files compared with the engines and libraries that they are made for, average
     precision with pycocotools, a program that PyInstaller builds, the server asked by Triton's
     client and a browser (chromium), and a Ray cluster that loses a node."""
-    extras = ("test", *(f"test-{name}" for name in CROSSCHECKED))
+    extras = ("test", "train", *(f"test-{name}" for name in CROSSCHECKED))
     session.install(f"{ROOT}[{','.join(extras)}]")
     names = (
         "weights/*",
@@ -152,6 +152,7 @@ def crosscheck(session: nox.Session) -> None:
         "frozen",
         "ray/*",
         "serving/*",
+        "training/*",
     )
     session.run("pytest", "-m", "slow or not slow", *tests_of(names))
 

@@ -53,6 +53,7 @@ def test_the_extra_all_has_every_optional_feature() -> None:
         "bench",
         "all",
         "ray",  # for clusters alone
+        "train",  # large
     }
     assert features == {"completion", "hub", "keras", "parquet", "serve", "terminal", "video"}
     (named,) = re.findall(r"sqznet\[([\w,]+)\]", " ".join(distribution.requires or ()))
