@@ -1,7 +1,7 @@
 """Other places and sizes for what photos show: flips, collages of four, crops and zooms.
 
-It runs where the photos are, on a GPU if there is one. Photos are float32 (N, 3, S, S); boxes are in
-parts of the photo, and stay so.
+It runs where the photos are, on a GPU if there is one. Photos are float32 (N, 3, H, W) with even
+sides; boxes are in parts of the photo, and stay so.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def collages(photos: Tensor, truth: Truth, others: Tensor) -> tuple[Tensor, Trut
     ``others``: int64 (K, 4), for each of K collages the indices of its photos, from the upper left
     to the lower right. ("Mosaic": Bochkovskiy et al., "YOLOv4", arXiv:2004.10934.)
     """
-    count, side = len(others), photos.shape[-1] // 2
-    halves = functional.adaptive_avg_pool2d(photos, (side, side))[others.flatten()]
-    grid = halves.reshape(count, 2, 2, 3, side, side).permute(0, 3, 1, 4, 2, 5)
+    count, (height, width) = len(others), photos.shape[2:]
+    halves = functional.avg_pool2d(photos, 2)[others.flatten()]
+    grid = halves.reshape(count, 2, 2, 3, height // 2, width // 2).permute(0, 3, 1, 4, 2, 5)
     corners = photos.new_tensor([[0, 0], [1, 0], [0, 1], [1, 1]]).repeat(1, 2)
     boxes = (truth.boxes[others] + corners[None, :, None]) / 2
     rows = (count, -1)
@@ -51,13 +51,13 @@ def collages(photos: Tensor, truth: Truth, others: Tensor) -> tuple[Tensor, Trut
         truth.classes[others].reshape(*rows),
         truth.kinds[others].reshape(*rows),
     )
-    return grid.reshape(count, 3, 2 * side, 2 * side), made
+    return grid.reshape(count, 3, height, width), made
 
 
-def windows(count: int, generator: torch.Generator, device: torch.device) -> Tensor:
+def windows(count: int, generator: torch.Generator) -> Tensor:
     """A random part to show of each of ``count`` photos: float32 (N, 4), left, top, right, bottom in
     parts of the photo, also below 0 and above 1."""
-    random = torch.rand((count, 4), generator=generator, device=device) * 2 - 1
+    random = torch.rand((count, 4), generator=generator) * 2 - 1
     size = _ZOOM ** random[:, :1]
     stretch = _STRETCH ** (random[:, 1:2] / 2)
     sides = torch.cat([size * stretch, size / stretch], 1)
@@ -66,14 +66,16 @@ def windows(count: int, generator: torch.Generator, device: torch.device) -> Ten
     return torch.cat([middle - sides / 2, middle + sides / 2], 1)
 
 
-def shown(photos: Tensor, truth: Truth, parts: Tensor, size: int) -> tuple[Tensor, Truth]:
-    """The parts of the photos, see `windows`, at ``size`` pixels a side; gray beyond the edge."""
+def shown(
+    photos: Tensor, truth: Truth, parts: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Truth]:
+    """The parts of the photos, see `windows`, at (height, width) pixels; gray beyond the edge."""
     start, sides = parts[:, :2], parts[:, 2:] - parts[:, :2]
     # In the coordinates of affine_grid, -1 to 1, a photo's point is scale * point + shift.
     scale, shift = sides, 2 * start + sides - 1
     affine = torch.zeros((len(photos), 2, 3), device=photos.device)
     affine[:, 0, 0], affine[:, 1, 1], affine[:, :, 2] = scale[:, 0], scale[:, 1], shift
-    grid = functional.affine_grid(affine, [len(photos), 3, size, size], align_corners=False)
+    grid = functional.affine_grid(affine, [len(photos), 3, *size], align_corners=False)
     made = functional.grid_sample(photos - GRAY, grid, align_corners=False) + GRAY
     boxes = (truth.boxes - start.repeat(1, 2)[:, None]) / sides.repeat(1, 2)[:, None]
     return made, _visible(truth._replace(boxes=boxes))

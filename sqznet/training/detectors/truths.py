@@ -40,6 +40,16 @@ class Truth(NamedTuple):
     def to(self, device: torch.device) -> Truth:
         return Truth(*(each.to(device) for each in self))
 
+    def joined(self, other: Truth) -> Truth:
+        """The photos of both, one after the other."""
+        most = max(self.kinds.shape[1], other.kinds.shape[1])
+        return Truth(
+            *(
+                torch.cat([_widened(a, most), _widened(b, most)])
+                for a, b in zip(self, other, strict=True)
+            )
+        )
+
     def compact(self) -> Truth:
         """The same without the rows that are none, as far as the photos allow."""
         order = (self.kinds == NONE).byte().argsort(1, stable=True)
@@ -47,6 +57,12 @@ class Truth(NamedTuple):
         order = order[:, :most]
         boxes = self.boxes.gather(1, order[..., None].expand(-1, -1, 4))
         return Truth(boxes, self.classes.gather(1, order), self.kinds.gather(1, order))
+
+
+def _widened(rows: Tensor, most: int) -> Tensor:
+    """(N, most, ...) from (N, M, ...): rows of zeros follow."""
+    lacking = rows.new_zeros((len(rows), most - rows.shape[1], *rows.shape[2:]))
+    return torch.cat([rows, lacking], 1)
 
 
 class Truths:
@@ -71,6 +87,10 @@ class Truths:
             target[: len(rows)] = rows
         rows = torch.from_numpy(padded)
         return Truth(rows[..., :4].contiguous(), rows[..., 4].long(), rows[..., 5].byte())
+
+    def only(self, photos: Sequence[int]) -> Truths:
+        """Those of some of the photos."""
+        return Truths([self._rows[self._starts[i] : self._starts[i + 1]].tolist() for i in photos])
 
     def things(self, classes: int) -> list[int]:
         """How many things of each class there are."""
