@@ -90,7 +90,7 @@ class Augmentation:
             x, grid, "bilinear", padding_mode="reflection", align_corners=False
         )
         mean = seen.mean((2, 3))
-        colors, shift = _colors(self._strength, mean, generator)
+        colors, shift = random_colors(self._strength, mean, generator)
         return self._normalization(seen, colors, shift)
 
 
@@ -135,7 +135,9 @@ def _places(strength: Strength, count: int, generator: torch.Generator) -> Tenso
     return torch.stack(rows, 1)
 
 
-def _colors(strength: Strength, mean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def random_colors(
+    strength: Strength, mean: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Matrices (N, 3, 3) and shifts (N, 3) of colors, for photos with this mean color (N, 3):
     saturation, contrast around the mean gray, then brightness."""
     count, device = len(mean), mean.device

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sqznet.detection.matching import TrueBox
-from sqznet.errors import ImageError, SqznetError, printable
-from sqznet.images.decoding import decode
-from sqznet.insight.class_names import class_names
+from sqznet.training.detectors.sets import is_thing
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from sqznet.detection.matching import TrueBox
     from sqznet.detection.true_photo import TruePhoto
 
 #: What a row is: nothing, a thing, or a place where things of its class may be that have no box.
 NONE, THING, UNKNOWN = 0, 1, 2
-
-# The sides of a box as large as the photo, in parts of it.
-_WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
 class Truth(NamedTuple):
@@ -92,95 +87,18 @@ class Truths:
         """Those of some of the photos."""
         return Truths([self._rows[self._starts[i] : self._starts[i + 1]].tolist() for i in photos])
 
-    def things(self, classes: int) -> list[int]:
-        """How many things of each class there are."""
-        of = self._rows[self._rows[:, 5] == THING, 4].astype(np.int64)
-        return np.bincount(of, minlength=classes).tolist()
 
+def truths_of(photos: Sequence[TruePhoto], labels: Sequence[str]) -> Truths:
+    """What is known of photos whose boxes are in parts and of these classes.
 
-class BoxedSet(NamedTuple):
-    """Photos of one source. A class that has boxes on any of them has them on all; of other classes
-    nothing is known, unless no photo has a box: then nothing is there."""
-
-    photos: Sequence[TruePhoto]
-
-    @property
-    def labels(self) -> set[str]:
-        """Those of the things in its boxes."""
-        return {box.label for photo in self.photos for box in photo.boxes}
-
-
-def labels_of(sets: Iterable[BoxedSet]) -> tuple[str, ...]:
-    """The classes that can be learned from these sets, sorted: those that have a thing."""
-    return tuple(
-        sorted(
-            {
-                box.label
-                for each in sets
-                for photo in each.photos
-                for box in photo.boxes
-                if not (box.is_crowd or box.may_be_missed)
-            }
-        )
-    )
-
-
-def read_truths(
-    sets: Sequence[BoxedSet],
-    labels: Sequence[str],
-    report: Callable[[ImageError], None],
-) -> tuple[list[TruePhoto], Truths]:
-    """The photos of all sets that can be read, one set after the other, and what is known of them.
-
-    ``labels``: the classes; boxes of others are left out. Names differ from labels at most as
-    `class_names` allows. A box that may be missed, or that holds many things, becomes a place of
-    which nothing is known. ``report``: called for a photo whose size cannot be read.
-    Raises SqznetError if none has a thing of a class.
+    A box that may be missed, or that holds many things, is a place of which nothing is known.
     """
-    photos, rows = [], []
-    for each in sets:
-        names = class_names(labels, each.labels)
-        known = {names[label] for label in each.labels} if each.labels else set(labels)
-        unknown = [
-            (*_WHOLE, float(index), float(UNKNOWN))
-            for index, label in enumerate(labels)
-            if label not in known
-        ]
-        indices = {
-            name: labels.index(label) for name, label in names.items() if label is not None
-        }
-        for photo in each.photos:
-            try:
-                found = _parts(photo)
-            except ImageError as error:
-                report(error)
-                continue
-            photos.append(photo)
-            rows.append(unknown + [_row(box, indices[box.label]) for box in found if box.label in indices])
-    if not any(row[5] == THING for each_rows in rows for row in each_rows):
-        raise SqznetError(
-            "no readable photo has a box of a class to learn, expected boxes of "
-            f"{', '.join(map(printable, labels))}"
-        )
-    return photos, Truths(rows)
+    indices = {label: float(index) for index, label in enumerate(labels)}
+    return Truths([[_row(box, indices[box.label]) for box in photo.boxes] for photo in photos])
 
 
-def _parts(photo: TruePhoto) -> Sequence[TrueBox]:
-    """The boxes in parts of the photo. Raises ImageError if its size is needed and unreadable."""
-    if photo.in_parts:
-        return photo.boxes
-    # As small as the decoder makes it: only the size of the whole photo is needed.
-    height, width = decode(photo.found.image, lambda height, width: (1, 1)).whole
-    return [
-        box._replace(
-            x0=box.x0 / width, y0=box.y0 / height, x1=box.x1 / width, y1=box.y1 / height
-        )
-        for box in photo.boxes
-    ]
-
-
-def _row(box: TrueBox, index: int) -> tuple[float, ...]:
+def _row(box: TrueBox, index: float) -> tuple[float, ...]:
     sides = [min(max(side, 0.0), 1.0) for side in box[:4]]
     is_empty = sides[2] <= sides[0] or sides[3] <= sides[1]
-    kind = UNKNOWN if box.is_crowd or box.may_be_missed else THING
-    return (*sides, float(index), float(NONE if is_empty else kind))
+    kind = NONE if is_empty else THING if is_thing(box) else UNKNOWN
+    return (*sides, index, float(kind))
