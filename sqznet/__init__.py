@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sqznet.insight.evaluation import Evaluation
     from sqznet.learning.identity import RecognizerIdentity
     from sqznet.learning.recognizer import Recognizer, learn
+    from sqznet.training.settings import Trained, TrainingProgress
+    from sqznet.training.training import train
     from sqznet.watching.events import Event
     from sqznet.watching.loop import Sighting, watch
     from sqznet.watching.objects import Scene, watch_objects
@@ -51,6 +53,8 @@ __all__ = [
     "Sighting",
     "SqznetError",
     "Track",
+    "Trained",
+    "TrainingProgress",
     "UnsupportedIsaError",
     "WeightsError",
     "classify",
@@ -63,6 +67,7 @@ __all__ = [
     "learn",
     "load",
     "load_detector",
+    "train",
     "watch",
     "watch_objects",
 ]
@@ -82,6 +87,8 @@ _ON_DEMAND = {
     "Scene": "sqznet.watching.objects",
     "Sighting": "sqznet.watching.loop",
     "Track": "sqznet.watching.tracks",
+    "Trained": "sqznet.training.settings",
+    "TrainingProgress": "sqznet.training.settings",
     "Recognizer": "sqznet.learning.recognizer",
     "RecognizerIdentity": "sqznet.learning.identity",
     "compress": "sqznet.compression.compressing",
@@ -90,6 +97,7 @@ _ON_DEMAND = {
     "learn": "sqznet.learning.recognizer",
     "evaluate_detector": "sqznet.detection.accuracy",
     "load_detector": "sqznet.detection.loading",
+    "train": "sqznet.training.training",
     "watch": "sqznet.watching.loop",
     "watch_objects": "sqznet.watching.objects",
 }

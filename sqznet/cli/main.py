@@ -42,6 +42,7 @@ COMMANDS = (
     "quantize",
     "serve",
     "similar",
+    "train",
     "verify",
     "watch",
 )

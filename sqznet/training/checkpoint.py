@@ -5,7 +5,6 @@ It is torch's zip format. Reading executes nothing: only tensors and plain value
 
 from __future__ import annotations
 
-import os
 import pickle
 from io import BytesIO
 from typing import Any
@@ -60,9 +59,3 @@ def load(path: str, key: str) -> dict[str, Any]:
         )
     state: dict[str, Any] = found["state"]
     return state
-
-
-def remove(path: str) -> None:
-    """Removes a state that is not needed any more, if there is one."""
-    if os.path.exists(path):
-        os.unlink(path)

@@ -81,7 +81,7 @@ class Classification:
         self._training, self._validation = training, validation
         self._augmentation, self._normalization = augmentation, normalization
         self._seed = seed
-        self._batch = _BATCH if len(training.levels) < _MANY else _LARGE_BATCH
+        self._batch = _BATCH if self.photos < _MANY else _LARGE_BATCH
         self.groups = _groups(module)
         share = training.targets.mean(0).clamp(min=1e-6)
         #: Added to the logits in training, so that those of the network itself are as if all
@@ -89,8 +89,13 @@ class Classification:
         self.prior = torch.log(share * len(share)) if balanced else torch.zeros_like(share)
 
     @property
+    def photos(self) -> int:
+        """How many photos train."""
+        return len(self._training.levels)
+
+    @property
     def steps(self) -> int:
-        return -(-len(self._training.levels) // self._batch)
+        return -(-self.photos // self._batch)
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         generator = seeding.generator(self._seed, epoch)
@@ -100,7 +105,7 @@ class Classification:
     def views(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """All photos in random order, augmented, with their targets, in batches of almost the same
         size."""
-        order = torch.randperm(len(self._training.levels), generator=generator)
+        order = torch.randperm(self.photos, generator=generator)
         for indices in order.tensor_split(self.steps):
             levels, targets = self._training.some(indices)
             yield self._augmentation(levels, generator), targets

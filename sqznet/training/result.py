@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from sqznet.calibration.quantizing import CALIBRATED, evenly, normalized, with_integers
+from sqznet.calibration.quantizing import CALIBRATED, evenly, gray_levels, with_integers
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.model import Model
 from sqznet.network.layers import Network
@@ -33,50 +34,69 @@ class Design(NamedTuple):
     wiring: Wiring
 
 
-def model_of(path: str, design: Design, weights: Mapping[str, RawTensor]) -> Model:
-    """The network with these weights, run by our own kernels. ``path``: its file's name."""
-    checkpoint = Checkpoint(
-        path=path,
-        format="safetensors",
-        tensors=weights,
-        metadata={},
-        variant=design.network.variant,
-        preprocessing=design.preprocessing,
-        labels=design.labels,
-        wiring=design.wiring,
-    )
-    return Model(checkpoint, precision="float32")
+class Judged:
+    """A trained network, run by our own kernels, and its validation photos.
+
+    ``path``: the file that it becomes, for messages. ``photos``: uint8 (N, H, W, 3), RGB, of the
+    input's size. scores: float32 (N, classes), the probabilities that it gives for these.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        design: Design,
+        weights: Mapping[str, RawTensor],
+        photos: npt.NDArray[np.uint8],
+    ) -> None:
+        self._model = Model(
+            Checkpoint(
+                path=path,
+                format="safetensors",
+                tensors=weights,
+                metadata={},
+                variant=design.network.variant,
+                preprocessing=design.preprocessing,
+                labels=design.labels,
+                wiring=design.wiring,
+            ),
+            precision="float32",
+        )
+        self._photos = photos
+        self.scores = np.concatenate([_softmax(self._logits(group)) for group in self._groups()])
+
+    def encoded(self, provenance: Mapping[str, Any]) -> bytes:
+        """The content of the safetensors file.
+
+        The scales of int8 come from some of the photos; a network that normalizes each photo by
+        itself has none.
+        """
+        model, network = self._model, self._model.executor.network
+        pre = model.preprocessing
+        stated = metadata.dump(network.variant, pre, model.labels, model.wiring)
+        checkpoint = model.checkpoint._replace(metadata={**stated, TRAINING: compact(provenance)})
+        if not pre.standardize:
+            described = Model(checkpoint, precision="float32")
+            some = [self._photos[index] for index in evenly(range(len(self._photos)), CALIBRATED)]
+            levels = [gray_levels(self._as_they_are(), photo) for photo in some]
+            checkpoint, _ = with_integers(described, levels, True, lambda: None)
+        return safetensors.encode(checkpoint, network)
+
+    def _groups(self) -> Iterator[npt.NDArray[np.uint8]]:
+        for begin in range(0, len(self._photos), _GROUP):
+            yield self._photos[begin : begin + _GROUP]
+
+    def _logits(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        model = self._as_they_are()
+        return model.logits(np.concatenate([model.preprocess(photo) for photo in photos]))
+
+    def _as_they_are(self) -> Model:
+        """The model for photos that have the size of its input already."""
+        model, pre = copy(self._model), self._model.preprocessing
+        model.preprocessing = pre._replace(resize=pre.size)
+        return model
 
 
-def scores(model: Model, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """The probabilities (N, classes) for gray levels (N, H, W, 3), RGB, of the input's size."""
-    rows = [
-        model.logits(normalized(model, _ordered(model, photos[i : i + _GROUP])))
-        for i in range(0, len(photos), _GROUP)
-    ]
-    logits = np.concatenate(rows)
+def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares: npt.NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
     return shares
-
-
-def encoded(model: Model, photos: npt.NDArray[np.uint8], provenance: Mapping[str, Any]) -> bytes:
-    """The content of the safetensors file.
-
-    ``photos``: as for `scores`; the scales of int8 come from some of them. A network that
-    normalizes each photo by itself has none.
-    """
-    network, checkpoint = model.executor.network, model.checkpoint
-    stated = metadata.dump(network.variant, model.preprocessing, model.labels, model.wiring)
-    checkpoint = checkpoint._replace(metadata={**stated, TRAINING: compact(provenance)})
-    if not model.preprocessing.standardize:
-        some = evenly(range(len(photos)), CALIBRATED)
-        levels = [_ordered(model, photos[i : i + 1]) for i in some]
-        model = Model(checkpoint, precision="float32")
-        checkpoint, _ = with_integers(model, levels, keep_weights=True, advance=lambda: None)
-    return safetensors.encode(checkpoint, network)
-
-
-def _ordered(model: Model, levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """RGB in the network's order of channels."""
-    return levels[..., ::-1] if model.preprocessing.channel_order == "bgr" else levels
