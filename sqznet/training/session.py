@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
-from importlib import metadata
 from itertools import count
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from sqznet.errors import SqznetError, path_for_messages, reason_of
-from sqznet.files.part_file import write_file
 from sqznet.files.paths import stored_text
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.training import seeding
 from sqznet.training.augmentation import Augmentation, Normalization, Strength
 from sqznet.training.classification import Classification, Examples, one_hot
 from sqznet.training.head import features, fit_head
-from sqznet.training.library import device_named
-from sqznet.training.loop import Fitted, Listener, fit
 from sqznet.training.photos import Labeled, divided, readable, shared_by
 from sqznet.training.report import write_report
 from sqznet.training.result import Judged
-from sqznet.training.schedule import Limits
-from sqznet.training.settings import TrainingProgress, Settings, Trained
+from sqznet.training.running import finish, fit_within, make_folder, versions, working, write
+from sqznet.training.settings import Settings, Trained, TrainingProgress
 from sqznet.training.start import HEAD, Start, mirrors_agree, start_from
 from sqznet.training.store import Store, stored
 from sqznet.training.twin import Twin, twin_of, weights_of
 from sqznet.weights.strict_json import compact
-
-# Without a limit, about so many photos are seen, in so many epochs at least and at most.
-_SEEN, _LEAST, _MOST = 20_000, 8, 40
 
 # The photos are stored larger than the network's input by this factor, to be cropped.
 _MARGIN = 256 / 224
@@ -46,9 +36,6 @@ _MARGIN = 256 / 224
 # are no number of an epoch.
 _VIEWS = 2
 _HEAD_PURPOSE = 1 << 32
-
-# The share of the time that is left for the result, and seconds of it at least.
-_RESERVE, _LEAST_RESERVE = 0.05, 3.0
 
 
 class _Photos(NamedTuple):
@@ -65,16 +52,8 @@ class _Photos(NamedTuple):
 
 def run(settings: Settings) -> Trained:
     """See `sqznet.training.training.train`."""
-    try:
-        return _run(settings, device_named(settings.device))
-    except torch.cuda.OutOfMemoryError:
-        raise SqznetError(
-            "the memory of the GPU is not enough for a batch; expected the device 'cpu', or a GPU "
-            "that nothing else uses"
-        ) from None
-    finally:
-        if not os.path.exists(settings.checkpoint):  # nothing to go on from, or nothing left to do
-            shutil.rmtree(settings.work, ignore_errors=True)
+    with working(settings) as device:
+        return _run(settings, device)
 
 
 def _run(settings: Settings, device: torch.device) -> Trained:
@@ -83,7 +62,7 @@ def _run(settings: Settings, device: torch.device) -> Trained:
         settings.folder, settings.val, settings.seed, settings.report
     )
     start = start_from(settings.from_, labels)
-    _make_folder(settings)
+    make_folder(settings)
     pre = start.design.preprocessing
     photos = _decoded(settings, "training", training, _roomy(pre), labels)
     judging = _decoded(settings, "validation", validation, pre, labels)
@@ -101,7 +80,8 @@ def _run(settings: Settings, device: torch.device) -> Trained:
     if start.new and not settings.resume:
         _fit_head(settings, twin, task)
     data = _digest(photos, judging)
-    fitted = _fitted(settings, start, task, data, time.monotonic() - began)
+    about = [data, start.sha256, *labels]
+    fitted = fit_within(settings, task, about, len(photos.store), time.monotonic() - began)
     settings.progress(TrainingProgress("result", 0.0))
     judged = Judged(settings.path, start.design, weights_of(twin), judging.store.pixels)
     hits = judged.scores.argmax(axis=1) == judging.classes
@@ -116,15 +96,8 @@ def _run(settings: Settings, device: torch.device) -> Trained:
         seconds=time.monotonic() - began,
         report=None,
     )
-    about = _provenance(settings, start, trained, data, device)
-    _write(settings, judged.encoded(about))
-    if fitted.interrupt is not None:
-        settings.report(
-            f"{path_for_messages(settings.path)}: interrupted; it has the best weights so far, those "
-            f"after epoch {fitted.best_epoch}, and the run can be resumed"
-        )
-        raise fitted.interrupt
-    os.unlink(settings.checkpoint)
+    write(settings, judged.encoded(_provenance(settings, start, trained, data, device)))
+    finish(settings, fitted)
     page = write_report(
         settings.page_folder,
         fitted.history,
@@ -135,19 +108,6 @@ def _run(settings: Settings, device: torch.device) -> Trained:
         {"made by": settings.command, "stopped by": fitted.stopped},
     )
     return replace(trained, report=page)
-
-
-def _make_folder(settings: Settings) -> None:
-    """The work folder. A run that is not resumed begins without a checkpoint."""
-    try:
-        os.makedirs(settings.work, exist_ok=True)
-        if not settings.resume and os.path.exists(settings.checkpoint):
-            os.unlink(settings.checkpoint)
-            settings.report("begins anew, without the checkpoint of an earlier run")
-    except OSError as error:
-        raise SqznetError(
-            f"{path_for_messages(settings.work)}: cannot be written: {reason_of(error)}"
-        ) from None
 
 
 def _decoded(
@@ -202,42 +162,6 @@ def _fit_head(settings: Settings, twin: Twin, task: Classification) -> None:
     fit_head(twin.convolutions[HEAD], *features(twin, views()), task.prior)
 
 
-def _fitted(
-    settings: Settings, start: Start, task: Classification, data: str, spent: float
-) -> Fitted:
-    epochs, seconds = settings.epochs, None
-    if settings.minutes is not None:
-        whole = 60 * settings.minutes
-        seconds = max(whole - spent - max(_RESERVE * whole, _LEAST_RESERVE), 1.0)
-    elif epochs is None:
-        epochs = min(max(_SEEN // task.photos, _LEAST), _MOST)
-    about = [data, start.sha256, *start.design.labels, settings.seed, epochs, settings.minutes]
-    return fit(
-        task,
-        Limits(epochs, seconds),
-        settings.checkpoint,
-        sha256(compact(about).encode()).hexdigest(),
-        settings.resume,
-        _Heard(settings),
-    )
-
-
-class _Heard(Listener):
-    """Passes on what a run tells."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def step(self, progress: float, left: float | None) -> None:
-        self._settings.progress(TrainingProgress("epochs", progress, left))
-
-    def epoch(self, record: Mapping[str, float]) -> None:
-        self._settings.progress(TrainingProgress("epochs", record["progress"], None, record))
-
-    def say(self, line: str) -> None:
-        self._settings.report(line)
-
-
 def _digest(photos: _Photos, judging: _Photos) -> str:
     """The SHA-256 of all pixels and classes, in hex: what the training is a function of."""
     parts = [[part.store.hashes, part.classes] for part in (photos, judging)]
@@ -258,19 +182,5 @@ def _provenance(
         "seed": settings.seed,
         "from": {"file": os.path.basename(start.checkpoint.path), "sha256": start.sha256},
         "device": device.type,
-        "versions": {
-            "python": platform.python_version(),
-            "sqznet": metadata.version("sqznet"),
-            "torch": str(torch.__version__),
-        },
+        "versions": versions(),
     }
-
-
-def _write(settings: Settings, content: bytes) -> None:
-    try:
-        write_file(settings.path, content)
-    except OSError as error:
-        raise SqznetError(
-            f"{path_for_messages(settings.path)}: cannot be written: {reason_of(error)}; the "
-            "same command with --resume tries it again"
-        ) from None

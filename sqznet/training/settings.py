@@ -61,20 +61,18 @@ class Trained:
     report: str | None
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The arguments of `train`; see there. Raises SqznetError for those that are out of range."""
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """The arguments that `train` and `train_detector` share; see there. Raises SqznetError for those
+    that are out of range."""
 
-    folder: Folder | Classes
     output: Folder
-    val: Folder | Classes | float
     from_: WeightsLike
     epochs: int | None
     minutes: float | None
     device: str
     resume: bool
     seed: int
-    report_folder: Folder | None
     report: Callable[[str | ImageError], None]
     progress: Callable[[TrainingProgress], None]
 
@@ -116,6 +114,26 @@ class Settings:
         return os.path.join(self.work, "checkpoint")
 
     @property
+    def options(self) -> list[str]:
+        """The words of a command line that ask for the same, for the file's provenance."""
+        words = ["-o", os.fspath(self.output)]
+        if self.from_ is not None:
+            words += ["--from", os.fspath(self.from_)]
+        for name in ("epochs", "minutes", "seed"):
+            if (value := getattr(self, name)) is not None:
+                words += [f"--{name}", f"{value}"]
+        return words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(RunSettings):
+    """The arguments of `train`."""
+
+    folder: Folder | Classes
+    val: Folder | Classes | float
+    report_folder: Folder | None
+
+    @property
     def page_folder(self) -> str:
         """The folder of the report."""
         if self.report_folder is not None:
@@ -127,12 +145,7 @@ class Settings:
         """The command line that asks for the same, for the file's provenance."""
         if isinstance(self.folder, Mapping):
             return "sqznet.train"
-        words = ["sqznet train", os.fspath(self.folder), "-o", os.fspath(self.output)]
+        words = ["sqznet train", os.fspath(self.folder)]
         if not isinstance(self.val, Mapping):
             words += ["--val", str(self.val)]
-        if self.from_ is not None:
-            words += ["--from", os.fspath(self.from_)]
-        for name in ("epochs", "minutes", "seed"):
-            if (value := getattr(self, name)) is not None:
-                words += [f"--{name}", f"{value}"]
-        return " ".join(words)
+        return " ".join([*words, *self.options])

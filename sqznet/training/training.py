@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqznet.errors import ImageError
 from sqznet.training.library import torch_library
-from sqznet.training.settings import TrainingProgress, Settings, Trained
+from sqznet.training.settings import Settings, Trained, TrainingProgress
 
 if TYPE_CHECKING:
     from sqznet.training.photos import Classes, Folder
@@ -73,18 +73,18 @@ def train(
     """
     torch_library()
     settings = Settings(
-        folder,
-        output,
-        val,
-        from_,
-        epochs,
-        minutes,
-        device,
-        resume,
-        seed,
-        report_folder,
-        report,
-        progress,
+        folder=folder,
+        output=output,
+        val=val,
+        from_=from_,
+        epochs=epochs,
+        minutes=minutes,
+        device=device,
+        resume=resume,
+        seed=seed,
+        report_folder=report_folder,
+        report=report,
+        progress=progress,
     )
     from sqznet.training import session
 

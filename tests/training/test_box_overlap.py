@@ -38,7 +38,9 @@ def by_hand(a: list[float], b: list[float]) -> float:
 def test_intersection_over_union_is_that_of_the_evaluation() -> None:
     a, b = some_boxes(20, 0), some_boxes(30, 1)
     found = iou(torch.tensor(a)[:, None], torch.tensor(b)[None])
-    assert found.numpy() == pytest.approx(overlaps(np.array(a), np.array(b), [False] * 30), abs=1e-6)
+    assert found.numpy() == pytest.approx(
+        overlaps(np.array(a), np.array(b), [False] * 30), abs=1e-6
+    )
 
 
 def test_ciou_is_that_of_the_paper() -> None:

@@ -26,7 +26,12 @@ def painted(*boxes: tuple[float, float, float, float]) -> tuple[Any, Truth]:
     return photos, Truth(rows, classes, torch.full((count, 1), THING, dtype=torch.uint8))
 
 
-BOXES = ((0.25, 0.5, 0.5, 0.75), (0.125, 0.125, 0.875, 0.25), (0.5, 0.0, 1.0, 1.0), (0.0, 0.5, 0.5, 1.0))
+BOXES = (
+    (0.25, 0.5, 0.5, 0.75),
+    (0.125, 0.125, 0.875, 0.25),
+    (0.5, 0.0, 1.0, 1.0),
+    (0.0, 0.5, 0.5, 1.0),
+)
 
 
 def around_white(photo: Any) -> list[float]:
@@ -95,7 +100,12 @@ def test_what_is_cut_off_is_gone_or_unknown() -> None:
     photos, truth = painted(*[(0.0, 0.0, 0.5, 1.0)] * 4)
     truth.kinds[3] = UNKNOWN
     parts = torch.tensor(
-        [[0.0, 0.0, 1.0, 1.0], [0.45, 0.0, 1.45, 1.0], [0.6, 0.0, 1.6, 1.0], [0.495, 0.0, 1.495, 1.0]]
+        [
+            [0.0, 0.0, 1.0, 1.0],
+            [0.45, 0.0, 1.45, 1.0],
+            [0.6, 0.0, 1.6, 1.0],
+            [0.495, 0.0, 1.495, 1.0],
+        ]
     )
     _, found = shown(photos, truth, parts, (SIDE, SIDE))
     assert found.kinds[:, 0].tolist() == [THING, UNKNOWN, NONE, UNKNOWN]

@@ -63,7 +63,9 @@ def test_a_classifier_gets_a_new_head() -> None:
     assert first.fresh
     assert first.preprocessing.fit == "squash"
     assert first.preprocessing.size == first.preprocessing.resized == (256, 256)
-    states = [each.twin.state_dict()["head.fire1.squeeze.weight"] for each in (first, second, other)]
+    states = [
+        each.twin.state_dict()["head.fire1.squeeze.weight"] for each in (first, second, other)
+    ]
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
     old = sqznet.weights.bundled().tensors["features.0.weight"].array()

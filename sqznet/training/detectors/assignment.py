@@ -1,8 +1,8 @@
 """Which points should find which things, and with what scores: task-aligned assignment.
 
-Source: Feng et al., "TOOD: Task-aligned One-stage Object Detection", arXiv:2108.07755. A point suits
-a thing if it lies in its box, gives its class a high score and a box that overlaps it much. The best
-few points of each thing should find it; their scores should be as high as they suit it.
+Source: Feng et al., "TOOD: Task-aligned One-stage Object Detection", arXiv:2108.07755. A point
+suits a thing if it lies in its box, gives its class a high score and a box that overlaps it much.
+The best few points of each thing should find it; their scores should be as high as they suit it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TINY = 1e-30  # so that points within a box go before others even where nothing
 class Assigned(NamedTuple):
     """What N photos' P points should say.
 
-    scores: (N, P, classes), 0..1. boxes: (N, P, 4), in pixels; that of the thing where there is one.
+    scores: (N, P, classes), 0..1. boxes: (N, P, 4), in pixels; that of the thing, if one is there.
     weights: (N, P), the score for the thing there, 0 without one. counts: bool (N, P, classes),
     whether the score should be so; it is not known where things may be that have no box.
     """

@@ -1,7 +1,7 @@
 """From the maps of a detector to a logit for each class and a box for each point, with gradients.
 
-`sqznet.network.detector` describes the head. Points come in the order of the levels, then rows, then
-columns.
+`sqznet.network.detector` describes the head. Points come in the order of the levels, then rows,
+then columns.
 """
 
 from __future__ import annotations

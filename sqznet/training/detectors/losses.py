@@ -16,8 +16,8 @@ _BOXES = 2.0
 
 
 class Loss(NamedTuple):
-    """``scores``: binary cross entropy with soft labels; ``boxes``: 1 - CIoU. Both are sums over all
-    points, the latter by the points' weights, divided by the sum of these weights."""
+    """``scores``: binary cross entropy with soft labels; ``boxes``: 1 - CIoU. Both are sums over
+    all points, the latter by the points' weights, divided by the sum of these weights."""
 
     scores: Tensor
     boxes: Tensor

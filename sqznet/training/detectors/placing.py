@@ -55,13 +55,13 @@ def collages(photos: Tensor, truth: Truth, others: Tensor) -> tuple[Tensor, Trut
 
 
 def windows(count: int, generator: torch.Generator) -> Tensor:
-    """A random part to show of each of ``count`` photos: float32 (N, 4), left, top, right, bottom in
-    parts of the photo, also below 0 and above 1."""
+    """A random part to show of each of ``count`` photos: float32 (N, 4), left, top, right, bottom
+    in parts of the photo, also below 0 and above 1."""
     random = torch.rand((count, 4), generator=generator) * 2 - 1
     size = _ZOOM ** random[:, :1]
     stretch = _STRETCH ** (random[:, 1:2] / 2)
     sides = torch.cat([size * stretch, size / stretch], 1)
-    # The middle moves as far as the window stays on the photo, or the photo in the window, and a bit.
+    # The middle moves as far as the window stays on the photo, or the photo in it, and a bit.
     middle = 0.5 + random[:, 2:] * ((1 - sides).abs() / 2 + _BEYOND * sides)
     return torch.cat([middle - sides / 2, middle + sides / 2], 1)
 

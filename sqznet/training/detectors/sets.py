@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 Report = Callable[[str | ImageError], None]
 
-#: Photos of one source. A class that has a box on one of them has boxes on all: where there is none,
-#: there is no such thing. Of other classes nothing is known, unless no photo has a box: then nothing
-#: is on them.
+#: Photos of one source. A class that has a box on one of them has boxes on all: where there is
+#: none, there is no such thing. Of other classes nothing is known, unless no photo has a box: then
+#: nothing is on them.
 BoxedSet = Sequence["TruePhoto"]
 
 _SHOWN = 5  # classes that a message names
@@ -53,9 +53,7 @@ def is_thing(box: TrueBox) -> bool:
     return not (box.is_crowd or box.may_be_missed)
 
 
-def of_classes(
-    sets: Sequence[BoxedSet], labels: Sequence[str], report: Report
-) -> list[TruePhoto]:
+def of_classes(sets: Sequence[BoxedSet], labels: Sequence[str], report: Report) -> list[TruePhoto]:
     """The photos of all sets, with their boxes of these classes in parts of the photo.
 
     A class of which nothing is known on a photo has a crowd there, as large as the photo. Names in
@@ -81,9 +79,7 @@ def of_classes(
                 report(error)
                 continue
             renamed = [
-                box._replace(label=name)
-                for box in boxes
-                if (name := names[box.label]) is not None
+                box._replace(label=name) for box in boxes if (name := names[box.label]) is not None
             ]
             found.append(photo._replace(boxes=[*renamed, *crowds], in_parts=True))
     if others:

@@ -23,15 +23,16 @@ from sqznet.weights.metadata import DETECTOR, dump
 from sqznet.weights.strict_json import compact
 
 # The score of everything before a class is learned, so that the many points without a thing do not
-# drown the few with one (Lin et al., "Focal Loss for Dense Object Detection", arXiv:1708.02002); and
-# the logarithm of the first boxes' sides, in strides.
+# drown the few with one (Lin et al., "Focal Loss for Dense Object Detection", arXiv:1708.02002);
+# and the logarithm of the first boxes' sides, in strides.
 _PRIOR, _SIDES = 0.01, 1.0
 _DEVIATION = 0.01
 
 
 class Start(NamedTuple):
-    """What is trained. twin: the network with its first weights. design: of its head. fresh: whether
-    the head has not been trained before. known: the classes that the weights told apart before.
+    """What is trained. twin: the network with its first weights. design: of its head. origin: where
+    the weights are from. fresh: whether the head has not been trained before. known: the classes
+    that the weights told apart before.
     """
 
     twin: Twin
@@ -83,7 +84,9 @@ def start(
     fresh = origin.detector is None
     head = bundled if fresh else origin
     shapes = {
-        name: tensor.shape for name, tensor in origin.tensors.items() if name.startswith("features.")
+        name: tensor.shape
+        for name, tensor in origin.tensors.items()
+        if name.startswith("features.")
     }
     shapes |= {
         f"{name}.{kind}": tensor.shape
