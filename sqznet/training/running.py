@@ -29,8 +29,8 @@ _RESERVE, _LEAST_RESERVE = 0.05, 3.0
 
 @contextmanager
 def working(settings: RunSettings) -> Iterator[torch.device]:
-    """Gives the device to train on; afterwards the work folder goes, unless there is a checkpoint to
-    go on from. Raises SqznetError for a device that is not there, or whose memory is too small."""
+    """Gives the device to train on; afterwards the work folder goes, unless there is a checkpoint
+    to go on from. Raises SqznetError for a device that is not there, or whose memory is too small."""
     try:
         yield device_named(settings.device)
     except torch.cuda.OutOfMemoryError:
@@ -113,8 +113,8 @@ def finish(settings: RunSettings, fitted: Fitted) -> None:
     raised now."""
     if fitted.interrupt is not None:
         settings.report(
-            f"{path_for_messages(settings.path)}: interrupted; it has the best weights so far, those "
-            f"after epoch {fitted.best_epoch}, and the run can be resumed"
+            f"{path_for_messages(settings.path)}: interrupted; it has the best weights so far, "
+            f"those after epoch {fitted.best_epoch}, and the run can be resumed"
         )
         raise fitted.interrupt
     os.unlink(settings.checkpoint)

@@ -63,8 +63,8 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """The arguments that `train` and `train_detector` share; see there. Raises SqznetError for those
-    that are out of range."""
+    """The arguments that `train` and `train_detector` share; see there. Raises SqznetError for
+    those that are out of range."""
 
     output: Folder
     from_: WeightsLike

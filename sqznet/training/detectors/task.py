@@ -51,7 +51,7 @@ class Batch(NamedTuple):
 class DetectionTask:
     """Trains a detector; see `sqznet.training.loop.Task`.
 
-    ``pixels``: uint8 (N, H, W, 3), RGB, all photos to train with. ``truths``: what is known of each.
+    ``pixels``: uint8 (N, H, W, 3), RGB, photos to train with. ``truths``: what is known of each.
     ``validation``: photos with known boxes, of which a thing is of a class of the detector.
     ``batch``: photos a step. ``mirror``: whether every other photo is mirrored.
     """

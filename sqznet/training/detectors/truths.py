@@ -1,4 +1,4 @@
-"""What is known of the photos that a detector is trained with: boxes, and where nothing is known."""
+"""What is known of the photos that a detector is trained with: boxes, and where nothing is."""
 
 from __future__ import annotations
 
