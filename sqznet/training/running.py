@@ -20,9 +20,6 @@ from sqznet.training.schedule import Limits
 from sqznet.training.settings import RunSettings, TrainingProgress
 from sqznet.weights.strict_json import compact
 
-# Without a limit, about so many photos are seen, in so many epochs at least and at most.
-_SEEN, _LEAST, _MOST = 20_000, 8, 40
-
 # The share of the time that is left for the result, and seconds of it at least.
 _RESERVE, _LEAST_RESERVE = 0.05, 3.0
 
@@ -30,7 +27,7 @@ _RESERVE, _LEAST_RESERVE = 0.05, 3.0
 @contextmanager
 def working(settings: RunSettings) -> Iterator[torch.device]:
     """Gives the device to train on; afterwards the work folder goes, unless there is a checkpoint
-    to go on from. Raises SqznetError for a device that is not there, or whose memory is too small."""
+    to go on from. Raises SqznetError for a device that is not there, and if its memory is full."""
     try:
         yield device_named(settings.device)
     except torch.cuda.OutOfMemoryError:
@@ -57,19 +54,19 @@ def make_folder(settings: RunSettings) -> None:
 
 
 def fit_within(
-    settings: RunSettings, task: Task, about: Sequence[object], photos: int, spent: float
+    settings: RunSettings, task: Task, about: Sequence[object], default: int, spent: float
 ) -> Fitted:
     """Trains within the limits of the settings.
 
-    ``about``: what the run is a function of, besides these. ``photos``: how many it trains with.
-    ``spent``: the seconds since the training was asked for.
+    ``about``: what the run is a function of, besides these. ``default``: the number of epochs
+    without a limit. ``spent``: the seconds since the training was asked for.
     """
     epochs, seconds = settings.epochs, None
     if settings.minutes is not None:
         whole = 60 * settings.minutes
         seconds = max(whole - spent - max(_RESERVE * whole, _LEAST_RESERVE), 1.0)
     elif epochs is None:
-        epochs = min(max(_SEEN // photos, _LEAST), _MOST)
+        epochs = default
     key = compact([*about, settings.seed, epochs, settings.minutes])
     return fit(
         task,

@@ -29,6 +29,9 @@ from sqznet.training.store import Store, stored
 from sqznet.training.twin import Twin, twin_of, weights_of
 from sqznet.weights.strict_json import compact
 
+# Without a limit, about so many photos are seen, in so many epochs at least and at most.
+_SEEN, _LEAST, _MOST = 20_000, 8, 40
+
 # The photos are stored larger than the network's input by this factor, to be cropped.
 _MARGIN = 256 / 224
 
@@ -81,7 +84,8 @@ def _run(settings: Settings, device: torch.device) -> Trained:
         _fit_head(settings, twin, task)
     data = _digest(photos, judging)
     about = [data, start.sha256, *labels]
-    fitted = fit_within(settings, task, about, len(photos.store), time.monotonic() - began)
+    default = min(max(_SEEN // len(photos.store), _LEAST), _MOST)
+    fitted = fit_within(settings, task, about, default, time.monotonic() - began)
     settings.progress(TrainingProgress("result", 0.0))
     judged = Judged(settings.path, start.design, weights_of(twin), judging.store.pixels)
     hits = judged.scores.argmax(axis=1) == judging.classes

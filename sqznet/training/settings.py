@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -38,6 +39,15 @@ class TrainingProgress(NamedTuple):
     done: float
     left: float | None = None
     measures: Mapping[str, float] = MappingProxyType({})
+
+
+def warn(message: str | ImageError) -> None:
+    """What reports without a ``report`` of the caller become."""
+    warnings.warn(str(message), stacklevel=2)
+
+
+def silent(progress: TrainingProgress) -> None:
+    """What becomes of progress that the caller does not ask for."""
 
 
 @dataclass(frozen=True)

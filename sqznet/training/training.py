@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sqznet.errors import ImageError
 from sqznet.training.library import torch_library
-from sqznet.training.settings import Settings, Trained, TrainingProgress
+from sqznet.training.settings import Settings, Trained, TrainingProgress, silent, warn
 
 if TYPE_CHECKING:
     from sqznet.training.photos import Classes, Folder
     from sqznet.weights.locate import WeightsLike
-
-
-def _warn(message: str | ImageError) -> None:
-    warnings.warn(str(message), stacklevel=2)
-
-
-def _silent(progress: TrainingProgress) -> None:
-    pass
 
 
 def train(
@@ -35,8 +26,8 @@ def train(
     resume: bool = False,
     seed: int = 0,
     report_folder: Folder | None = None,
-    report: Callable[[str | ImageError], None] = _warn,
-    progress: Callable[[TrainingProgress], None] = _silent,
+    report: Callable[[str | ImageError], None] = warn,
+    progress: Callable[[TrainingProgress], None] = silent,
 ) -> Trained:
     """Trains a classifier, all layers of it, on photos of your own classes.
 
