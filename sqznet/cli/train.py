@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import sqznet
 from sqznet.cli.common import say
 from sqznet.cli.training import add_run_options, followed, run_options, say_file, validation
 
@@ -19,11 +20,12 @@ def add_parser(commands: Commands) -> None:
         help="train a whole network on your own classes",
         description="Train all layers of a classifier on photos of your own classes: DIR has a "
         "sub-folder for each class, named by its label. A few hundred photos take minutes on a "
-        "laptop. Needs torch: pip install 'sqznet[train]'. For a handful of photos of each class, "
+        "laptop. Needs torch: pip install torch. For a handful of photos of each class, "
         "see 'sqznet learn', which needs nothing.",
         examples=(
             "sqznet train signs/ -o signs.safetensors",
             "sqznet train signs/ -o signs.safetensors --val others/ --minutes 10",
+            "sqznet train photos/ -o small.safetensors --teacher resnet50.onnx",
             "sqznet classify photo.jpg --model signs.safetensors",
         ),
     )
@@ -38,6 +40,21 @@ def add_parser(commands: Commands) -> None:
     )
     add_run_options(parser, "the bundled SqueezeNet 1.1", "8 to 40")
     parser.add_argument(
+        "--teacher",
+        metavar="WEIGHTS",
+        help="a network that says what the photos show, so that DIR needs no order: any "
+        "SqueezeNet, or another classifier in ONNX, which needs onnxruntime",
+    )
+    parser.add_argument(
+        "--teacher-preprocessing",
+        metavar="NAME",
+        help="how the teacher wants photos: torchvision, caffe, keras, ... (default: as its file "
+        "says, torchvision for other networks)",
+    )
+    parser.add_argument(
+        "--labels", metavar="FILE", help="the teacher's class names, text or JSON, if it has none"
+    )
+    parser.add_argument(
         "--report",
         metavar="FOLDER",
         help="where the report is written: curves, confusion, the hardest photos (default: "
@@ -46,12 +63,13 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sqznet.training.training import train
-
     def work(**calls: Any) -> None:
-        trained = train(
+        trained = sqznet.train(
             args.folder,
             val=args.val,
+            teacher=args.teacher,
+            teacher_preprocessing=args.teacher_preprocessing,
+            labels=args.labels,
             report_folder=args.report,
             **run_options(args),
             **calls,

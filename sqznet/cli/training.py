@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _STAGES = {
     "photos": "decoding photos",
+    "teacher": "asking the teacher",
     "head": "fitting the new head",
     "epochs": "training",
     "result": "writing the result",

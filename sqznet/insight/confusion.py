@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING
 
 from sqznet.insight import painting
 from sqznet.insight.evaluation import UNKNOWN
-from sqznet.insight.painting import FAINT, INK, PAPER
+from sqznet.insight.painting import HEAD, INK, MARGIN, NOTE, PAPER, RIGHT, WRONG
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
     from sqznet.insight.evaluation import Evaluation
 
-_MARGIN, _GAP = 48, 12
-_TITLE, _TEXT = 34, 20
+_GAP = 12
 _LABELS = 220  # the maximum width of labels
 # The side of a cell, by the larger number of rows or columns.
 _SIDES = ((6, 92), (16, 56), (40, 34), (80, 27))
 _TINY = 14  # for more rows or columns; such cells hold no numbers
 
 _EMPTY = (243, 244, 247)
-_RIGHT, _WRONG = (24, 111, 101), (194, 65, 124)
 
 
 def draw(evaluation: Evaluation) -> Image.Image:
@@ -38,19 +36,17 @@ def draw(evaluation: Evaluation) -> Image.Image:
     columns = evaluation.answers
     most = max(len(rows), len(columns))
     cell = next((side for limit, side in _SIDES if most <= limit), _TINY)
-    size = min(_TEXT, cell - 2)
+    size = min(NOTE, cell - 2)
     names = [painting.elided(label, size, _LABELS) for label, _ in rows]
     heads = [painting.elided(label, size, _LABELS) for label in columns]
-    left = _MARGIN + max(painting.length(name, size) for name in names) + _GAP
+    left = MARGIN + max(painting.length(name, size) for name in names) + _GAP
     head = max(painting.length(name, size) for name in heads)
     title, note = _texts(evaluation)
-    top = _MARGIN + round(2.6 * _TITLE) + head + _GAP
-    room = max(painting.length(title, _TITLE), painting.length(note, _TEXT))
-    width = max(left + cell * len(columns) + _MARGIN, room + 2 * _MARGIN)
-    canvas = Image.new("RGB", (width, top + cell * len(rows) + _MARGIN), PAPER)
+    top = HEAD + head + _GAP
+    width = max(left + cell * len(columns) + MARGIN, painting.head_width(title, note))
+    canvas = Image.new("RGB", (width, top + cell * len(rows) + MARGIN), PAPER)
     pen = ImageDraw.Draw(canvas)
-    painting.write(pen, (_MARGIN, _MARGIN - 8), title, _TITLE, INK)
-    painting.write(pen, (_MARGIN, _MARGIN + round(1.15 * _TITLE)), note, _TEXT, FAINT)
+    painting.write_head(pen, title, note)
     for x, name in enumerate(heads):
         _write_upwards(canvas, (left + x * cell, top - _GAP), name, size, cell)
     for y, (name, (label, counter)) in enumerate(zip(names, rows, strict=True)):
@@ -83,12 +79,12 @@ def _draw_cell(
     x, y, cell = box
     count, total = counter[answer], max(counter.total(), 1)
     share = (count / total) ** 0.6 if count else 0.0  # makes small shares visible
-    full = _RIGHT if is_correct else _WRONG
+    full = RIGHT if is_correct else WRONG
     color = tuple(round(a + share * (b - a)) for a, b in zip(_EMPTY, full, strict=True))
     pen.rectangle((x + 1, y + 1, x + cell - 1, y + cell - 1), fill=color)
     if count and cell > _TINY:
         text = f"{count}"
-        size = min(_TEXT, round((cell - 6) / (0.62 * len(text))))
+        size = min(NOTE, round((cell - 6) / (0.62 * len(text))))
         middle = x + cell // 2, y + cell // 2
         painting.write(pen, middle, text, size, PAPER if share > 0.45 else INK, "mm")
 

@@ -17,6 +17,9 @@ from sqznet.insight.class_names import class_names
 from sqznet.notebook import table
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from sqznet.answers import Classifier
     from sqznet.batch.photos import FileResult
 
@@ -196,6 +199,26 @@ def evaluate(
                 known[name][_answer(result, known)] += 1
                 near[name] += any(p.label == name and p.index >= 0 for p in result.predictions)
     return Evaluation(known, unknown, near, unreadable)
+
+
+def evaluation_of(
+    scores: npt.NDArray[np.floating[Any]],
+    truths: npt.NDArray[np.integer[Any]],
+    names: Sequence[str],
+) -> Evaluation:
+    """An evaluation of scores (photos, classes) of photos with known classes. ``truths``: their
+    numbers, (photos,), into ``names``."""
+    import numpy as np
+
+    counts = {name: Counter[str]() for name in names}
+    near = dict.fromkeys(names, 0)
+    best = scores.argmax(axis=1)
+    own = np.take_along_axis(scores, truths[:, None], axis=1)
+    above = (scores > own).sum(axis=1)
+    for truth, answer, better in zip(truths, best, above, strict=True):
+        counts[names[truth]][names[answer]] += 1
+        near[names[truth]] += int(better < NEAR)
+    return Evaluation(counts, {}, near, 0)
 
 
 def _results(

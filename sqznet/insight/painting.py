@@ -25,9 +25,16 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 Rectangle = tuple[int, int, int, int]
+Color = str | tuple[int, int, int]
 
 #: The colors of what is drawn around photos: background, text, and text of less weight.
 PAPER, INK, FAINT = "#ffffff", "#1c2128", "#6b7480"
+#: The colors of right and wrong answers.
+RIGHT, WRONG = (24, 111, 101), (194, 65, 124)
+#: The room around what is drawn, and the heights of a title and of the note below it.
+MARGIN, TITLE, NOTE = 48, 34, 20
+#: From the upper edge of a picture to what comes below its title and note.
+HEAD = MARGIN + round(2.6 * TITLE)
 
 # Shapes are drawn this many times larger and then reduced, which smooths their edges.
 _SMOOTH = 4
@@ -186,7 +193,7 @@ def write(
     at: tuple[int, int],
     text: str,
     size: int,
-    color: str | tuple[int, int, int],
+    color: Color,
     anchor: str = "la",
 ) -> None:
     """Draws one line; `anchor`, as in Pillow, is the point of the text that is placed at `at`: its
@@ -196,6 +203,17 @@ def write(
     drop = ascent if anchor[1] == "a" else (ascent - descent) / 2
     font = face(text, size)
     pen.text((at[0], at[1] + drop), text, fill=color, font=font, anchor=f"{anchor[0]}s")
+
+
+def write_head(pen: ImageDraw.ImageDraw, title: str, note: str) -> None:
+    """Writes the title of a picture and a note below it, above `HEAD`."""
+    write(pen, (MARGIN, MARGIN - 8), title, TITLE, INK)
+    write(pen, (MARGIN, MARGIN + round(1.15 * TITLE)), note, NOTE, FAINT)
+
+
+def head_width(title: str, note: str) -> int:
+    """The pixels that a picture with this title and note has in width, at least."""
+    return max(length(title, TITLE), length(note, NOTE)) + 2 * MARGIN
 
 
 def elided(text: str, size: int, width: int) -> str:

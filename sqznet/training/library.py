@@ -15,9 +15,8 @@ def torch_library() -> Any:
         import torch
     except ImportError as error:
         raise SqznetError(
-            f"training needs {error.name or 'torch'}: pip install 'sqznet[train]' (on a computer "
-            "without a GPU, torch is smaller with --extra-index-url "
-            "https://download.pytorch.org/whl/cpu)"
+            f"training needs {error.name}: pip install torch (without a GPU, add --index-url "
+            "https://download.pytorch.org/whl/cpu, which is smaller)"
         ) from None
     return torch
 

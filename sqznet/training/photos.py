@@ -16,6 +16,7 @@ from sqznet.training.store import Store
 Report = Callable[[str | ImageError], None]
 Folder = str | os.PathLike[str]
 Classes = Mapping[str, Sequence[str]]
+Photos = Sequence[str | os.PathLike[str]]
 
 _SHOWN = 5  # classes that a message names
 
@@ -28,7 +29,10 @@ class Labeled(NamedTuple):
 
 
 def divided(
-    folder: Folder | Classes, val: Folder | Classes | float, seed: int, report: Report
+    folder: Folder | Classes | Photos,
+    val: Folder | Classes | Photos | float,
+    seed: int,
+    report: Report,
 ) -> tuple[tuple[str, ...], Labeled, Labeled]:
     """The labels, and the photos to train with and to validate with.
 
@@ -46,7 +50,7 @@ def divided(
             "sqznet.learn can tell one class from the unknown"
         )
     if isinstance(val, (bool, int, float)):
-        return labels, *_apart(found, _share(val), seed)
+        return labels, *_apart(found, checked_share(val), seed)
     judging = _classes(val, report)
     unknown = [label for label in judging if label not in found]
     if unknown:
@@ -82,7 +86,7 @@ def shared_by(training: Store, validation: Store) -> int:
     return sum(one in known for one in validation.hashes)
 
 
-def _classes(given: Folder | Classes, report: Report) -> dict[str, list[str]]:
+def _classes(given: Folder | Classes | Photos, report: Report) -> dict[str, list[str]]:
     if isinstance(given, Mapping):
         found = {label: list(map(os.fspath, paths)) for label, paths in given.items()}
         return {label: paths for label, paths in found.items() if paths}
@@ -94,7 +98,8 @@ def _classes(given: Folder | Classes, report: Report) -> dict[str, list[str]]:
     return classes_in(given, report)
 
 
-def _share(val: float) -> float:
+def checked_share(val: float) -> float:
+    """The share of the photos that validate. Raises SqznetError unless it is between 0 and 1."""
     if not 0 < val < 1:
         raise SqznetError(
             f"val is {shown(val)}, expected a share between 0 and 1, such as 0.2, or a folder"

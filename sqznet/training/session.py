@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from sqznet.errors import path_for_messages
 from sqznet.files.paths import stored_text
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.training import seeding
 from sqznet.training.augmentation import Augmentation, Normalization, Strength
 from sqznet.training.classification import Classification, Examples, one_hot
+from sqznet.training.distillation import Distillation, answers, unlabeled
 from sqznet.training.head import features, fit_head
 from sqznet.training.photos import Labeled, divided, readable, shared_by
 from sqznet.training.report import write_report
@@ -26,7 +28,9 @@ from sqznet.training.running import finish, fit_within, make_folder, versions, w
 from sqznet.training.settings import Settings, Trained, TrainingProgress
 from sqznet.training.start import HEAD, Start, mirrors_agree, start_from
 from sqznet.training.store import Store, stored
+from sqznet.training.teacher import Teacher, teacher_named
 from sqznet.training.twin import Twin, twin_of, weights_of
+from sqznet.weights.labels import for_network
 from sqznet.weights.strict_json import compact
 
 # Without a limit, about so many photos are seen, in so many epochs at least and at most.
@@ -42,15 +46,24 @@ _HEAD_PURPOSE = 1 << 32
 
 
 class _Photos(NamedTuple):
-    """A store and the class of each of its photos."""
+    """A store, the paths of its photos, and the share of each class in each, float32 (N, classes);
+    (N, 0) where nobody has said it yet."""
 
     store: Store
-    classes: list[int]
     paths: list[str]
+    targets: Tensor
 
-    def examples(self, count: int, device: torch.device) -> Examples:
-        levels = torch.from_numpy(self.store.pixels)
-        return Examples(levels, one_hot(self.classes, count)).to(device)
+    @property
+    def levels(self) -> Tensor:
+        return torch.from_numpy(self.store.pixels)
+
+    @property
+    def classes(self) -> list[int]:
+        found: list[int] = self.targets.argmax(1).tolist() if self.targets.shape[1] else []
+        return found
+
+    def examples(self, device: torch.device) -> Examples:
+        return Examples(self.levels, self.targets).to(device)
 
 
 def run(settings: Settings) -> Trained:
@@ -61,25 +74,23 @@ def run(settings: Settings) -> Trained:
 
 def _run(settings: Settings, device: torch.device) -> Trained:
     began = time.monotonic()
-    labels, training, validation = divided(
-        settings.folder, settings.val, settings.seed, settings.report
-    )
+    teacher = _teacher(settings)
+    labels, training, validation = _chosen(settings, teacher)
     start = start_from(settings.from_, labels)
     make_folder(settings)
     pre = start.design.preprocessing
     photos = _decoded(settings, "training", training, _roomy(pre), labels)
     judging = _decoded(settings, "validation", validation, pre, labels)
+    if teacher is not None:
+        judging = judging._replace(targets=_asked(settings, teacher, judging))
     if both := shared_by(photos.store, judging.store):
         settings.report(
             f"{both} of the validation photos are among those to train with: their accuracy "
             "promises too much"
         )
-    flip = mirrors_agree(start, photos.store.pixels, photos.classes)
-    if not flip:
-        settings.report("mirror images look like other classes, so none are trained with")
     twin = twin_of(start.design.network, start.weights, start.new)
     twin.to(device, memory_format=torch.channels_last)
-    task = _task(settings, pre, twin, photos, judging, flip)
+    task = _task(settings, start, twin, photos, judging, teacher)
     if start.new and not settings.resume:
         _fit_head(settings, twin, task)
     data = _digest(photos, judging)
@@ -114,10 +125,30 @@ def _run(settings: Settings, device: torch.device) -> Trained:
     return replace(trained, report=page)
 
 
+def _teacher(settings: Settings) -> Teacher | None:
+    if settings.teacher is None:
+        return None
+    return teacher_named(settings.teacher, settings.teacher_preprocessing)
+
+
+def _chosen(
+    settings: Settings, teacher: Teacher | None
+) -> tuple[tuple[str, ...], Labeled, Labeled]:
+    """The labels, and the photos to train with and to validate with; without classes if there is a
+    teacher."""
+    if teacher is None:
+        return divided(settings.folder, settings.val, settings.seed, settings.report)
+    name = path_for_messages(settings.teacher or "")
+    labels = for_network(settings.labels, teacher.labels, teacher.classes, name)
+    parts = unlabeled(settings.folder, settings.val, settings.seed, settings.report)
+    training, validation = (Labeled(paths, []) for paths in parts)
+    return labels, training, validation
+
+
 def _decoded(
     settings: Settings, name: str, photos: Labeled, pre: Preprocessing, labels: tuple[str, ...]
 ) -> _Photos:
-    """The photos that can be read, of this size."""
+    """The photos that can be read, of this size, with their classes if they are known."""
     done = count(1)
 
     def advance() -> None:
@@ -125,8 +156,19 @@ def _decoded(
 
     path = os.path.join(settings.work, f"{name}.pixels")
     store = stored(path, photos.paths, pre, settings.report, advance)
-    classes = readable(photos, store, labels)
-    return _Photos(store, classes, [photos.paths[index] for index in store.kept])
+    targets = torch.empty(len(store), 0)
+    if photos.classes:
+        targets = one_hot(readable(photos, store, labels), len(labels))
+    return _Photos(store, [photos.paths[index] for index in store.kept], targets)
+
+
+def _asked(settings: Settings, teacher: Teacher, photos: _Photos) -> Tensor:
+    """What the teacher says of photos, float32 (N, classes)."""
+
+    def advance(done: float) -> None:
+        settings.progress(TrainingProgress("teacher", done))
+
+    return answers(teacher, photos.levels, advance)
 
 
 def _roomy(pre: Preprocessing) -> Preprocessing:
@@ -138,19 +180,24 @@ def _roomy(pre: Preprocessing) -> Preprocessing:
 
 def _task(
     settings: Settings,
-    pre: Preprocessing,
+    start: Start,
     twin: Twin,
     photos: _Photos,
     judging: _Photos,
-    flip: bool,
+    teacher: Teacher | None,
 ) -> Classification:
-    device = next(twin.parameters()).device
+    device, pre = next(twin.parameters()).device, start.design.preprocessing
+    judged = judging.examples(device)
+    if teacher is not None:
+        return Distillation(twin, photos.levels, judged, teacher, pre, settings.seed)
+    flip = mirrors_agree(start, photos.store.pixels, photos.classes)
+    if not flip:
+        settings.report("mirror images look like other classes, so none are trained with")
     normalization = Normalization(pre, device)
-    classes = len(set(photos.classes))
     return Classification(
         twin,
-        photos.examples(classes, device),
-        judging.examples(classes, device),
+        photos.examples(device),
+        judged,
         Augmentation(normalization, pre.size, Strength(flip=flip)),
         normalization,
         settings.seed,
@@ -184,6 +231,7 @@ def _provenance(
         "epochs": trained.epochs,
         "best_epoch": trained.best_epoch,
         "seed": settings.seed,
+        "teacher": None if settings.teacher is None else os.path.basename(settings.teacher),
         "from": {"file": os.path.basename(start.checkpoint.path), "sha256": start.sha256},
         "device": device.type,
         "versions": versions(),

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqznet.errors import (
     ImageError,
@@ -20,19 +20,25 @@ from sqznet.errors import (
 )
 from sqznet.files.part_file import PartFile
 from sqznet.files.paths import expanded
-from sqznet.training.photos import Classes, Folder
+from sqznet.images.preprocessing import Preprocessing
+from sqznet.training.photos import Classes, Folder, Photos
+from sqznet.weights.labels import Labels
 from sqznet.weights.locate import WeightsLike
 
 SUFFIX = ".safetensors"
 
 
+Preset = str | Preprocessing | Mapping[str, Any]
+
+
 class TrainingProgress(NamedTuple):
     """How far a training has come.
 
-    stage: "photos" while they are decoded, "head" while a new one is fitted, "epochs" while the
-    network is trained, "result" while the file is made. done: the share of the stage, 0..1. left:
-    the seconds that the stage still takes, None while that is not known. measures: after an epoch,
-    its line of the history: "epoch", "loss", "accuracy" and so on; else empty.
+    stage: "photos" while they are decoded, "teacher" while it is asked about those that validate,
+    "head" while a new one is fitted, "epochs" while the network is trained, "result" while the file
+    is made. done: the share of the stage, 0..1. left: the seconds that the stage still takes, None
+    while that is not known. measures: after an epoch, its line of the history: "epoch", "loss",
+    "accuracy" and so on; else empty.
     """
 
     stage: str
@@ -139,9 +145,18 @@ class RunSettings:
 class Settings(RunSettings):
     """The arguments of `train`."""
 
-    folder: Folder | Classes
-    val: Folder | Classes | float
+    folder: Folder | Classes | Photos
+    val: Folder | Classes | Photos | float
+    teacher: Folder | None
+    teacher_preprocessing: Preset | None
+    labels: Labels | None
     report_folder: Folder | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("teacher_preprocessing", "labels"):
+            if self.teacher is None and getattr(self, name) is not None:
+                raise SqznetError(f"{name} is about a teacher, but there is none")
 
     @property
     def page_folder(self) -> str:
@@ -153,9 +168,11 @@ class Settings(RunSettings):
     @property
     def command(self) -> str:
         """The command line that asks for the same, for the file's provenance."""
-        if isinstance(self.folder, Mapping):
+        if not isinstance(self.folder, (str, os.PathLike)):
             return "sqznet.train"
         words = ["sqznet train", os.fspath(self.folder)]
-        if not isinstance(self.val, Mapping):
-            words += ["--val", str(self.val)]
+        for name in ("val", "teacher", "teacher_preprocessing", "labels"):
+            value = getattr(self, name)
+            if isinstance(value, (str, os.PathLike, float)):
+                words += [f"--{name.replace('_', '-')}", str(value)]
         return " ".join([*words, *self.options])

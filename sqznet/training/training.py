@@ -10,21 +10,26 @@ from sqznet.training.library import torch_library
 from sqznet.training.settings import Settings, Trained, TrainingProgress, silent, warn
 
 if TYPE_CHECKING:
-    from sqznet.training.photos import Classes, Folder
+    from sqznet.training.photos import Classes, Folder, Photos
+    from sqznet.training.settings import Preset
+    from sqznet.weights.labels import Labels
     from sqznet.weights.locate import WeightsLike
 
 
 def train(
-    folder: Folder | Classes,
+    folder: Folder | Classes | Photos,
     output: Folder,
     *,
-    val: Folder | Classes | float = 0.2,
+    val: Folder | Classes | Photos | float = 0.2,
     from_: WeightsLike = None,
     epochs: int | None = None,
     minutes: float | None = None,
     device: str = "auto",
     resume: bool = False,
     seed: int = 0,
+    teacher: Folder | None = None,
+    teacher_preprocessing: Preset | None = None,
+    labels: Labels | None = None,
     report_folder: Folder | None = None,
     report: Callable[[str | ImageError], None] = warn,
     progress: Callable[[TrainingProgress], None] = silent,
@@ -51,6 +56,12 @@ def train(
     keeps its checkpoint and the decoded photos in the folder ``output`` + ".training".
     ``seed``: of all that is drawn at random: 0 or more. On the CPU, the same seed gives the same
     file, with the same version of torch and number of threads.
+    ``teacher``: a network that says what the photos show, so that they need no classes: then
+    ``folder`` and ``val`` are folders of photos, at any depth, or paths. It is a file of any
+    SqueezeNet, or of any other classifier of photos in ONNX, which needs onnxruntime.
+    ``teacher_preprocessing``: how it wants photos, as in `sqznet.load`; default: as a SqueezeNet's
+    file says, and torchvision's otherwise. ``labels``: the names of its classes, as in
+    `sqznet.load`, where its file has none.
     ``report_folder``: where the report is written, a page with pictures; default: the name of
     ``output`` with "_report" in the place of its suffix.
     ``report``: called with a line of text or an ImageError for everything that is left out, such as
@@ -59,7 +70,7 @@ def train(
     An interrupt (Ctrl-C) while epochs are trained leaves the best weights so far in ``output``, and
     is then raised.
 
-    Needs torch (``pip install 'sqznet[train]'``). Raises SqznetError, also for a full disk, and
+    Needs torch (``pip install torch``). Raises SqznetError, also for a full disk, and
     WeightsError as `sqznet.load` does.
     """
     torch_library()
@@ -73,6 +84,9 @@ def train(
         device=device,
         resume=resume,
         seed=seed,
+        teacher=teacher,
+        teacher_preprocessing=teacher_preprocessing,
+        labels=labels,
         report_folder=report_folder,
         report=report,
         progress=progress,
