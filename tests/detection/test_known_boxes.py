@@ -105,7 +105,7 @@ def test_the_folders_of_data_sets_and_the_names_of_yolos_classes(tmp_path: Path)
     [
         "names: [bus, 'tram']  # two",
         "names: [\n  bus,\n  tram,\n]\nnc: 2",
-        "train: ../train\nnames:\n- bus\n- \"tram\"\nnc: 2",
+        'train: ../train\nnames:\n- bus\n- "tram"\nnc: 2',
         "names:\n  # by number\n  1: tram\n  0: bus\n",
     ],
 )

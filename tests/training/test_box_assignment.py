@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training needs torch")
 
 from sqznet.training.detectors.assignment import Assigned, assigned
 from sqznet.training.detectors.decoding import Found

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training needs torch")
 
 from sqznet.detection.matching import overlaps
 from sqznet.training.detectors.overlap import ciou, iou

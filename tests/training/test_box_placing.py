@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training needs torch")
 
 from sqznet.training.detectors.placing import GRAY, collages, flipped, shown, windows
 from sqznet.training.detectors.truths import NONE, THING, UNKNOWN, Truth

@@ -39,9 +39,9 @@ class Assigned(NamedTuple):
     counts: Tensor
 
 
-@torch.no_grad()
 def assigned(found: Found, truth: Truth) -> Assigned:
-    """``truth``: boxes in pixels of the input."""
+    """``truth``: boxes in pixels of the input. No gradients pass."""
+    found = Found(*(each.detach() for each in found))
     classes = found.logits.shape[2]
     things = truth.kinds == THING
     within = _within(found, truth.boxes)

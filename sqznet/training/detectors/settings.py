@@ -71,7 +71,8 @@ class DetectorSettings(RunSettings):
     @property
     def command(self) -> str:
         """The command line that asks for the same, for the file's provenance."""
-        words = ["sqznet train-detector", *map(os.fspath, self.places), "--val", str(self.val)]
+        places = [os.fspath(place) for place in self.places]
+        words = ["sqznet train-detector", *places, "--val", str(self.val)]
         if self.photos is not None:
             words += ["--photos", expanded(self.photos)]
         if self.classes is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -66,14 +66,14 @@ class Start(NamedTuple):
 
 
 def start(
-    source: WeightsLike, labels: Sequence[str], size: tuple[int, int] | None, seed: int
+    source: WeightsLike, labels: Sequence[str], size: int | tuple[int, int] | None, seed: int
 ) -> Start:
     """A detector of these classes.
 
     ``source``: a detector, whose head is trained further, or a classifier, whose trunk gets a head
     like that of the bundled detector; None for the bundled detector. What the detector knows of
-    classes with these names is kept, see `class_names`. ``size``: (height, width) of the input;
-    None for that of the weights. ``seed``: decides the rest of the weights.
+    classes with these names is kept, see `class_names`. ``size``: (height, width) of the input,
+    or one number; None for that of the weights. ``seed``: decides the rest of the weights.
     Raises WeightsError if the file cannot be read, or is of another design.
     """
     bundled = weights.read(weights.DETECTOR_PATH)
@@ -106,16 +106,15 @@ def start(
         torch.manual_seed(seed)
         twin = twin_of(network, origin.tensors, new)
         _start_outputs(twin, design, fresh)
-    known = () if fresh else _keep_classes(twin, design, origin, labels)
+    with torch.no_grad():
+        known = () if fresh else _keep_classes(twin, design, origin, labels)
     pre = origin.preprocessing
     if pre.fit != "squash" or pre.resized != pre.size or size is not None:
-        pre = pre._replace(
-            size=size or bundled.preprocessing.size, fit="squash", resize=None, rounding="nearest"
-        )
+        sides: Any = bundled.preprocessing.size if size is None else size  # checked there
+        pre = pre._replace(size=sides, fit="squash", resize=None, rounding="nearest")
     return Start(twin, design, tuple(labels), pre, origin, fresh, known)
 
 
-@torch.no_grad()
 def _start_outputs(twin: Twin, design: Design, fresh: bool) -> None:
     """The last convolutions, as far as they are new."""
     classes, sides = (twin.convolutions[name] for name in (design.classes, design.sides))
@@ -126,7 +125,6 @@ def _start_outputs(twin: Twin, design: Design, fresh: bool) -> None:
         nn.init.constant_(sides.bias, _SIDES)
 
 
-@torch.no_grad()
 def _keep_classes(
     twin: Twin, design: Design, origin: Checkpoint, labels: Sequence[str]
 ) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ class DetectionTask:
         random = generator(self._seed, epoch)
         order = torch.randperm(len(self._truths), generator=random).numpy()
         for chosen in np.array_split(order, self.steps):
-            yield self._made(np.sort(chosen), random)
+            yield self._made(sorted(chosen.tolist()), random)
 
     def loss(self, batch: Batch) -> Tensor:
         maps = self.module(batch.inputs)
