@@ -42,8 +42,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--teacher",
         metavar="WEIGHTS",
-        help="a network that says what the photos show, so that DIR needs no order: any "
-        "SqueezeNet, or another classifier in ONNX, which needs onnxruntime",
+        help="a network that says what photos show, so that DIR needs no order: any SqueezeNet, "
+        "or another classifier in ONNX, which needs onnxruntime",
     )
     parser.add_argument(
         "--teacher-preprocessing",

@@ -5,6 +5,7 @@ It is torch's zip format. Reading executes nothing: only tensors and plain value
 
 from __future__ import annotations
 
+import os
 import pickle
 from io import BytesIO
 from typing import Any
@@ -29,6 +30,14 @@ def save(path: str, key: str, state: dict[str, Any]) -> None:
     write_file(path, content.getvalue())
 
 
+def check(path: str) -> None:
+    """Raises SqznetError, naming the file, if there is none."""
+    if not os.path.exists(path):
+        raise SqznetError(
+            f"{path_for_messages(path)}: there is no run to resume; start one without resuming"
+        )
+
+
 def load(path: str, key: str) -> dict[str, Any]:
     """The state in a file, its tensors on the CPU.
 
@@ -36,12 +45,9 @@ def load(path: str, key: str) -> dict[str, Any]:
     run was about something else: its key is another.
     """
     name = path_for_messages(path)
+    check(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise SqznetError(
-            f"{name}: there is no run to resume; start one without resuming"
-        ) from None
     except OSError as error:
         raise SqznetError(f"{name}: cannot be read: {reason_of(error)}") from None
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
