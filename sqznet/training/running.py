@@ -14,6 +14,7 @@ import torch
 
 from sqznet.errors import SqznetError, path_for_messages, reason_of
 from sqznet.files.part_file import write_file
+from sqznet.training import checkpoint
 from sqznet.training.library import device_named
 from sqznet.training.loop import Fitted, Listener, Task, fit
 from sqznet.training.schedule import Limits
@@ -27,8 +28,11 @@ _RESERVE, _LEAST_RESERVE = 0.05, 3.0
 @contextmanager
 def working(settings: RunSettings) -> Iterator[torch.device]:
     """Gives the device to train on; afterwards the work folder goes, unless there is a checkpoint
-    to go on from. Raises SqznetError for a device that is not there, and if its memory is full."""
+    to go on from. Raises SqznetError for a device that is not there, and if its memory is full, and
+    if there is no run to resume."""
     try:
+        if settings.resume:
+            checkpoint.check(settings.checkpoint)
         yield device_named(settings.device)
     except torch.cuda.OutOfMemoryError:
         raise SqznetError(

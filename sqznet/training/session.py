@@ -16,7 +16,7 @@ from torch import Tensor
 from sqznet.errors import path_for_messages
 from sqznet.files.paths import stored_text
 from sqznet.images.preprocessing import Preprocessing
-from sqznet.training import checkpoint, seeding
+from sqznet.training import seeding
 from sqznet.training.augmentation import Augmentation, Normalization, Strength
 from sqznet.training.classification import Classification, Examples, one_hot
 from sqznet.training.distillation import Distillation, answers, unlabeled
@@ -74,8 +74,6 @@ def run(settings: Settings) -> Trained:
 
 def _run(settings: Settings, device: torch.device) -> Trained:
     began = time.monotonic()
-    if settings.resume:
-        checkpoint.check(settings.checkpoint)
     teacher = _teacher(settings)
     labels, training, validation = _chosen(settings, teacher)
     start = start_from(settings.from_, labels)
