@@ -15,7 +15,7 @@ import sqznet
 from sqznet import WeightsError
 from sqznet.training.detectors.decoding import decoded
 from sqznet.training.detectors.sets import of_classes, read_sets
-from sqznet.training.detectors.start import Start, start
+from sqznet.training.detectors.start import Start, settle, start
 from sqznet.training.detectors.task import DetectionTask
 from sqznet.training.detectors.truths import NONE, truths_of
 from sqznet.training.twin import twin_of
@@ -70,6 +70,17 @@ def test_a_classifier_gets_a_new_head() -> None:
     assert not torch.equal(states[0], states[2])
     old = sqznet.weights.bundled().tensors["features.0.weight"].array()
     assert np.array_equal(first.twin.state_dict()["features.0.weight"].numpy(), old)
+
+
+def test_a_new_head_begins_with_maps_of_unit_size() -> None:
+    begin = start("squeezenet1_1", ("a",), (128, 128), 0)
+    inputs = 60 * torch.randn((2, 3, 128, 128), generator=torch.Generator().manual_seed(0))
+    names = [level.lateral for level in begin.design.levels]
+    settle(begin, inputs)
+    with torch.no_grad():
+        maps = begin.twin(inputs, names)
+    for name in names:
+        assert float(maps[name].square().mean()) == pytest.approx(1, abs=1e-3)
 
 
 def test_a_squeezedet_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sqznet import weights
 from sqznet.errors import WeightsError
@@ -113,6 +113,18 @@ def start(
         sides: Any = bundled.preprocessing.size if size is None else size  # checked there
         pre = pre._replace(size=sides, fit="squash", resize=None, rounding="nearest")
     return Start(twin, design, tuple(labels), pre, origin, fresh, known)
+
+
+def settle(begin: Start, inputs: Tensor) -> None:
+    """Gives the maps that the levels of a new head share their layers on the size 1, for some inputs
+    (N, 3, H, W), whatever the size of the trunk's maps (cf. Mishkin and Matas, "All you need is a
+    good init", arXiv:1511.06422)."""
+    names = [level.lateral for level in begin.design.levels]
+    with torch.no_grad():
+        maps = begin.twin(inputs, names)
+        for name in names:
+            size = maps[name].float().square().mean().sqrt()
+            begin.twin.convolutions[name].weight /= size.clamp_min(1e-6)
 
 
 def _start_outputs(twin: Twin, design: Design, fresh: bool) -> None:

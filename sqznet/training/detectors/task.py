@@ -19,7 +19,7 @@ from sqznet.training.detectors.assignment import assigned
 from sqznet.training.detectors.decoding import decoded
 from sqznet.training.detectors.losses import loss
 from sqznet.training.detectors.placing import collages, flipped, shown, windows
-from sqznet.training.detectors.start import Start
+from sqznet.training.detectors.start import Start, settle
 from sqznet.training.detectors.truths import Truth, Truths
 from sqznet.training.loop import Group, Measures
 from sqznet.training.seeding import generator
@@ -76,6 +76,8 @@ class DetectionTask:
         self.groups = _groups(start)
         self.steps = math.ceil(len(truths) / self._batch)
         self._normalization = Normalization(start.preprocessing, device)
+        if start.fresh:
+            settle(start, next(iter(self.batches(0))).inputs)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         random = generator(self._seed, epoch)
