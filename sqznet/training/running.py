@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib import metadata
 
@@ -118,7 +118,8 @@ def finish(settings: RunSettings, fitted: Fitted) -> None:
             f"those after epoch {fitted.best_epoch}, and the run can be resumed"
         )
         raise fitted.interrupt
-    os.unlink(settings.checkpoint)
+    with suppress(FileNotFoundError):  # where it could not be written
+        os.unlink(settings.checkpoint)
 
 
 def versions() -> dict[str, str]:

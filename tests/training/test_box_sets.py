@@ -14,7 +14,8 @@ from sqznet.detection.matching import TrueBox
 from sqznet.detection.true_photo import TruePhoto
 from sqznet.images.finding import Found
 from sqznet.training.detectors.sets import (
-    check_classes,
+    check_training,
+    check_validation,
     divided,
     is_thing,
     labels_of,
@@ -97,12 +98,13 @@ def test_a_share_is_kept_apart() -> None:
 def test_classes_without_boxes() -> None:
     said: list[Any] = []
     cats, dogs = [parts("a", box("cat"))], [parts("b", box("dog"))]
-    check_classes(cats + dogs, cats, ("cat", "dog"), said.append)
+    check_training(cats + dogs, ("cat", "dog"))
+    check_validation(cats, ("cat", "dog"), said.append)
     assert said == ["no photo to validate with has a box of dog"]
     with pytest.raises(SqznetError, match="no photo to train with has a box of dog"):
-        check_classes(cats, dogs, ("cat", "dog"), said.append)
+        check_training(cats, ("cat", "dog"))
     with pytest.raises(SqznetError, match="no photo to validate with has a box of a class to"):
-        check_classes(cats, dogs, ("cat",), said.append)
+        check_validation([parts("c")], ("cat",), said.append)
 
 
 def test_a_photo_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:

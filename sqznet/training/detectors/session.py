@@ -18,14 +18,15 @@ from sqznet.errors import ImageError, SqznetError
 from sqznet.files.paths import stored_text
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.training.detectors.sets import (
-    check_classes,
+    check_training,
+    check_validation,
     divided,
     labels_of,
     of_classes,
     read_sets,
 )
 from sqznet.training.detectors.settings import DetectorSettings, TrainedDetector
-from sqznet.training.detectors.start import start
+from sqznet.training.detectors.start import Start, start
 from sqznet.training.detectors.task import STEP, DetectionTask
 from sqznet.training.detectors.truths import truths_of
 from sqznet.training.result import TRAINING
@@ -69,11 +70,11 @@ def _run(settings: DetectorSettings, device: torch.device) -> TrainedDetector:
     began = time.monotonic()
     photos = _read(settings)
     begin = start(settings.from_, photos.labels, settings.size, settings.seed)
-    Detector(begin.checkpoint(begin.twin, settings.path))  # a size that is impossible ends it here
+    _detector(settings, begin, begin.twin)  # a size that is impossible ends it here
     make_folder(settings)
     store = _decoded(settings, photos.training, begin.preprocessing)
     training = [photos.training[index] for index in store.kept]
-    check_classes(training, photos.validation, photos.labels, settings.report)
+    check_training(training, photos.labels)
     task = DetectionTask(
         begin,
         store.pixels,
@@ -90,7 +91,7 @@ def _run(settings: DetectorSettings, device: torch.device) -> TrainedDetector:
     about = [data, origin, *photos.labels, *begin.preprocessing.size, settings.mirror]
     fitted = fit_within(settings, task, about, default, time.monotonic() - began)
     settings.progress(TrainingProgress("result", 0.0))
-    detector = Detector(begin.checkpoint(task.module, settings.path), precision="float32")
+    detector = _detector(settings, begin, task.module)
     evaluation = _evaluated(settings, detector, photos.validation)
     trained = TrainedDetector(
         path=settings.path,
@@ -138,7 +139,8 @@ def _read(settings: DetectorSettings) -> _Photos:
                 f"{both} of the photos to validate with are among those to train with: what is "
                 "measured on them promises too much"
             )
-    check_classes(training, validation, labels, report)
+    check_training(training, labels)
+    check_validation(validation, labels, report)
     return _Photos(labels, training, validation)
 
 
@@ -152,6 +154,11 @@ def _decoded(settings: DetectorSettings, photos: Sequence[TruePhoto], pre: Prepr
     path = os.path.join(settings.work, "training.pixels")
     larger = pre._replace(size=(height, width))
     return stored(path, [photo.found.path for photo in photos], larger, settings.report, advance)
+
+
+def _detector(settings: DetectorSettings, begin: Start, twin: torch.nn.Module) -> Detector:
+    """A twin's weights, run by our own kernels."""
+    return Detector(begin.checkpoint(twin, settings.path), precision="float32")
 
 
 def _evaluated(

@@ -123,26 +123,27 @@ def divided(
     )
 
 
-def check_classes(
-    training: Sequence[TruePhoto],
-    validation: Sequence[TruePhoto],
-    labels: Sequence[str],
-    report: Report,
-) -> None:
-    """Raises SqznetError if there is no thing of a class to train with, or none at all to validate
-    with; says so if there is none of a class."""
-    learned, judged = (
-        {box.label for photo in photos for box in photo.boxes if is_thing(box)}
-        for photos in (training, validation)
-    )
-    if lacking := [label for label in labels if label not in learned]:
+def check_training(photos: Sequence[TruePhoto], labels: Sequence[str]) -> None:
+    """Raises SqznetError if there is no thing of a class to train with."""
+    there = _labels_on(photos)
+    if lacking := [label for label in labels if label not in there]:
         raise SqznetError(f"no photo to train with has a box of {named(lacking)}")
-    if not judged:
+
+
+def check_validation(photos: Sequence[TruePhoto], labels: Sequence[str], report: Report) -> None:
+    """Raises SqznetError if there is no thing at all to validate with; says so if there is none of
+    a class."""
+    there = _labels_on(photos)
+    if not there:
         raise SqznetError(
             f"no photo to validate with has a box of a class to learn, {named(labels)}"
         )
-    if missing := [label for label in labels if label not in judged]:
+    if missing := [label for label in labels if label not in there]:
         report(f"no photo to validate with has a box of {named(missing)}")
+
+
+def _labels_on(photos: Sequence[TruePhoto]) -> set[str]:
+    return {box.label for photo in photos for box in photo.boxes if is_thing(box)}
 
 
 def named(labels: Sequence[str]) -> str:

@@ -116,9 +116,9 @@ def start(
 
 
 def settle(begin: Start, inputs: Tensor) -> None:
-    """Gives the maps that the levels of a new head share their layers on the size 1, for some inputs
-    (N, 3, H, W), whatever the size of the trunk's maps (cf. Mishkin and Matas, "All you need is a
-    good init", arXiv:1511.06422)."""
+    """Gives the maps that the shared layers of a new head read the size 1, for some inputs (N, 3, H,
+    W), whatever the size of the trunk's maps (cf. Mishkin and Matas, "All you need is a good init",
+    arXiv:1511.06422)."""
     names = [level.lateral for level in begin.design.levels]
     with torch.no_grad():
         maps = begin.twin(inputs, names)
