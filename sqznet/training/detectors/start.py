@@ -116,9 +116,11 @@ def start(
 
 
 def settle(begin: Start, inputs: Tensor) -> None:
-    """Gives the maps that the shared layers of a new head read the size 1, for some inputs (N, 3, H,
-    W), whatever the size of the trunk's maps (cf. Mishkin and Matas, "All you need is a good init",
-    arXiv:1511.06422)."""
+    """Gives the maps that the shared layers of a new head read a mean square of 1, whatever the size
+    of the trunk's maps (cf. Mishkin and Matas, "All you need is a good init", arXiv:1511.06422).
+
+    ``inputs``: (N, 3, H, W), by which it is measured.
+    """
     names = [level.lateral for level in begin.design.levels]
     with torch.no_grad():
         maps = begin.twin(inputs, names)
