@@ -116,8 +116,8 @@ def start(
 
 
 def settle(begin: Start, inputs: Tensor) -> None:
-    """Gives the maps that the shared layers of a new head read a mean square of 1, whatever the size
-    of the trunk's maps (cf. Mishkin and Matas, "All you need is a good init", arXiv:1511.06422).
+    """Gives the maps that the shared layers of a new head read a mean square of 1, however large
+    the trunk's maps are (cf. Mishkin and Matas, "All you need is a good init", arXiv:1511.06422).
 
     ``inputs``: (N, 3, H, W), by which it is measured.
     """
