@@ -64,12 +64,12 @@ def photos_in(
 
 
 def _files_of_boxes(folder: str) -> list[str]:
-    """What is no photo in a folder, and nothing to report."""
+    """What is no photo in a folder, and nothing to report: boxes, and names of classes."""
     return [
         os.path.join(place, name)
         for place, _, names in os.walk(folder)
         for name in names
-        if name.lower().endswith((".xml", ".txt"))
+        if name.lower().endswith((".xml", ".txt", ".yaml", ".yml"))
     ]
 
 

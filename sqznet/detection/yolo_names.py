@@ -68,15 +68,16 @@ def _named(path: str) -> list[str]:
         raise SqznetError(f"{path_for_messages(path)}: no names of classes, expected 'names:'")
     first = lines[start].partition(":")[2].strip()
     rest = [line.strip() for line in _indented(lines[start + 1 :])]
+    value = " ".join([first, *rest]).strip()
     if first or (rest and rest[0].startswith("[")):
-        listed = re.fullmatch(r"\[(.*)\]", " ".join([first, *rest]).strip())
+        listed = re.fullmatch(r"\[(.*)\]", value)
         names = listed and [_plain(name) for name in listed[1].split(",") if name.strip()]
     else:
         names = _each(rest)
     if not names or not all(names):
         raise SqznetError(
-            f"{path_for_messages(path)}: names are {shown(' '.join([first, *rest]))}, expected a "
-            "list of names, or a line such as '0: cat' for each"
+            f"{path_for_messages(path)}: names are {shown(value)}, expected a list of "
+            "names, or a line such as '0: cat' for each"
         )
     return names
 

@@ -34,7 +34,8 @@ def test_maps_mean_the_boxes_that_our_kernels_find(tmp_path: Path) -> None:
     checkpoint = sqznet.weights.read(path)
     network = checkpoint.network()
     photo = np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)
-    maps = twin_of(network, checkpoint.tensors)(torch.from_numpy(detector.preprocess(photo)))
+    with torch.no_grad():
+        maps = twin_of(network, checkpoint.tensors)(torch.from_numpy(detector.preprocess(photo)))
     outputs = [branch.output for branch in network.heads["detector"]]
     found = decoded(detectors.DESIGN, outputs, maps)
     scores = found.logits[0].sigmoid()

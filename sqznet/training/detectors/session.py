@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 # Without a limit, about so many photos are seen, in so many epochs at least and at most.
 _SEEN, _LEAST, _MOST = 20_000, 10, 100
 
-# Photos of a step, by where it is trained.
+# Photos of a step, by where it is trained; so few that an epoch has some steps, but no fewer than
+# this.
 _BATCH = {"cpu": 16, "cuda": 64}
+_STEPS, _SMALL_BATCH = 8, 4
 
 # The photos are stored larger than the network's input by this factor, so that zooming in shows
 # more of them.
@@ -81,7 +83,7 @@ def _run(settings: DetectorSettings, device: torch.device) -> TrainedDetector:
         truths_of(training, photos.labels),
         photos.validation,
         device=device,
-        batch=_BATCH[device.type],
+        batch=min(_BATCH[device.type], max(len(training) // _STEPS, _SMALL_BATCH)),
         mirror=settings.mirror,
         seed=settings.seed,
     )

@@ -109,7 +109,7 @@ def start(
     with torch.no_grad():
         known = () if fresh else _keep_classes(twin, design, origin, labels)
     pre = origin.preprocessing
-    if pre.fit != "squash" or pre.resized != pre.size or size is not None:
+    if fresh or size is not None:
         sides: Any = bundled.preprocessing.size if size is None else size  # checked there
         pre = pre._replace(size=sides, fit="squash", resize=None, rounding="nearest")
     return Start(twin, design, tuple(labels), pre, origin, fresh, known)

@@ -47,7 +47,7 @@ class Truth(NamedTuple):
 
     def compact(self) -> Truth:
         """The same without the rows that are none, as far as the photos allow."""
-        order = (self.kinds == NONE).byte().argsort(1, stable=True)
+        order = (self.kinds == NONE).byte().argsort(dim=1, stable=True)
         most = max(int((self.kinds != NONE).sum(1).max()), 1)
         order = order[:, :most]
         boxes = self.boxes.gather(1, order[..., None].expand(-1, -1, 4))
