@@ -1,8 +1,7 @@
 """Photos as a network sees them in training: cropped, turned, mirrored and recolored at random, on
 the device where it is trained, all photos of a batch at once.
 
-The place of a photo is one affine map, sampled once; its colors are one matrix, in which the
-network's normalization is included.
+The place of a photo is one affine map, sampled once.
 """
 
 from __future__ import annotations
@@ -43,32 +42,23 @@ class Strength:
 
 
 class Normalization:
-    """The network's input for gray levels (N, 3, H, W) in RGB order, on a device."""
+    """The network's input for gray levels, on a device."""
 
     def __init__(self, pre: Preprocessing, device: torch.device) -> None:
+        self._order = [2, 1, 0] if pre.channel_order == "bgr" else [0, 1, 2]
+        self._mean = torch.tensor(pre.mean, device=device)[:, None, None]
+        self._scale = 1 / torch.tensor(pre.std, device=device)[:, None, None]
         self._standardize = pre.standardize
-        order = [2, 1, 0] if pre.channel_order == "bgr" else [0, 1, 2]
-        std = torch.tensor(pre.std)
-        self.matrix = (torch.eye(3)[order] / std[:, None]).to(device)
-        self.offset = (-torch.tensor(pre.mean) / std).to(device)
 
-    def __call__(
-        self, levels: Tensor, colors: Tensor | None = None, shift: Tensor | None = None
-    ) -> Tensor:
-        """float32 (N, 3, H, W), channels last in memory. ``colors`` (N, 3, 3), ``shift`` (N, 3):
-        the levels become colors @ level + shift first."""
-        count, _, height, width = levels.shape
-        matrix, offset = self.matrix.expand(count, 3, 3), self.offset.expand(count, 3)
-        if colors is not None and shift is not None:
-            offset = offset + shift @ self.matrix.T
-            matrix = matrix @ colors
-        flat = levels.permute(0, 2, 3, 1).reshape(count, height * width, 3)
-        x = torch.baddbmm(offset[:, None], flat, matrix.transpose(1, 2))
+    def __call__(self, levels: Tensor) -> Tensor:
+        """float32 (N, 3, H, W), channels last in memory, for float levels of this shape in RGB
+        order."""
+        x = (levels[:, self._order] - self._mean).mul_(self._scale)
         if self._standardize:
-            deviation = x.std((1, 2), correction=0, keepdim=True)
-            x = x - x.mean((1, 2), keepdim=True)
+            x -= x.mean((1, 2, 3), keepdim=True)
+            deviation = x.std((1, 2, 3), correction=0, keepdim=True)
             x = torch.where(deviation > 0, x / deviation, x)
-        return x.view(count, height, width, 3).permute(0, 3, 1, 2)
+        return x.contiguous(memory_format=torch.channels_last)
 
 
 class Augmentation:
@@ -89,9 +79,7 @@ class Augmentation:
         seen = functional.grid_sample(
             x, grid, "bilinear", padding_mode="reflection", align_corners=False
         )
-        mean = seen.mean((2, 3))
-        colors, shift = random_colors(self._strength, mean, generator)
-        return self._normalization(seen, colors, shift)
+        return self._normalization(recolored(self._strength, seen, generator))
 
 
 def mixed(
@@ -135,24 +123,23 @@ def _places(strength: Strength, count: int, generator: torch.Generator) -> Tenso
     return torch.stack(rows, 1)
 
 
-def random_colors(
-    strength: Strength, mean: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Matrices (N, 3, 3) and shifts (N, 3) of colors, for photos with this mean color (N, 3):
-    saturation, contrast around the mean gray, then brightness."""
-    count, device = len(mean), mean.device
+def recolored(strength: Strength, x: Tensor, generator: torch.Generator) -> Tensor:
+    """Changes the colors of photos (N, 3, H, W) in place: saturation, contrast around the mean
+    gray, then brightness. Together they are a multiple of the photo, one of its gray levels, and a
+    constant."""
+    count = len(x)
 
     def factor(largest: float) -> Tensor:
-        return (1 + largest * _around_zero(count, generator)).to(device)[:, None]
+        drawn = 1 + largest * _around_zero(count, generator)
+        return drawn.to(x.device)[:, None, None, None]
 
     brightness = factor(strength.brightness)
     contrast = factor(strength.contrast) * brightness
-    saturation = factor(strength.saturation)[..., None]
-    luma = torch.tensor(_LUMA, device=device)
-    gray = luma.expand(3, 3)  # the matrix that makes every channel gray
-    saturated = saturation * torch.eye(3, device=device) + (1 - saturation) * gray
-    shift = (brightness - contrast) * (mean @ luma)[:, None]
-    return contrast[..., None] * saturated, shift.expand(count, 3)
+    saturation = factor(strength.saturation)
+    gray = sum(part * x[:, i : i + 1] for i, part in enumerate(_LUMA))
+    shift = (brightness - contrast) * gray.mean((2, 3), keepdim=True)
+    gray = gray.mul_(contrast * (1 - saturation)).add_(shift)
+    return x.mul_(contrast * saturation).add_(gray)
 
 
 def _drawn(count: int, generator: torch.Generator) -> Tensor:

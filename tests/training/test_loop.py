@@ -49,7 +49,7 @@ class Line:
         from sqznet.training.loop import Measures
 
         x = torch.eye(3)
-        loss = float((module(x) - x.sum(1, keepdim=True) + 2).square().mean())
+        loss = (module(x) - x.sum(1, keepdim=True) + 2).square().mean().item()
         return Measures(0.0 if self.best else -loss, {"validation_loss": loss})
 
 
@@ -169,7 +169,7 @@ def test_numbers_that_go_bad_lead_back_to_the_last_good_state(tmp_path: Path) ->
     plain = fit(Line()).history
     assert found.history[1]["loss"] == plain[1]["loss"]
     assert found.history[2]["rate"] == pytest.approx(plain[2]["rate"] / 4)
-    assert all(map(torch.isfinite, map(torch.tensor, weights(task)[0])))
+    assert torch.isfinite(torch.tensor(weights(task)[0])).all()
 
 
 def test_numbers_that_stay_bad_end_the_run() -> None:

@@ -173,7 +173,7 @@ def test_a_full_disk_is_one_clear_error(
 def test_photos_in_both_parts_are_counted(tmp_path: Path) -> None:
     kinds = write_folder(tmp_path / "kinds", ("rings", "checks"), 2)
     paths = sorted(map(str, kinds.rglob("*.png")))
-    copy = shutil.copy(paths[0], tmp_path / "copy.png")
+    copy = str(shutil.copy(paths[0], tmp_path / "copy.png"))
     one = stored(str(tmp_path / "one"), paths, PRE, fail)
     other = stored(str(tmp_path / "other"), [copy], PRE, fail)
     assert shared_by(one, other) == 1

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sqznet.detection.detector import Detector
 from sqznet.detection.evaluation import DetectionEvaluation, evaluate
 from sqznet.errors import WeightsError
-from sqznet.training.augmentation import Normalization, Strength, random_colors
+from sqznet.training.augmentation import Normalization, Strength, recolored
 from sqznet.training.detectors.assignment import assigned
 from sqznet.training.detectors.decoding import decoded
 from sqznet.training.detectors.losses import loss
@@ -28,9 +28,9 @@ from sqznet.training.store import Levels
 if TYPE_CHECKING:
     from sqznet.detection.true_photo import TruePhoto
 
-# Peak learning rates of AdamW: of the trunk, of a head that was trained before, of a new one; and
-# the weight decay.
-_TRUNK, _HEAD, _NEW = 1e-4, 3e-4, 1e-3
+# Peak learning rates of AdamW: of the trunk, of a head that was trained before, of the classes' new
+# layer on one, of a new head; and the weight decay.
+_TRUNK, _HEAD, _CLASSES, _FRESH = 1e-4, 6e-4, 2e-3, 1e-3
 _DECAY = 0.01
 
 # The share of the photos that are shown in collages.
@@ -125,8 +125,7 @@ class DetectionTask:
         side = self._side(random)
         photos, truth = shown(photos, truth, parts, side)
         truth = truth.compact()
-        colors, shift = random_colors(Strength(), photos.mean((2, 3)), random)
-        inputs = self._normalization(photos, colors, shift)
+        inputs = self._normalization(recolored(Strength(), photos, random))
         scale = inputs.new_tensor([side[1], side[0], side[1], side[0]])
         return Batch(inputs, truth._replace(boxes=truth.boxes * scale))
 
@@ -141,7 +140,13 @@ def _groups(start: Start) -> list[Group]:
     """The layers that start at random learn faster than those that were trained before."""
     parameters: dict[float, list[nn.Parameter]] = {}
     for name, parameter in start.twin.named_parameters():
-        is_new = start.fresh or (name.startswith(start.design.classes) and not start.known)
-        rate = _TRUNK if name.startswith("features.") else _NEW if is_new else _HEAD
+        if name.startswith("features."):
+            rate = _TRUNK
+        elif start.fresh:
+            rate = _FRESH
+        elif name.startswith(f"{start.design.classes}.") and len(start.known) < len(start.labels):
+            rate = _CLASSES
+        else:
+            rate = _HEAD
         parameters.setdefault(rate, []).append(parameter)
     return [Group(found, rate, _DECAY) for rate, found in parameters.items()]
