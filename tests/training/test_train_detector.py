@@ -160,7 +160,7 @@ def test_a_small_set_is_learned(tmp_path: Path) -> None:
         photos,
         output=output,
         val=others,
-        epochs=50,
+        epochs=16,
         progress=lambda progress: history.append(progress.measures) if progress.measures else None,
     )
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]
