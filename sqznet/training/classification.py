@@ -17,8 +17,11 @@ from sqznet.training.twin import Twin
 #: The name of the output of a classifier.
 LOGITS = "logits"
 
-# Photos of a batch: the smaller, and from so many photos on, the larger.
-_BATCH, _LARGE_BATCH, _MANY = 32, 128, 4096
+# An epoch has about so many batches, of at least and at most so many photos; the latter for CPUs,
+# which gain nothing by larger ones.
+_STEPS, _LEAST, _MOST = 12, 8, 32
+
+_JUDGED = 64  # photos that are validated at once
 
 # How much of its target a class gives to all, and the share of the batches that are mixed.
 _SMOOTHING = 0.05
@@ -81,7 +84,7 @@ class Classification:
         self._training, self._validation = training, validation
         self._augmentation, self._normalization = augmentation, normalization
         self._seed = seed
-        self._batch = _BATCH if self.photos < _MANY else _LARGE_BATCH
+        self._batch = min(max(self.photos // _STEPS, _LEAST), _MOST)
         self.groups = _groups(module)
         share = training.targets.mean(0).clamp(min=1e-6)
         #: Added to the logits in training, so that those of the network itself are as if all
@@ -125,7 +128,7 @@ class Classification:
         return Measures(accuracy - _LOSS_WEIGHT * loss, values)
 
     def _judged(self) -> Iterable[Tensor]:
-        for indices in torch.arange(len(self._validation.levels)).split(2 * _BATCH):
+        for indices in torch.arange(len(self._validation.levels)).split(_JUDGED):
             yield self._normalization(self._validation.some(indices)[0].permute(0, 3, 1, 2).float())
 
 

@@ -361,7 +361,13 @@ class _Run:
 
 
 def _autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Half the bits where that pays: bfloat16 on GPUs that have it."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.autocast("cuda", torch.bfloat16)
-    return nullcontext()
+    """Half the bits where that pays: bfloat16 on processors that have it. The weights themselves,
+    their gradients and averages stay float32."""
+    return torch.autocast(device.type, torch.bfloat16) if _has_bfloat16(device) else nullcontext()
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # newer than torch 2.4
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))

@@ -81,7 +81,7 @@ def readable(photos: Labeled, store: Store, labels: Sequence[str]) -> list[int]:
 
 
 def shared_by(training: Store, validation: Store) -> int:
-    """How many validation photos are among those to train with, pixel for pixel."""
+    """How many validation photos are among those to train with, byte for byte."""
     known = set(training.hashes)
     return sum(one in known for one in validation.hashes)
 

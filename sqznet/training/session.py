@@ -214,7 +214,7 @@ def _fit_head(settings: Settings, twin: Twin, task: Classification) -> None:
 
 
 def _digest(photos: _Photos, judging: _Photos) -> str:
-    """The SHA-256 of all pixels and classes, in hex: what the training is a function of."""
+    """The SHA-256 of all photos and their classes, in hex."""
     parts = [[part.store.hashes, part.classes] for part in (photos, judging)]
     return sha256(compact(parts).encode()).hexdigest()
 

@@ -36,7 +36,7 @@ class Store:
     """The photos that could be read.
 
     pixels: uint8 (N, H, W, 3), RGB, memory-mapped; changes do not reach the file. kept: for each,
-    its index among the photos that were asked for. hashes: for each, the SHA-256 of its pixels, in
+    its index among the photos that were asked for. hashes: for each, the SHA-256 of its file, in
     hex.
     """
 
@@ -97,26 +97,32 @@ def _write(
     kept, hashes, unreadable = [], [], []
     work = partial(_levels, cpu.kernels().pixels.capsule(), pre)
     with closing(in_order(work, photos, cpu.thread_count())) as decoded:
-        for index, levels in enumerate(decoded):
-            if isinstance(levels, ImageError):
-                unreadable.append(str(levels))
+        for index, found in enumerate(decoded):
+            if isinstance(found, ImageError):
+                unreadable.append(str(found))
             else:
+                levels, digest = found
                 file.write(levels.data)
                 kept.append(index)
-                hashes.append(sha256(levels.data).hexdigest())
+                hashes.append(digest)
             advance()
     about = {"key": key, "kept": kept, "hashes": hashes, "unreadable": unreadable}
     text = compact(about).encode("ascii")
     file.write(text + len(text).to_bytes(_LENGTH, "little"))
 
 
-def _levels(kernels: object, pre: Preprocessing, photo: str) -> Levels | ImageError:
-    """The gray levels of a photo (1, H, W, 3), or why it cannot be read."""
+def _levels(kernels: object, pre: Preprocessing, photo: str) -> tuple[Levels, str] | ImageError:
+    """The gray levels of a photo (1, H, W, 3) and the SHA-256 of its file, or why it cannot be
+    read."""
     levels: Levels = np.empty((1, *pre.size, 3), np.uint8)
     try:
         pixels = decode(photo)
+        with open(photo, "rb") as file:
+            digest = sha256(file.read()).hexdigest()
     except ImageError as error:
         return error
+    except OSError as error:
+        return ImageError(f"{path_for_messages(photo)}: {reason_of(error)}")
     _pixels.resize_normalize(
         pixels.data,
         pixels.height,
@@ -129,7 +135,7 @@ def _levels(kernels: object, pre: Preprocessing, photo: str) -> Levels | ImageEr
         pixels.bgr,
         kernels,
     )
-    return levels
+    return levels, digest
 
 
 def _key(photos: Sequence[str], pre: Preprocessing) -> str:

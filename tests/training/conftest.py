@@ -1,4 +1,4 @@
-"""One thread for torch: the networks are tiny, and its threads wait for each other on busy cores."""
+"""One thread for torch: the networks are tiny, and threads wait for each other on busy cores."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_a_folder_becomes_a_file_with_a_report(
     assert code == 0
     first, second, third = out.splitlines()
     target = tmp_path / "kinds.safetensors"
-    assert first.startswith(f"{target}: checks, rings, stripes, 0.1 MB, 0:0")
+    assert first.startswith(f"{target}: checks, rings, stripes, 0.0 MB, 0:0")
     assert second.startswith("accuracy ")
     assert second.endswith(" on 3 photos kept apart, 12 trained")
     page = tmp_path / "kinds_report" / "index.html"
