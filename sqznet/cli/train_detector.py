@@ -20,7 +20,7 @@ def add_parser(commands: Commands) -> None:
         help="train a detector of your own classes",
         description="Train all layers of a detector on photos with known boxes. DATA is a folder "
         "of photos with .xml files of Pascal VOC or .txt files of YOLO, or a COCO annotation file; "
-        "of several, each may have other classes. Needs torch: pip install 'sqznet[train]'.",
+        "of several, each may have other classes. Needs torch: pip install torch.",
         examples=(
             "sqznet train-detector mugs/ -o mugs.safetensors",
             "sqznet train-detector train.json -o mugs.safetensors --val val.json --minutes 30",

@@ -61,7 +61,7 @@ def train_detector(
     An interrupt (Ctrl-C) while epochs are trained leaves the best weights so far in ``output``, and
     is then raised.
 
-    Needs torch (``pip install 'sqznet[train]'``). Raises SqznetError, also for a full disk, and
+    Needs torch (``pip install torch``). Raises SqznetError, also for a full disk, and
     WeightsError as `sqznet.load_detector` does.
     """
     torch_library()
