@@ -27,6 +27,7 @@ from benchmarks import machine, report
 from benchmarks.material import ROOT, SHARED, MissingError
 from benchmarks.report_all import fill
 from sqznet.images import decoding
+from sqznet.insight.reliability import reliability
 from sqznet.learning import storage
 from sqznet.learning.features import describe, mirror_image
 from sqznet.learning.learner import Learner
@@ -181,10 +182,8 @@ def _closed(photos: Photos, shown: int, rng: np.random.Generator) -> tuple[float
     learner, rows = _split(photos, range(photos.classes.max() + 1), shown, rng)
     answers = learner.ask(photos.plain[rows])
     right = answers.scores.argmax(axis=1) == photos.classes[rows]
-    best = answers.scores.max(axis=1)
-    bins = np.minimum((best * 10).astype(int), 9)
-    gaps = [abs(float((right[bins == i] - best[bins == i]).sum())) / len(rows) for i in range(10)]
-    return float(right.mean()), sum(gaps), float(answers.unknown.mean())
+    error = reliability(answers.scores.max(axis=1), right).error
+    return float(right.mean()), error, float(answers.unknown.mean())
 
 
 def _open(photos: Photos, shown: int, rng: np.random.Generator) -> tuple[float, float, float]:

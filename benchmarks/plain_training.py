@@ -48,7 +48,7 @@ class Photos(torch.utils.data.Dataset):  # type: ignore[misc]  # torch has no ty
         levels = np.asarray(seen, np.float32)
         if self._pre.channel_order == "bgr":
             levels = levels[..., ::-1]
-        x = (levels - np.float32(self._pre.mean)) / np.float32(self._pre.std)
+        x = (levels - np.array(self._pre.mean, np.float32)) / np.array(self._pre.std, np.float32)
         return torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1))), self._classes[index]
 
 

@@ -17,6 +17,7 @@ photos are those hand signs (100 x 100), and the shared folder's `images` (Image
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import textwrap
 import time
@@ -141,25 +142,28 @@ def quality(folder: Path, shown: int, wanted: float, budget: Budget, number: int
             minutes=budget.minutes,
             device="cpu",
             seed=number,
+            report=lambda line: _say(str(line)),
         )
         model = sqznet.load(trained.path)
         answers = _answers(model, files, model.logits)
     ours = float((answers == classes).mean())
-    loop, pre = _plain(photos.shown, max(_WORKERS), number)
+    _say(f"{shown} shown, sqznet train: {ours:.4f} after {trained.epochs} epochs")
+    loop, pre = plain_loop(photos.shown, max(_WORKERS), number)
     epochs = loop.run(budget.epochs, None if budget.minutes is None else 60 * budget.minutes)
     loop.module.eval()
     like = sqznet.load(preprocessing=pre)
     answers = _answers(like, files, partial(_logits, loop.module))
-    return Quality(
-        shown, wanted, ours, float((answers == classes).mean()), (trained.epochs, epochs)
-    )
+    plain = float((answers == classes).mean())
+    _say(f"{shown} shown, plain loop: {plain:.4f} after {epochs} epochs")
+    return Quality(shown, wanted, ours, plain, (trained.epochs, epochs))
 
 
 def _answers(model: sqznet.Model, files: Sequence[str], logits: Callable[[Array], Array]) -> Array:
     """The class of each photo."""
     groups = [files[begin : begin + BATCH] for begin in range(0, len(files), BATCH)]
     found = [logits(np.concatenate([model.preprocess(path) for path in group])) for group in groups]
-    return np.concatenate(found).argmax(axis=1)
+    classes: Array = np.concatenate(found).argmax(axis=1)
+    return classes
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch has no types here
@@ -168,7 +172,7 @@ def _logits(module: Twin, x: Array) -> Array:
     return found
 
 
-def _plain(
+def plain_loop(
     shown: Mapping[str, Sequence[str]], workers: int, seed: int
 ) -> tuple[PlainLoop, Preprocessing]:
     """The plain loop for these photos by label: the bundled trunk, and a new head."""
@@ -202,7 +206,7 @@ class Clock:
 
 def speed(name: str, photos: Mapping[str, Sequence[str]]) -> Speed:
     """Both loops in turns, on photos by label."""
-    tried = {workers: _plain(photos, workers, 0)[0] for workers in _WORKERS}
+    tried = {workers: plain_loop(photos, workers, 0)[0] for workers in _WORKERS}
     for loop in tried.values():
         _plain_rate(loop)  # starts the workers
     workers, loop = max(tried.items(), key=lambda item: _plain_rate(item[1]))
@@ -230,6 +234,10 @@ def _our_rate(photos: Mapping[str, Sequence[str]], output: Path) -> float:
     done = sqznet.train(photos, output, epochs=1, device="cpu", progress=clock)
     batches = len(clock.steps)
     return done.photos / batches * (batches - 1) / (clock.steps[-1] - clock.steps[0])
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 # --- The command ---------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ LINE, DOT = 3, 5
 GRID = "#e4e7eb"
 
 _SMOOTH = 3  # charts are drawn this many times larger, and reduced
-_MOST_TICKS = 6
+_MOST_STEPS = 6
 
 Point = tuple[float, float]
 
@@ -43,13 +43,16 @@ def shares(name: str) -> Axis:
     return Axis(name, 0.0, 1.0, tuple(ticks))
 
 
-def numbers(name: str, values: Sequence[float], whole: bool = False) -> Axis:
+def numbers(
+    name: str, values: Sequence[float], whole: bool = False, most: int = _MOST_STEPS
+) -> Axis:
     """An axis that holds these finite values, of which there is one at least, with round numbers at
-    both ends. ``whole``: numbers on it are whole."""
+    both ends. ``whole``: numbers on it are whole. ``most``: of steps between them, or one more."""
     low, high = min(values), max(values)
-    if high <= low:
-        low, high = (low - 1, high) if whole else (min(low, 0.0), max(high, 0.0) or low + 1)
-    step = _step((high - low) / _MOST_TICKS)
+    if high <= low:  # a single value: from 0 to it, or one unit around
+        low, high = (low - 1, high) if whole else (min(low, 0.0), max(high, 0.0))
+        high += high <= low
+    step = _step((high - low) / most)
     step = max(1.0, step) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = [(n * step, f"{n * step:.6g}") for n in range(first, last + 1)]

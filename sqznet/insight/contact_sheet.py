@@ -53,7 +53,7 @@ def draw(tiles: Sequence[Tile]) -> Image.Image:
 def _draw_tile(
     canvas: Image.Image, pen: ImageDraw.ImageDraw, tile: Tile, left: int, top: int
 ) -> None:
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     color: Color = RIGHT if tile.right else WRONG
     pen.rectangle((left, top, left + _SIDE - 1, top + _FRAME - 1), color)
@@ -63,7 +63,7 @@ def _draw_tile(
         middle = left + _SIDE // 2, top + _SIDE // 2
         painting.write(pen, middle, "unreadable", NOTE, FAINT, "mm")
     else:
-        photo = Image.fromarray(painting.reduced(tile.photo, _SIDE))
+        photo = ImageOps.contain(Image.fromarray(tile.photo), (_SIDE, _SIDE))
         place = (_SIDE - photo.width) // 2, (_SIDE - photo.height) // 2
         canvas.paste(photo, (left + place[0], top + place[1]))
     for number, line in enumerate(tile.lines):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqznet.insight import painting
-from sqznet.insight.charts import GAP, GRID, PITCH, Chart, numbers, shares
-from sqznet.insight.painting import FAINT, HEAD, MARGIN, PAPER, RIGHT
+from sqznet.insight.charts import GAP, PITCH, Chart, numbers, shares
+from sqznet.insight.painting import FAINT, HEAD, MARGIN, PAPER, RIGHT, WRONG
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,8 @@ _BINS = 10
 
 _WIDTH, _HEIGHT = 560, 560  # of the chart
 _PHOTOS = 140  # the height of the chart of photos
-_GAP_COLOR = "#f3c9dc"
+_MARK = 7  # the width of the line at a mean score
+_BETWEEN = 0.003  # half of the room between two bars
 
 
 class Bin(NamedTuple):
@@ -62,8 +63,8 @@ def reliability(
 
 
 def draw(found: Reliability) -> Image.Image:
-    """An image (RGB): for each bin a bar up to the share of right answers, its distance from their
-    mean score, and below how many photos it has. Bars should end on the dashed line.
+    """An image (RGB): for each bin a bar up to the share of right answers, a mark at their mean
+    score, where it should end, and below how many photos it has.
 
     Raises SqznetError if this Pillow cannot draw text.
     """
@@ -71,20 +72,18 @@ def draw(found: Reliability) -> Image.Image:
 
     counts = [row.photos for row in found.bins]
     upper = Chart(_WIDTH, _HEIGHT, shares(""), shares("right answers"))
-    lower = Chart(_WIDTH, _PHOTOS, shares("score"), numbers("photos", [0, *counts], True))
+    lower = Chart(_WIDTH, _PHOTOS, shares("score"), numbers("photos", [0, *counts], True, 3))
     for row in found.bins:
         if row.photos:
-            ends = sorted((row.correct, row.score))
-            upper.bar((row.low, 0), (row.high, row.correct), RIGHT)
-            upper.bar((row.low, ends[0]), (row.high, ends[1]), _GAP_COLOR)
-            lower.bar((row.low, 0), (row.high, row.photos), FAINT)
-        for chart, top in ((upper, 1.0), (lower, float(max(counts)))):
-            chart.line([(row.high, 0), (row.high, top)], PAPER if row.photos else GRID, 1)
+            left, right = row.low + _BETWEEN, row.high - _BETWEEN
+            upper.bar((left, 0), (right, row.correct), RIGHT)
+            upper.line([(left, row.score), (right, row.score)], WRONG, _MARK)
+            lower.bar((left, 0), (right, row.photos), FAINT)
     dashes = [step / 40 for step in range(0, 40, 2)]
     for start in dashes:
         upper.line([(start, start), (start + 1 / 40, start + 1 / 40)], FAINT, 2)
     title = f"Calibration error {100 * found.error:.1f} %"
-    note = f"{sum(counts)} photos; pink: from their mean score to the share that is right"
+    note = f"{sum(counts)} photos; bars should end at the marks, the mean scores"
     left, top = MARGIN + max(upper.left, lower.left), HEAD + PITCH + GAP
     second = top + _HEIGHT + 3 * PITCH + GAP
     width = max(left + _WIDTH + MARGIN, painting.head_width(title, note))

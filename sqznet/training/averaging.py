@@ -8,7 +8,6 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-import torch
 from torch import nn
 
 # Of so many steps, the average follows about the last tenth; it never follows more than this many.
@@ -25,14 +24,13 @@ class Average:
             parameter.requires_grad_(False)
         self._steps = 0
 
-    @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Takes in the weights after one more step."""
         self._steps += 1
         weight = max(1 / (1 + self._steps / _SHARE), 1 / _MOST)
         pairs = zip(self.module.parameters(), module.parameters(), strict=True)
         for average, parameter in pairs:
-            average.lerp_(parameter, weight)
+            average.lerp_(parameter.detach(), weight)
         for own, buffer in zip(self.module.buffers(), module.buffers(), strict=True):
             own.copy_(buffer)
 

@@ -18,6 +18,8 @@ _COLUMNS = 2
 _COLORS = ("#0072b2", "#d55e00", "#009e73")  # of the lines of a chart; further ones repeat them
 _DOTTED = 40  # lines of at most so many points have dots
 
+_TITLES = {"rate": "learning rate, of its peak"}
+
 # What a line of the history says of the run rather than of the network.
 _APART = ("epoch", "progress", "seconds", "score")
 
@@ -35,14 +37,14 @@ def draw(history: History) -> Image.Image:
 
     charts = [_chart(history, *panel) for panel in _panels(history).items()]
     columns = max(1, min(_COLUMNS, len(charts)))
-    across = max((chart.left for chart, _ in charts), default=0) + _WIDTH + GAP
+    across = max((chart.left for chart, _ in charts), default=0) + _WIDTH + 3 * GAP
     down = PITCH + max((c.above + c.below for c, _ in charts), default=0) + _HEIGHT
     rows = math.ceil(len(charts) / columns)
     size = columns * across + 2 * MARGIN, rows * down + MARGIN
     canvas = Image.new("RGB", size, PAPER)
     for number, (chart, lines) in enumerate(charts):
         row, column = divmod(number, columns)
-        left = MARGIN + (column + 1) * across - _WIDTH - GAP
+        left = MARGIN + (column + 1) * across - _WIDTH - 3 * GAP
         top = MARGIN + row * down + chart.above
         chart.paste(canvas, left, top)
         _write_legend(canvas, left, top - PITCH, lines)
@@ -66,7 +68,9 @@ def _chart(history: History, kind: str, names: list[str]) -> tuple[Chart, list[t
     ]
     epochs = [row["epoch"] for row in history]
     values = [value for _, points in lines for _, value in points]
-    chart = Chart(_WIDTH, _HEIGHT, numbers("epoch", epochs, True), numbers(kind, values))
+    chart = Chart(
+        _WIDTH, _HEIGHT, numbers("epoch", epochs, True), numbers(_TITLES.get(kind, kind), values)
+    )
     legend = []
     for number, (name, points) in enumerate(lines):
         color = _COLORS[number % len(_COLORS)]

@@ -20,13 +20,17 @@ from sqznet.training.twin import Twin
 _SHRINKAGE = 3e-3
 _ITERATIONS = 200
 
+# The least deviation of a feature, by the root mean square of all: one that hardly varies would get
+# a weight so large that the first steps on the trunk spoil everything.
+_LEAST_DEVIATION = 0.01
 
-@torch.no_grad()
+
 def features(twin: Twin, views: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """The averages of the trunk's last map (N, channels), and the targets, of all inputs."""
     last = twin.network.trunk[-1].name
     twin.eval()
-    found = [(twin(x, (last,))[last].float().mean((2, 3)), targets) for x, targets in views]
+    with torch.no_grad():
+        found = [(twin(x, (last,))[last].float().mean((2, 3)), targets) for x, targets in views]
     return torch.cat([x for x, _ in found]), torch.cat([targets for _, targets in found])
 
 
@@ -35,7 +39,8 @@ def fit_head(conv: nn.Conv2d, x: Tensor, targets: Tensor, prior: Tensor) -> None
 
     ``prior`` (classes,): added to the logits while it is fitted.
     """
-    mean, deviation = x.mean(0), x.std(0, correction=0).clamp(min=1e-6)
+    least = max(_LEAST_DEVIATION * float(x.square().mean().sqrt()), 1e-6)
+    mean, deviation = x.mean(0), x.std(0, correction=0).clamp(min=least)
     normal = (x - mean) / deviation
     weight = torch.zeros(targets.shape[1], x.shape[1], device=x.device, requires_grad=True)
     bias = torch.zeros(targets.shape[1], device=x.device, requires_grad=True)

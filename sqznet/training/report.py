@@ -56,15 +56,16 @@ def write_report(
         pictures["confusion.png"] = lambda: confusion.draw(most_mixed_up(figures.evaluation))
         pictures["calibration.png"] = lambda: reliability.draw(figures.reliability)
         pictures["hardest.jpg"] = lambda: contact_sheet.draw(list(map(_tile, figures.hardest)))
+    content = {name: _encoded(draw(), name) for name, draw in pictures.items()}
     record = {"history": _as_json(history), **_record(figures), "about": notes}
     try:
         os.makedirs(place, exist_ok=True)
-        for name, draw in pictures.items():
-            write_file(os.path.join(place, name), _encoded(draw(), name))
+        for name, data in content.items():
+            write_file(os.path.join(place, name), data)
         text = json.dumps(record, indent=2) + "\n"
         write_file(os.path.join(place, "report.json"), text.encode())
         path = os.path.join(place, "index.html")
-        write_file(path, page(figures, list(pictures), notes).encode())
+        write_file(path, page(figures, content, notes).encode())
     except OSError as error:
         raise SqznetError(
             f"{path_for_messages(place)}: the report cannot be written: {reason_of(error)}"

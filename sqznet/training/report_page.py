@@ -106,8 +106,8 @@ def _cells(row: ClassFigures) -> Sequence[str]:
 def _trusted(figures: Figures) -> Iterator[str]:
     gap = sum(row.photos * (row.score - row.correct) for row in figures.reliability.bins)
     yield (
-        "<p>Of a hundred answers with a score of 80 %, eighty should be right: then the bars end "
-        f"on the dashed line. These scores are {'too high' if gap > 0 else 'too low'} by "
+        "<p>Of a hundred answers with a score of 80 %, eighty should be right: then a bar ends "
+        f"at its mark. These scores are {'too high' if gap > 0 else 'too low'} by "
         f"{_percent(abs(gap) / max(figures.evaluation.total, 1))} on average.</p>"
     )
     yield _picture("calibration.png", "the share of right answers, by score")

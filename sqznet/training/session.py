@@ -113,6 +113,9 @@ def _run(settings: Settings, device: torch.device) -> Trained:
     )
     write(settings, judged.encoded(_provenance(settings, start, trained, data, device)))
     finish(settings, fitted)
+    notes = {"made by": settings.command, "stopped by": fitted.stopped}
+    if settings.teacher is not None:
+        notes["true classes"] = f"what {os.path.basename(settings.teacher)} says"
     page = write_report(
         settings.page_folder,
         fitted.history,
@@ -120,7 +123,7 @@ def _run(settings: Settings, device: torch.device) -> Trained:
         judging.classes,
         labels,
         judging.paths,
-        {"made by": settings.command, "stopped by": fitted.stopped},
+        notes,
     )
     return replace(trained, report=page)
 
@@ -173,9 +176,11 @@ def _asked(settings: Settings, teacher: Teacher, photos: _Photos) -> Tensor:
 
 def _roomy(pre: Preprocessing) -> Preprocessing:
     """Photos with some room around the network's input, of which training sees a part."""
-    size = tuple(round(_MARGIN * side) for side in pre.size)
-    covered = tuple(map(max, size, pre.resized))
-    return pre._replace(size=size, resize=covered if pre.fit == "crop" else size)
+    height, width = (round(_MARGIN * side) for side in pre.size)
+    covered = height, width
+    if pre.fit == "crop":
+        covered = max(height, pre.resized[0]), max(width, pre.resized[1])
+    return pre._replace(size=(height, width), resize=covered)
 
 
 def _task(

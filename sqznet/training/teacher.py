@@ -104,7 +104,7 @@ class OnnxTeacher:
             )
         self._input, self._type = inputs[0].name, _TYPES[inputs[0].type]
         self._last = not is_first
-        batch, *sides = shape[0], *(shape[1:3] if self._last else shape[2:])
+        batch, sides = shape[0], shape[1:3] if self._last else shape[2:]
         self._batch = batch if isinstance(batch, int) and batch > 0 else None
         height, width = (
             side if isinstance(side, int) and side > 0 else usual
