@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import sqznet
 from sqznet.cli.common import say
@@ -11,6 +12,7 @@ from sqznet.cli.training import add_run_options, followed, run_options, say_file
 if TYPE_CHECKING:
     import argparse
 
+    from sqznet import Trained
     from sqznet.cli.common import Commands
 
 
@@ -63,22 +65,23 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    def work(**calls: Any) -> None:
-        trained = sqznet.train(
-            args.folder,
-            val=args.val,
-            teacher=args.teacher,
-            teacher_preprocessing=args.teacher_preprocessing,
-            labels=args.labels,
-            report_folder=args.report,
-            **run_options(args),
-            **calls,
-        )
-        say_file(trained.path, trained.labels, trained.seconds)
-        say(
-            f"accuracy {trained.accuracy:.3f} on {trained.validated} photos kept apart, "
-            f"{trained.photos} trained"
-        )
-        say(f"report: {trained.report}")
+    work = partial(
+        sqznet.train,
+        args.folder,
+        val=args.val,
+        teacher=args.teacher,
+        teacher_preprocessing=args.teacher_preprocessing,
+        labels=args.labels,
+        report_folder=args.report,
+        **run_options(args),
+    )
+    return followed(work, _summarize, "accuracy")
 
-    return followed(work, "accuracy")
+
+def _summarize(trained: Trained) -> None:
+    say_file(trained.path, trained.labels, trained.seconds)
+    say(
+        f"accuracy {trained.accuracy:.3f} on {trained.validated} photos kept apart, "
+        f"{trained.photos} trained"
+    )
+    say(f"report: {trained.report}")

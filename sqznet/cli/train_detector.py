@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
+import sqznet
 from sqznet.cli.common import add_size, is_quiet
 from sqznet.cli.detector_accuracy import lines
 from sqznet.cli.training import add_run_options, followed, run_options, say_file, validation
@@ -11,6 +13,7 @@ from sqznet.cli.training import add_run_options, followed, run_options, say_file
 if TYPE_CHECKING:
     import argparse
 
+    from sqznet import TrainedDetector
     from sqznet.cli.common import Commands
 
 
@@ -69,22 +72,21 @@ def _names(text: str) -> list[str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    from sqznet.training.detectors.training import train_detector
+    work = partial(
+        sqznet.train_detector,
+        args.data,
+        val=args.val,
+        photos=args.photos,
+        classes=args.classes,
+        size=args.size,
+        mirror=args.mirror,
+        **run_options(args),
+    )
+    return followed(work, _summarize, "AP", "AP50")
 
-    def work(**calls: Any) -> None:
-        trained = train_detector(
-            args.data,
-            val=args.val,
-            photos=args.photos,
-            classes=args.classes,
-            size=args.size,
-            mirror=args.mirror,
-            **run_options(args),
-            **calls,
-        )
-        say_file(trained.path, trained.labels, trained.seconds)
-        if not is_quiet():
-            for line in lines(trained.evaluation):
-                print(line)
 
-    return followed(work, "AP", "AP50")
+def _summarize(trained: TrainedDetector) -> None:
+    say_file(trained.path, trained.labels, trained.seconds)
+    if not is_quiet():
+        for line in lines(trained.evaluation):
+            print(line)

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqznet.cli.common import (
     EXIT_OK,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from sqznet.cli.common import Parser
     from sqznet.training.settings import TrainingProgress
+
+Result = TypeVar("Result")
 
 _STAGES = {
     "photos": "decoding photos",
@@ -100,11 +102,13 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def followed(work: Callable[..., None], *measures: str) -> int:
+def followed(
+    work: Callable[..., Result], summarize: Callable[[Result], None], *measures: str
+) -> int:
     """Trains, and says how it goes; returns the exit code.
 
-    ``work``: takes the arguments ``report`` and ``progress`` of a training. ``measures``: the names
-    of what each epoch's line has after the loss.
+    ``work``: takes the arguments ``report`` and ``progress`` of a training. ``summarize``: prints
+    its result. ``measures``: the names of what each epoch's line has after the loss.
     """
     status = EXIT_OK
     line = _Line(("loss", *measures))
@@ -117,13 +121,14 @@ def followed(work: Callable[..., None], *measures: str) -> int:
             status = EXIT_UNREADABLE
 
     try:
-        work(report=report, progress=line.show)
+        result = work(report=report, progress=line.show)
     except (SqznetError, OSError) as error:
         line.clear()
         complain(error)
         return EXIT_UNREADABLE
     finally:
         line.clear()
+    summarize(result)
     return status
 
 
