@@ -28,9 +28,21 @@ from sqznet.training.store import Levels
 if TYPE_CHECKING:
     from sqznet.detection.true_photo import TruePhoto
 
-# Peak learning rates of AdamW: of the trunk, of a head that was trained before, of the classes' new
-# layer on one, of a new head; and the weight decay.
-_TRUNK, _HEAD, _CLASSES, _FRESH = 1e-4, 6e-4, 2e-3, 1e-3
+
+class Rates(NamedTuple):
+    """Peak learning rates of AdamW: of the trunk, of the head, of its layer that gives the classes'
+    scores."""
+
+    trunk: float
+    head: float
+    classes: float
+
+
+# For a new head, for new classes on a head that was trained before, and for classes that it knows,
+# which larger rates would make worse before they get better. And the weight decay.
+_FRESH = Rates(1e-4, 1e-3, 1e-3)
+_NEW = Rates(1e-4, 6e-4, 2e-3)
+_KNOWN = Rates(1e-5, 5e-5, 5e-5)
 _DECAY = 0.01
 
 # The share of the photos that are shown in collages.
@@ -138,15 +150,12 @@ class DetectionTask:
 
 def _groups(start: Start) -> list[Group]:
     """The layers that start at random learn faster than those that were trained before."""
-    parameters: dict[float, list[nn.Parameter]] = {}
+    knows_all = len(start.known) == len(start.labels)
+    rates = _FRESH if start.fresh else _KNOWN if knows_all else _NEW
+    parts: dict[str, list[nn.Parameter]] = {part: [] for part in Rates._fields}
     for name, parameter in start.twin.named_parameters():
-        if name.startswith("features."):
-            rate = _TRUNK
-        elif start.fresh:
-            rate = _FRESH
-        elif name.startswith(f"{start.design.classes}.") and len(start.known) < len(start.labels):
-            rate = _CLASSES
-        else:
-            rate = _HEAD
-        parameters.setdefault(rate, []).append(parameter)
-    return [Group(found, rate, _DECAY) for rate, found in parameters.items()]
+        is_of_classes = name.startswith(f"{start.design.classes}.")
+        is_of_trunk = name.startswith("features.")
+        part = "trunk" if is_of_trunk else "classes" if is_of_classes else "head"
+        parts[part].append(parameter)
+    return [Group(parts[part], rate, _DECAY) for part, rate in rates._asdict().items()]
