@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sqznet.insight.evaluation import Evaluation
     from sqznet.learning.identity import RecognizerIdentity
     from sqznet.learning.recognizer import Recognizer, learn
+    from sqznet.training.detectors.settings import TrainedDetector
+    from sqznet.training.detectors.training import train_detector
     from sqznet.training.settings import Trained, TrainingProgress
     from sqznet.training.training import train
     from sqznet.watching.events import Event
@@ -54,6 +56,7 @@ __all__ = [
     "SqznetError",
     "Track",
     "Trained",
+    "TrainedDetector",
     "TrainingProgress",
     "UnsupportedIsaError",
     "WeightsError",
@@ -68,6 +71,7 @@ __all__ = [
     "load",
     "load_detector",
     "train",
+    "train_detector",
     "watch",
     "watch_objects",
 ]
@@ -88,6 +92,7 @@ _ON_DEMAND = {
     "Sighting": "sqznet.watching.loop",
     "Track": "sqznet.watching.tracks",
     "Trained": "sqznet.training.settings",
+    "TrainedDetector": "sqznet.training.detectors.settings",
     "TrainingProgress": "sqznet.training.settings",
     "Recognizer": "sqznet.learning.recognizer",
     "RecognizerIdentity": "sqznet.learning.identity",
@@ -98,6 +103,7 @@ _ON_DEMAND = {
     "evaluate_detector": "sqznet.detection.accuracy",
     "load_detector": "sqznet.detection.loading",
     "train": "sqznet.training.training",
+    "train_detector": "sqznet.training.detectors.training",
     "watch": "sqznet.watching.loop",
     "watch_objects": "sqznet.watching.objects",
 }

@@ -34,7 +34,7 @@ def measure(args: argparse.Namespace) -> int:
     if isinstance(detector, int):
         return detector
     try:
-        photos = true_photos(args.folder, detector, args.photos, notice)
+        photos = true_photos(args.folder, detector.labels, args.photos, notice)
         with progress(len(photos)) as bar:
 
             def seen(photo: Detected) -> None:

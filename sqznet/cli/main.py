@@ -43,6 +43,7 @@ COMMANDS = (
     "serve",
     "similar",
     "train",
+    "train-detector",
     "verify",
     "watch",
 )
@@ -54,7 +55,7 @@ EXIT_TERMINATED = 128 + 15  # and after SIGTERM
 
 
 def _module(command: str) -> Any:
-    return import_module(f"sqznet.cli.{command}")
+    return import_module(f"sqznet.cli.{command.replace('-', '_')}")
 
 
 def parser_of(names: Iterable[str] = COMMANDS) -> tuple[Parser, Mapping[str, Parser]]:

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
-import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import sqznet
-from sqznet.cli.common import (
-    EXIT_OK,
-    EXIT_UNREADABLE,
-    complain,
-    is_quiet,
-    notice,
-    number,
-    positive,
-    say,
-)
-from sqznet.cli.progress import duration
-from sqznet.errors import ImageError, SqznetError
+from sqznet.cli.common import say
+from sqznet.cli.training import add_run_options, followed, run_options, say_file, validation
 
 if TYPE_CHECKING:
-    from sqznet.cli.common import Commands
-    from sqznet.training.settings import Trained, TrainingProgress
+    import argparse
 
-_STAGES = {
-    "photos": "decoding photos",
-    "teacher": "asking the teacher",
-    "head": "fitting the new head",
-    "epochs": "training",
-    "result": "writing the result",
-}
-_WIDTH = 24
-_INTERVAL = 0.2  # seconds; faster updates are unreadable
+    from sqznet import Trained
+    from sqznet.cli.common import Commands
 
 
 def add_parser(commands: Commands) -> None:
@@ -54,43 +33,14 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("folder", metavar="DIR", help="a folder with a sub-folder for each class")
     parser.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        metavar="FILE",
-        help="the .safetensors file to write; an old one is replaced",
-    )
-    parser.add_argument(
         "--val",
-        type=_validation,
+        type=validation,
         default=0.2,
         metavar="DIR|SHARE",
         help="photos to validate with: a folder like DIR, or the share of each class that is kept "
         "apart for it (default: 0.2)",
     )
-    parser.add_argument(
-        "--from",
-        dest="from_",
-        metavar="WEIGHTS",
-        help="the weights to begin with, a file or a name (default: the bundled SqueezeNet 1.1)",
-    )
-    parser.add_argument(
-        "--epochs",
-        type=positive,
-        metavar="N",
-        help="how often all photos are seen (default: 8 to 40, by their number)",
-    )
-    parser.add_argument("--minutes", type=_minutes, metavar="M", help="the time that all may take")
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="where to train (default: auto, on a GPU if torch finds one)",
-    )
-    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    parser.add_argument(
-        "--seed", type=_seed, default=0, metavar="N", help="of what is drawn at random (default: 0)"
-    )
+    add_run_options(parser, "the bundled SqueezeNet 1.1", "8 to 40")
     parser.add_argument(
         "--teacher",
         metavar="WEIGHTS",
@@ -114,102 +64,24 @@ def add_parser(commands: Commands) -> None:
     )
 
 
-def _validation(text: str) -> str | float:
-    """A share or a folder, whose name may be a number, too."""
-    share = number(text)
-    return share if share == share and not os.path.isdir(text) else text
-
-
-def _minutes(text: str) -> float:
-    if not (value := number(text)) > 0:
-        raise argparse.ArgumentTypeError(f"expected a number of minutes above 0, got {text!r}")
-    return value
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
-    return int(text)
-
-
 def run(args: argparse.Namespace) -> int:
-    status = EXIT_OK
-    line = _Line()
-
-    def report(message: str | ImageError) -> None:
-        nonlocal status
-        line.clear()
-        notice(message)
-        if isinstance(message, ImageError):
-            status = EXIT_UNREADABLE
-
-    try:
-        trained = sqznet.train(
-            args.folder,
-            args.output,
-            val=args.val,
-            from_=args.from_,
-            epochs=args.epochs,
-            minutes=args.minutes,
-            device=args.device,
-            resume=args.resume,
-            seed=args.seed,
-            teacher=args.teacher,
-            teacher_preprocessing=args.teacher_preprocessing,
-            labels=args.labels,
-            report_folder=args.report,
-            report=report,
-            progress=line.show,
-        )
-    except (SqznetError, OSError) as error:
-        complain(error)
-        return EXIT_UNREADABLE
-    finally:
-        line.clear()
-    _summarize(trained)
-    return status
+    work = partial(
+        sqznet.train,
+        args.folder,
+        val=args.val,
+        teacher=args.teacher,
+        teacher_preprocessing=args.teacher_preprocessing,
+        labels=args.labels,
+        report_folder=args.report,
+        **run_options(args),
+    )
+    return followed(work, _summarize, "accuracy")
 
 
 def _summarize(trained: Trained) -> None:
-    labels = trained.labels
-    named = ", ".join(labels[:5])
-    more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""
-    size = os.path.getsize(trained.path) / 1e6
-    say(f"{trained.path}: {named}{more}, {size:.1f} MB, {duration(trained.seconds)}")
+    say_file(trained.path, trained.labels, trained.seconds)
     say(
         f"accuracy {trained.accuracy:.3f} on {trained.validated} photos kept apart, "
         f"{trained.photos} trained"
     )
     say(f"report: {trained.report}")
-
-
-class _Line:
-    """A line on a terminal's stderr that says how far it is, and one for each epoch."""
-
-    def __init__(self) -> None:
-        terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._drawn = terminal and not is_quiet()
-        self._next = 0.0
-        self._left = ""
-
-    def show(self, progress: TrainingProgress) -> None:
-        if progress.measures:
-            self.clear()
-            values = progress.measures
-            shown = ", ".join(f"{name} {values[name]:.3f}" for name in ("loss", "accuracy"))
-            notice(f"epoch {values['epoch']}: {shown}{self._left}")
-            return
-        if progress.left is not None:
-            self._left = f", {duration(progress.left)} left"
-        if not self._drawn or time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + _INTERVAL
-        filled = int(_WIDTH * progress.done)
-        bar = "#" * filled + "-" * (_WIDTH - filled)
-        left = self._left if progress.left is not None else ""
-        stage = f"{_STAGES[progress.stage]} {100 * progress.done:.0f} %{left}"
-        print(f"\r[{bar}] {stage}\x1b[K", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        if self._drawn:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

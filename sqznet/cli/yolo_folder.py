@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqznet.cli.drawing import Beside
-from sqznet.detection.folders import CLASSES
+from sqznet.detection.yolo_names import CLASSES
 from sqznet.errors import SqznetError, printable, reason_of
 from sqznet.files.part_file import write_file
 from sqznet.files.paths import expanded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqznet.detection.coco import coco_photos
@@ -44,7 +44,7 @@ def evaluate_detector(
         detector = BUNDLED()
     elif not isinstance(detector, Detector):
         detector = load_detector(detector)
-    true = true_photos(photos, detector, folder, report)
+    true = true_photos(photos, detector.labels, folder, report)
 
     def seen(photo: Detected) -> None:
         if isinstance(photo.error, ImageError):
@@ -55,11 +55,12 @@ def evaluate_detector(
 
 def true_photos(
     photos: str | os.PathLike[str],
-    detector: Detector,
+    labels: Sequence[str],
     folder: str | os.PathLike[str] | None,
     report: Report,
 ) -> list[TruePhoto]:
-    """The photos with their boxes; see `evaluate_detector`."""
+    """The photos with their boxes; see `evaluate_detector`. ``labels``: see
+    `sqznet.detection.folders.photos_in`."""
     if not isinstance(photos, str | os.PathLike):
         found = type(photos).__name__
         raise SqznetError(f"expected a folder or a COCO annotation file, found a {found}")
@@ -67,7 +68,7 @@ def true_photos(
     if os.path.isdir(place):
         if folder is not None:
             raise SqznetError("a folder of photos is for a COCO annotation file")
-        return photos_in(photos, detector.labels, report)
+        return photos_in(photos, labels, report)
     if not os.path.exists(place):
         raise SqznetError(f"{describe(photos)}: no such file or folder")
     return coco_photos(photos, folder, report)

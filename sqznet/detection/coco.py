@@ -1,6 +1,8 @@
 """COCO's files: its annotations, which say what is on photos, and the numbers of its classes.
 
-The format: cocodataset.org, "Data format"; a box is [x, y, width, height] in pixels.
+The format: cocodataset.org, "Data format"; a box is [x, y, width, height] in pixels. An image may
+name classes of which not all things have a box, as LVIS does (lvisdataset.org, "Data format"):
+``not_exhaustive_category_ids``.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ _MOST_BYTES = 1 << 31
 
 class Annotations(NamedTuple):
     """``images``: the file name of each image by its id; ``categories``: the name of each class by
-    its id; ``boxes``: those on each image by its id."""
+    its id; ``boxes``: those on each image by its id, a crowd as large as the image for a class of
+    which not all things have one."""
 
     images: dict[int, str]
     categories: dict[int, str]
@@ -107,6 +110,8 @@ def _parsed(content: Any) -> Annotations:
         for row in content["images"]
     }
     boxes: defaultdict[int, list[TrueBox]] = defaultdict(list)
+    for row in content["images"]:
+        boxes[row["id"]] += _whole_image(row, names)
     for row in content["annotations"]:
         image, category = (
             _of(row, "an annotation", "image_id", int),
@@ -121,6 +126,25 @@ def _parsed(content: Any) -> Annotations:
         if "bbox" in row:
             boxes[image].append(_box(row, names[category]))
     return Annotations(images, names, boxes)
+
+
+def _whole_image(row: Any, names: Mapping[int, str]) -> list[TrueBox]:
+    """A box for each class of which not all things on this image have one."""
+    partly = row.get("not_exhaustive_category_ids", [])
+    if not isinstance(partly, list):
+        raise SqznetError(
+            f"an image's not_exhaustive_category_ids are {shown(partly)}, expected a list"
+        )
+    if not partly:
+        return []
+    width, height = (number(row.get(side), f"an image's {side}") for side in ("width", "height"))
+    for category in partly:
+        if not isinstance(category, int) or category not in names:
+            raise SqznetError(
+                f"an image's not_exhaustive_category_ids have {shown(category)}, which no category "
+                "has"
+            )
+    return [TrueBox(0, 0, width, height, names[category], is_crowd=True) for category in partly]
 
 
 def _of(row: Any, kind: str, key: str, type_: type[Kind]) -> Kind:

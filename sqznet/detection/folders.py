@@ -13,12 +13,10 @@ from typing import Any
 
 from sqznet.detection.matching import TrueBox
 from sqznet.detection.true_photo import TruePhoto, number, read_text
+from sqznet.detection.yolo_names import Names
 from sqznet.errors import ImageError, SqznetError, path_for_messages, printable, shown
 from sqznet.files.paths import expanded
 from sqznet.images.finding import expand
-
-#: The file with the names of classes in a folder of YOLO's files, one a line; labelImg writes it.
-CLASSES = "classes.txt"
 
 
 def photos_in(
@@ -28,8 +26,8 @@ def photos_in(
 ) -> list[TruePhoto]:
     """The photos in a folder and its sub-folders, with their boxes.
 
-    ``labels``: the names of classes in YOLO's files, which have numbers, if there is no
-    ``classes.txt`` beside them or in a folder above, up to ``folder``. A photo without a file of
+    ``labels``: the names of classes in YOLO's files, which have numbers, if no file says them, see
+    `sqznet.detection.yolo_names`. A photo without a file of
     its own has nothing on it if the others have YOLO's, which write no empty file; with VOC's it is
     left out. ``report``: called with a line about these, and about what is passed over.
     Raises SqznetError if no photo has a file of boxes, and if one of these cannot be read.
@@ -46,13 +44,14 @@ def photos_in(
             txt[photo.path] = path
     if not xml and not txt:
         raise SqznetError(
-            f"{name}: no photo has a file of boxes, expected VOC's .xml or YOLO's .txt beside it"
+            f"{name}: no photo has a file of boxes, expected VOC's .xml or YOLO's .txt beside it; "
+            "of COCO's, name the .json file"
         )
     bare = len(found) - len(xml) - len(txt)
     if bare:
         what = "count as photos without things" if txt else "are left out"
         report(f"{name}: {bare} of {len(found)} photos have no file of boxes and {what}")
-    names = _Names(place, labels)
+    names = Names(place, labels)
     made = []
     for photo in found:
         if photo.path in xml:
@@ -65,12 +64,12 @@ def photos_in(
 
 
 def _files_of_boxes(folder: str) -> list[str]:
-    """What is no photo in a folder, and nothing to report."""
+    """What is no photo in a folder, and nothing to report: boxes, and names of classes."""
     return [
         os.path.join(place, name)
         for place, _, names in os.walk(folder)
         for name in names
-        if name.lower().endswith((".xml", ".txt"))
+        if name.lower().endswith((".xml", ".txt", ".yaml", ".yml"))
     ]
 
 
@@ -124,33 +123,7 @@ def _object(element: Any) -> TrueBox:
 # --- YOLO ----------------------------------------------------------------------------------------
 
 
-class _Names:
-    """The names of classes for files of YOLO's, by their folder."""
-
-    def __init__(self, root: str, labels: Sequence[str]) -> None:
-        self._root, self._labels = os.path.abspath(root), labels
-        self._known: dict[str, Sequence[str]] = {}
-
-    def of(self, folder: str) -> Sequence[str]:
-        folder = os.path.abspath(folder)
-        if folder not in self._known:
-            self._known[folder] = self._read(folder)
-        return self._known[folder]
-
-    def _read(self, folder: str) -> Sequence[str]:
-        path = os.path.join(folder, CLASSES)
-        if os.path.isfile(path):
-            try:
-                lines = read_text(path).decode("utf-8-sig").splitlines()
-            except UnicodeDecodeError:
-                raise SqznetError(f"{path_for_messages(path)}: not UTF-8 text") from None
-            return [line.strip() for line in lines]
-        above = os.path.dirname(folder)
-        inside = os.path.join(folder, "").startswith(os.path.join(self._root, ""))
-        return self.of(above) if inside and above != folder else self._labels
-
-
-def _yolo(path: str, names: _Names) -> list[TrueBox]:
+def _yolo(path: str, names: Names) -> list[TrueBox]:
     """The boxes of a file of YOLO's, a line each: the number of the class, then the middle, width
     and height in parts of the photo's (Ultralytics, "Object Detection Datasets"). Of more numbers,
     a polygon or a score, the polygon's box is taken, and the score is ignored."""
@@ -170,6 +143,11 @@ def _yolo(path: str, names: _Names) -> list[TrueBox]:
 
 
 def _line(words: list[str], labels: Sequence[str]) -> TrueBox:
+    if not labels:
+        raise SqznetError(
+            "classes have numbers, and no file says their names: expected a classes.txt with a "
+            "name a line, or a data.yaml with names, beside the photos or in a folder above"
+        )
     index = int(words[0]) if re.fullmatch("[0-9]{1,9}", words[0]) else -1
     if not 0 <= index < len(labels):
         raise SqznetError(

@@ -79,7 +79,7 @@ class Augmentation:
         seen = functional.grid_sample(
             x, grid, "bilinear", padding_mode="reflection", align_corners=False
         )
-        return self._normalization(_recolored(self._strength, seen, generator))
+        return self._normalization(recolored(self._strength, seen, generator))
 
 
 def mixed(
@@ -123,7 +123,7 @@ def _places(strength: Strength, count: int, generator: torch.Generator) -> Tenso
     return torch.stack(rows, 1)
 
 
-def _recolored(strength: Strength, x: Tensor, generator: torch.Generator) -> Tensor:
+def recolored(strength: Strength, x: Tensor, generator: torch.Generator) -> Tensor:
     """Changes the colors of photos (N, 3, H, W) in place: saturation, contrast around the mean
     gray, then brightness. Together they are a multiple of the photo, one of its gray levels, and a
     constant."""

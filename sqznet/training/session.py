@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
-from importlib import metadata
 from itertools import count
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from sqznet.errors import SqznetError, path_for_messages, reason_of
-from sqznet.files.part_file import write_file
+from sqznet.errors import path_for_messages
 from sqznet.files.paths import stored_text
 from sqznet.images.preprocessing import Preprocessing
-from sqznet.training import checkpoint, seeding
+from sqznet.training import seeding
 from sqznet.training.augmentation import Augmentation, Normalization, Strength
 from sqznet.training.classification import Classification, Examples, one_hot
 from sqznet.training.distillation import Distillation, answers, unlabeled
 from sqznet.training.head import features, fit_head
-from sqznet.training.library import device_named
-from sqznet.training.loop import Fitted, Listener, fit
 from sqznet.training.photos import Labeled, divided, readable, shared_by
 from sqznet.training.report import write_report
 from sqznet.training.result import Judged
-from sqznet.training.schedule import Limits
+from sqznet.training.running import finish, fit_within, make_folder, versions, working, write
 from sqznet.training.settings import Settings, Trained, TrainingProgress
 from sqznet.training.start import HEAD, Start, mirrors_agree, start_from
 from sqznet.training.store import Store, stored
@@ -49,9 +43,6 @@ _MARGIN = 256 / 224
 # are no number of an epoch.
 _VIEWS = 2
 _HEAD_PURPOSE = 1 << 32
-
-# The share of the time that is left for the result, and seconds of it at least.
-_RESERVE, _LEAST_RESERVE = 0.05, 3.0
 
 
 class _Photos(NamedTuple):
@@ -77,26 +68,16 @@ class _Photos(NamedTuple):
 
 def run(settings: Settings) -> Trained:
     """See `sqznet.training.training.train`."""
-    try:
-        return _run(settings, device_named(settings.device))
-    except torch.cuda.OutOfMemoryError:
-        raise SqznetError(
-            "the memory of the GPU is not enough for a batch; expected the device 'cpu', or a GPU "
-            "that nothing else uses"
-        ) from None
-    finally:
-        if not os.path.exists(settings.checkpoint):  # nothing to go on from, or nothing left to do
-            shutil.rmtree(settings.work, ignore_errors=True)
+    with working(settings) as device:
+        return _run(settings, device)
 
 
 def _run(settings: Settings, device: torch.device) -> Trained:
     began = time.monotonic()
-    if settings.resume:
-        checkpoint.check(settings.checkpoint)
     teacher = _teacher(settings)
     labels, training, validation = _chosen(settings, teacher)
     start = start_from(settings.from_, labels)
-    _make_folder(settings)
+    make_folder(settings)
     pre = start.design.preprocessing
     photos = _decoded(settings, "training", training, _roomy(pre), labels)
     judging = _decoded(settings, "validation", validation, pre, labels)
@@ -113,7 +94,9 @@ def _run(settings: Settings, device: torch.device) -> Trained:
     if start.new and not settings.resume:
         _fit_head(settings, twin, task)
     data = _digest(photos, judging)
-    fitted = _fitted(settings, start, task, data, time.monotonic() - began)
+    about = [data, start.sha256, *labels]
+    default = min(max(_SEEN // len(photos.store), _LEAST), _MOST)
+    fitted = fit_within(settings, task, about, default, time.monotonic() - began)
     settings.progress(TrainingProgress("result", 0.0))
     judged = Judged(settings.path, start.design, weights_of(twin), judging.store.pixels)
     hits = judged.scores.argmax(axis=1) == judging.classes
@@ -128,15 +111,8 @@ def _run(settings: Settings, device: torch.device) -> Trained:
         seconds=time.monotonic() - began,
         report=None,
     )
-    about = _provenance(settings, start, trained, data, device)
-    _write(settings, judged.encoded(about))
-    if fitted.interrupt is not None:
-        settings.report(
-            f"{path_for_messages(settings.path)}: interrupted; it has the best weights so far, of "
-            f"epoch {fitted.best_epoch}, and the run can be resumed"
-        )
-        raise fitted.interrupt
-    os.unlink(settings.checkpoint)
+    write(settings, judged.encoded(_provenance(settings, start, trained, data, device)))
+    finish(settings, fitted)
     notes = {"made by": settings.command, "stopped by": fitted.stopped}
     if settings.teacher is not None:
         notes["true classes"] = f"what {os.path.basename(settings.teacher)} says"
@@ -170,19 +146,6 @@ def _chosen(
     parts = unlabeled(settings.folder, settings.val, settings.seed, settings.report)
     training, validation = (Labeled(paths, []) for paths in parts)
     return labels, training, validation
-
-
-def _make_folder(settings: Settings) -> None:
-    """The work folder. A run that is not resumed begins without a checkpoint."""
-    try:
-        os.makedirs(settings.work, exist_ok=True)
-        if not settings.resume and os.path.exists(settings.checkpoint):
-            os.unlink(settings.checkpoint)
-            settings.report("begins anew, without the checkpoint of an earlier run")
-    except OSError as error:
-        raise SqznetError(
-            f"{path_for_messages(settings.work)}: cannot be written: {reason_of(error)}"
-        ) from None
 
 
 def _decoded(
@@ -255,42 +218,6 @@ def _fit_head(settings: Settings, twin: Twin, task: Classification) -> None:
     fit_head(twin.convolutions[HEAD], *features(twin, views()), task.prior)
 
 
-def _fitted(
-    settings: Settings, start: Start, task: Classification, data: str, spent: float
-) -> Fitted:
-    epochs, seconds = settings.epochs, None
-    if settings.minutes is not None:
-        whole = 60 * settings.minutes
-        seconds = max(whole - spent - max(_RESERVE * whole, _LEAST_RESERVE), 1.0)
-    elif epochs is None:
-        epochs = min(max(_SEEN // task.photos, _LEAST), _MOST)
-    about = [data, start.sha256, *start.design.labels, settings.seed, epochs, settings.minutes]
-    return fit(
-        task,
-        Limits(epochs, seconds),
-        settings.checkpoint,
-        sha256(compact(about).encode()).hexdigest(),
-        settings.resume,
-        _Heard(settings),
-    )
-
-
-class _Heard(Listener):
-    """Passes on what a run tells."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def step(self, progress: float, left: float | None) -> None:
-        self._settings.progress(TrainingProgress("epochs", progress, left))
-
-    def epoch(self, record: Mapping[str, float]) -> None:
-        self._settings.progress(TrainingProgress("epochs", record["progress"], None, record))
-
-    def say(self, line: str) -> None:
-        self._settings.report(line)
-
-
 def _digest(photos: _Photos, judging: _Photos) -> str:
     """The SHA-256 of all photos and their classes, in hex."""
     parts = [[part.store.hashes, part.classes] for part in (photos, judging)]
@@ -312,19 +239,5 @@ def _provenance(
         "teacher": None if settings.teacher is None else os.path.basename(settings.teacher),
         "from": {"file": os.path.basename(start.checkpoint.path), "sha256": start.sha256},
         "device": device.type,
-        "versions": {
-            "python": platform.python_version(),
-            "sqznet": metadata.version("sqznet"),
-            "torch": str(torch.__version__),
-        },
+        "versions": versions(),
     }
-
-
-def _write(settings: Settings, content: bytes) -> None:
-    try:
-        write_file(settings.path, content)
-    except OSError as error:
-        raise SqznetError(
-            f"{path_for_messages(settings.path)}: cannot be written: {reason_of(error)}; the "
-            "same command with --resume tries it again"
-        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -46,6 +47,15 @@ class TrainingProgress(NamedTuple):
     measures: Mapping[str, float] = MappingProxyType({})
 
 
+def warn(message: str | ImageError) -> None:
+    """What reports without a ``report`` of the caller become."""
+    warnings.warn(str(message), stacklevel=2)
+
+
+def silent(progress: TrainingProgress) -> None:
+    """What becomes of progress that the caller does not ask for."""
+
+
 @dataclass(frozen=True)
 class Trained:
     """The result of `train`.
@@ -67,23 +77,18 @@ class Trained:
     report: str | None
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The arguments of `train`; see there. Raises SqznetError for those that are out of range."""
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """The arguments that `train` and `train_detector` share; see there. Raises SqznetError for
+    those that are out of range."""
 
-    folder: Folder | Classes | Photos
     output: Folder
-    val: Folder | Classes | Photos | float
     from_: WeightsLike
     epochs: int | None
     minutes: float | None
     device: str
     resume: bool
     seed: int
-    teacher: Folder | None
-    teacher_preprocessing: Preset | None
-    labels: Labels | None
-    report_folder: Folder | None
     report: Callable[[str | ImageError], None]
     progress: Callable[[TrainingProgress], None]
 
@@ -97,9 +102,6 @@ class Settings:
             raise SqznetError(f"minutes is {shown(minutes)}, expected a number above 0")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise SqznetError(f"seed is {shown(self.seed)}, expected a whole number from 0 up")
-        for name in ("teacher_preprocessing", "labels"):
-            if self.teacher is None and getattr(self, name) is not None:
-                raise SqznetError(f"{name} is about a teacher, but there is none")
         if os.path.splitext(self.path)[1].lower() != SUFFIX:
             raise SqznetError(
                 f"{path_for_messages(self.path)}: expected a name that ends in {SUFFIX} for the "
@@ -128,6 +130,35 @@ class Settings:
         return os.path.join(self.work, "checkpoint")
 
     @property
+    def options(self) -> list[str]:
+        """The words of a command line that ask for the same, for the file's provenance."""
+        words = ["-o", os.fspath(self.output)]
+        if self.from_ is not None:
+            words += ["--from", os.fspath(self.from_)]
+        for name in ("epochs", "minutes", "seed"):
+            if (value := getattr(self, name)) is not None:
+                words += [f"--{name}", f"{value}"]
+        return words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(RunSettings):
+    """The arguments of `train`."""
+
+    folder: Folder | Classes | Photos
+    val: Folder | Classes | Photos | float
+    teacher: Folder | None
+    teacher_preprocessing: Preset | None
+    labels: Labels | None
+    report_folder: Folder | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("teacher_preprocessing", "labels"):
+            if self.teacher is None and getattr(self, name) is not None:
+                raise SqznetError(f"{name} is about a teacher, but there is none")
+
+    @property
     def page_folder(self) -> str:
         """The folder of the report."""
         if self.report_folder is not None:
@@ -139,13 +170,9 @@ class Settings:
         """The command line that asks for the same, for the file's provenance."""
         if not isinstance(self.folder, (str, os.PathLike)):
             return "sqznet.train"
-        words = ["sqznet train", os.fspath(self.folder), "-o", os.fspath(self.output)]
-        if isinstance(self.val, (str, os.PathLike, float)):
-            words += ["--val", str(self.val)]
-        if self.from_ is not None:
-            words += ["--from", os.fspath(self.from_)]
-        for name in ("epochs", "minutes", "seed", "teacher", "teacher_preprocessing", "labels"):
+        words = ["sqznet train", os.fspath(self.folder)]
+        for name in ("val", "teacher", "teacher_preprocessing", "labels"):
             value = getattr(self, name)
-            if isinstance(value, (str, os.PathLike, int, float)):
+            if isinstance(value, (str, os.PathLike, float)):
                 words += [f"--{name.replace('_', '-')}", str(value)]
-        return " ".join(words)
+        return " ".join([*words, *self.options])

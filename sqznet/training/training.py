@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sqznet.errors import ImageError
 from sqznet.training.library import torch_library
-from sqznet.training.settings import Settings, Trained, TrainingProgress
+from sqznet.training.settings import Settings, Trained, TrainingProgress, silent, warn
 
 if TYPE_CHECKING:
     from sqznet.training.photos import Classes, Folder, Photos
     from sqznet.training.settings import Preset
     from sqznet.weights.labels import Labels
     from sqznet.weights.locate import WeightsLike
-
-
-def _warn(message: str | ImageError) -> None:
-    warnings.warn(str(message), stacklevel=2)
-
-
-def _silent(progress: TrainingProgress) -> None:
-    pass
 
 
 def train(
@@ -40,8 +31,8 @@ def train(
     teacher_preprocessing: Preset | None = None,
     labels: Labels | None = None,
     report_folder: Folder | None = None,
-    report: Callable[[str | ImageError], None] = _warn,
-    progress: Callable[[TrainingProgress], None] = _silent,
+    report: Callable[[str | ImageError], None] = warn,
+    progress: Callable[[TrainingProgress], None] = silent,
 ) -> Trained:
     """Trains a classifier, all layers of it, on photos of your own classes.
 
@@ -84,21 +75,21 @@ def train(
     """
     torch_library()
     settings = Settings(
-        folder,
-        output,
-        val,
-        from_,
-        epochs,
-        minutes,
-        device,
-        resume,
-        seed,
-        teacher,
-        teacher_preprocessing,
-        labels,
-        report_folder,
-        report,
-        progress,
+        folder=folder,
+        output=output,
+        val=val,
+        from_=from_,
+        epochs=epochs,
+        minutes=minutes,
+        device=device,
+        resume=resume,
+        seed=seed,
+        teacher=teacher,
+        teacher_preprocessing=teacher_preprocessing,
+        labels=labels,
+        report_folder=report_folder,
+        report=report,
+        progress=progress,
     )
     from sqznet.training import session
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,48 @@ def test_the_folders_of_data_sets_and_the_names_of_yolos_classes(tmp_path: Path)
     assert [one.boxes[0].label for one in read(tmp_path)] == ["two", "cat"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "names: [bus, 'tram']  # two",
+        "names: [\n  bus,\n  tram,\n]\nnc: 2",
+        'train: ../train\nnames:\n- bus\n- "tram"\nnc: 2',
+        "names:\n  # by number\n  1: tram\n  0: bus\n",
+    ],
+)
+def test_the_names_of_a_data_yaml(text: str, tmp_path: Path) -> None:
+    """It lies in the folder, or above it, as where train/ and valid/ have one for both."""
+    yolo(tmp_path / "train", "1 0.5 0.5 1 1")
+    (tmp_path / "data.yaml").write_text(text)
+    assert [one.boxes[0].label for one in read(tmp_path / "train")] == ["tram"]
+    assert [one.boxes[0].label for one in read(tmp_path)] == ["tram"]
+    (tmp_path / "train" / "classes.txt").write_text("one\ntwo\n")
+    assert [one.boxes[0].label for one in read(tmp_path)] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nc: 2\n", "no names of classes, expected 'names:'"),
+        ("names: cat\n", "names are 'cat', expected a list of names, or a line such as '0: cat'"),
+        ("names:\n  0: cat\n  2: dog\n", "names are '0: cat 2: dog', expected"),
+        ("names:\nnc: 2\n", "names are '', expected"),
+        ("names: [cat, '']\n", "expected a list of names"),
+    ],
+)
+def test_a_data_yaml_without_names(text: str, reason: str, tmp_path: Path) -> None:
+    yolo(tmp_path, "1 0.5 0.5 1 1")
+    (tmp_path / "data.yaml").write_text(text)
+    with pytest.raises(SqznetError, match=re.escape(reason)):
+        read(tmp_path)
+
+
+def test_numbers_without_names(tmp_path: Path) -> None:
+    yolo(tmp_path, "1 0.5 0.5 1 1")
+    with pytest.raises(SqznetError, match="line 1: classes have numbers, and no file says their"):
+        photos_in(tmp_path, (), [].append)
+
+
 def test_photos_without_a_file(tmp_path: Path) -> None:
     photo(voc(tmp_path / "v", OBJECT.format("cat", 0)) / "b.png")
     photo(yolo(tmp_path / "y", "") / "b.png")
@@ -111,6 +154,24 @@ def test_photos_without_a_file(tmp_path: Path) -> None:
     assert said[1:] == [
         f"{tmp_path / 'y'}: 1 of 2 photos have no file of boxes and count as photos without things",
     ]
+
+
+def test_classes_of_which_not_all_things_have_a_box_are_crowds(tmp_path: Path) -> None:
+    images = [
+        {"id": 7, "file_name": "a.png", "width": 100, "height": 80},
+        {"id": 8, "file_name": "b.png"},
+    ]
+    images[0]["not_exhaustive_category_ids"] = [17]
+    (found,) = coco_photos(coco(tmp_path, images=images, annotations=[]), None, [].append)
+    assert found.boxes == [TrueBox(0, 0, 100, 80, "cat", is_crowd=True)]
+    for changes, reason in (
+        ({"not_exhaustive_category_ids": [3]}, "have 3, which no category has"),
+        ({"not_exhaustive_category_ids": 3}, "are 3, expected a list"),
+        ({"width": None}, "an image's width is None, expected a number"),
+    ):
+        damaged = [{**images[0], **changes}]
+        with pytest.raises(SqznetError, match=reason):
+            coco_photos(coco(tmp_path, images=damaged, annotations=[]), None, [].append)
 
 
 def test_coco(tmp_path: Path) -> None:
