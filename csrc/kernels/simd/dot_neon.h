@@ -85,7 +85,7 @@ inline constexpr int kPointRegisters = 4;
 #else
 inline constexpr int kPointRegisters = 2;
 #endif
-inline constexpr int kPointGroup = 1, kPointWords = 4;
+inline constexpr int kPointTiles = 4, kPointGroup = 1, kPointWords = 4, kDirectCost = 4;
 
 using PointWords = int16x4_t;
 using Filters = int16x4_t;
@@ -101,10 +101,7 @@ template <int kBits>
 SQZ_INLINE Sums shifted_sums(Sums a) {
   return vshlq_n_s32(a, kBits);
 }
-// 0x38e38e39 * 9 = 1 modulo 2^32.
-SQZ_INLINE Sums ninth_of_sums(Sums a) {
-  return vshrq_n_s32(vmulq_s32(a, vdupq_n_s32(0x38e38e39)), 6);
-}
+SQZ_INLINE Sums ninth_of_sums(Sums a) { return vmulq_s32(a, vdupq_n_s32(0x38e38e39)); }
 
 // --- Outputs -------------------------------------------------------------------------------------
 
@@ -124,6 +121,8 @@ SQZ_INLINE int32x4_t to_levels(Sums sums, const float* scale) {
 SQZ_INLINE uint8x8_t to_bytes(int32x4_t a, int32x4_t b) {
   return vqmovun_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b)));
 }
+
+inline constexpr int kPaired = 0;
 
 template <int kCount, bool kNarrow>
 SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {

@@ -20,9 +20,18 @@ SQZ_INLINE void store_left(uint8_t* y, const Sums* sums, const float* scale, int
 template <int kPixels, int kCount, bool kNarrow>
 SQZ_INLINE void store_pixels(uint8_t* const* y, int first, const Sums (*sums)[kCount],
                              const float* scale, int pixels, int left) {
+  constexpr int kStep = kCount == kPaired && kPixels % 2 == 0 ? 2 : 1;
   SQZ_UNROLL
-  for (int m = 0; m < kPixels; ++m) {
+  for (int m = 0; m < kPixels; m += kStep) {
     if (m >= pixels) break;
+    if constexpr (kStep == 2) {
+      if (m + 1 < pixels && left >= kCount * kSums) {
+        store_pair<kNarrow>(y[m] + first, y[m + 1] + first, sums[m], sums[m + 1], scale);
+        continue;
+      }
+      if (m + 1 < pixels)
+        store_left<kCount, kNarrow>(y[m + 1] + first, sums[m + 1], scale, left);
+    }
     store_left<kCount, kNarrow>(y[m] + first, sums[m], scale, left);
   }
 }
