@@ -20,8 +20,7 @@
 //                              It is defined with SQZ_LISTS, or below
 //   store_bytes<n, narrow>     n registers of sums times scale, rounded and clipped to 0..255;
 //                              `narrow` is true only if these products fit into 16 bits
-//   kPaired                    registers of a pixel that are stored for two pixels at once by
-//                              store_pair<narrow>; 0 if there is none
+//   store_pair<n, narrow>      the same of two pixels, defined with SQZ_PAIRS, or below
 // and either dot_word, which adds the products of a word, or
 //   kInputOffset, kWeightOffset  see int8.def
 //   kWords, Words              4 input words that are loaded together: load_words; or one in all
@@ -109,6 +108,21 @@ SQZ_INLINE void add_listed(const int32_t* list, int entries, const uint32_t* wor
   SQZ_UNROLL
   for (int v = 0; v < kListRegisters; ++v)
     total[v] = add_sums(total[v], relu ? positive(sums[v]) : sums[v]);
+}
+
+}  // namespace SQZ_ISA
+}  // namespace sqz
+#endif
+
+#if !defined(SQZ_PAIRS) && !defined(SQZ_TILE)
+namespace sqz {
+namespace SQZ_ISA {
+
+template <int kCount, bool kNarrow>
+SQZ_INLINE void store_pair(uint8_t* y, uint8_t* z, const Sums* a, const Sums* b,
+                           const float* scale) {
+  store_bytes<kCount, kNarrow>(y, a, scale);
+  store_bytes<kCount, kNarrow>(z, b, scale);
 }
 
 }  // namespace SQZ_ISA

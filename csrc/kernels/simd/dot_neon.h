@@ -122,8 +122,6 @@ SQZ_INLINE uint8x8_t to_bytes(int32x4_t a, int32x4_t b) {
   return vqmovun_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b)));
 }
 
-inline constexpr int kPaired = 0;
-
 template <int kCount, bool kNarrow>
 SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
   SQZ_UNROLL

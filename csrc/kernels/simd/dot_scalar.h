@@ -93,8 +93,6 @@ SQZ_INLINE Sums ninth_of_sums(Sums a) {
   return a;
 }
 
-inline constexpr int kPaired = 0;
-
 template <int kCount, bool kNarrow>
 SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
   static_assert(kCount == 1, "a block has one register");

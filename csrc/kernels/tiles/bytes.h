@@ -20,19 +20,17 @@ SQZ_INLINE void store_left(uint8_t* y, const Sums* sums, const float* scale, int
 template <int kPixels, int kCount, bool kNarrow>
 SQZ_INLINE void store_pixels(uint8_t* const* y, int first, const Sums (*sums)[kCount],
                              const float* scale, int pixels, int left) {
-  constexpr int kStep = kCount == kPaired && kPixels % 2 == 0 ? 2 : 1;
+  static_assert(kPixels % 2 == 0, "pixels are stored in pairs");
   SQZ_UNROLL
-  for (int m = 0; m < kPixels; m += kStep) {
+  for (int m = 0; m < kPixels; m += 2) {
     if (m >= pixels) break;
-    if constexpr (kStep == 2) {
-      if (m + 1 < pixels && left >= kCount * kSums) {
-        store_pair<kNarrow>(y[m] + first, y[m + 1] + first, sums[m], sums[m + 1], scale);
-        continue;
-      }
-      if (m + 1 < pixels)
-        store_left<kCount, kNarrow>(y[m + 1] + first, sums[m + 1], scale, left);
+    uint8_t *const here = y[m] + first, *const next = y[m + 1] + first;
+    if (m + 1 < pixels && left >= kCount * kSums) {
+      store_pair<kCount, kNarrow>(here, next, sums[m], sums[m + 1], scale);
+      continue;
     }
-    store_left<kCount, kNarrow>(y[m] + first, sums[m], scale, left);
+    store_left<kCount, kNarrow>(here, sums[m], scale, left);
+    if (m + 1 < pixels) store_left<kCount, kNarrow>(next, sums[m + 1], scale, left);
   }
 }
 
