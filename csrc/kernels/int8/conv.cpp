@@ -49,7 +49,7 @@ SQZ_INLINE ptrdiff_t words_of(const Runs& runs) {
 // The inputs of an item: the addresses of its pixels, and the words of their ends, kTall for each of
 // them.
 struct Inputs {
-  const uint8_t* pixels[kTall];
+  const uint8_t* const* pixels;
   const uint8_t* ends;
 };
 
@@ -215,18 +215,29 @@ SQZ_INLINE void join_runs(const ByteConvArgs& args, const uint8_t* x, const uint
   for (int i = args.kh * run; i % kLoad; ++i) *to++ = 0;
 }
 
-// A word of each pixel of a tile: the ends of its runs from row `first` on. The weights of rows that do
-// not exist are zero.
-SQZ_INLINE void join_ends(const ByteConvArgs& args, const Tile& tile, int first, uint8_t* to) {
-  ptrdiff_t ends[kWordBytes];
-  for (int i = 0; i < kWordBytes; ++i)
-    ends[i] = min(first + i, args.kh - 1) * args.x.row + args.kw * args.x.c - 1;
+// A word of each pixel of a tile: the ends of kRows runs, from row `first` on.
+template <int kRows>
+SQZ_INLINE void join_rows(const ByteConvArgs& args, const Tile& tile, int first, uint8_t* to) {
+  const ptrdiff_t end = first * args.x.row + args.kw * args.x.c - 1;
   for (int m = 0; m < kTall; ++m, to += kWordBytes) {
     uint32_t word = 0;
     SQZ_UNROLL
-    for (int i = 0; i < kWordBytes; ++i)
-      word |= static_cast<uint32_t>(tile.x[m][ends[i]]) << 8 * i;
+    for (int i = 0; i < kRows; ++i)
+      word |= static_cast<uint32_t>(tile.x[m][end + i * args.x.row]) << 8 * i;
     memcpy(to, &word, sizeof(word));
+  }
+}
+
+SQZ_INLINE void join_ends(const ByteConvArgs& args, const Tile& tile, int first, uint8_t* to) {
+  switch (args.kh - first) {
+    case 1:
+      return join_rows<1>(args, tile, first, to);
+    case 2:
+      return join_rows<2>(args, tile, first, to);
+    case 3:
+      return join_rows<3>(args, tile, first, to);
+    default:
+      return join_rows<4>(args, tile, first, to);
   }
 }
 
@@ -237,28 +248,30 @@ SQZ_INLINE const uint8_t* end_of(const ByteView& v) {
 // Computes items; see conv_i8 and, if `sums` is not null, conv_sums_i8.
 SQZ_INLINE void compute_items(const ByteConvArgs& args, int64_t begin, int64_t end, void* scratch,
                               int32_t* sums) {
+  if (begin == end) return;  // maybe of an empty map
   const Runs runs = runs_of(args);
   const ptrdiff_t pixel_words = words_of(runs);
   const bool joined = joins_runs(kJoins, kLoad, args.kw * args.x.c);
   const uint8_t* const input_end = end_of(args.x);
   uint8_t* const copies = static_cast<uint8_t*>(scratch);
+  PixelPlace place = place_at(args.y, begin * kTall);
   for (; begin < end; begin += kItems, sums += sums ? kItems * kTall * args.y.c : 0) {
     const int items = static_cast<int>(min<int64_t>(end - begin, kItems));
     Tile tiles[kItems];
     Inputs inputs[kItems];
     for (int i = 0; i < items; ++i) {
-      tiles[i] = tile_from<uint8_t, kTall>(args, (begin + i) * kTall);
-      for (int m = 0; m < kTall; ++m) {
-        inputs[i].pixels[m] = tiles[i].x[m];
-        if (!joined) continue;
-        uint8_t* to = copies + (i * kTall + m) * pixel_words * kWordBytes;
-        join_runs(args, tiles[i].x[m], input_end, reinterpret_cast<Input*>(to));
-        inputs[i].pixels[m] = to;
-      }
+      Tile& tile = tiles[i];
+      tile = next_tile<uint8_t, kTall>(args, place);
       uint8_t* const ends = copies + i * runs.ends * kTall * kWordBytes;
       for (int word = 0; word < runs.ends; ++word)
-        join_ends(args, tiles[i], word * kGroup, ends + word * kTall * kWordBytes);
-      inputs[i].ends = ends;
+        join_ends(args, tile, word * kGroup, ends + word * kTall * kWordBytes);
+      inputs[i] = {tile.x, ends};
+      if (!joined) continue;
+      for (int m = 0; m < kTall; ++m) {
+        uint8_t* to = copies + (i * kTall + m) * pixel_words * kWordBytes;
+        join_runs(args, tile.x[m], input_end, reinterpret_cast<Input*>(to));
+        tile.x[m] = to;
+      }
     }
     for (int first = 0; first < args.y.c; first += kRegisters * kSums)
       for (int i = 0; i < items; ++i)
