@@ -333,7 +333,8 @@ void winograd_output_i8(const ByteWinogradArgs& args, int64_t begin, int64_t end
     const int first = static_cast<int>(item % blocks_of(args)) * kBlock;
     transform_filters(args.w + static_cast<ptrdiff_t>(first) * kTaps * kTaps * args.x.c, args.x.c,
                       u);
-    int64_t groups = ceil_div<int64_t>(last - chunks.first_tile(chunk), kPointTiles);
+    const int64_t all = last - chunks.first_tile(chunk);
+    int64_t groups = all <= kPointTiles ? 1 : ceil_div<int64_t>(all, kManyTiles);
     for (int64_t tile = chunks.first_tile(chunk); tile < last; --groups) {
       const int tiles = static_cast<int>(ceil_div(last - tile, groups));
       const int16_t* points[kPointTiles];

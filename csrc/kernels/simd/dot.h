@@ -29,7 +29,8 @@
 //   dot_listed                 adds those of the classifier's Word
 // and for Winograd's algorithm, whose inputs and filters have 16 bits,
 //   kPointRegisters            registers in a block of output channels
-//   kPointTiles                tiles that are multiplied together, at most
+//   kPointTiles                tiles that are multiplied together, if these are all, at most
+//   kManyTiles                 the same if there are more
 //   kDirectCost                see int8.def
 //   kPointGroup, kPointWords   channels of an input word, and words that are loaded together
 //   PointWords, Filters        the registers: load_point_words, load_filters

@@ -53,8 +53,8 @@ SQZ_INLINE Weights load_weights(const Weight* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 
-inline constexpr int kPointRegisters = 2, kPointTiles = 4, kPointGroup = 2, kPointWords = 1;
-inline constexpr int kDirectCost = 8 / kGroup;
+inline constexpr int kPointRegisters = 2, kPointTiles = 4, kManyTiles = 4;
+inline constexpr int kPointGroup = 2, kPointWords = 1, kDirectCost = 8 / kGroup;
 
 using PointWords = __m256i;
 using Filters = __m256i;

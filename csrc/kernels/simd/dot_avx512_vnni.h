@@ -43,9 +43,10 @@ SQZ_INLINE int list_words(const uint8_t* x, int first, int32_t* list, uint32_t* 
   return _mm_popcnt_u32(static_cast<unsigned>(mask));
 }
 
-// 9 tiles, all whole ones of a map of 13 x 13, by 2 registers: 18 sums.
-inline constexpr int kPointRegisters = 2, kPointTiles = 9, kPointGroup = 2, kPointWords = 1;
-inline constexpr int kDirectCost = 2;
+// All whole tiles of a map of 13 x 13 by 2 registers: 18 sums. Of more tiles, the products of five fit
+// better into the L1 cache: fire2 takes 7 % less.
+inline constexpr int kPointRegisters = 2, kPointTiles = 9, kManyTiles = 5;
+inline constexpr int kPointGroup = 2, kPointWords = 1, kDirectCost = 2;
 
 using PointWords = __m512i;
 using Filters = __m512i;

@@ -85,7 +85,8 @@ inline constexpr int kPointRegisters = 4;
 #else
 inline constexpr int kPointRegisters = 2;
 #endif
-inline constexpr int kPointTiles = 4, kPointGroup = 1, kPointWords = 4, kDirectCost = 4;
+inline constexpr int kPointTiles = 4, kManyTiles = 4;
+inline constexpr int kPointGroup = 1, kPointWords = 4, kDirectCost = 4;
 
 using PointWords = int16x4_t;
 using Filters = int16x4_t;

@@ -60,8 +60,8 @@ SQZ_INLINE Sums dot_word(Sums sums, Word x, Weights w) {
   return sums;
 }
 
-inline constexpr int kPointRegisters = 1, kPointTiles = 4, kPointGroup = 1, kPointWords = 1;
-inline constexpr int kDirectCost = 4;
+inline constexpr int kPointRegisters = 1, kPointTiles = 4, kManyTiles = 4;
+inline constexpr int kPointGroup = 1, kPointWords = 1, kDirectCost = 4;
 
 using PointWords = int32_t;
 struct Filters {
