@@ -63,9 +63,9 @@ SQZ_INLINE void transform_input(const Shorts* d, Shorts* points) {
 
 // Of the factor 24, the points have 6, 4, 4, 1, 1 and 6; the rest is in the input's factors, or, for
 // infinity, in transform_output().
-SQZ_INLINE void transform_filter(const WideShorts* taps, WideShorts* points) {
-  const WideShorts ones = add(taps[0], taps[2]), twos = add(taps[0], four_times(taps[2]));
-  const WideShorts odd = twice(taps[1]);
+SQZ_INLINE void transform_filter(const Shorts* taps, Shorts* points) {
+  const Shorts ones = add(taps[0], taps[2]), twos = add(taps[0], four_times(taps[2]));
+  const Shorts odd = twice(taps[1]);
   points[0] = add(four_times(taps[0]), twice(taps[0]));
   points[1] = four_times(add(ones, taps[1]));
   points[2] = four_times(sub(ones, taps[1]));
@@ -133,19 +133,19 @@ void transform_filters(const int8_t* w, int channels, int16_t* u) {
   constexpr int kWordFilters = kBlock * kPointGroup;
   const ptrdiff_t next_point = filter_stride(channels);
   for (int word = 0; word < channels / kPointGroup; ++word, w += kTaps * kTaps * kWordFilters) {
-    for (int first = 0; first < kWordFilters; first += kWideShorts, u += kWideShorts) {
-      WideShorts half[kTaps][kSide];  // [row][point]
+    for (int first = 0; first < kWordFilters; first += kShorts, u += kShorts) {
+      Shorts half[kTaps][kSide];  // [row][point]
       SQZ_UNROLL
       for (int i = 0; i < kTaps; ++i) {
-        WideShorts taps[kTaps];
+        Shorts taps[kTaps];
         SQZ_UNROLL
         for (int j = 0; j < kTaps; ++j)
-          taps[j] = load_wide_shorts(w + (i * kTaps + j) * kWordFilters + first);
+          taps[j] = load_shorts(w + (i * kTaps + j) * kWordFilters + first);
         transform_filter(taps, half[i]);
       }
       SQZ_UNROLL
       for (int j = 0; j < kSide; ++j) {
-        WideShorts taps[kTaps], points[kSide];
+        Shorts taps[kTaps], points[kSide];
         SQZ_UNROLL
         for (int i = 0; i < kTaps; ++i) taps[i] = half[i][j];
         transform_filter(taps, points);

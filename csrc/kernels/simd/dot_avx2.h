@@ -54,7 +54,9 @@ SQZ_INLINE Weights load_weights(const Weight* p) {
 }
 
 inline constexpr int kPointRegisters = 2, kPointTiles = 4, kManyTiles = 4;
-inline constexpr int kPointGroup = 2, kPointWords = 1, kDirectCost = 8 / kGroup;
+inline constexpr int kPointGroup = 2, kPointWords = 1;
+// Where bytes must be widened, four times the products, after copies of the inputs.
+inline constexpr int kDirectCost = kGroup == 4 ? 2 : 6;
 
 using PointWords = __m256i;
 using Filters = __m256i;

@@ -86,7 +86,7 @@ inline constexpr int kPointRegisters = 4;
 inline constexpr int kPointRegisters = 2;
 #endif
 inline constexpr int kPointTiles = 4, kManyTiles = 4;
-inline constexpr int kPointGroup = 1, kPointWords = 4, kDirectCost = 4;
+inline constexpr int kPointGroup = 1, kPointWords = 4, kDirectCost = 5;
 
 using PointWords = int16x4_t;
 using Filters = int16x4_t;

@@ -2,8 +2,6 @@
 //   kShorts            integers in a register
 //   Shorts             the register: load_shorts (of bytes, signed or not, which are widened),
 //                      store_shorts, add, sub, twice, four_times
-//   kWideShorts, WideShorts  the same for many integers, whose number is a multiple of this one:
-//                      load_wide_shorts (of signed bytes). Defined with SQZ_WIDE_SHORTS, or below
 #pragma once
 
 #include <stdint.h>
@@ -11,26 +9,10 @@
 
 #include "kernels/simd/compiler.h"
 
-#if defined(SQZ_ISA_AVX512_VNNI)
-#include "kernels/simd/shorts_avx512.h"
-#elif defined(SQZ_ISA_AVX_VNNI) || defined(SQZ_ISA_AVX2)
+#if defined(SQZ_ISA_AVX512_VNNI) || defined(SQZ_ISA_AVX_VNNI) || defined(SQZ_ISA_AVX2)
 #include "kernels/simd/shorts_avx2.h"
 #elif defined(SQZ_ISA_NEON)
 #include "kernels/simd/shorts_neon.h"
 #else
 #include "kernels/simd/shorts_scalar.h"
-#endif
-
-#if !defined(SQZ_WIDE_SHORTS)
-namespace sqz {
-namespace SQZ_ISA {
-
-inline constexpr int kWideShorts = kShorts;
-
-using WideShorts = Shorts;
-
-SQZ_INLINE WideShorts load_wide_shorts(const int8_t* p) { return load_shorts(p); }
-
-}  // namespace SQZ_ISA
-}  // namespace sqz
 #endif

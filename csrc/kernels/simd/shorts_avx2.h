@@ -2,9 +2,7 @@
 // all SqueezeNets.
 #pragma once
 
-#if !defined(SQZ_SIMDE)
 #include <immintrin.h>
-#endif
 
 namespace sqz {
 namespace SQZ_ISA {
