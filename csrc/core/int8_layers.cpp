@@ -44,9 +44,9 @@ ByteFire::ByteFire(const Int8Kernels& table, PackedBytes squeeze, PackedBytes ex
 ByteFire::Memory ByteFire::plan(Scratch& scratch, int n, int h, int w, int threads) const {
   Memory memory = {};
   const auto part = winograd_ ? winograd_->part_of(h, w) : ByteWinograd::Part{};
-  memory.bordered =
-      take_map<std::uint8_t>(scratch, n, std::max(h, ByteWinograd::whole_tiles(part.h)) + 2,
-                             std::max(w, ByteWinograd::whole_tiles(part.w)) + 2, expand3_.packed().in);
+  memory.bordered = take_map<std::uint8_t>(
+      scratch, n, std::max(h, ByteWinograd::whole_tiles(part.h)) + 2,
+      std::max(w, ByteWinograd::whole_tiles(part.w)) + 2, expand3_.packed().in);
   memory.bordered.h = h + 2, memory.bordered.w = w + 2;
   if (winograd_) memory.winograd = winograd_->plan(scratch, n, part.h, part.w, threads);
   memory.squeeze = squeeze_.plan(scratch, n, h, w, threads);

@@ -39,11 +39,11 @@ struct ByteConvArgs {
 // x.c is a multiple of 16. The sum of any products and the bias is less than 2^25.
 struct ByteWinogradArgs {
   ByteView x, y;
-  const int8_t* w;   // packed, see core/pack_int8.h
-  const int32_t* b;  // times 576, modulo 2^32
+  const int8_t* w;     // packed, see core/pack_int8.h
+  const int32_t* b;    // times 576, modulo 2^32
   const float* scale;  // divided by 64
-  bool narrow;      // as in ByteConvArgs
-  int16_t* points;  // scratch memory, winograd_i8_points(args) values
+  bool narrow;         // as in ByteConvArgs
+  int16_t* points;     // scratch memory, winograd_i8_points(args) values
 };
 
 // logits[n][o] = scale[o] * (sum over pixels of relu?(x . w[o] + b[o]) +

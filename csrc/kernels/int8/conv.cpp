@@ -158,15 +158,15 @@ SQZ_INLINE void compute(const uint8_t* const* inputs, const uint8_t* ends, const
 
 // Computes an item by a block of kCount registers.
 template <int kCount>
-SQZ_NOINLINE void compute_block(const ByteConvArgs& args, const Tile& tile,
-                                const Inputs& inputs, const Runs& runs, int first, int32_t* sums) {
+SQZ_NOINLINE void compute_block(const ByteConvArgs& args, const Tile& tile, const Inputs& inputs,
+                                const Runs& runs, int first, int32_t* sums) {
   constexpr int kPixels = kCount <= 2 ? kTall : kWide;
   const Weight* w = static_cast<const Weight*>(args.w) + first * words_of(runs) * kGroup;
   for (int m = 0; m < tile.pixels; m += kPixels)
     compute<kPixels, kCount>(
-        inputs.pixels + m, inputs.ends + m * kWordBytes, runs, w, args.b + first, args.scale + first,
-        tile.pixels - m, {tile.y + m, sums ? sums + m * args.y.c : nullptr, args.y.c, args.narrow},
-        first);
+        inputs.pixels + m, inputs.ends + m * kWordBytes, runs, w, args.b + first,
+        args.scale + first, tile.pixels - m,
+        {tile.y + m, sums ? sums + m * args.y.c : nullptr, args.y.c, args.narrow}, first);
 }
 
 void compute_registers(const ByteConvArgs& args, const Tile& tile, const Inputs& inputs,

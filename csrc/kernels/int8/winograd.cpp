@@ -245,8 +245,7 @@ template <int kTiles>
 SQZ_INLINE void multiply_some(int tiles, const int16_t* const* points, const int16_t* u,
                               int channels, const int32_t* bias, int32_t* half) {
   if (tiles == kTiles) return multiply<kTiles>(points, u, channels, bias, half);
-  if constexpr (kTiles > 1)
-    multiply_some<kTiles - 1>(tiles, points, u, channels, bias, half);
+  if constexpr (kTiles > 1) multiply_some<kTiles - 1>(tiles, points, u, channels, bias, half);
 }
 
 // Transforms the half of a tile along the rows, and stores its outputs.
@@ -264,8 +263,7 @@ void untransform_tile(const ByteWinogradArgs& args, const TileGrid& grid, int64_
     for (int v = 0; v < kPointRegisters; ++v) {
       Sums points[kSide], row[kTile];
       SQZ_UNROLL
-      for (int j = 0; j < kSide; ++j)
-        points[j] = load_sums(half + j * kTile * kBlock + v * kSums);
+      for (int j = 0; j < kSide; ++j) points[j] = load_sums(half + j * kTile * kBlock + v * kSums);
       transform_output(points, row);
       SQZ_UNROLL
       for (int j = 0; j < kTile; ++j) out[j][v] = ninth_of_sums(row[j]);
