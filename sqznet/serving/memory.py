@@ -34,8 +34,8 @@ def lend_large_blocks() -> None:
 class Trimmer:
     """Gives free memory back some time after requests; used by the loop's thread.
 
-    Smaller blocks leave holes between what stays, which glibc keeps. While requests come it is done every few seconds, which
-    costs a few milliseconds of another thread.
+    Smaller blocks leave holes between what stays, which glibc keeps. While requests come it is done
+    every few seconds, by another thread.
     """
 
     def __init__(self) -> None:
