@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 import sqznet
 from sqznet.answers import Prediction
 from sqznet.detection.thresholds import DEFAULT
-from sqznet.errors import ImageError, SqznetError, shown
+from sqznet.errors import ImageError, shown
 from sqznet.learning.recognizer import Recognizer
 from sqznet.serving import inference, metrics, openapi
 from sqznet.serving.desk import Desk, count, one_of, query, share

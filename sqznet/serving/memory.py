@@ -24,7 +24,7 @@ def lend_large_blocks() -> None:
     Else glibc raises that size, 128 KiB, to the size of each larger block that is freed, up to 32
     MiB, and keeps up to twice as much at the end of each heap (mallopt(3), M_MMAP_THRESHOLD).
     Pillow decodes large photos into blocks of 16 MiB, so after a few of them the heaps of the
-    threads held 140 MB for good.
+    threads hold tens of megabytes for good.
     """
     if mallopt := _of_glibc("mallopt"):
         mallopt(_MMAP_THRESHOLD, _LENT)
@@ -34,9 +34,8 @@ def lend_large_blocks() -> None:
 class Trimmer:
     """Gives free memory back some time after requests; used by the loop's thread.
 
-    Smaller blocks leave holes between what stays, which glibc keeps: some 20 MB in each heap after
-    ten minutes of photos of all sizes. While requests come it is done every few seconds, which
-    costs a few milliseconds of another thread.
+    Smaller blocks leave holes between what stays, which glibc keeps. While requests come it is done
+    every few seconds, by another thread.
     """
 
     def __init__(self) -> None:

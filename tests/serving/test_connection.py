@@ -158,6 +158,19 @@ def test_a_head_may_not_take_longer_than_a_request(tight: Running, head: bytes) 
             assert talk.seconds_until_closed() < 10
 
 
+@pytest.mark.parametrize("begin", ["X-Long: ", "Transfer-Encoding: chunked\r\n\r\n1;"])
+def test_a_head_may_not_grow_without_end(server: Running, begin: str) -> None:
+    with Talk(server) as talk:
+        talk.send(f"POST /classify HTTP/1.1\r\nHost: localhost\r\n{begin}".encode())
+        with suppress(ConnectionError):
+            for _ in range(100):
+                talk.send(b"x" * 1000)
+                time.sleep(0.001)
+        with suppress(ConnectionError):
+            assert talk.line() in (b"HTTP/1.1 431 Request Header Fields Too Large\r\n", b"")
+        assert drip_until_closed(talk) < 5
+
+
 def test_a_refused_body_may_not_take_longer_either(tight: Running) -> None:
     with Talk(tight) as talk:
         talk.send(request(bytes(20_000), "Content-Encoding: gzip\r\n", 90_000))
