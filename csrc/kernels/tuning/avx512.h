@@ -21,7 +21,7 @@ inline constexpr int kSparseBlocks = 4;
 inline constexpr float kDenseFrom = 0.85f;
 inline constexpr float kListCost = 6.0f;
 // As AVX2's, but filters take less time: 32 registers hold more of a transform's values.
-inline constexpr int kMaxTile = 7, kStemTile = 5, kTileStep = 1, kFilterTiles = 3;
+inline constexpr int kMaxTile = 7, kStemTile = 5, kLeastTiles = 4, kFilterTiles = 3;
 
 }  // namespace SQZ_ISA
 }  // namespace sqz
