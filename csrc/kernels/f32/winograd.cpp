@@ -18,8 +18,6 @@
 #if defined(SQZ_AARCH64)
 #include "kernels/f32/aarch64/winograd_filters.h"
 #include "kernels/f32/aarch64/winograd_tile.h"
-#else
-#include "kernels/f32/winograd_filters.h"
 #endif
 
 namespace sqz {
@@ -152,26 +150,18 @@ SQZ_INLINE void multiply_point(const float* point, ptrdiff_t channels, const flo
 
 #endif
 
-// The points of a tile along its sides, and those of the filters, of which a small tile lacks some
-// before the last one.
-struct PointGrid {
-  int height, width, filter_side;
-};
-
-// products[tile][point][kConvNr] = points[point][tile][:] . u[point][:][kConvNr]
-template <int kTiles>
-SQZ_NOINLINE void multiply(const PointGrid& grid, const float* points, const float* u, int channels,
-                           float* products) {
-  const ptrdiff_t next_point = point_stride(kConvMr, channels),
-                  next_filter = point_stride(kConvNr, channels);
-  const ptrdiff_t next_tile = static_cast<ptrdiff_t>(grid.height) * grid.width * kConvNr;
-  const int last = grid.filter_side - 1;
-  for (int i = 0; i < grid.height; ++i) {
-    const float* row = u + (i + 1 < grid.height ? i : last) * grid.filter_side * next_filter;
-    for (int j = 0; j < grid.width; ++j) {
-      const float* filter = row + (j + 1 < grid.width ? j : last) * next_filter;
-      multiply_point<kTiles>(points, channels, filter, products, next_tile);
-      points += next_point;
+// products[tile][point][kConvNr] = points[point][tile][:] . u[point][:][kConvNr], for tiles of kHeight
+// x kWidth points. The filters have kSide x kSide points, of which a small tile lacks some before the
+// last one of a side.
+template <int kTiles, int kHeight, int kWidth, int kSide>
+SQZ_NOINLINE void multiply(const float* points, const float* u, int channels, float* products) {
+  const ptrdiff_t next_filter = point_stride(kConvNr, channels);
+  for (int i = 0; i < kHeight; ++i) {
+    const float* row = u + (i + 1 < kHeight ? i : kSide - 1) * kSide * next_filter;
+    for (int j = 0; j < kWidth; ++j) {
+      const float* filter = row + (j + 1 < kWidth ? j : kSide - 1) * next_filter;
+      multiply_point<kTiles>(points, channels, filter, products, kHeight * kWidth * kConvNr);
+      points += point_stride(kConvMr, channels);
       products += kConvNr;
     }
   }
@@ -179,24 +169,25 @@ SQZ_NOINLINE void multiply(const PointGrid& grid, const float* points, const flo
 
 static_assert(kConvMr <= 8, "multiply_block() handles up to 8 tiles");
 
-void multiply_block(int tiles, const PointGrid& grid, const float* points, const float* u,
-                    int channels, float* products) {
+template <int kHeight, int kWidth, int kSide>
+void multiply_block(int tiles, const float* points, const float* u, int channels, float* products) {
+  const auto run = [&](auto some) { some(points, u, channels, products); };
 #if defined(SQZ_AARCH64)
   (void)tiles;
 #else
   if constexpr (kConvMr > 6) {
-    if (tiles == 7) return multiply<7>(grid, points, u, channels, products);
-    if (tiles == 6) return multiply<6>(grid, points, u, channels, products);
+    if (tiles == 7) return run(multiply<7, kHeight, kWidth, kSide>);
+    if (tiles == 6) return run(multiply<6, kHeight, kWidth, kSide>);
   }
   if constexpr (kConvMr > 4) {
-    if (tiles == 5) return multiply<5>(grid, points, u, channels, products);
-    if (tiles == 4) return multiply<4>(grid, points, u, channels, products);
+    if (tiles == 5) return run(multiply<5, kHeight, kWidth, kSide>);
+    if (tiles == 4) return run(multiply<4, kHeight, kWidth, kSide>);
   }
-  if (tiles == 3) return multiply<3>(grid, points, u, channels, products);
-  if (tiles == 2) return multiply<2>(grid, points, u, channels, products);
-  if (tiles == 1) return multiply<1>(grid, points, u, channels, products);
+  if (tiles == 3) return run(multiply<3, kHeight, kWidth, kSide>);
+  if (tiles == 2) return run(multiply<2, kHeight, kWidth, kSide>);
+  if (tiles == 1) return run(multiply<1, kHeight, kWidth, kSide>);
 #endif
-  multiply<kConvMr>(grid, points, u, channels, products);
+  run(multiply<kConvMr, kHeight, kWidth, kSide>);
 }
 
 template <typename Down, typename Across>
@@ -238,11 +229,44 @@ void untransform_tile(const WinogradArgs& args, const TileGroup& group, int64_t 
   }
 }
 
+#if !defined(SQZ_AARCH64)
+
+// u[point][ci][kConvNr] of one block of output channels, from w[ci][ky][kx][kConvNr].
+template <int kSide, int kTaps>
+void transform_filters(const float* w, int channels, ptrdiff_t next_point, float* u) {
+  using T = Transform<kSide, kTaps>;
+  for (int c = 0; c < channels; ++c, w += kTaps * kTaps * kConvNr, u += kConvNr) {
+    // Each pass over an image reads the filters once, from memory or a distant cache.
+    for (int line = 0; line < kTaps * kTaps * kConvNr; line += 16)
+      prefetch(w + 8 * kTaps * kTaps * kConvNr + line);
+    for (int v = 0; v < kConvNv; ++v) {
+      Vec half[kTaps][kSide];  // [column][point]
+      SQZ_UNROLL_WIDE
+      for (int j = 0; j < kTaps; ++j) {
+        Vec g[kTaps];
+        SQZ_UNROLL
+        for (int i = 0; i < kTaps; ++i) g[i] = load(w + (i * kTaps + j) * kConvNr + v * kLanes);
+        T::filter(g, half[j]);
+      }
+      SQZ_UNROLL_WIDE
+      for (int i = 0; i < kSide; ++i) {
+        Vec g[kTaps], out[kSide];
+        SQZ_UNROLL
+        for (int j = 0; j < kTaps; ++j) g[j] = half[j][i];
+        T::filter(g, out);
+        SQZ_UNROLL
+        for (int j = 0; j < kSide; ++j)
+          store(u + (i * kSide + j) * next_point + v * kLanes, out[j]);
+      }
+    }
+  }
+}
+
+#endif
+
 // An item is a chunk of tile blocks for one block of output channels, whose filters it transforms.
 // A chunk's points stay in the L2 cache while the channel blocks are computed. Loading points from
 // farther away would take longer than transforming the filters again for each chunk.
-constexpr int64_t kChunkFloats = 56 * 1024;
-
 struct Chunks {
   int64_t count, blocks;
 
@@ -250,19 +274,18 @@ struct Chunks {
 };
 
 Chunks chunks_of(const WinogradArgs& args, const Tiling& tiling) {
-  const int side = args.tile + args.taps - 1;
-  const int64_t floats = tiling.blocks * side * side * point_stride(kConvMr, args.x.c);
+  const int64_t floats = tiling.points * args.x.c;
   return {min(ceil_div(floats, kChunkFloats), tiling.blocks), tiling.blocks};
 }
 
 int channel_blocks(const WinogradArgs& args) { return ceil_div(args.y.c, kConvNr); }
 
 // The products of a block of tiles with the filters `u`.
-template <typename Down, typename Across>
+template <int kSide, typename Down, typename Across>
 void multiply_tiles(const WinogradArgs& args, const TileGroup& group, int64_t block, const float* u,
                     float* products) {
-  multiply_block(group.tiles_in(block), {Down::kLength, Across::kLength, args.tile + args.taps - 1},
-                 points_of(args, group.blocks.before + block), u, args.x.c, products);
+  multiply_block<Down::kLength, Across::kLength, kSide>(
+      group.tiles_in(block), points_of(args, group.blocks.before + block), u, args.x.c, products);
 }
 
 template <typename Down, typename Across>
@@ -285,18 +308,18 @@ void products_and_output(const WinogradArgs& args, int64_t begin, int64_t end, f
     transform_filters<kSide, kTaps>(
         args.w + static_cast<ptrdiff_t>(channel) * kTaps * kTaps * args.x.c, args.x.c,
         point_stride(kConvNr, args.x.c), u);
-    for_groups(tiling, &TileGroup::blocks, chunks.first_block(chunk), chunks.first_block(chunk + 1),
-               [&](int group, int64_t first, int64_t last) {
-                 with_transforms<kSide, kTaps>(group, [&](auto down, auto across) {
-                   using Down = decltype(down);
-                   using Across = decltype(across);
-                   for (int64_t b = first; b < last; ++b) {
-                     multiply_tiles<Down, Across>(args, tiling.groups[group], b, u, products);
-                     untransform_tiles<Down, Across>(args, tiling.groups[group], b, products,
-                                                     channel);
-                   }
-                 });
-               });
+    for_groups(
+        tiling, &TileGroup::blocks, chunks.first_block(chunk), chunks.first_block(chunk + 1),
+        [&](int group, int64_t first, int64_t last) {
+          with_transforms<kSide, kTaps>(group, [&](auto down, auto across) {
+            using Down = decltype(down);
+            using Across = decltype(across);
+            for (int64_t b = first; b < last; ++b) {
+              multiply_tiles<kSide, Down, Across>(args, tiling.groups[group], b, u, products);
+              untransform_tiles<Down, Across>(args, tiling.groups[group], b, products, channel);
+            }
+          });
+        });
   }
 }
 

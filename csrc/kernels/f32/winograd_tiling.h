@@ -60,7 +60,7 @@ SQZ_INLINE Place place_of(const TileGroup& group, int64_t tile) {
 
 struct Tiling {
   TileGroup groups[4];  // of whole tiles, narrow tiles, low tiles, and tiles that are both
-  int64_t tiles, blocks;
+  int64_t tiles, blocks, points;  // of all groups
 };
 
 SQZ_INLINE Tiling tiling_of(const WinogradArgs& args) {
@@ -82,6 +82,7 @@ SQZ_INLINE Tiling tiling_of(const WinogradArgs& args) {
     group.blocks = {tiling.blocks, ceil_div<int64_t>(tiles, kConvMr)};
     tiling.tiles += group.tiles.count;
     tiling.blocks += group.blocks.count;
+    tiling.points += tiles * (group.height + args.taps - 1) * (group.width + args.taps - 1);
   }
   return tiling;
 }

@@ -13,6 +13,7 @@ inline constexpr int kConvNv = 4;
 // 6 x 6: 81 products for 36 outputs, 5 x 5 has 64 for 25. The products of missing tiles are computed
 // nevertheless, hence kLeastTiles.
 inline constexpr int kMaxTile = 7, kStemTile = 6, kLeastTiles = kConvMr, kFilterTiles = 4;
+inline constexpr int64_t kChunkFloats = 56 * 1024;
 
 // Blocks of kConvNr outputs in one walk of a list: more would spare reading it again, but their weights
 // would not stay in the L1 cache.

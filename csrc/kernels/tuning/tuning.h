@@ -6,6 +6,8 @@
 //                             tile needs fewer multiplications, but more registers
 //   kLeastTiles               the products of a block of fewer tiles take as long as those of this
 //                             many, because their few sums do not hide the multiplier's latency
+//   kChunkFloats              how many points of the tiles are multiplied with all filters before the
+//                             next ones: those that stay in the L2 cache
 //   kFilterTiles              the products of this many tiles take as long as the transform of
 //                             the filters
 // and each except aarch64.h, whose matrix products have sources of their own, also defines
