@@ -180,7 +180,7 @@ def tsan(session: nox.Session) -> None:
     steady = ["setarch", "-R"] if bits.exists() and int(bits.read_text()) > 28 else []
     # -s: a report about a test that passes would be lost, though not its exit code.
     chosen = session.posargs or ["-k", RACING, "tests"]
-    session.run(*steady, "pytest", "-s", "-rs", *chosen, external=True, env=environment)
+    session.run(*steady, "pytest", "-s", "-rsfE", *chosen, external=True, env=environment)
 
 
 def sanitized(
@@ -305,7 +305,7 @@ def free_threading(session: nox.Session) -> None:
     session.run(str(built), "-m", "venv", "--without-pip", "--clear", str(folder), external=True)
     pip = ["python", "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "-q"]
     session.run(*pip, str(ROOT), "pytest>=8", "hypothesis==6.130.0")
-    pytest = [str(folder / "bin" / "pytest"), "-rs", *tests_of(THREADED)]
+    pytest = [str(folder / "bin" / "pytest"), "-rsfE", *tests_of(THREADED)]
     session.run(*pytest, external=True, env=shared_environment())
 
 
@@ -325,7 +325,7 @@ def wheel_armv7l(session: nox.Session) -> None:
 def armv6(session: nox.Session) -> None:
     """The package for ARMv6, cross-built in 512 MB, and its kernels on an emulated ARM1176."""
     cross_build(session, "armv6l")
-    command = ["scripts/emulate.sh", "armv6l", "arm1176", "-rs"]
+    command = ["scripts/emulate.sh", "armv6l", "arm1176", "-rsfE"]
     tests = tests_of(("engine/threads", "kernels/bindings", "kernels/resize"))
     session.run(*command, *tests, external=True, env=shared_environment())
 
@@ -333,7 +333,7 @@ def armv6(session: nox.Session) -> None:
 def cross_build(session: nox.Session, arch: str) -> None:
     session.install("pytest>=8")
     session.run("scripts/cross.sh", arch, external=True)
-    session.run("pytest", "-rs", "-k", arch, "tests/test_cross_wheel.py")
+    session.run("pytest", "-rsfE", "-k", arch, "tests/test_cross_wheel.py")
 
 
 @nox.session(venv_backend="none")
@@ -368,7 +368,7 @@ def emulate(session: nox.Session, arch: str, cpu: str) -> None:
         "cortex-a7": (*COMPILED, *KERNELS, *COUNTING),
     }
     chosen = session.posargs or tests_of(patterns[cpu])
-    command = ["scripts/emulate.sh", arch, cpu, "-rs", *chosen]
+    command = ["scripts/emulate.sh", arch, cpu, "-rsfE", *chosen]
     session.run(*command, external=True, env=shared_environment())
 
 
@@ -378,7 +378,7 @@ def benchmarks(session: nox.Session) -> None:
     plugins = ("pytest", "pytest-benchmark", "matplotlib")
     chosen = [r for r in requirements("bench") if re.split("[>=]", r)[0] in plugins]
     session.install(str(ROOT), *chosen, objects(session))
-    session.run("pytest", "-rs", "--benchmark-disable", "benchmarks", env=shared_environment())
+    session.run("pytest", "-rsfE", "--benchmark-disable", "benchmarks", env=shared_environment())
 
 
 @nox.session

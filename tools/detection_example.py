@@ -13,8 +13,8 @@ import sqznet
 from sqznet.detection.drawing import draw
 
 ROOT = Path(__file__).resolve().parents[1]
-PHOTOS = ("astronaut", "cameraman", "chelsea")
-HEIGHT, GAP = 400, 12
+PHOTOS = ("astronaut", "cameraman", "chelsea", "dog")
+HEIGHT, GAP = 300, 12
 
 
 def main() -> None:

@@ -154,19 +154,21 @@ class Place {
     return inside_ = true;
   }
 
-  // Waits for the bell, or raises what a signal's handler raises.
+  // Waits for the bell, or raises what a signal's handler raises. A signal ends the wait only if it
+  // comes during it and to this thread; for any other, the wait is interrupted regularly.
   void listen() {
-    PyLockStatus heard;
-    {
-      WithoutLock released;
-      heard = PyThread_acquire_lock_timed(bell_, -1, 1);
+    constexpr PY_TIMEOUT_T kMicroseconds = 100'000;
+    for (;;) {
+      PyLockStatus heard;
+      {
+        WithoutLock released;
+        heard = PyThread_acquire_lock_timed(bell_, kMicroseconds, 1);
+      }
+      if (heard == PY_LOCK_ACQUIRED) break;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     }
-    if (heard == PY_LOCK_ACQUIRED) {
-      const std::lock_guard<std::mutex> lock(gate_->mutex_);
-      rung_ = false;
-    } else if (PyErr_CheckSignals() != 0) {
-      throw py::error_already_set();
-    }
+    const std::lock_guard<std::mutex> lock(gate_->mutex_);
+    rung_ = false;
   }
 
   std::shared_ptr<Gate> gate_;

@@ -51,7 +51,7 @@ def test_answers_come_in_order_even_if_work_does_not() -> None:
 
 
 def test_threads_work_at_the_same_time() -> None:
-    barrier = threading.Barrier(3, timeout=30)
+    barrier = threading.Barrier(3, timeout=120)
     assert len(list(in_order(lambda _: barrier.wait(), range(9), 3))) == 9
 
 

@@ -72,7 +72,7 @@ def test_sigterm_ends_it_when_all_is_answered(coarse: Path, tmp_path: Path) -> N
     accepted.wait(20)
     for thread in threads:
         thread.join()
-    out, err = program.communicate(timeout=20)
+    out, err = program.communicate(timeout=60)
     assert answers == [200] * 4
     assert (program.returncode, out) == (0, "stopped, all that was accepted is answered\n")
     lines = [json.loads(line) for line in err.splitlines()]
@@ -86,7 +86,7 @@ def test_ctrl_c_ends_it_too(coarse: Path, tmp_path: Path) -> None:
     program, server = start("--model", coarse, folder=tmp_path)
     assert server.get("/models").json["models"][0]["name"] == coarse.stem
     program.send_signal(signal.SIGINT)
-    out, err = program.communicate(timeout=20)
+    out, err = program.communicate(timeout=60)
     assert (program.returncode, len(err.splitlines())) == (0, 1)
     assert out.startswith("stopped")
 

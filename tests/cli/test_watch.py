@@ -137,7 +137,7 @@ def test_a_folder_is_watched_until_ctrl_c(tmp_path: Path) -> None:
     line = process.stdout.readline()
     assert re.fullmatch(r"\d\d:\d\d\.\d   \d\d\.\d\d %  espresso  .*cup\.png\n", line)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "")
 
 
@@ -276,7 +276,7 @@ def test_a_silent_pipe_can_be_left(
             assert process.stdout.readline()
         time.sleep(0.3)
         process.send_signal(number)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (code, b"")
     if frames:
         assert frames_of(tmp_path / "out.mp4") >= frames

@@ -221,6 +221,39 @@ def test_ctrl_c_while_a_caller_waits(kind: str) -> None:
     run_script(CTRL_C, kind)
 
 
+OTHER_THREAD = """
+import os, signal, threading, time
+from sqznet._kernels import Gate
+
+class Interrupt(BaseException): pass
+def interrupt(*_): raise Interrupt
+signal.signal(signal.SIGALRM, interrupt)
+door = Gate(lambda: 1)
+first = door.place()
+first.enter()
+def send():
+    while door.waiting < 1: time.sleep(0.001)
+    time.sleep(0.01)
+    signal.pthread_kill(threading.get_ident(), signal.SIGALRM)
+helper = threading.Thread(target=send)
+helper.start()
+try:
+    door.place().enter()
+except Interrupt:
+    pass
+else:
+    raise SystemExit("a second caller is inside")
+helper.join()
+assert (door.inside, door.waiting) == (1, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sends a signal to a thread")
+def test_a_signal_that_does_not_end_the_wait_is_seen() -> None:
+    """It came to another thread, or just before the wait."""
+    run_script(OTHER_THREAD)
+
+
 INTERRUPTED = """
 import ctypes, random, sys, threading, time
 import sqznet

@@ -119,11 +119,15 @@ def test_idle_threads_use_no_processor_time() -> None:
         + """
 pool = k.ThreadPool(4)
 work(pool)
-time.sleep(0.05)
-before = time.process_time()
-time.sleep(0.4)
-used = time.process_time() - before
-assert used < 0.005, f"{used * 1000:.1f} ms of processor time in 400 ms of idleness"
+for _ in range(20):  # a thread that had to wait for a core ends its work later
+    time.sleep(0.05)
+    before = time.process_time()
+    time.sleep(0.4)
+    used = time.process_time() - before
+    if used < 0.005:
+        break
+else:
+    raise SystemExit(f"{used * 1000:.1f} ms of processor time in 400 ms of idleness")
 """
     )
 
@@ -222,7 +226,7 @@ def test_a_fork_while_another_thread_holds_the_workspaces() -> None:
         for place in places: place.enter()
         child = os.fork()
         if child == 0:
-            signal.alarm(20)
+            signal.alarm(200)  # a wait without end
             os._exit(0 if (model.logits(x) == expected).all() else 1)
         assert os.waitpid(child, 0)[1] == 0
         """
