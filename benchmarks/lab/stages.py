@@ -36,7 +36,7 @@ _CSRC = ROOT / "csrc"
 
 
 def tiles_for(side: int, isa: str, tile: int = 0) -> tuple[int, int]:
-    """The side of a tile, chosen by the kernels if ``tile`` is 0, and how many of a row are small."""
+    """A tile's side, which the kernels choose if ``tile`` is 0, and the small ones of a row."""
     table = _kernels.kernels_named(isa).f32
     weight, bias = _kernels.Tensor((1, 1, 3, 3)), _kernels.Tensor((1, 1, 1, 1))
     chosen, small, _ = _kernels.PaddedConv(table, weight, bias, True, tile).tiles(side, side)
