@@ -1,8 +1,9 @@
 // Times the stages of a fire module one by one; stages.py compiles and runs it.
 //
-// usage: stages MAP SIDE INPUTS SQUEEZE EXPAND TILE ROUNDS
-// MAP is a file with the fire module's input, SIDE x SIDE x INPUTS float32. The weights are random.
-// They are half-precision numbers, as those of the bundled file are.
+// usage: stages MAP SIDE INPUTS SQUEEZE EXPAND TILE SMALL ROUNDS
+// MAP is a file with the fire module's input, SIDE x SIDE x INPUTS float32. The weights are random
+// half-precision numbers, as those of the bundled file are. The last SMALL rows and columns of tiles
+// have two outputs fewer than TILE.
 // Prints the minimum time of each stage, in milliseconds.
 #include <algorithm>
 #include <chrono>
@@ -44,7 +45,7 @@ std::vector<float> values(std::size_t count) {
 }
 
 template <int kSide>
-void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) {
+void run(float* map, int side, int inputs, int squeeze, int expand, int small, int rounds) {
   constexpr int kPoints = kSide * kSide;
   const std::vector<float> bias = values(static_cast<std::size_t>(std::max(squeeze, expand)));
   const auto packed = [&](int out, int in) {
@@ -86,17 +87,25 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
                             nullptr,
                             3,
                             kSide - 2,
+                            small,
+                            small,
                             true};
-  const TileGrid grid = grid_of(expand3_args);
-  Array<float> points(static_cast<std::size_t>(grid.blocks) * kPoints *
+  const Tiling tiling = tiling_of(expand3_args);
+  Array<float> points(static_cast<std::size_t>(tiling.blocks) * kPoints *
                       point_stride(kConvMr, squeeze));
   Array<float> transformed(static_cast<std::size_t>(kPoints) * point_stride(kConvNr, squeeze));
   Array<float> products(static_cast<std::size_t>(kConvMr) * kPoints * kConvNr);
   Array<std::byte> lists(squeeze_f32_lists());
   expand3_args.points = points.data();
 
-  const auto tiles_in = [&](int64_t block) {
-    return static_cast<int>(grid.first_tile(block + 1) - grid.first_tile(block));
+  // Calls body(down, across, group, block) for all blocks of tiles.
+  const auto for_blocks = [&](const auto& body) {
+    for_groups(tiling, &TileGroup::blocks, 0, tiling.blocks, [&](int group, int64_t, int64_t last) {
+      with_transforms<kSide, 3>(group, [&](auto down, auto across) {
+        for (int64_t block = 0; block < last; ++block)
+          body(down, across, tiling.groups[group], block);
+      });
+    });
   };
   Stage stages[] = {{"squeeze"}, {"expand1x1"}, {"input"}, {"filters"}, {"products"}, {"output"}};
   for (int round = 0; round < rounds; ++round) {
@@ -111,34 +120,36 @@ void run(float* map, int side, int inputs, int squeeze, int expand, int rounds) 
     });
     stages[4].time([&] {
       for (int channel = 0; channel < expand; channel += kConvNr)
-        for (int64_t block = 0; block < grid.blocks; ++block)
-          multiply_block<kPoints>(tiles_in(block), points_of(expand3_args, block),
-                                  transformed.data(), squeeze, products.data());
+        for_blocks([&](auto down, auto across, const TileGroup& group, int64_t block) {
+          multiply_tiles<kSide, decltype(down), decltype(across)>(
+              expand3_args, group, block, transformed.data(), products.data());
+        });
     });
     stages[5].time([&] {
       for (int channel = 0; channel < expand; channel += kConvNr)
-        for (int64_t block = 0; block < grid.blocks; ++block)
-          for (int tile = 0; tile < tiles_in(block); ++tile)
-            untransform_tile<kSide, 3>(expand3_args, grid, grid.first_tile(block) + tile,
-                                       products.data() + tile * kPoints * kConvNr, channel);
+        for_blocks([&](auto down, auto across, const TileGroup& group, int64_t block) {
+          untransform_tiles<decltype(down), decltype(across)>(expand3_args, group, block,
+                                                              products.data(), channel);
+        });
     });
   }
   for (const Stage& stage : stages) std::printf("%s %.5f\n", stage.name, stage.least);
-  std::printf("points %lld\n", static_cast<long long>(grid.tiles * kPoints));
+  std::printf("points %lld\n", static_cast<long long>(tiling.points));
 }
 
 int main_(char** argv) {
   const int side = std::atoi(argv[2]), inputs = std::atoi(argv[3]), squeeze = std::atoi(argv[4]),
-            expand = std::atoi(argv[5]), tile = std::atoi(argv[6]), rounds = std::atoi(argv[7]);
+            expand = std::atoi(argv[5]), tile = std::atoi(argv[6]), small = std::atoi(argv[7]),
+            rounds = std::atoi(argv[8]);
   const std::size_t floats = static_cast<std::size_t>(side) * side * inputs;
   Array<float> map(floats);
   std::FILE* file = std::fopen(argv[1], "rb");
   if (file == nullptr || std::fread(map.data(), 4, floats, file) != floats) return 1;
   std::fclose(file);
-  if (tile == 4) run<6>(map.data(), side, inputs, squeeze, expand, rounds);
-  if (tile == 5) run<7>(map.data(), side, inputs, squeeze, expand, rounds);
-  if (tile == 6) run<8>(map.data(), side, inputs, squeeze, expand, rounds);
-  if (tile == 7) run<9>(map.data(), side, inputs, squeeze, expand, rounds);
+  if (tile == 4) run<6>(map.data(), side, inputs, squeeze, expand, small, rounds);
+  if (tile == 5) run<7>(map.data(), side, inputs, squeeze, expand, small, rounds);
+  if (tile == 6) run<8>(map.data(), side, inputs, squeeze, expand, small, rounds);
+  if (tile == 7) run<9>(map.data(), side, inputs, squeeze, expand, small, rounds);
   return 0;
 }
 
@@ -146,4 +157,4 @@ int main_(char** argv) {
 }  // namespace SQZ_ISA
 }  // namespace sqz
 
-int main(int argc, char** argv) { return argc == 8 ? sqz::SQZ_ISA::main_(argv) : 2; }
+int main(int argc, char** argv) { return argc == 9 ? sqz::SQZ_ISA::main_(argv) : 2; }

@@ -35,14 +35,12 @@ STAGES = ("squeeze", "expand1x1", "input", "filters", "products", "output")
 _CSRC = ROOT / "csrc"
 
 
-def tile_for(side: int, isa: str) -> int:
-    """The tile that core/winograd.cpp chooses for a map of this side, by the same cost."""
+def tiles_for(side: int, isa: str, tile: int = 0) -> tuple[int, int]:
+    """A tile's side, which the kernels choose if ``tile`` is 0, and the small ones of a row."""
     table = _kernels.kernels_named(isa).f32
-
-    def cost(tile: int) -> int:
-        return int((tile + 2) ** 2 * ((-(-side // tile)) ** 2 + table.filter_tiles))
-
-    return min(range(4, table.max_tile + 1), key=cost)
+    weight, bias = _kernels.Tensor((1, 1, 3, 3)), _kernels.Tensor((1, 1, 1, 1))
+    chosen, small, _ = _kernels.PaddedConv(table, weight, bias, True, tile).tiles(side, side)
+    return chosen, small
 
 
 def compile_stages(isa: str, folder: Path) -> Path:
@@ -57,7 +55,7 @@ def compile_stages(isa: str, folder: Path) -> Path:
 
 
 def measure(
-    isa: str, photo: Path, tile: int | None, rounds: int
+    isa: str, photo: Path, tile: int, rounds: int
 ) -> list[tuple[Fire, int, dict[str, float]]]:
     """Each fire module: its tile, milliseconds by stage, "points" and "nonzeros"."""
     owner = stepping.executor(dict(stepping.checkpoint("1.1").tensors))
@@ -71,8 +69,8 @@ def measure(
             file = Path(name) / "map.bin"
             x.tofile(file)
             side, inputs = x.shape[1], x.shape[3]
-            chosen = tile or tile_for(side, isa)
-            numbers = (side, inputs, layer.squeeze, layer.expand3x3, chosen, rounds)
+            tiles = tiles_for(side, isa, tile)
+            numbers = (side, inputs, layer.squeeze, layer.expand3x3, *tiles, rounds)
             command = [str(program), str(file), *map(str, numbers)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             times = {k: float(v) for k, v in map(str.split, done.stdout.splitlines())}
@@ -109,7 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lab.stages", description=__doc__)
     parser.add_argument("--isa", choices=FLAGS, default=cpu.kernels().f32.isa)
     parser.add_argument("--photo", type=Path, metavar="FILE")
-    parser.add_argument("--tile", type=int, choices=(4, 5, 6, 7), help="default: as sqznet chooses")
+    parser.add_argument(
+        "--tile", type=int, choices=(4, 5, 6, 7), default=0, help="default: as sqznet chooses"
+    )
     parser.add_argument("--rounds", type=int, default=400)
     options = parser.parse_args(arguments)
     print(report.machine(machine.describe(("sqznet",))), end="\n\n", flush=True)

@@ -44,6 +44,14 @@ void bind_fires(py::module_& m) {
              }),
              py::arg("kernels"), py::arg("weight"), py::arg("bias"), py::arg("relu") = true,
              py::arg("tile") = 0);
+  padded.def(
+      "tiles",
+      [](const PaddedConv& conv, int h, int w) {
+        require(h > 0 && w > 0, "sizes must be positive");
+        const WinogradTiles tiles = conv.winograd().tiles(h, w);
+        return py::make_tuple(tiles.tile, tiles.rows.small, tiles.columns.small);
+      },
+      py::arg("h"), py::arg("w"));
   def_calls(padded, &bind_padded_conv, py::arg("y"), py::arg("above") = 0);
   py::class_<Fire, std::shared_ptr<Fire>> fire(m, "Fire");
   fire.def(py::init([](const Float32Kernels& table, const Tensor& squeeze_weight,

@@ -8,20 +8,30 @@
 
 namespace sqz {
 
+// The tiles along one side of a map: first whole ones, then small ones, with two outputs fewer.
+struct TilesOfSide {
+  int whole, small;
+};
+
+struct WinogradTiles {
+  int tile;  // the side of a whole tile
+  TilesOfSide rows, columns;
+};
+
 class Winograd {
  public:
   static constexpr int kMinTile = 4, kMaxTile = 7;
 
-  // `packed` comes from pack_winograd. `tile` is the side of an output tile; with 0, it is chosen
-  // for each size.
+  // `packed` comes from pack_winograd. `tile` is the side of a whole tile of outputs; with 0, it is
+  // chosen for each size.
   Winograd(const Float32Kernels& table, PackedCompact packed, int tile, bool relu)
       : table_(table), packed_(std::move(packed)), tile_(tile), relu_(relu) {}
 
   const PackedCompact& packed() const { return packed_; }
 
-  // The tile side for outputs of h x w. It does not depend on the batch size, so an image's results
-  // do not depend on it either.
-  int tile(int h, int w) const;
+  // How outputs of h x w are divided into tiles. It does not depend on the batch size, so an image's
+  // results do not depend on it either.
+  WinogradTiles tiles(int h, int w) const;
 
   struct Memory {
     float* points;
@@ -44,7 +54,8 @@ class Winograd {
   void output(ThreadPool& pool, const WinogradArgs& a, const Memory& memory) const;
 
  private:
-  std::size_t point_floats(int n, int h, int w) const;
+  std::int64_t cost(const WinogradTiles& tiles) const;
+  std::size_t point_floats(int n, const WinogradTiles& tiles) const;
   // For one thread, in whole cache lines.
   std::size_t filter_floats(int tile) const;
   std::size_t product_floats(int tile) const;

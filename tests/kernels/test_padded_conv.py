@@ -82,6 +82,34 @@ def test_the_sizes_of_a_detector(
     check_padded_conv(table, x, weight, bias, relu=relu, threads=2)
 
 
+def tiles(table: _kernels.Float32Kernels, height: int, width: int) -> tuple[int, int, int]:
+    """The tile, and the rows and columns of small ones, that a layer chooses for its outputs."""
+    weight, bias = np.zeros((1, 1, 3, 3), np.float32), np.zeros(1, np.float32)
+    return _kernels.PaddedConv(table, cases.weights(weight), cases.weights(bias)).tiles(
+        height, width
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(("height", "width"), [(31, 31), (30, 21), (21, 29), (79, 79)])
+def test_small_tiles_at_the_edges(
+    table: _kernels.Float32Kernels, height: int, width: int, batch: int
+) -> None:
+    x = cases.values(1, (batch, 9, height, width))
+    weight, bias = cases.values(2, (17, 9, 3, 3)), cases.values(3, (17,))
+    check_padded_conv(table, x, weight, bias, threads=2, borders=(1, 1))
+
+
+def test_maps_that_whole_tiles_do_not_fit_have_small_ones(table: _kernels.Float32Kernels) -> None:
+    assert tiles(table, 79, 79) == (table.max_tile, 2, 2)
+    assert sum(tiles(table, 31, 31)[1:]) >= 2
+
+
+def test_sizes_of_whole_tiles_have_no_small_ones(table: _kernels.Float32Kernels) -> None:
+    side = 4 * table.max_tile
+    assert tiles(table, side, side) == (table.max_tile, 0, 0)
+
+
 @pytest.mark.parametrize("tile", range(4, 8))
 def test_every_tap_reaches_its_output(table: _kernels.Float32Kernels, tile: int) -> None:
     """One bright pixel at a time: the output around it is the kernel, turned about."""

@@ -33,15 +33,17 @@ inline constexpr int kPointPadding = 16;
 
 // y = relu?(conv(x, w) + b) with stride 1 and without padding, by Winograd's algorithm with tiles
 // of tile x tile outputs. For a padded convolution, `x` includes the border. `taps` is the filter's
-// height and width: 3 for tiles from 4 to 7, or 4 for tiles of 5 or 6. `points` is scratch memory
-// of ceil(tiles / conv_mr) * side^2 * (conv_mr * x.c + kPointPadding) floats, where
-// side = tile + taps - 1. Weights are packed as [block][ci][ky][kx][nr].
+// height and width: 3 for tiles from 4 to 7, or 4 for tiles of 5 or 6. The last `small_rows` rows and
+// `small_columns` columns of tiles have two outputs fewer, with 3 taps and tiles of max_tile only.
+// The tiles of each of the four shapes are multiplied in blocks of conv_mr. `points` is scratch memory
+// of blocks * side^2 * (conv_mr * x.c + kPointPadding) floats, where side = tile + taps - 1. Weights
+// are packed as [block][ci][ky][kx][nr].
 struct WinogradArgs {
   View x, y;
   Weights w;
   const float* b;
   float* points;
-  int taps, tile;
+  int taps, tile, small_rows, small_columns;
   bool relu;
 };
 

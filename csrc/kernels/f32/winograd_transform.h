@@ -7,6 +7,9 @@
 // infinity. A two-dimensional transform applies the one-dimensional one to the columns, then to the
 // rows. Most of a point's scale factors are moved from the filters, which are many, to the input,
 // where they cost nothing.
+//
+// A side that is two points shorter lacks the last pair and has all other points. So filters that were
+// transformed for `kFilterSide` points can be used for it, if its input is scaled for these filters.
 #pragma once
 
 #include "kernels/simd/vec.h"
@@ -20,12 +23,12 @@ namespace SQZ_ISA {
 static constexpr double kPairPoints[4] = {1.0, 2.0, 0.5, 0.25};
 
 // The points and the factors of the transforms.
-template <int kSide, int kTaps>
+template <int kSide, int kTaps, int kFilterSide>
 struct Points {
+  static constexpr int kLength = kSide;
   static constexpr int kPairs = (kSide - 1) / 2;
   static constexpr int kZero = (kSide - 1) % 2;  // whether zero is a point
   static constexpr int kTile = kSide - kTaps + 1;
-  static constexpr int kPoints = kSide * kSide;
   static constexpr int kOne = kZero;  // the point 1, whose powers are all 1
 
   static constexpr double square(int pair) { return kPairPoints[pair] * kPairPoints[pair]; }
@@ -62,7 +65,7 @@ struct Points {
   // The scale of a pair's filter transform. Large points have large powers in the output transform,
   // so their filters are scaled down.
   static constexpr double filter_scale(int pair) {
-    return kPairPoints[pair] > 1.0 ? 1.0 / power(pair, kTile - 1) : 1.0;
+    return kPairPoints[pair] > 1.0 ? 1.0 / power(pair, kFilterSide - kTaps) : 1.0;
   }
 
   // The factors of the input or the output transform, adjacent in memory. Where an instruction can
@@ -104,9 +107,9 @@ struct Points {
   }
 };
 
-template <int kSide, int kTaps>
-struct Transform : Points<kSide, kTaps> {
-  using P = Points<kSide, kTaps>;
+template <int kSide, int kTaps, int kFilterSide = kSide>
+struct Transform : Points<kSide, kTaps, kFilterSide> {
+  using P = Points<kSide, kTaps, kFilterSide>;
   using P::kPairs, P::kZero, P::kTile;
 
   static constexpr typename P::Factors kInput = P::input_factors(), kOutput = P::output_factors();

@@ -11,8 +11,9 @@ inline constexpr int kConvMr = 4;
 inline constexpr int kConvNv = 4;
 // Tiles of 7 x 7: 65.5 million instructions for SqueezeNet 1.1 instead of 67.3 (docs/arm.md). The stem by
 // 6 x 6: 81 products for 36 outputs, 5 x 5 has 64 for 25. The products of missing tiles are computed
-// nevertheless, hence kTileStep.
-inline constexpr int kMaxTile = 7, kStemTile = 6, kTileStep = kConvMr, kFilterTiles = 4;
+// nevertheless, hence kLeastTiles.
+inline constexpr int kMaxTile = 7, kStemTile = 6, kLeastTiles = kConvMr, kFilterTiles = 4;
+inline constexpr int64_t kChunkFloats = 56 * 1024;
 
 // Blocks of kConvNr outputs in one walk of a list: more would spare reading it again, but their weights
 // would not stay in the L1 cache.

@@ -19,7 +19,8 @@ inline constexpr float kDenseFrom = 0.85f;
 inline constexpr float kListCost = 6.0f;
 // Tiles of 7 x 7 pay on maps of 27 x 27 and more: at 13 x 13 their filters take 0.04 longer, fire8's expand
 // 0.202 instead of 0.193 with 5 x 5 (Zen 4). The stem: 4 x 4 1.68, 5 x 5 1.29, and 6 x 6 is less exact.
-inline constexpr int kMaxTile = 7, kStemTile = 5, kTileStep = 1, kFilterTiles = 4;
+inline constexpr int kMaxTile = 7, kStemTile = 5, kLeastTiles = 4, kFilterTiles = 4;
+inline constexpr int64_t kChunkFloats = 56 * 1024;
 
 }  // namespace SQZ_ISA
 }  // namespace sqz

@@ -14,7 +14,8 @@ inline constexpr int kSparseBlocks = 1;
 inline constexpr float kDenseFrom = 0.9f;
 inline constexpr float kListCost = 4.0f;
 // The values of a transform for 7 x 7 do not fit into registers.
-inline constexpr int kMaxTile = 6, kStemTile = 5, kTileStep = 1, kFilterTiles = 4;
+inline constexpr int kMaxTile = 6, kStemTile = 5, kLeastTiles = 1, kFilterTiles = 4;
+inline constexpr int64_t kChunkFloats = 56 * 1024;
 
 }  // namespace SQZ_ISA
 }  // namespace sqz

@@ -4,8 +4,10 @@
 //                             channels are a block of output channels
 //   kMaxTile, kStemTile       the largest Winograd tile that pays, for 3 taps and for 4: a larger
 //                             tile needs fewer multiplications, but more registers
-//   kTileStep                 granularity of the products, in tiles: their time is that of the
-//                             number of tiles rounded up to a multiple of kTileStep
+//   kLeastTiles               the products of a block of fewer tiles take as long as those of this
+//                             many, because their few sums do not hide the multiplier's latency
+//   kChunkFloats              how many points of the tiles are multiplied with all filters before the
+//                             next ones: those that stay in the L2 cache
 //   kFilterTiles              the products of this many tiles take as long as the transform of
 //                             the filters
 // and each except aarch64.h, whose matrix products have sources of their own, also defines

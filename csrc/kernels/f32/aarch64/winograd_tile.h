@@ -41,8 +41,10 @@ SQZ_INLINE ptrdiff_t packed_place(ptrdiff_t tile, ptrdiff_t channel) {
 
 // y[tile * next + 0:16] = the sum over the channels of point[channel][tile] * w[channel][0:16]. It
 // also reads one row of weights past the last one.
+template <int kTiles>
 SQZ_INLINE void multiply_point(const float* point, ptrdiff_t channels, const float* w, float* y,
                                ptrdiff_t next) {
+  static_assert(kTiles == kConvMr, "missing tiles are computed, too");
   ptrdiff_t fours = channels / 4, rest = channels % 4;
   __asm__ volatile(
       SQZ_EVEN_WEIGHTS
@@ -92,6 +94,7 @@ SQZ_INLINE void multiply_point(const float* point, ptrdiff_t channels, const flo
 
 #else
 
+template <int kTiles>
 SQZ_INLINE void multiply_point(const float* point, ptrdiff_t channels, const float* w, float* y,
                                ptrdiff_t next) {
   Vec acc[4][4];
