@@ -37,6 +37,7 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"watching": (262, 880)},
     {"compression": (330, 820)},
     {"detection": (290, 850)},
+    {"training": (330, 820)},
     {"learning": (330, 820)},
     {"calibration": (290, 700)},
     {"insight": (318, 846)},

@@ -19,7 +19,7 @@ import sqznet
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = ("astronaut", "cameraman", "chelsea", "coffee")
 PICTURES = ("calibration.png", "confusion.png", "curves.png", "hardest.jpg")
-COUNT, EPOCHS = 75, 12
+COUNT, EPOCHS = 50, 8
 SIDES = (48, 80)  # of a piece, in pixels
 
 

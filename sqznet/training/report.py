@@ -79,8 +79,8 @@ def _tile(hard: Hard) -> Tile:
     except ImageError:
         photo = None
     right = hard.answer == hard.label
-    own = f"{hard.label} ({100 * hard.label_score:.0f} %)"
-    answer = f"answer: {hard.answer} ({100 * hard.answer_score:.0f} %)"
+    own = f"{100 * hard.label_score:.0f} % {hard.label}"
+    answer = f"answer: {100 * hard.answer_score:.0f} % {hard.answer}"
     return Tile(photo, right, (own, "right" if right else answer, os.path.basename(hard.path)))
 
 

@@ -108,7 +108,8 @@ def _trusted(figures: Figures) -> Iterator[str]:
     yield (
         "<p>Of a hundred answers with a score of 80 %, eighty should be right: then a bar ends "
         f"at its mark. These scores are {'too high' if gap > 0 else 'too low'} by "
-        f"{_percent(abs(gap) / max(figures.evaluation.total, 1))} on average.</p>"
+        f"{_percent(abs(gap) / max(figures.evaluation.total, 1))} on average. A bar of few photos "
+        "says little.</p>"
     )
     yield _picture("calibration.png", "the share of right answers, by score")
 

@@ -94,7 +94,7 @@ class OnnxTeacher:
         self._name = path_for_messages(path)
         self._session = self._guarded(_session, expanded(path))
         inputs = self._session.get_inputs()
-        shape = inputs[0].shape if len(inputs) == 1 else ()
+        shape: list[Any] = inputs[0].shape if len(inputs) == 1 else []
         is_first, is_last = (len(shape) == 4 and shape[axis] == 3 for axis in (1, 3))
         if not (is_first or is_last) or inputs[0].type not in _TYPES:
             found = "; ".join(f"{x.name}: {x.type} {x.shape}" for x in inputs)

@@ -59,23 +59,32 @@ def train(small: Path, folder: Path, tmp_path: Path) -> Train:
 
 
 def test_a_folder_becomes_a_file_that_classifies(train: Train, tmp_path: Path, tiny: Path) -> None:
+    kinds = ("arrow left", "arrow right", "checks", "rings")
+    shown = write_folder(tmp_path / "shown", kinds, 10)
     heard: list[sqznet.TrainingProgress] = []
-    found = train(from_=tiny, epochs=6, progress=heard.append)
+    lines: list[Any] = []
+    found = train(shown, from_=tiny, epochs=8, report=lines.append, progress=heard.append)
     losses = [progress.measures["loss"] for progress in heard if progress.measures]
-    assert len(losses) == found.epochs == 6
-    assert losses[-1] < 0.75 * losses[0]
+    assert len(losses) == found.epochs == 8
+    assert sum(losses[-2:]) < 0.6 * sum(losses[:2])  # some batches of each epoch are mixed
+    assert lines == ["mirror images look like other classes, so none are trained with"]
     assert found.accuracy > 0.8
-    assert found.labels == LABELS
-    assert (found.photos, found.validated) == (30, 6)
+    assert found.labels == kinds
+    assert (found.photos, found.validated) == (32, 8)
     model = sqznet.load(found.path)
-    assert model.labels == LABELS
+    assert model.labels == kinds
     assert model.preprocessing == sqznet.load(tiny).preprocessing
-    tested = sqznet.evaluate(write_folder(tmp_path / "others", KINDS, 4, first=100), model=model)
+    tested = sqznet.evaluate(write_folder(tmp_path / "others", kinds, 4, first=100), model=model)
     assert tested.accuracy > 0.8
     stages = list(dict.fromkeys(progress.stage for progress in heard))
     assert stages == ["photos", "head", "epochs", "result"]
     assert all(0 <= progress.done <= 1 for progress in heard)
-    assert sorted(os.listdir(tmp_path)) == ["kinds.safetensors", "kinds_report", "others"]
+    assert sorted(os.listdir(tmp_path)) == [
+        "kinds.safetensors",
+        "kinds_report",
+        "others",
+        "shown",
+    ]
 
 
 def test_the_file_works_with_everything(
@@ -88,7 +97,7 @@ def test_the_file_works_with_everything(
     assert integers.precision == "int8"
     both = zip(model.classify(photos), integers.classify(photos), strict=True)
     assert sum(one[0].label == other[0].label for one, other in both) > 0.8 * len(photos)
-    assert model.heatmap(photos[0]).labels == LABELS
+    assert model.heatmap(photos[0]).label in LABELS
     assert model.embed(photos[0]).shape == (1, 512)
     assert sqznet.learn(folder, model=model).labels == LABELS
     model.quantize(photos).save(tmp_path / "int8.safetensors")
@@ -204,15 +213,6 @@ def test_validation_photos_can_be_a_folder(train: Train, tmp_path: Path, folder:
 def test_a_mapping_of_paths_trains_like_a_folder(train: Train, folder: Path) -> None:
     given = {label: sorted((folder / label).iterdir()) for label in LABELS}
     assert train(given, epochs=1).photos == 30
-
-
-def test_mirror_images_that_look_like_others_are_not_trained_with(
-    train: Train, tmp_path: Path
-) -> None:
-    arrows = write_folder(tmp_path / "arrows", ("arrow left", "arrow right"), 8)
-    lines: list[Any] = []
-    train(arrows, from_=None, epochs=1, val=0.5, report=lines.append)
-    assert lines == ["mirror images look like other classes, so none are trained with"]
 
 
 def test_a_time_limit_is_kept(train: Train) -> None:
