@@ -140,7 +140,8 @@ void bind_int8(py::module_& m) {
              return std::make_shared<ByteFire>(
                  table, pack(table, squeeze_weight, squeeze_bias, squeeze_scale, 1),
                  pack(table, expand1_weight, expand1_bias, expand1_scale, 1),
-                 pack(table, expand3_weight, expand3_bias, expand3_scale, 3, Reader::winograd));
+                 pack(table, expand3_weight, expand3_bias, expand3_scale, 3),
+                 pack_winograd(table, integers(expand3_weight, expand3_bias, expand3_scale)));
            }),
            py::arg("kernels"), py::arg("squeeze_weight"), py::arg("squeeze_bias"),
            py::arg("squeeze_scale"), py::arg("expand1x1_weight"), py::arg("expand1x1_bias"),

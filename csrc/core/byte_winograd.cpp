@@ -15,6 +15,14 @@ ByteWinogradArgs ByteWinograd::args(const ByteView& x, const ByteView& y,
           memory.points};
 }
 
+ByteWinograd::Part ByteWinograd::part_of(int h, int w) const {
+  const auto area = [](int rows, int columns) { return static_cast<std::int64_t>(rows) * columns; };
+  const Part whole = {h / kTile * kTile, w / kTile * kTile};
+  const std::int64_t inside = area(whole.h, whole.w), rest = area(h, w) - inside;
+  if (rest * table_.direct_cost >= area(whole_tiles(h), whole_tiles(w)) - inside) return {h, w};
+  return inside ? whole : Part{0, 0};
+}
+
 // As in core/winograd.cpp, unused memory lies between the filters of two threads: as much as they
 // take.
 ByteWinograd::Memory ByteWinograd::plan(Scratch& scratch, int n, int h, int w, int threads) const {

@@ -19,6 +19,13 @@ class ByteWinograd {
   // The next multiple of a tile's side.
   static int whole_tiles(int size) { return (size + kTile - 1) / kTile * kTile; }
 
+  // The part of a map, from its first row and column on, that is computed. Direct products of the rest
+  // are fewer than those of tiles that it fills only in part.
+  struct Part {
+    int h, w;
+  };
+  Part part_of(int h, int w) const;
+
   struct Memory {
     std::int16_t* points;
     std::byte* scratch;  // of all threads

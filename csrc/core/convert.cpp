@@ -198,8 +198,7 @@ ByteLevels levels_of(float mean, float step, int lowest, int highest) {
   float integer = std::floor(mean);
   if (integer != mean) integer = 2 * std::floor(mean / 2);
   if (!(std::fabs(mean) < 1e6f)) integer = 0;
-  return {step, mean - integer, static_cast<float>(lowest) - integer,
-          static_cast<float>(highest) - integer, static_cast<std::int32_t>(integer)};
+  return {step, mean - integer, static_cast<std::int32_t>(integer), lowest, highest};
 }
 
 }  // namespace

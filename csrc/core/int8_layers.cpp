@@ -33,32 +33,41 @@ void ByteConv::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const B
 }
 
 ByteFire::ByteFire(const Int8Kernels& table, PackedBytes squeeze, PackedBytes expand1,
-                   PackedBytes expand3)
+                   PackedBytes expand3, std::optional<PackedBytes> winograd)
     : table_(table),
       squeeze_(table, std::move(squeeze), 1),
-      expand1_(table, std::move(expand1), 1) {
-  if (expand3.winograd)
-    winograd_.emplace(table, std::move(expand3));
-  else
-    expand3_.emplace(table, std::move(expand3), 1);
+      expand1_(table, std::move(expand1), 1),
+      expand3_(table, std::move(expand3), 1) {
+  if (winograd) winograd_.emplace(table, std::move(*winograd));
 }
 
 ByteFire::Memory ByteFire::plan(Scratch& scratch, int n, int h, int w, int threads) const {
   Memory memory = {};
-  const int channels = squeeze_.packed().out;
-  if (winograd_) {
-    memory.bordered = take_map<std::uint8_t>(scratch, n, ByteWinograd::whole_tiles(h) + 2,
-                                             ByteWinograd::whole_tiles(w) + 2, channels);
-    memory.bordered.h = h + 2, memory.bordered.w = w + 2;
-    memory.winograd = winograd_->plan(scratch, n, h, w, threads);
-  } else {
-    memory.bordered = take_map<std::uint8_t>(scratch, n, h + 2, w + 2, channels);
-    memory.expand3 = expand3_->plan(scratch, n, h, w, threads);
-  }
+  const auto part = winograd_ ? winograd_->part_of(h, w) : ByteWinograd::Part{};
+  memory.bordered = take_map<std::uint8_t>(
+      scratch, n, std::max(h, ByteWinograd::whole_tiles(part.h)) + 2,
+      std::max(w, ByteWinograd::whole_tiles(part.w)) + 2, expand3_.packed().in);
+  memory.bordered.h = h + 2, memory.bordered.w = w + 2;
+  if (winograd_) memory.winograd = winograd_->plan(scratch, n, part.h, part.w, threads);
   memory.squeeze = squeeze_.plan(scratch, n, h, w, threads);
   memory.expand1 = expand1_.plan(scratch, n, h, w, threads);
+  memory.expand3 = expand3_.plan(scratch, n, h, w, threads);
   return memory;
 }
+
+namespace {
+
+// The outputs of `y` from `row` and `column` on, and the inputs of a padded 3x3 convolution that they
+// need.
+std::pair<ByteView, ByteView> rest_of(const ByteView& bordered, const ByteView& y, int row,
+                                      int column) {
+  ByteView x = rows_of(bordered, row, bordered.h - row), rest = rows_of(y, row, y.h - row);
+  x.data += column * x.pixel, x.w -= column;
+  rest.data += column * rest.pixel, rest.w -= column;
+  return {x, rest};
+}
+
+}  // namespace
 
 // The largest number of parts into which a map is divided. It is enough to balance the threads.
 constexpr std::int64_t kBands = 64;
@@ -73,23 +82,37 @@ void ByteFire::run(ThreadPool& pool, const ByteView& x, Scratch scratch, const B
   });
   const int split = expand1_.packed().out;
   const ByteConvArgs ones = expand1_.args(inside(memory.bordered, 1), channel_slice(y, 0, split));
-  const ByteView right = channel_slice(y, split, threes().out);
+  const ByteView right = channel_slice(y, split, expand3_.packed().out);
   // Both expands, or the first part of Winograd's algorithm, read the same pixels, so one loop runs
   // both.
   const std::int64_t items = table_.conv_i8_items(ones);
   if (!winograd_) {
-    const ByteConvArgs threes = expand3_->args(memory.bordered, right);
+    const ByteConvArgs threes = expand3_.args(memory.bordered, right);
     pool.run(items, [&](std::int64_t begin, std::int64_t end, int thread) {
       expand1_.compute(ones, begin, end, memory.expand1, thread);
-      expand3_->compute(threes, begin, end, memory.expand3, thread);
+      expand3_.compute(threes, begin, end, memory.expand3, thread);
     });
     return;
   }
-  const ByteWinogradArgs threes = winograd_->args(memory.bordered, right, memory.winograd);
+  const auto part = winograd_->part_of(y.h, y.w);
+  ByteView tiled = rows_of(right, 0, part.h);
+  tiled.w = part.w;
+  const ByteWinogradArgs threes = winograd_->args(memory.bordered, tiled, memory.winograd);
+  // The rest: the columns on the right, and the rows below the tiles.
+  const auto [beside_x, beside_y] = rest_of(memory.bordered, right, 0, part.w);
+  auto [below_x, below_y] = rest_of(memory.bordered, right, part.h, 0);
+  below_x.w = part.w + 2, below_y.w = part.w;
+  const ByteConvArgs beside = expand3_.args(beside_x, beside_y),
+                     below = expand3_.args(below_x, below_y);
   const std::int64_t tiles = winograd_->input_items(threes), bands = std::min(items, kBands);
+  const std::int64_t columns = table_.conv_i8_items(beside), rows = table_.conv_i8_items(below);
   pool.run(bands, [&](std::int64_t begin, std::int64_t end, int thread) {
-    expand1_.compute(ones, items * begin / bands, items * end / bands, memory.expand1, thread);
-    winograd_->input(threes, tiles * begin / bands, tiles * end / bands);
+    const auto first = [&](std::int64_t all) { return all * begin / bands; };
+    const auto last = [&](std::int64_t all) { return all * end / bands; };
+    expand1_.compute(ones, first(items), last(items), memory.expand1, thread);
+    winograd_->input(threes, first(tiles), last(tiles));
+    expand3_.compute(beside, first(columns), last(columns), memory.expand3, thread);
+    expand3_.compute(below, first(rows), last(rows), memory.expand3, thread);
   });
   winograd_->output(pool, threes, memory.winograd);
 }

@@ -52,13 +52,15 @@ class ByteConv {
 };
 
 // A 1x1 squeeze, then a 1x1 expand and a 3x3 expand. Each expand writes its own channels of the
-// output. `expand3` is packed for either of its kernels, see Reader::winograd. `x` may be a band of a map, see PaddedConv.
+// output. The 3x3 expand is computed by Winograd's algorithm, but for edges of the map, if it is packed
+// for it. `x` may be a band of a map, see PaddedConv.
 class ByteFire {
  public:
-  ByteFire(const Int8Kernels& table, PackedBytes squeeze, PackedBytes expand1, PackedBytes expand3);
+  ByteFire(const Int8Kernels& table, PackedBytes squeeze, PackedBytes expand1, PackedBytes expand3,
+           std::optional<PackedBytes> winograd);
 
   int inputs() const { return squeeze_.packed().in; }
-  int outputs() const { return expand1_.packed().out + threes().out; }
+  int outputs() const { return expand1_.packed().out + expand3_.packed().out; }
 
   struct Memory {
     ByteView bordered;  // the squeezed map with its border
@@ -70,12 +72,8 @@ class ByteFire {
            int above = 0) const;
 
  private:
-  const PackedBytes& threes() const { return winograd_ ? winograd_->packed() : expand3_->packed(); }
-
   const Int8Kernels& table_;
-  ByteConv squeeze_, expand1_;
-  // One of the two computes the 3x3 expand.
-  std::optional<ByteConv> expand3_;
+  ByteConv squeeze_, expand1_, expand3_;
   std::optional<ByteWinograd> winograd_;
 };
 

@@ -28,10 +28,14 @@ std::vector<int> word_taps(const IntegerWeights& w, const Int8Kernels& table, bo
   const int group = table.group, load = group * table.words, run = w.kw * w.in;
   if (listed) return word_taps(run, table.list_group, false);
   if (joins_runs(table.joins, load, run)) return word_taps(w.kh * run, load, false);
+  const bool ends = joins_ends(w.kh, run);
   std::vector<int> taps;
   for (int ky = 0; ky < w.kh; ++ky)
-    for (int tap : word_taps(run, group, true))
+    for (int tap : word_taps(ends ? run - 1 : run, group, true))
       taps.push_back(tap == kNone ? kNone : ky * run + tap);
+  if (ends)
+    for (int tap : word_taps(w.kh, group, false))
+      taps.push_back(tap == kNone ? kNone : tap * run + run - 1);
   return taps;
 }
 
@@ -79,24 +83,38 @@ void add_offset(const IntegerWeights& w, int offset, std::int32_t* bias) {
   }
 }
 
-// What winograd_output_i8 requires, see sqz/int8.h.
-bool suits_winograd(const Int8Kernels& table, const IntegerWeights& w, std::int64_t largest) {
-  constexpr std::int64_t kLimit = 1 << 25;
-  return table.winograd_output_i8 && w.kh == 3 && w.kw == 3 && w.in % 16 == 0 && largest < kLimit;
-}
-
-// Packs for winograd_output_i8.
-void pack_winograd(const Int8Kernels& table, const IntegerWeights& w, PackedBytes& packed) {
-  constexpr int kTaps = 9, kFactor = 576;
-  const int block = table.point_block, group = table.point_group;
-  const int all = (w.out + block - 1) / block * block;
-  packed.weight = Buffer(static_cast<std::size_t>(all) * w.in * kTaps);
+// All but the weights, with space for `all` output channels.
+PackedBytes start_packing(const IntegerWeights& w, int all) {
+  PackedBytes packed;
+  packed.out = w.out, packed.in = w.in, packed.kh = w.kh, packed.kw = w.kw;
   packed.bias = Array<std::int32_t>(all);
   packed.scale = Array<float>(all);
+  std::copy_n(w.bias, w.out, packed.bias.data());
   std::copy_n(w.scale, w.out, packed.scale.data());
+  packed.narrow = true;
+  for (int o = 0; o < w.out; ++o) {
+    const std::int64_t largest = largest_sum(w, static_cast<std::size_t>(w.in) * w.kh * w.kw, o);
+    packed.largest_sum = std::max(packed.largest_sum, largest);
+    if (!(std::fabs(static_cast<float>(largest) * w.scale[o]) < 32000)) packed.narrow = false;
+  }
+  return packed;
+}
+
+}  // namespace
+
+std::optional<PackedBytes> pack_winograd(const Int8Kernels& table, const IntegerWeights& w) {
+  constexpr int kTaps = 9, kFactor = 576, kSumFactor = 64;
+  constexpr std::int64_t kLimit = 1 << 25;
+  if (!table.winograd_output_i8 || w.kh * w.kw != kTaps || w.in % 16) return {};
+  const int block = table.point_block, group = table.point_group;
+  const int all = (w.out + block - 1) / block * block;
+  PackedBytes packed = start_packing(w, all);
+  if (packed.largest_sum >= kLimit) return {};
+  packed.weight = Buffer(static_cast<std::size_t>(all) * w.in * kTaps);
   for (int o = 0; o < w.out; ++o) {
     const auto bias = static_cast<std::uint32_t>(w.bias[o]) * kFactor;
     packed.bias.data()[o] = static_cast<std::int32_t>(bias);
+    packed.scale.data()[o] /= kSumFactor;
   }
   auto* to = static_cast<std::int8_t*>(packed.weight.data());
   for (int first = 0; first < all; first += block)
@@ -106,9 +124,8 @@ void pack_winograd(const Int8Kernels& table, const IntegerWeights& w, PackedByte
           for (int i = ci; i < ci + group; ++i)
             *to++ =
                 o < w.out ? w.weight[(static_cast<std::size_t>(o) * w.in + i) * kTaps + tap] : 0;
+  return packed;
 }
-
-}  // namespace
 
 PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, Reader reader) {
   const bool listed = reader == Reader::classifier;
@@ -118,28 +135,12 @@ PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& w, Reader 
   const int group = listed ? table.list_group : table.group;
   const bool bytes = group != 2;
   const std::vector<int> taps = word_taps(w, table, listed);
-  PackedBytes packed;
-  packed.out = w.out, packed.in = w.in, packed.kh = w.kh, packed.kw = w.kw;
-  packed.narrow = true;
-  for (int o = 0; o < w.out; ++o) {
-    const std::int64_t largest = largest_sum(w, static_cast<std::size_t>(w.in) * w.kh * w.kw, o);
-    packed.largest_sum = std::max(packed.largest_sum, largest);
-    if (!(std::fabs(static_cast<float>(largest) * w.scale[o]) < 32000)) packed.narrow = false;
-  }
+  PackedBytes packed = start_packing(w, all);
   if (packed.largest_sum > std::numeric_limits<std::int32_t>::max())
     throw std::invalid_argument("the sums of this layer may need more than 32 bits");
-  packed.winograd = reader == Reader::winograd && suits_winograd(table, w, packed.largest_sum);
-  if (packed.winograd) {
-    pack_winograd(table, w, packed);
-    return packed;
-  }
   packed.weight = Buffer(taps.size() * all * (bytes ? 1 : 2));
-  packed.bias = Array<std::int32_t>(all);
-  packed.scale = Array<float>(all);
-  std::copy_n(w.bias, w.out, packed.bias.data());
   if (!listed && table.input_offset) add_offset(w, table.input_offset, packed.bias.data());
   const int offset = listed ? table.weight_offset : 0;
-  std::copy_n(w.scale, w.out, packed.scale.data());
   if (bytes)
     pack_weights(w, taps, group, block, all, offset,
                  static_cast<std::int8_t*>(packed.weight.data()));

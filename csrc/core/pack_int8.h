@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/buffer.h"
 #include "sqz/int8.h"
@@ -29,16 +30,17 @@ struct PackedBytes {
   int out = 0, in = 0, kh = 0, kw = 0;
   std::int64_t largest_sum = 0;  // of any output channel, for any input, as an absolute value
   bool narrow = false;           // such a sum times its scale fits into 16 bits
-  bool winograd = false;         // packed for winograd_output_i8
 };
 
-// The kernel that reads the weights: conv_i8; classifier_i8, which has blocks of its own and fills the
-// last input word of a pixel with zeros; or, for 3x3 kernels with stride 1, winograd_output_i8 if the
-// set has it and it can compute this layer, else conv_i8.
-enum class Reader { conv, classifier, winograd };
+// The kernel that reads the weights: conv_i8; or classifier_i8, which has blocks of its own and fills
+// the last input word of a pixel with zeros.
+enum class Reader { conv, classifier };
 
 // Throws std::invalid_argument if a sum may need more than 32 bits.
 PackedBytes pack_int8(const Int8Kernels& table, const IntegerWeights& weights, Reader reader);
+
+// Packs for winograd_output_i8, if the set has it and it can compute this layer, see sqz/int8.h.
+std::optional<PackedBytes> pack_winograd(const Int8Kernels& table, const IntegerWeights& weights);
 
 // The sum of each output channel of a 1x1 convolution for a pixel with the bytes `border`, which its
 // padding holds.

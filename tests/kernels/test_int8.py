@@ -71,6 +71,24 @@ def test_fire(
     np.testing.assert_array_equal(y.array, expected[:, rows])
 
 
+@pytest.mark.parametrize(
+    ("height", "width"), [(13, 13), (12, 13), (13, 8), (5, 9), (27, 6), (4, 4), (3, 17), (2, 2)]
+)
+def test_maps_that_are_not_whole_tiles(
+    int8_table: _kernels.Int8Kernels, height: int, width: int
+) -> None:
+    """Edges that Winograd's algorithm computes in tiles, or that are left to the direct products."""
+    parts = [int8.integers(seed, out, 16, side) for seed, out, side in ((0, 16, 1), (1, 3, 1))]
+    parts.append(int8.integers(2, 35, 16, 3))
+    shape = (2, height, width, 16)
+    x = int8.levels(3, shape)
+    expected = reference.fire(x, *parts)
+    layer = _kernels.ByteFire(int8_table, *(t for p in parts for t in int8.tensors(p)))
+    y = ByteMap(expected.shape)
+    int8.run_layer(layer, 2, ByteMap(shape, x), y)
+    np.testing.assert_array_equal(y.array, expected)
+
+
 @pytest.mark.parametrize(("squeezed", "level"), [(64, 255), (112, 255), (128, 255), (128, 1)])
 @pytest.mark.parametrize("weight", [127, -127, "mixed"])
 def test_the_largest_sums_of_a_fire(

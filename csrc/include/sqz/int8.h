@@ -14,11 +14,13 @@ namespace sqz {
 
 // An input pixel of a convolution is `kh` runs of kw * channels adjacent bytes. Kernels that multiply
 // bytes read them in place, `load` bytes at a time and then 4: if a run is not whole words of 4, its
-// last word has the last four bytes, and weights of zero for those that the word before has too. Runs
-// that are shorter than a load are first copied to scratch memory, one after another, and padded with
-// zeros to whole loads. So do kernels that multiply words of 16 bits with all runs. `static`, because
-// each instruction set must have a copy of its own.
+// last word has the last four bytes, and weights of zero for those that the word before has too. But
+// if a run has only one byte more than whole words, as in a stem of three channels, the last bytes of
+// four runs make a word; these words come last. Runs that are shorter than a load are first copied to
+// scratch memory, one after another, and padded with zeros to whole loads. So do kernels that multiply
+// words of 16 bits with all runs. `static`, because each instruction set must have a copy of its own.
 static constexpr bool joins_runs(bool always, int load, int run) { return always || run < load; }
+static constexpr bool joins_ends(int kh, int run) { return kh > 1 && run % 4 == 1; }
 
 // y = min(max(round(float(conv(x, w) + b) * scale), 0), 255), without padding. The product is one
 // float32 multiplication, rounded to the nearest integer, to the even one if two are equally near.
@@ -37,11 +39,11 @@ struct ByteConvArgs {
 // x.c is a multiple of 16. The sum of any products and the bias is less than 2^25.
 struct ByteWinogradArgs {
   ByteView x, y;
-  const int8_t* w;   // packed, see core/pack_int8.h
-  const int32_t* b;  // times 576, modulo 2^32
-  const float* scale;
-  bool narrow;      // as in ByteConvArgs
-  int16_t* points;  // scratch memory, winograd_i8_points(args) values
+  const int8_t* w;     // packed, see core/pack_int8.h
+  const int32_t* b;    // times 576, modulo 2^32
+  const float* scale;  // divided by 64
+  bool narrow;         // as in ByteConvArgs
+  int16_t* points;     // scratch memory, winograd_i8_points(args) values
 };
 
 // logits[n][o] = scale[o] * (sum over pixels of relu?(x . w[o] + b[o]) +
@@ -82,11 +84,11 @@ struct BytePoolArgs {
   ByteView x, y;
 };
 
-// How normalized values become bytes: whole + round(min(max(value / step + rest, lowest), highest)),
+// How normalized values become bytes: min(max(round(value / step + rest) + whole, lowest), highest),
 // rounded to the nearest integer, to the even one if two are equally near.
 struct ByteLevels {
-  float step, rest, lowest, highest;
-  int32_t whole;
+  float step, rest;
+  int32_t whole, lowest, highest;
 };
 
 struct Int8Kernels {

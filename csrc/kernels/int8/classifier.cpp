@@ -76,18 +76,16 @@ void classifier_list_i8(const ByteClassifierArgs& args, int64_t begin, int64_t e
     uint32_t* values = words_at(args, pixel);
     int count = 0;
     uint32_t total = 0;
-    const auto add = [&](int i, uint32_t word) {
+    int i = 0;
+    if (kListGroup == 4)
+      for (; (i + kListedWords) * kListGroup <= args.x.c; i += kListedWords)
+        count += list_words(x + i * kListGroup, i, list + 1 + count, values + 1 + count);
+    for (; i < words; ++i) {
+      const uint32_t word = input_word(x, args.x.c, i);
       list[1 + count] = i;
       values[1 + count] = word;
       count += word != 0;
-    };
-    const int whole = kListGroup == 4 ? args.x.c / kListGroup : 0;
-    for (int i = 0; i < whole; ++i) {
-      uint32_t word;
-      memcpy(&word, x + i * kListGroup, sizeof(word));
-      add(i, word);
     }
-    for (int i = whole; i < words; ++i) add(i, input_word(x, args.x.c, i));
     if (kWeightOffset)
       for (int c = 0; c < args.x.c; ++c) total += x[c];
     *list = count;

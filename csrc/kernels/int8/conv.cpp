@@ -4,8 +4,8 @@
 // sum over kh runs of kw*c bytes, and each input word is a part of a run. An item is kTall output
 // pixels. They are computed in register tiles: fewer pixels if a block has many output channels.
 //
-// Where runs are joined (see sqz/int8.h), the inputs of a few items are first copied to scratch
-// memory.
+// Where runs or their ends are joined (see sqz/int8.h), the inputs of a few items are first copied to
+// scratch memory.
 #include "kernels/int8/kernels.h"
 #include "kernels/simd/dot.h"
 #include "kernels/tiles/bytes.h"
@@ -25,23 +25,33 @@ constexpr int kWordBytes = 4;
 constexpr int kLoad = kWords * kGroup;  // input channels that are loaded together
 
 // The input words of a pixel: `rows` runs, `stride` bytes apart, of `words` words and, if a run is not
-// whole words, a last one at offset `rest`.
+// whole words, a last one at offset `rest`; then `ends` words of the ends of runs.
 struct Runs {
   int rows;
   ptrdiff_t stride;
   int words;
   int rest;  // -1 if there is none
+  int ends;
 };
 
 SQZ_INLINE Runs runs_of(const ByteConvArgs& args) {
   const int run = args.kw * args.x.c;
-  if (joins_runs(kJoins, kLoad, run)) return {1, 0, ceil_div(args.kh * run, kLoad) * kWords, -1};
-  return {args.kh, args.x.row, run / kGroup, run % kGroup ? run - kGroup : -1};
+  if (joins_runs(kJoins, kLoad, run)) return {1, 0, ceil_div(args.kh * run, kLoad) * kWords, -1, 0};
+  if (joins_ends(args.kh, run))
+    return {args.kh, args.x.row, run / kGroup, -1, ceil_div(args.kh, kGroup)};
+  return {args.kh, args.x.row, run / kGroup, run % kGroup ? run - kGroup : -1, 0};
 }
 
 SQZ_INLINE ptrdiff_t words_of(const Runs& runs) {
-  return static_cast<ptrdiff_t>(runs.rows) * (runs.words + (runs.rest >= 0));
+  return static_cast<ptrdiff_t>(runs.rows) * (runs.words + (runs.rest >= 0)) + runs.ends;
 }
+
+// The inputs of an item: the addresses of its pixels, and the words of their ends, kTall for each of
+// them.
+struct Inputs {
+  const uint8_t* const* pixels;
+  const uint8_t* ends;
+};
 
 // sums[m][v] += word of pixel m * weights of register v
 template <int kPixels, int kCount>
@@ -98,9 +108,9 @@ struct Outputs {
 // Computes kPixels pixels, of which `pixels` exist, by kCount registers of output channels from
 // `first` on.
 template <int kPixels, int kCount>
-SQZ_INLINE void compute(const uint8_t* const* inputs, const Runs& runs, const Weight* w,
-                        const int32_t* b, const float* scale, int pixels, const Outputs& out,
-                        int first) {
+SQZ_INLINE void compute(const uint8_t* const* inputs, const uint8_t* ends, const Runs& runs,
+                        const Weight* w, const int32_t* b, const float* scale, int pixels,
+                        const Outputs& out, int first) {
   Sums sums[kPixels][kCount];
   SQZ_UNROLL
   for (int m = 0; m < kPixels; ++m) {
@@ -127,6 +137,11 @@ SQZ_INLINE void compute(const uint8_t* const* inputs, const Runs& runs, const We
     SQZ_UNROLL
     for (int m = 0; m < kPixels; ++m) x[m] += runs.stride;
   }
+  for (int i = 0; i < runs.ends; ++i, w += kStep, ends += kTall * kWordBytes) {
+    SQZ_UNROLL
+    for (int m = 0; m < kPixels; ++m) x[m] = ends + m * kWordBytes;
+    multiply_word<kPixels, kCount>(x, 0, w, sums);
+  }
   const int left = out.channels - first;
   if (out.sums) {
     SQZ_UNROLL
@@ -143,18 +158,18 @@ SQZ_INLINE void compute(const uint8_t* const* inputs, const Runs& runs, const We
 
 // Computes an item by a block of kCount registers.
 template <int kCount>
-SQZ_NOINLINE void compute_block(const ByteConvArgs& args, const Tile& tile,
-                                const uint8_t* const* inputs, const Runs& runs, int first,
-                                int32_t* sums) {
+SQZ_NOINLINE void compute_block(const ByteConvArgs& args, const Tile& tile, const Inputs& inputs,
+                                const Runs& runs, int first, int32_t* sums) {
   constexpr int kPixels = kCount <= 2 ? kTall : kWide;
   const Weight* w = static_cast<const Weight*>(args.w) + first * words_of(runs) * kGroup;
   for (int m = 0; m < tile.pixels; m += kPixels)
     compute<kPixels, kCount>(
-        inputs + m, runs, w, args.b + first, args.scale + first, tile.pixels - m,
+        inputs.pixels + m, inputs.ends + m * kWordBytes, runs, w, args.b + first,
+        args.scale + first, tile.pixels - m,
         {tile.y + m, sums ? sums + m * args.y.c : nullptr, args.y.c, args.narrow}, first);
 }
 
-void compute_registers(const ByteConvArgs& args, const Tile& tile, const uint8_t* const* inputs,
+void compute_registers(const ByteConvArgs& args, const Tile& tile, const Inputs& inputs,
                        const Runs& runs, int first, int32_t* sums) {
   switch (min(kRegisters, ceil_div(args.y.c - first, kSums))) {
     case 1:
@@ -200,6 +215,32 @@ SQZ_INLINE void join_runs(const ByteConvArgs& args, const uint8_t* x, const uint
   for (int i = args.kh * run; i % kLoad; ++i) *to++ = 0;
 }
 
+// A word of each pixel of a tile: the ends of kRows runs, from row `first` on.
+template <int kRows>
+SQZ_INLINE void join_rows(const ByteConvArgs& args, const Tile& tile, int first, uint8_t* to) {
+  const ptrdiff_t end = first * args.x.row + args.kw * args.x.c - 1;
+  for (int m = 0; m < kTall; ++m, to += kWordBytes) {
+    uint32_t word = 0;
+    SQZ_UNROLL
+    for (int i = 0; i < kRows; ++i)
+      word |= static_cast<uint32_t>(tile.x[m][end + i * args.x.row]) << 8 * i;
+    memcpy(to, &word, sizeof(word));
+  }
+}
+
+SQZ_INLINE void join_ends(const ByteConvArgs& args, const Tile& tile, int first, uint8_t* to) {
+  switch (args.kh - first) {
+    case 1:
+      return join_rows<1>(args, tile, first, to);
+    case 2:
+      return join_rows<2>(args, tile, first, to);
+    case 3:
+      return join_rows<3>(args, tile, first, to);
+    default:
+      return join_rows<4>(args, tile, first, to);
+  }
+}
+
 SQZ_INLINE const uint8_t* end_of(const ByteView& v) {
   return v.data + (v.n - 1) * v.image + (v.h - 1) * v.row + (v.w - 1) * v.pixel + v.c;
 }
@@ -207,22 +248,29 @@ SQZ_INLINE const uint8_t* end_of(const ByteView& v) {
 // Computes items; see conv_i8 and, if `sums` is not null, conv_sums_i8.
 SQZ_INLINE void compute_items(const ByteConvArgs& args, int64_t begin, int64_t end, void* scratch,
                               int32_t* sums) {
+  if (begin == end) return;  // maybe of an empty map
   const Runs runs = runs_of(args);
   const ptrdiff_t pixel_words = words_of(runs);
   const bool joined = joins_runs(kJoins, kLoad, args.kw * args.x.c);
   const uint8_t* const input_end = end_of(args.x);
+  uint8_t* const copies = static_cast<uint8_t*>(scratch);
+  PixelPlace place = place_at(args.y, begin * kTall);
   for (; begin < end; begin += kItems, sums += sums ? kItems * kTall * args.y.c : 0) {
     const int items = static_cast<int>(min<int64_t>(end - begin, kItems));
     Tile tiles[kItems];
-    const uint8_t* inputs[kItems][kTall];
+    Inputs inputs[kItems];
     for (int i = 0; i < items; ++i) {
-      tiles[i] = tile_from<uint8_t, kTall>(args, (begin + i) * kTall);
+      Tile& tile = tiles[i];
+      tile = next_tile<uint8_t, kTall>(args, place);
+      uint8_t* const ends = copies + i * runs.ends * kTall * kWordBytes;
+      for (int word = 0; word < runs.ends; ++word)
+        join_ends(args, tile, word * kGroup, ends + word * kTall * kWordBytes);
+      inputs[i] = {tile.x, ends};
+      if (!joined) continue;
       for (int m = 0; m < kTall; ++m) {
-        inputs[i][m] = tiles[i].x[m];
-        if (!joined) continue;
-        uint8_t* to = static_cast<uint8_t*>(scratch) + (i * kTall + m) * pixel_words * kWordBytes;
-        join_runs(args, tiles[i].x[m], input_end, reinterpret_cast<Input*>(to));
-        inputs[i][m] = to;
+        uint8_t* to = copies + (i * kTall + m) * pixel_words * kWordBytes;
+        join_runs(args, tile.x[m], input_end, reinterpret_cast<Input*>(to));
+        tile.x[m] = to;
       }
     }
     for (int first = 0; first < args.y.c; first += kRegisters * kSums)
@@ -235,9 +283,10 @@ SQZ_INLINE void compute_items(const ByteConvArgs& args, int64_t begin, int64_t e
 }  // namespace
 
 int64_t conv_i8_scratch(const ByteConvArgs& args) {
-  if (!joins_runs(kJoins, kLoad, args.kw * args.x.c)) return 0;
-  const int64_t words = static_cast<int64_t>(kItems * kTall) * words_of(runs_of(args));
-  return words * kWordBytes + kChunk * static_cast<int64_t>(sizeof(Input));
+  const Runs runs = runs_of(args);
+  constexpr int64_t kPixels = kItems * kTall;
+  if (!joins_runs(kJoins, kLoad, args.kw * args.x.c)) return kPixels * runs.ends * kWordBytes;
+  return kPixels * words_of(runs) * kWordBytes + kChunk * static_cast<int64_t>(sizeof(Input));
 }
 
 int64_t conv_i8_items(const ByteConvArgs& args) { return tiles_of<kTall>(args); }

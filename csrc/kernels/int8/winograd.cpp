@@ -8,8 +8,8 @@
 // 144 * 127, and in part in the outputs' transform. Its results are 24 * 24 = 576 times the sums.
 //
 // These need not fit into 32 bits, since all arithmetic is modulo 2^32, where 9 has an inverse. The
-// result times this inverse is 64 times the sum, modulo 2^32. So it is the sum itself, if that is
-// between -2^25 and 2^25. The packing makes sure of it, see core/pack_int8.h.
+// result times this inverse is 64 times the sum, modulo 2^32. So it is exact if the sum is between
+// -2^25 and 2^25. The packing makes sure of it, see core/pack_int8.h, and divides the scales by 64.
 //
 // There are two kernels, as in f32/winograd.cpp: the first transforms the inputs, one tile after
 // another; the second, for a block of output channels, transforms the filters, then multiplies a few
@@ -25,8 +25,7 @@ namespace {
 
 constexpr int kSide = 6, kTile = 4, kTaps = 3, kPoints = kSide * kSide;
 
-// Tiles that are multiplied together, and the output channels of a block.
-constexpr int kTiles = 4, kBlock = kPointRegisters * kSums;
+constexpr int kBlock = kPointRegisters * kSums;  // output channels
 
 struct TileGrid {
   int rows, columns;
@@ -78,15 +77,17 @@ SQZ_INLINE void transform_filter(const Shorts* taps, Shorts* points) {
 SQZ_INLINE void transform_output(const Sums* points, Sums* out) {
   const Sums ones_even = add_sums(points[1], points[2]), ones_odd = sub_sums(points[1], points[2]);
   const Sums twos_even = add_sums(points[3], points[4]), twos_odd = sub_sums(points[3], points[4]);
+  const Sums doubled = shifted_sums<1>(twos_odd);
   out[0] = add_sums(points[0], add_sums(ones_even, twos_even));
-  out[1] = add_sums(ones_odd, shifted_sums<1>(twos_odd));
+  out[1] = add_sums(ones_odd, doubled);
   out[2] = add_sums(ones_even, shifted_sums<2>(twos_even));
-  out[3] = add_sums(add_sums(ones_odd, shifted_sums<3>(twos_odd)), shifted_sums<2>(points[5]));
+  out[3] = add_sums(ones_odd, shifted_sums<2>(add_sums(doubled, points[5])));
 }
 
 // --- Inputs --------------------------------------------------------------------------------------
 
-// The layout of points is [tile][point][channel].
+// A point is a pair of one-dimensional ones, of the columns and of the rows. The layout of points is
+// [tile][column][row][channel], so that the rows of a column are adjacent.
 SQZ_INLINE int16_t* points_of(const ByteWinogradArgs& args, int64_t tile) {
   return args.points + tile * kPoints * args.x.c;
 }
@@ -97,22 +98,22 @@ void transform_tile(const ByteWinogradArgs& args, const TileGrid& grid, int64_t 
       args.x.data + place.n * args.x.image + place.row * args.x.row + place.column * args.x.pixel;
   const ptrdiff_t channels = args.x.c;
   for (ptrdiff_t c = 0; c < channels; c += kShorts) {
-    Shorts half[kSide][kSide];  // transformed along the columns: [column][point]
-    const uint8_t* column = x + c;
-    for (int j = 0; j < kSide; ++j, column += args.x.pixel) {
+    Shorts half[kSide][kSide];  // transformed along the rows: [row][point]
+    const uint8_t* row = x + c;
+    for (int i = 0; i < kSide; ++i, row += args.x.row) {
       Shorts d[kSide];
       SQZ_UNROLL
-      for (int i = 0; i < kSide; ++i) d[i] = load_shorts(column + i * args.x.row);
-      transform_input(d, half[j]);
+      for (int j = 0; j < kSide; ++j) d[j] = load_shorts(row + j * args.x.pixel);
+      transform_input(d, half[i]);
     }
     int16_t* out = points_of(args, tile) + c;
-    for (int i = 0; i < kSide; ++i) {
+    for (int j = 0; j < kSide; ++j) {
       Shorts d[kSide], points[kSide];
       SQZ_UNROLL
-      for (int j = 0; j < kSide; ++j) d[j] = half[j][i];
+      for (int i = 0; i < kSide; ++i) d[i] = half[i][j];
       transform_input(d, points);
       SQZ_UNROLL
-      for (int j = 0; j < kSide; ++j, out += channels) store_shorts(out, points[j]);
+      for (int i = 0; i < kSide; ++i, out += channels) store_shorts(out, points[i]);
     }
   }
 }
@@ -133,23 +134,23 @@ void transform_filters(const int8_t* w, int channels, int16_t* u) {
   const ptrdiff_t next_point = filter_stride(channels);
   for (int word = 0; word < channels / kPointGroup; ++word, w += kTaps * kTaps * kWordFilters) {
     for (int first = 0; first < kWordFilters; first += kShorts, u += kShorts) {
-      Shorts half[kTaps][kSide];  // [column][point]
+      Shorts half[kTaps][kSide];  // [row][point]
       SQZ_UNROLL
-      for (int j = 0; j < kTaps; ++j) {
+      for (int i = 0; i < kTaps; ++i) {
         Shorts taps[kTaps];
         SQZ_UNROLL
-        for (int i = 0; i < kTaps; ++i)
-          taps[i] = load_shorts(w + (i * kTaps + j) * kWordFilters + first);
-        transform_filter(taps, half[j]);
+        for (int j = 0; j < kTaps; ++j)
+          taps[j] = load_shorts(w + (i * kTaps + j) * kWordFilters + first);
+        transform_filter(taps, half[i]);
       }
       SQZ_UNROLL
-      for (int i = 0; i < kSide; ++i) {
+      for (int j = 0; j < kSide; ++j) {
         Shorts taps[kTaps], points[kSide];
         SQZ_UNROLL
-        for (int j = 0; j < kTaps; ++j) taps[j] = half[j][i];
+        for (int i = 0; i < kTaps; ++i) taps[i] = half[i][j];
         transform_filter(taps, points);
         SQZ_UNROLL
-        for (int j = 0; j < kSide; ++j) store_shorts(u + (i * kSide + j) * next_point, points[j]);
+        for (int i = 0; i < kSide; ++i) store_shorts(u + (j * kSide + i) * next_point, points[i]);
       }
     }
   }
@@ -158,7 +159,7 @@ void transform_filters(const int8_t* w, int channels, int16_t* u) {
 // --- Products and outputs ------------------------------------------------------------------------
 
 // sums[m][v] += word kWord of the loaded ones of tile m * filters of register v
-template <int kWord>
+template <int kWord, int kTiles>
 SQZ_INLINE void multiply_word(const PointWords* x, const int16_t* u,
                               Sums (*sums)[kPointRegisters]) {
   Filters filters[kPointRegisters];
@@ -173,70 +174,97 @@ SQZ_INLINE void multiply_word(const PointWords* x, const int16_t* u,
   }
 }
 
-// products[tile][point][kBlock] = points[tile][point][:] . u[point][:][kBlock]
+// products[tile][kBlock] = points[tile][:] . u[:][kBlock], of one point. The products of two tiles
+// are kSide * kBlock apart.
+template <int kTiles>
+SQZ_INLINE void multiply_point(const int16_t* const* x, const int16_t* u, int channels,
+                               int32_t* products) {
+  constexpr int kStep = kPointWords * kPointGroup;
+  Sums sums[kTiles][kPointRegisters];
+  SQZ_UNROLL
+  for (int m = 0; m < kTiles; ++m) {
+    SQZ_UNROLL
+    for (int v = 0; v < kPointRegisters; ++v) sums[m][v] = zero_sums();
+  }
+  for (int c = 0; c < channels; c += kStep, u += kStep * kBlock) {
+    PointWords words[kTiles];
+    SQZ_UNROLL
+    for (int m = 0; m < kTiles; ++m) words[m] = load_point_words(x[m] + c);
+    multiply_word<0, kTiles>(words, u, sums);
+    if constexpr (kPointWords > 1) {
+      multiply_word<1, kTiles>(words, u, sums);
+      multiply_word<2, kTiles>(words, u, sums);
+      multiply_word<3, kTiles>(words, u, sums);
+    }
+  }
+  SQZ_UNROLL
+  for (int m = 0; m < kTiles; ++m) {
+    SQZ_UNROLL
+    for (int v = 0; v < kPointRegisters; ++v)
+      store_sums(products + m * kSide * kBlock + v * kSums, sums[m][v]);
+  }
+}
+
+// Products of a tile that are transformed along the columns: [column][output row][kBlock].
+constexpr int kHalf = kSide * kTile * kBlock;
+
+// half[tile][column][output row][kBlock] = the transform of points[tile][:] . u[:][kBlock]. The
+// products of a column's points stay in the L1 cache.
+template <int kTiles>
 SQZ_NOINLINE void multiply(const int16_t* const* tiles, const int16_t* u, int channels,
-                           int32_t* products) {
+                           const int32_t* bias, int32_t* half) {
   const int16_t* x[kTiles];
   SQZ_UNROLL
   for (int m = 0; m < kTiles; ++m) x[m] = tiles[m];
-  constexpr int kStep = kPointWords * kPointGroup;
-  for (int p = 0; p < kPoints; ++p, u += kPadding, products += kBlock) {
-    Sums sums[kTiles][kPointRegisters];
-    SQZ_UNROLL
-    for (int m = 0; m < kTiles; ++m) {
+  alignas(64) int32_t products[kTiles * kSide * kBlock];
+  for (int j = 0; j < kSide; ++j) {
+    for (int i = 0; i < kSide; ++i, u += filter_stride(channels)) {
+      multiply_point<kTiles>(x, u, channels, products + i * kBlock);
       SQZ_UNROLL
-      for (int v = 0; v < kPointRegisters; ++v) sums[m][v] = zero_sums();
+      for (int m = 0; m < kTiles; ++m) x[m] += channels;
     }
-    for (int c = 0; c < channels; c += kStep, u += kStep * kBlock) {
-      PointWords words[kTiles];
-      SQZ_UNROLL
-      for (int m = 0; m < kTiles; ++m) words[m] = load_point_words(x[m] + c);
-      multiply_word<0>(words, u, sums);
-      if constexpr (kPointWords > 1) {
-        multiply_word<1>(words, u, sums);
-        multiply_word<2>(words, u, sums);
-        multiply_word<3>(words, u, sums);
+    for (int m = 0; m < kTiles; ++m) {
+      for (int v = 0; v < kBlock; v += kSums) {
+        Sums points[kSide], out[kTile];
+        SQZ_UNROLL
+        for (int i = 0; i < kSide; ++i)
+          points[i] = load_sums(products + (m * kSide + i) * kBlock + v);
+        // What is added to the point (1, 1) is added to each output.
+        if (j == 1) points[1] = add_sums(points[1], load_sums(bias + v));
+        transform_output(points, out);
+        int32_t* const to = half + m * kHalf + j * kTile * kBlock + v;
+        SQZ_UNROLL
+        for (int i = 0; i < kTile; ++i) store_sums(to + i * kBlock, out[i]);
       }
-    }
-    SQZ_UNROLL
-    for (int m = 0; m < kTiles; ++m) {
-      x[m] += channels;
-      SQZ_UNROLL
-      for (int v = 0; v < kPointRegisters; ++v)
-        store_sums(products + m * kPoints * kBlock + v * kSums, sums[m][v]);
     }
   }
 }
 
+// The same for `tiles` tiles, at most kTiles.
+template <int kTiles>
+SQZ_INLINE void multiply_some(int tiles, const int16_t* const* points, const int16_t* u,
+                              int channels, const int32_t* bias, int32_t* half) {
+  if (tiles == kTiles) return multiply<kTiles>(points, u, channels, bias, half);
+  if constexpr (kTiles > 1) multiply_some<kTiles - 1>(tiles, points, u, channels, bias, half);
+}
+
+// Transforms the half of a tile along the rows, and stores its outputs.
 template <bool kNarrow>
 void untransform_tile(const ByteWinogradArgs& args, const TileGrid& grid, int64_t tile,
-                      const int32_t* products, int first) {
+                      const int32_t* half, int first) {
   const Place place = place_of(grid, tile);
   const int rows = min(args.y.h - place.row, kTile), columns = min(args.y.w - place.column, kTile);
   const int left = args.y.c - first;
   uint8_t* y = args.y.data + place.n * args.y.image + place.row * args.y.row +
                place.column * args.y.pixel + first;
-  Sums half[kPointRegisters][kSide][kTile];  // [register][column][output row]
-  for (int v = 0; v < kPointRegisters; ++v) {
-    const Sums bias = load_sums(args.b + first + v * kSums);
-    for (int j = 0; j < kSide; ++j) {
-      Sums m[kSide];
-      SQZ_UNROLL
-      for (int i = 0; i < kSide; ++i)
-        m[i] = load_sums(products + (i * kSide + j) * kBlock + v * kSums);
-      // What is added to the point (1, 1) is added to each output.
-      if (j == 1) m[1] = add_sums(m[1], bias);
-      transform_output(m, half[v][j]);
-    }
-  }
-  for (int i = 0; i < rows; ++i, y += args.y.row) {
+  for (int i = 0; i < rows; ++i, y += args.y.row, half += kBlock) {
     Sums out[kTile][kPointRegisters];
     SQZ_UNROLL
     for (int v = 0; v < kPointRegisters; ++v) {
-      Sums m[kSide], row[kTile];
+      Sums points[kSide], row[kTile];
       SQZ_UNROLL
-      for (int j = 0; j < kSide; ++j) m[j] = half[v][j][i];
-      transform_output(m, row);
+      for (int j = 0; j < kSide; ++j) points[j] = load_sums(half + j * kTile * kBlock + v * kSums);
+      transform_output(points, row);
       SQZ_UNROLL
       for (int j = 0; j < kTile; ++j) out[j][v] = ninth_of_sums(row[j]);
     }
@@ -255,15 +283,14 @@ constexpr int64_t kChunkBytes = 224 * 1024;
 struct Chunks {
   int64_t count, tiles;
 
-  int64_t first_tile(int64_t chunk) const { return chunk * tiles / count / kTiles * kTiles; }
-  int64_t end_tile(int64_t chunk) const {
-    return chunk + 1 == count ? tiles : first_tile(chunk + 1);
-  }
+  int64_t first_tile(int64_t chunk) const { return chunk * tiles / count; }
+  int64_t end_tile(int64_t chunk) const { return first_tile(chunk + 1); }
 };
 
 Chunks chunks_of(const ByteWinogradArgs& args, const TileGrid& grid) {
   const int64_t bytes = winograd_i8_points(args) * static_cast<int64_t>(sizeof(int16_t));
-  return {min(ceil_div(bytes, kChunkBytes), ceil_div<int64_t>(grid.tiles, kTiles)), grid.tiles};
+  return {min(ceil_div(bytes, kChunkBytes), ceil_div<int64_t>(grid.tiles, kPointTiles)),
+          grid.tiles};
 }
 
 int blocks_of(const ByteWinogradArgs& args) { return ceil_div(args.y.c, kBlock); }
@@ -280,7 +307,7 @@ int64_t winograd_i8_points(const ByteWinogradArgs& args) {
 
 int64_t winograd_i8_scratch(const ByteWinogradArgs& args) {
   return filter_values(args) * static_cast<int64_t>(sizeof(int16_t)) +
-         kTiles * kPoints * kBlock * static_cast<int64_t>(sizeof(int32_t));
+         kPointTiles * kHalf * static_cast<int64_t>(sizeof(int32_t));
 }
 
 int64_t winograd_input_i8_items(const ByteWinogradArgs& args) { return grid_of(args).tiles; }
@@ -297,25 +324,27 @@ int64_t winograd_output_i8_items(const ByteWinogradArgs& args) {
 void winograd_output_i8(const ByteWinogradArgs& args, int64_t begin, int64_t end, void* scratch) {
   const TileGrid grid = grid_of(args);
   const Chunks chunks = chunks_of(args, grid);
-  int32_t* const products = static_cast<int32_t*>(scratch);
-  int16_t* const u = reinterpret_cast<int16_t*>(products + kTiles * kPoints * kBlock);
+  int32_t* const half = static_cast<int32_t*>(scratch);
+  int16_t* const u = reinterpret_cast<int16_t*>(half + kPointTiles * kHalf);
   for (int64_t item = begin; item < end; ++item) {
     const int64_t chunk = item / blocks_of(args), last = chunks.end_tile(chunk);
     const int first = static_cast<int>(item % blocks_of(args)) * kBlock;
     transform_filters(args.w + static_cast<ptrdiff_t>(first) * kTaps * kTaps * args.x.c, args.x.c,
                       u);
-    for (int64_t tile = chunks.first_tile(chunk); tile < last; tile += kTiles) {
-      const int tiles = static_cast<int>(min<int64_t>(last - tile, kTiles));
-      const int16_t* points[kTiles];  // missing tiles repeat the last one
-      for (int m = 0; m < kTiles; ++m) points[m] = points_of(args, tile + min(m, tiles - 1));
-      multiply(points, u, args.x.c, products);
+    const int64_t all = last - chunks.first_tile(chunk);
+    int64_t groups = all <= kPointTiles ? 1 : ceil_div<int64_t>(all, kManyTiles);
+    for (int64_t tile = chunks.first_tile(chunk); tile < last; --groups) {
+      const int tiles = static_cast<int>(ceil_div(last - tile, groups));
+      const int16_t* points[kPointTiles];
+      for (int m = 0; m < tiles; ++m) points[m] = points_of(args, tile + m);
+      multiply_some<kPointTiles>(tiles, points, u, args.x.c, args.b + first, half);
       for (int m = 0; m < tiles; ++m) {
-        const int32_t* own = products + m * kPoints * kBlock;
         if (args.narrow)
-          untransform_tile<true>(args, grid, tile + m, own, first);
+          untransform_tile<true>(args, grid, tile + m, half + m * kHalf, first);
         else
-          untransform_tile<false>(args, grid, tile + m, own, first);
+          untransform_tile<false>(args, grid, tile + m, half + m * kHalf, first);
       }
+      tile += tiles;
     }
   }
 }

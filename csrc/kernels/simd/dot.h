@@ -15,8 +15,12 @@
 //                              (the larger of a sum and 0), broadcast_word, load_weights
 //   kListRegisters             registers in a block of the classifier, whose weights are read at
 //                              random and must fit into the first cache
+//   list_words                 lists those of kListedWords words that are not zero, from index `first`
+//                              on; returns how many these are, and may write kListedWords entries.
+//                              It is defined with SQZ_LISTS, or below
 //   store_bytes<n, narrow>     n registers of sums times scale, rounded and clipped to 0..255;
 //                              `narrow` is true only if these products fit into 16 bits
+//   store_pair<n, narrow>      the same of two pixels, defined with SQZ_PAIRS, or below
 // and either dot_word, which adds the products of a word, or
 //   kInputOffset, kWeightOffset  see int8.def
 //   kWords, Words              4 input words that are loaded together: load_words; or one in all
@@ -25,14 +29,17 @@
 //   dot_listed                 adds those of the classifier's Word
 // and for Winograd's algorithm, whose inputs and filters have 16 bits,
 //   kPointRegisters            registers in a block of output channels
+//   kPointTiles                tiles that are multiplied together, if these are all, at most
+//   kManyTiles                 the same if there are more
+//   kDirectCost                see int8.def
 //   kPointGroup, kPointWords   channels of an input word, and words that are loaded together
 //   PointWords, Filters        the registers: load_point_words, load_filters
 //   dot_point<i>               adds the products of word i; sums wrap around
-//   sub_sums, shifted_sums<i>, ninth_of_sums  a - b, a * 2^i, and a / (64 * 9) modulo 2^26 of an a
-//                              that is so divisible
+//   sub_sums, shifted_sums<i>, ninth_of_sums  a - b, a * 2^i, and a / 9, modulo 2^32, where
+//                              0x38e38e39 is the inverse of 9
 // but dot_tile_neon.h, whose convolutions have a source of their own, defines
 //   kSums, kRegisters, kTall, kGroup, kListRegisters, kListGroup, kJoins and both offsets,
-//   kPointRegisters and kPointGroup as 0
+//   kPointRegisters, kPointGroup and kDirectCost as 0
 //   pack_four, multiply_to_bytes, multiply_to_sums  for int8/aarch64/conv.cpp
 //   Sums, zero_sums, store_sums and add_listed      for the classifier
 #pragma once
@@ -102,6 +109,37 @@ SQZ_INLINE void add_listed(const int32_t* list, int entries, const uint32_t* wor
   SQZ_UNROLL
   for (int v = 0; v < kListRegisters; ++v)
     total[v] = add_sums(total[v], relu ? positive(sums[v]) : sums[v]);
+}
+
+}  // namespace SQZ_ISA
+}  // namespace sqz
+#endif
+
+#if !defined(SQZ_PAIRS) && !defined(SQZ_TILE)
+namespace sqz {
+namespace SQZ_ISA {
+
+template <int kCount, bool kNarrow>
+SQZ_INLINE void store_pair(uint8_t* y, uint8_t* z, const Sums* a, const Sums* b,
+                           const float* scale) {
+  store_bytes<kCount, kNarrow>(y, a, scale);
+  store_bytes<kCount, kNarrow>(z, b, scale);
+}
+
+}  // namespace SQZ_ISA
+}  // namespace sqz
+#endif
+
+#if !defined(SQZ_LISTS)
+namespace sqz {
+namespace SQZ_ISA {
+
+inline constexpr int kListedWords = 1;
+
+SQZ_INLINE int list_words(const uint8_t* x, int first, int32_t* list, uint32_t* words) {
+  *list = first;
+  memcpy(words, x, sizeof(*words));
+  return *words != 0;
 }
 
 }  // namespace SQZ_ISA

@@ -53,7 +53,10 @@ SQZ_INLINE Weights load_weights(const Weight* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 
-inline constexpr int kPointRegisters = 2, kPointGroup = 2, kPointWords = 1;
+inline constexpr int kPointRegisters = 2, kPointTiles = 4, kManyTiles = 4;
+inline constexpr int kPointGroup = 2, kPointWords = 1;
+// Where bytes must be widened, four times the products, after copies of the inputs.
+inline constexpr int kDirectCost = kGroup == 4 ? 2 : 6;
 
 using PointWords = __m256i;
 using Filters = __m256i;
@@ -81,9 +84,8 @@ template <int kBits>
 SQZ_INLINE Sums shifted_sums(Sums a) {
   return _mm256_slli_epi32(a, kBits);
 }
-// 0x38e38e39 * 9 = 1 modulo 2^32.
 SQZ_INLINE Sums ninth_of_sums(Sums a) {
-  return _mm256_srai_epi32(_mm256_mullo_epi32(a, _mm256_set1_epi32(0x38e38e39)), 6);
+  return _mm256_mullo_epi32(a, _mm256_set1_epi32(0x38e38e39));
 }
 
 // Rounds. Values above 2^31 would become negative, so they are limited first if there may be any.
@@ -106,6 +108,26 @@ SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(y), bytes);
   else
     _mm_storel_epi64(reinterpret_cast<__m128i*>(y), bytes);
+}
+
+#define SQZ_PAIRS
+
+template <int kCount, bool kNarrow>
+SQZ_INLINE void store_pair(uint8_t* y, uint8_t* z, const Sums* a, const Sums* b,
+                           const float* scale) {
+  if constexpr (kCount != 2) {
+    store_bytes<kCount, kNarrow>(y, a, scale);
+    store_bytes<kCount, kNarrow>(z, b, scale);
+    return;
+  }
+  const __m256i first =
+      _mm256_packs_epi32(to_levels<kNarrow>(a[0], scale), to_levels<kNarrow>(a[1], scale + 8));
+  const __m256i second =
+      _mm256_packs_epi32(to_levels<kNarrow>(b[0], scale), to_levels<kNarrow>(b[1], scale + 8));
+  const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(first, second),
+                                                    _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(y), _mm256_castsi256_si128(bytes));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(z), _mm256_extracti128_si256(bytes, 1));
 }
 
 }  // namespace SQZ_ISA

@@ -85,7 +85,8 @@ inline constexpr int kPointRegisters = 4;
 #else
 inline constexpr int kPointRegisters = 2;
 #endif
-inline constexpr int kPointGroup = 1, kPointWords = 4;
+inline constexpr int kPointTiles = 4, kManyTiles = 4;
+inline constexpr int kPointGroup = 1, kPointWords = 4, kDirectCost = 5;
 
 using PointWords = int16x4_t;
 using Filters = int16x4_t;
@@ -101,10 +102,7 @@ template <int kBits>
 SQZ_INLINE Sums shifted_sums(Sums a) {
   return vshlq_n_s32(a, kBits);
 }
-// 0x38e38e39 * 9 = 1 modulo 2^32.
-SQZ_INLINE Sums ninth_of_sums(Sums a) {
-  return vshrq_n_s32(vmulq_s32(a, vdupq_n_s32(0x38e38e39)), 6);
-}
+SQZ_INLINE Sums ninth_of_sums(Sums a) { return vmulq_s32(a, vdupq_n_s32(0x38e38e39)); }
 
 // --- Outputs -------------------------------------------------------------------------------------
 

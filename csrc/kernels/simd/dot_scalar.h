@@ -60,7 +60,8 @@ SQZ_INLINE Sums dot_word(Sums sums, Word x, Weights w) {
   return sums;
 }
 
-inline constexpr int kPointRegisters = 1, kPointGroup = 1, kPointWords = 1;
+inline constexpr int kPointRegisters = 1, kPointTiles = 4, kManyTiles = 4;
+inline constexpr int kPointGroup = 1, kPointWords = 1, kDirectCost = 4;
 
 using PointWords = int32_t;
 struct Filters {
@@ -87,9 +88,8 @@ SQZ_INLINE Sums shifted_sums(Sums a) {
   for (int i = 0; i < kSums; ++i) a.lane[i] = wrapped(bits(a.lane[i]) << kBits);
   return a;
 }
-// 0x38e38e39 * 9 = 1 modulo 2^32.
 SQZ_INLINE Sums ninth_of_sums(Sums a) {
-  for (int i = 0; i < kSums; ++i) a.lane[i] = wrapped(bits(a.lane[i]) * 0x38e38e39u) / 64;
+  for (int i = 0; i < kSums; ++i) a.lane[i] = wrapped(bits(a.lane[i]) * 0x38e38e39u);
   return a;
 }
 

@@ -23,7 +23,8 @@ namespace SQZ_ISA {
 
 inline constexpr int kSums = 8, kRegisters = 1, kWords = 1, kTall = 12;
 inline constexpr int kListRegisters = 8, kListGroup = 4;
-inline constexpr int kPointRegisters = 0, kPointGroup = 0;  // no Winograd's algorithm
+// No Winograd's algorithm.
+inline constexpr int kPointRegisters = 0, kPointGroup = 0, kDirectCost = 0;
 inline constexpr bool kJoins = true;
 
 using Weight = int8_t;

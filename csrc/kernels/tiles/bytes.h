@@ -20,10 +20,17 @@ SQZ_INLINE void store_left(uint8_t* y, const Sums* sums, const float* scale, int
 template <int kPixels, int kCount, bool kNarrow>
 SQZ_INLINE void store_pixels(uint8_t* const* y, int first, const Sums (*sums)[kCount],
                              const float* scale, int pixels, int left) {
+  static_assert(kPixels % 2 == 0, "pixels are stored in pairs");
   SQZ_UNROLL
-  for (int m = 0; m < kPixels; ++m) {
+  for (int m = 0; m < kPixels; m += 2) {
     if (m >= pixels) break;
-    store_left<kCount, kNarrow>(y[m] + first, sums[m], scale, left);
+    uint8_t *const here = y[m] + first, *const next = y[m + 1] + first;
+    if (m + 1 < pixels && left >= kCount * kSums) {
+      store_pair<kCount, kNarrow>(here, next, sums[m], sums[m + 1], scale);
+      continue;
+    }
+    store_left<kCount, kNarrow>(here, sums[m], scale, left);
+    if (m + 1 < pixels) store_left<kCount, kNarrow>(next, sums[m + 1], scale, left);
   }
 }
 

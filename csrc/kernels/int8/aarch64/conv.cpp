@@ -51,16 +51,18 @@ SQZ_NOINLINE void multiply_tiles(const Tile* tiles, int count, const uint8_t* pa
 // Computes items; see conv_i8 and, if `sums` is not null, conv_sums_i8.
 SQZ_INLINE void compute_items(const ByteConvArgs& args, int64_t begin, int64_t end, void* scratch,
                               int32_t* sums) {
+  if (begin == end) return;  // maybe of an empty map
   const Runs runs = runs_of(args);
   const ptrdiff_t steps = steps_of(runs), bytes = tile_bytes(runs);
   const uint8_t* const input_end = end_of(args.x);
   const uint8x16x2_t places = is_short(runs) ? places_of(runs) : uint8x16x2_t{};
   uint8_t* const packed = static_cast<uint8_t*>(scratch);
+  PixelPlace place = place_at(args.y, begin * kTall);
   for (; begin < end; begin += kItems, sums += sums ? kItems * kTall * args.y.c : 0) {
     const int items = static_cast<int>(min<int64_t>(end - begin, kItems));
     Tile tiles[kItems];
     for (int i = 0; i < items; ++i) {
-      tiles[i] = tile_from<uint8_t, kTall>(args, (begin + i) * kTall);
+      tiles[i] = next_tile<uint8_t, kTall>(args, place);
       pack_tile(runs, tiles[i], input_end, places, packed + i * bytes);
     }
     const int whole = items - (tiles[items - 1].pixels < kTall);
