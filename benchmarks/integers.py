@@ -2,9 +2,9 @@
 
 python -m benchmarks.integers [--avx2] [--rounds N] [--engines NAMES]
 
-The goals of docs/quantization.md stand beside what is measured. --avx2 limits sqznet and OpenVINO to
-AVX2, on a processor that has more; no other engine can be limited, so they are left out. What ARM
-boards need is counted by `python -m benchmarks.instructions`.
+The goals of docs/quantization.md stand beside what is measured. --avx2 limits sqznet and OpenVINO
+to AVX2, on a processor that has more; no other engine can be limited, so they are left out. What
+ARM boards need is counted by `python -m benchmarks.instructions`.
 """
 
 from __future__ import annotations
