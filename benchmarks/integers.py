@@ -40,7 +40,9 @@ def quotient(result: CaseResult, name: str, other: str | None) -> float | None:
     return ours / theirs if ours and theirs else None
 
 
-def rows(results: Sequence[CaseResult], isa: str, megabytes: float) -> list[tuple[str, ...]]:
+def rows(
+    results: Sequence[CaseResult], isa: str, megabytes: float
+) -> list[tuple[str, str, str, str]]:
     """The table: what, measured, goal, whether it is met."""
     ours, rival_goal = engines.INT8[engines.OURS], RIVAL_GOALS[isa in _FAST]
     found: list[tuple[str, float | None, float]] = []
