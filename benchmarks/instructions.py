@@ -33,6 +33,8 @@ ENGINES = (
     *("sqznet", "sqznet_fp16", "ncnn", "ncnn_fp16", "onnxruntime", "litert"),
     *("sqznet_int8", "ncnn_int8", "onnxruntime_int8", "litert_int8"),
 )
+# Millions of instructions for our int8 network, by processor and variant.
+_GOALS = {("cortex-a76", "1.1"): 28.0, ("max,sve=off", "1.1"): 20.0}
 PYTHON = "3.11"  # of the target, see scripts/cross.sh
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 _MORE = 4  # inferences after the first
@@ -159,6 +161,7 @@ def main() -> None:
     photo: Path = options.photo or find_photos()[0]
     fetch_rivals(options.engines)
     describe_processor(options.cpu)
+    goals = {variant: goal for (cpu, variant), goal in _GOALS.items() if cpu == options.cpu}
     print(f"Millions of instructions per image, one thread, {options.cpu}, {photo.name}")
     print(f"{'':18}" + "".join(f"{f'SqueezeNet {v}':>18}" for v in options.variants))
     with tempfile.TemporaryDirectory(prefix="sqznet-") as name:
@@ -169,6 +172,8 @@ def main() -> None:
                 cell = _cell(counter, engine, variant, photo, Path(name) / engine / variant)
                 print(f"{cell:>18}", end="", flush=True)
             print()
+    for variant, goal in goals.items():
+        print(f"The goal of sqznet_int8 for SqueezeNet {variant} is {goal:.1f}.")
 
 
 def _cell(counter: Counter, engine: str, variant: str, photo: Path, folder: Path) -> str:

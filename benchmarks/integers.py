@@ -2,9 +2,9 @@
 
 python -m benchmarks.integers [--avx2] [--rounds N] [--engines NAMES]
 
-The goals of docs/quantization.md stand beside what is measured. --avx2 limits sqznet and OpenVINO to
-AVX2, on a processor that has more; no other engine can be limited, so they are left out. What ARM
-boards need is counted by `python -m benchmarks.instructions`.
+The goals of docs/quantization.md stand beside what is measured. --avx2 limits sqznet and OpenVINO
+to AVX2, on a processor that has more; no other engine can be limited, so they are left out. What
+ARM boards need is counted by `python -m benchmarks.instructions`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def quotient(result: CaseResult, name: str, other: str | None) -> float | None:
     return ours / theirs if ours and theirs else None
 
 
-def rows(results: Sequence[CaseResult], isa: str, megabytes: float) -> list[tuple[str, ...]]:
+def rows(
+    results: Sequence[CaseResult], isa: str, megabytes: float
+) -> list[tuple[str, str, str, str]]:
     """The table: what, measured, goal, whether it is met."""
     ours, rival_goal = engines.INT8[engines.OURS], RIVAL_GOALS[isa in _FAST]
     found: list[tuple[str, float | None, float]] = []

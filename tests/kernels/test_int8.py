@@ -77,7 +77,7 @@ def test_fire(
 def test_maps_that_are_not_whole_tiles(
     int8_table: _kernels.Int8Kernels, height: int, width: int
 ) -> None:
-    """Edges that Winograd's algorithm computes in tiles, or that are left to the direct products."""
+    """Edges that Winograd's algorithm computes in tiles, or that direct products compute."""
     parts = [int8.integers(seed, out, 16, side) for seed, out, side in ((0, 16, 1), (1, 3, 1))]
     parts.append(int8.integers(2, 35, 16, 3))
     shape = (2, height, width, 16)

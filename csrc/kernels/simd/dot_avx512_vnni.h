@@ -34,7 +34,7 @@ inline constexpr int kListedWords = 16;
 
 SQZ_INLINE int list_words(const uint8_t* x, int first, int32_t* list, uint32_t* words) {
   const __m512i values = _mm512_loadu_si512(x);
-  const __mmask16 mask = _mm512_cmpneq_epi32_mask(values, _mm512_setzero_si512());
+  const __mmask16 mask = _mm512_test_epi32_mask(values, values);
   const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i index = _mm512_add_epi32(_mm512_set1_epi32(first), lane);
   // Compressing directly to memory is slow on some processors.
