@@ -35,10 +35,10 @@ ROWS: Sequence[dict[str, tuple[int, int]]] = (
     {"ray": (290, 850)},
     {"diagnostics": (262, 880)},
     {"watching": (262, 880)},
-    {"compression": (330, 820)},
+    {"training": (330, 880)},
+    {"compression": (330, 760)},
+    {"learning": (370, 800)},
     {"detection": (290, 850)},
-    {"training": (330, 820)},
-    {"learning": (330, 820)},
     {"calibration": (290, 700)},
     {"insight": (318, 846)},
     {"batch": (346, 880)},
@@ -56,7 +56,7 @@ ROOM_BELOW = {"learning": 22, "batch": 22, "files": 16}
 # The package's own files, from top to bottom: how far the middle of the box is below the end of the
 # row that is named.
 FILES = {
-    "__main__": ("cli", -56),
+    "__main__": ("cli", -66),
     "__init__": ("diagnostics", 12),
     "api": ("watching", -4),
     "loading": ("learning", -18),
