@@ -36,7 +36,7 @@ def add_parser(commands: Commands) -> None:
         "--val",
         type=validation,
         default=0.2,
-        metavar="DIR|SHARE",
+        metavar="PHOTOS|SHARE",
         help="photos to validate with: a folder like DIR, or the share of each class that is kept "
         "apart for it (default: 0.2)",
     )

@@ -40,7 +40,7 @@ def add_parser(commands: Commands) -> None:
         "--val",
         type=validation,
         default=0.2,
-        metavar="DATA|SHARE",
+        metavar="PHOTOS|SHARE",
         help="photos to validate with: a folder or file like DATA, or the share of the photos that "
         "is kept apart for it (default: 0.2)",
     )
