@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import sqznet
-from sqznet.cli import train
+from sqznet.cli import training
 
 from ..support.commands import Result, Run
 from ..support.patterns import write_folder
@@ -73,7 +73,7 @@ def test_progress_is_drawn_on_a_terminal(
             return True
 
     terminal = Terminal()
-    monkeypatch.setattr(train, "_INTERVAL", 0)
+    monkeypatch.setattr(training, "_INTERVAL", 0)
     monkeypatch.setattr(sys, "stderr", terminal)
     assert command().code == 0
     drawn = terminal.getvalue()
@@ -91,7 +91,7 @@ def test_an_interrupted_run_can_be_resumed(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "notice", interrupt)
+        patch.setattr(training, "notice", interrupt)
         assert command().code == 130
     assert sqznet.load(tmp_path / "kinds.safetensors").num_classes == 3
     code, _, err = command("--resume")

@@ -114,7 +114,8 @@ def test_the_file_says_where_it_comes_from(train: Train, small: Path) -> None:
     found = train(epochs=1, seed=3)
     stated = json.loads(weights.read(found.path).metadata["training"])
     assert stated["command"].startswith("sqznet train ")
-    assert stated["command"].endswith(f"--val 0.2 --from {small} --epochs 1 --seed 3")
+    assert " --val 0.2 -o " in stated["command"]
+    assert stated["command"].endswith(f" --from {small} --epochs 1 --seed 3")
     assert stated["accuracy"] == found.accuracy
     assert stated["from"]["file"] == small.name
     assert (stated["photos"], stated["validated"], stated["seed"]) == (30, 6, 3)
@@ -282,13 +283,13 @@ def test_a_class_without_a_readable_photo_is_an_error(train: Train, tmp_path: Pa
 def test_a_result_that_cannot_be_written_can_be_resumed(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sqznet.training import session
+    from sqznet.training import running
 
     def write(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(session, "write_file", write)
+        patch.setattr(running, "write_file", write)
         with pytest.raises(SqznetError, match=r"cannot be written: No space left.*--resume"):
             train()
     assert not (tmp_path / "kinds.safetensors").exists()
