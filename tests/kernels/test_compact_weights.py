@@ -15,9 +15,9 @@ from ..support.kernel_cases import Map
 
 Array = Any
 
-#: Halves with the smallest, the largest and the usual exponents, and zeros of both signs.
-HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
-FINITE = HALVES[np.isfinite(HALVES)]
+_BITS = np.arange(1 << 16, dtype=np.uint16)
+#: All halves but infinities and NaN, whose conversion some versions of NumPy warn of.
+FINITE = _BITS[_BITS & 0x7C00 != 0x7C00].view(np.float16).astype(np.float32)
 #: Numbers between two halves, or beyond them.
 OTHERS = (
     *(1 + 2.0**-11, 1 + 2.0**-23, 0.1, 2.0**-14 * (1 + 2.0**-11), 2.0**-14 - 2.0**-25),
