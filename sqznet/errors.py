@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from operator import index
 from typing import Any
 
@@ -74,6 +75,12 @@ def shown(value: object) -> str:
     if isinstance(value, (str, bytes)) and len(value) > MAX_SHOWN:
         return ascii(value[:MAX_SHOWN]) + "..."
     return ascii(value)
+
+
+def listed(texts: Sequence[str], most: int = 5) -> str:
+    """Texts, such as names, for use in messages: "a, b and 3 more" after so many of them."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(map(printable, texts[:most])) + more
 
 
 def whole_number(value: Any) -> int:

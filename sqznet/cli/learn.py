@@ -17,7 +17,7 @@ from sqznet.cli.common import (
     say,
 )
 from sqznet.cli.progress import Progress, progress
-from sqznet.errors import ImageError, SqznetError
+from sqznet.errors import ImageError, SqznetError, listed
 
 if TYPE_CHECKING:
     import argparse
@@ -92,7 +92,6 @@ def run(args: argparse.Namespace) -> int:
         complain(error)
         return EXIT_UNREADABLE
     size = os.path.getsize(args.output) / 1e3
-    named = ", ".join(learned.labels[:5])
-    more = f" and {learned.num_classes - 5} more" if learned.num_classes > 5 else ""
-    say(f"{args.output}: {learned.num_images} images of {named}{more}, {size:.0f} kB")
+    named = listed(learned.labels)
+    say(f"{args.output}: {learned.num_images} images of {named}, {size:.0f} kB")
     return status

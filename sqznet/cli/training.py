@@ -20,7 +20,7 @@ from sqznet.cli.common import (
     say,
 )
 from sqznet.cli.progress import duration
-from sqznet.errors import ImageError, SqznetError
+from sqznet.errors import ImageError, SqznetError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +39,6 @@ _STAGES = {
 }
 _WIDTH = 24
 _INTERVAL = 0.2  # seconds; faster updates are unreadable
-
-_SHOWN = 5  # classes that a line names
 
 
 def add_run_options(parser: Parser, begin: str, epochs: str) -> None:
@@ -134,10 +132,8 @@ def followed(
 
 def say_file(path: str, labels: Sequence[str], seconds: float) -> None:
     """A line about the file that was made."""
-    named = ", ".join(labels[:_SHOWN])
-    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
     size = os.path.getsize(path) / 1e6
-    say(f"{path}: {named}{more}, {size:.1f} MB, {duration(seconds)}")
+    say(f"{path}: {listed(labels)}, {size:.1f} MB, {duration(seconds)}")
 
 
 class _Line:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sqznet.errors import ImageError, SqznetError, printable, shown
+from sqznet.errors import ImageError, SqznetError, listed, shown
 from sqznet.learning.folder import classes_in
 from sqznet.learning.labels import check_labels
 from sqznet.training.store import Store
@@ -17,8 +17,6 @@ Report = Callable[[str | ImageError], None]
 Folder = str | os.PathLike[str]
 Classes = Mapping[str, Sequence[str]]
 Photos = Sequence[str | os.PathLike[str]]
-
-_SHOWN = 5  # classes that a message names
 
 
 class Labeled(NamedTuple):
@@ -54,16 +52,16 @@ def divided(
     judging = _classes(val, report)
     unknown = [label for label in judging if label not in found]
     if unknown:
-        report(f"validation: no photos to train with are of {_named(unknown)}: left out")
+        report(f"validation: no photos to train with are of {listed(unknown)}: left out")
     missing = [label for label in labels if label not in judging]
     if len(missing) == len(labels):
         raise SqznetError(
-            f"none of the classes of the validation photos, {_named(unknown)}, is among those to "
-            f"train, {_named(labels)}; expected sub-folders of the same names"
+            f"none of the classes of the validation photos, {listed(unknown)}, is among those to "
+            f"train, {listed(labels)}; expected sub-folders of the same names"
         )
     if missing:
-        report(f"validation: no photos of {_named(missing)}")
-    return labels, _listed(labels, found), _listed(labels, judging)
+        report(f"validation: no photos of {listed(missing)}")
+    return labels, _labeled(labels, found), _labeled(labels, judging)
 
 
 def readable(photos: Labeled, store: Store, labels: Sequence[str]) -> list[int]:
@@ -75,7 +73,7 @@ def readable(photos: Labeled, store: Store, labels: Sequence[str]) -> list[int]:
     lost = sorted(set(photos.classes) - set(classes))
     if lost:
         raise SqznetError(
-            f"none of the photos of {_named([labels[i] for i in lost])} could be read"
+            f"none of the photos of {listed([labels[i] for i in lost])} could be read"
         )
     return classes
 
@@ -122,14 +120,9 @@ def _apart(classes: Classes, share: float, seed: int) -> tuple[Labeled, Labeled]
             "each class has one photo, so none is left to validate with; expected two or more of a "
             "class, or a folder of others for val"
         )
-    return _listed(tuple(classes), training), _listed(tuple(classes), judging)
+    return _labeled(tuple(classes), training), _labeled(tuple(classes), judging)
 
 
-def _listed(labels: Sequence[str], classes: Classes) -> Labeled:
+def _labeled(labels: Sequence[str], classes: Classes) -> Labeled:
     pairs = [(path, index) for index, label in enumerate(labels) for path in classes.get(label, ())]
     return Labeled([path for path, _ in pairs], [index for _, index in pairs])
-
-
-def _named(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
-    return ", ".join(printable(label) for label in labels[:_SHOWN]) + more

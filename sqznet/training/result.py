@@ -13,6 +13,7 @@ from sqznet.calibration.quantizing import CALIBRATED, evenly, gray_levels, with_
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.model import Model
 from sqznet.network.layers import Network
+from sqznet.network.reference import softmax
 from sqznet.network.variants import Wiring
 from sqznet.weights import metadata
 from sqznet.weights.checkpoint import Checkpoint, RawTensor
@@ -62,7 +63,9 @@ class Judged:
             precision="float32",
         )
         self._photos = photos
-        self.scores = np.concatenate([_softmax(self._logits(group)) for group in self._groups()])
+        self.scores = softmax(
+            np.concatenate([self._logits(group) for group in self._groups()])
+        ).astype(np.float32)
 
     def encoded(self, provenance: Mapping[str, Any]) -> bytes:
         """The content of the safetensors file.
@@ -94,9 +97,3 @@ class Judged:
         model, pre = copy(self._model), self._model.preprocessing
         model.preprocessing = pre._replace(resize=pre.size)
         return model
-
-
-def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: npt.NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
-    return shares

@@ -9,16 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib import metadata
+from itertools import count
 
 import torch
 
 from sqznet.errors import SqznetError, path_for_messages, reason_of
 from sqznet.files.part_file import write_file
+from sqznet.files.paths import stored_text
+from sqznet.images.preprocessing import Preprocessing
 from sqznet.training import checkpoint
 from sqznet.training.library import device_named
 from sqznet.training.loop import Fitted, Listener, Task, fit
 from sqznet.training.schedule import Limits
 from sqznet.training.settings import RunSettings, TrainingProgress
+from sqznet.training.store import Store, stored
+from sqznet.weights.checkpoint import Checkpoint
 from sqznet.weights.strict_json import compact
 
 # The share of the time that is left for the result, and seconds of it at least.
@@ -55,6 +60,17 @@ def make_folder(settings: RunSettings) -> None:
         raise SqznetError(
             f"{path_for_messages(settings.work)}: cannot be written: {reason_of(error)}"
         ) from None
+
+
+def decoded(settings: RunSettings, name: str, photos: Sequence[str], pre: Preprocessing) -> Store:
+    """The photos that can be read, see `stored`, in a file of this name in the work folder."""
+    done = count(1)
+
+    def advance() -> None:
+        settings.progress(TrainingProgress("photos", next(done) / len(photos)))
+
+    path = os.path.join(settings.work, f"{name}.pixels")
+    return stored(path, photos, pre, settings.report, advance)
 
 
 def fit_within(
@@ -122,10 +138,20 @@ def finish(settings: RunSettings, fitted: Fitted) -> None:
         os.unlink(settings.checkpoint)
 
 
-def versions() -> dict[str, str]:
-    """Those of what a training depends on, for the file's provenance."""
+def provenance(
+    settings: RunSettings, origin: Checkpoint, sha256: str, device: torch.device, **stated: object
+) -> dict[str, object]:
+    """What the file says of how it was made. ``origin``: the weights that it began with, and
+    ``sha256`` their fingerprint. ``stated``: what trainings of this kind say of their result."""
     return {
-        "python": platform.python_version(),
-        "sqznet": metadata.version("sqznet"),
-        "torch": str(torch.__version__),
+        "command": stored_text(settings.command),
+        **stated,
+        "seed": settings.seed,
+        "from": {"file": os.path.basename(origin.path), "sha256": sha256},
+        "device": device.type,
+        "versions": {
+            "python": platform.python_version(),
+            "sqznet": metadata.version("sqznet"),
+            "torch": str(torch.__version__),
+        },
     }

@@ -7,14 +7,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
-from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sqznet.errors import path_for_messages
-from sqznet.files.paths import stored_text
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.training import seeding
 from sqznet.training.augmentation import Augmentation, Normalization, Strength
@@ -24,10 +22,18 @@ from sqznet.training.head import features, fit_head
 from sqznet.training.photos import Labeled, divided, readable, shared_by
 from sqznet.training.report import write_report
 from sqznet.training.result import Judged
-from sqznet.training.running import finish, fit_within, make_folder, versions, working, write
+from sqznet.training.running import (
+    decoded,
+    finish,
+    fit_within,
+    make_folder,
+    provenance,
+    working,
+    write,
+)
 from sqznet.training.settings import Settings, Trained, TrainingProgress
 from sqznet.training.start import HEAD, Start, mirrors_agree, start_from
-from sqznet.training.store import Store, stored
+from sqznet.training.store import Store
 from sqznet.training.teacher import Teacher, teacher_named
 from sqznet.training.twin import Twin, twin_of, weights_of
 from sqznet.weights.labels import for_network
@@ -111,7 +117,20 @@ def _run(settings: Settings, device: torch.device) -> Trained:
         seconds=time.monotonic() - began,
         report=None,
     )
-    write(settings, judged.encoded(_provenance(settings, start, trained, data, device)))
+    made = provenance(
+        settings,
+        start.checkpoint,
+        start.sha256,
+        device,
+        data=data,
+        photos=trained.photos,
+        validated=trained.validated,
+        accuracy=trained.accuracy,
+        epochs=trained.epochs,
+        best_epoch=trained.best_epoch,
+        teacher=None if settings.teacher is None else os.path.basename(settings.teacher),
+    )
+    write(settings, judged.encoded(made))
     finish(settings, fitted)
     notes = {"made by": settings.command, "stopped by": fitted.stopped}
     if settings.teacher is not None:
@@ -152,13 +171,7 @@ def _decoded(
     settings: Settings, name: str, photos: Labeled, pre: Preprocessing, labels: tuple[str, ...]
 ) -> _Photos:
     """The photos that can be read, of this size, with their classes if they are known."""
-    done = count(1)
-
-    def advance() -> None:
-        settings.progress(TrainingProgress("photos", next(done) / len(photos.paths)))
-
-    path = os.path.join(settings.work, f"{name}.pixels")
-    store = stored(path, photos.paths, pre, settings.report, advance)
+    store = decoded(settings, name, photos.paths, pre)
     targets = torch.empty(len(store), 0)
     if photos.classes:
         targets = one_hot(readable(photos, store, labels), len(labels))
@@ -222,22 +235,3 @@ def _digest(photos: _Photos, judging: _Photos) -> str:
     """The SHA-256 of all photos and their classes, in hex."""
     parts = [[part.store.hashes, part.classes] for part in (photos, judging)]
     return sha256(compact(parts).encode()).hexdigest()
-
-
-def _provenance(
-    settings: Settings, start: Start, trained: Trained, data: str, device: torch.device
-) -> dict[str, Any]:
-    return {
-        "command": stored_text(settings.command),
-        "data": data,
-        "photos": trained.photos,
-        "validated": trained.validated,
-        "accuracy": trained.accuracy,
-        "epochs": trained.epochs,
-        "best_epoch": trained.best_epoch,
-        "seed": settings.seed,
-        "teacher": None if settings.teacher is None else os.path.basename(settings.teacher),
-        "from": {"file": os.path.basename(start.checkpoint.path), "sha256": start.sha256},
-        "device": device.type,
-        "versions": versions(),
-    }

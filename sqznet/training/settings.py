@@ -130,6 +130,11 @@ class RunSettings:
         return os.path.join(self.work, "checkpoint")
 
     @property
+    def command(self) -> str:
+        """The command line that asks for the same, for the file's provenance."""
+        raise NotImplementedError
+
+    @property
     def options(self) -> list[str]:
         """The words of a command line that ask for the same, for the file's provenance."""
         words = ["-o", os.fspath(self.output)]
@@ -167,7 +172,6 @@ class Settings(RunSettings):
 
     @property
     def command(self) -> str:
-        """The command line that asks for the same, for the file's provenance."""
         if not isinstance(self.folder, (str, os.PathLike)):
             return "sqznet.train"
         words = ["sqznet train", os.fspath(self.folder)]

@@ -77,14 +77,13 @@ def stored(
             ) from None
         found = _read(path, pre, key)
         assert found is not None
-    about = found
-    for message in about["unreadable"]:
+    for message in found["unreadable"]:
         report(ImageError(message))
-    if not about["kept"]:
+    if not found["kept"]:
         raise SqznetError("none of the photos could be read")
-    shape = (len(about["kept"]), *pre.size, 3)
+    shape = (len(found["kept"]), *pre.size, 3)
     pixels: Levels = np.memmap(path, np.uint8, "c", shape=shape)
-    return Store(pixels, about["kept"], about["hashes"])
+    return Store(pixels, found["kept"], found["hashes"])
 
 
 def _write(

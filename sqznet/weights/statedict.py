@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqznet.errors import MAX_SHOWN, WeightsError, printable, shown
+from sqznet.errors import MAX_SHOWN, WeightsError, listed, printable, shown
 from sqznet.network.variants import TOPOLOGIES
 from sqznet.weights import layouts
 from sqznet.weights.checkpoint import RawTensor, is_ignored
@@ -267,9 +267,7 @@ def _chosen(copies: list[_Copy], entries: Mapping[str, Any]) -> tuple[_Copy, str
 
 
 def _listed(copies: list[_Copy]) -> str:
-    names = [shown(copy.prefix) for copy in copies]
-    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return f"{', '.join(names[:_MAX_NAMED])}{more}"
+    return listed([shown(copy.prefix) for copy in copies], _MAX_NAMED)
 
 
 def _and_more(count: int) -> str:
@@ -294,5 +292,4 @@ def _left_out(entries: Mapping[str, Any], used: set[str]) -> str:
     if not left:
         return ""
     names = [printable(name, MAX_SHOWN) for name in left]
-    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return f"left out what is not the network: {', '.join(names[:_MAX_NAMED])}{more}"
+    return f"left out what is not the network: {listed(names, _MAX_NAMED)}"

@@ -20,7 +20,8 @@
 //                              It is defined with SQZ_LISTS, or below
 //   store_bytes<n, narrow>     n registers of sums times scale, rounded and clipped to 0..255;
 //                              `narrow` is true only if these products fit into 16 bits
-//   store_pair<n, narrow>      the same of two pixels, defined with SQZ_PAIRS, or below
+//   store_two<narrow>          the same of two registers of two pixels at once, with SQZ_PAIRS where
+//                              that is quicker; used by store_pair
 // and either dot_word, which adds the products of a word, or
 //   kInputOffset, kWeightOffset  see int8.def
 //   kWords, Words              4 input words that are loaded together: load_words; or one in all
@@ -115,13 +116,20 @@ SQZ_INLINE void add_listed(const int32_t* list, int entries, const uint32_t* wor
 }  // namespace sqz
 #endif
 
-#if !defined(SQZ_PAIRS) && !defined(SQZ_TILE)
+#if !defined(SQZ_TILE)
 namespace sqz {
 namespace SQZ_ISA {
 
+// store_bytes of two pixels.
 template <int kCount, bool kNarrow>
 SQZ_INLINE void store_pair(uint8_t* y, uint8_t* z, const Sums* a, const Sums* b,
                            const float* scale) {
+#if defined(SQZ_PAIRS)
+  if constexpr (kCount == 2) {
+    store_two<kNarrow>(y, z, a, b, scale);
+    return;
+  }
+#endif
   store_bytes<kCount, kNarrow>(y, a, scale);
   store_bytes<kCount, kNarrow>(z, b, scale);
 }

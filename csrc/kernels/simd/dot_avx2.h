@@ -112,14 +112,9 @@ SQZ_INLINE void store_bytes(uint8_t* y, const Sums* sums, const float* scale) {
 
 #define SQZ_PAIRS
 
-template <int kCount, bool kNarrow>
-SQZ_INLINE void store_pair(uint8_t* y, uint8_t* z, const Sums* a, const Sums* b,
-                           const float* scale) {
-  if constexpr (kCount != 2) {
-    store_bytes<kCount, kNarrow>(y, a, scale);
-    store_bytes<kCount, kNarrow>(z, b, scale);
-    return;
-  }
+template <bool kNarrow>
+SQZ_INLINE void store_two(uint8_t* y, uint8_t* z, const Sums* a, const Sums* b,
+                          const float* scale) {
   const __m256i first =
       _mm256_packs_epi32(to_levels<kNarrow>(a[0], scale), to_levels<kNarrow>(a[1], scale + 8));
   const __m256i second =

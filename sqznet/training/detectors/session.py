@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -15,7 +14,6 @@ from sqznet.calibration.quantizing import CALIBRATED, evenly, gray_levels, reada
 from sqznet.detection.detector import Detector
 from sqznet.detection.evaluation import Detected, DetectionEvaluation, evaluate
 from sqznet.errors import ImageError, SqznetError
-from sqznet.files.paths import stored_text
 from sqznet.images.preprocessing import Preprocessing
 from sqznet.training.detectors.sets import (
     check_training,
@@ -30,9 +28,17 @@ from sqznet.training.detectors.start import Start, start
 from sqznet.training.detectors.task import STEP, DetectionTask
 from sqznet.training.detectors.truths import truths_of
 from sqznet.training.result import TRAINING
-from sqznet.training.running import finish, fit_within, make_folder, versions, working, write
+from sqznet.training.running import (
+    decoded,
+    finish,
+    fit_within,
+    make_folder,
+    provenance,
+    working,
+    write,
+)
 from sqznet.training.settings import TrainingProgress
-from sqznet.training.store import Store, stored
+from sqznet.training.store import Store
 from sqznet.weights.checkpoint import Checkpoint
 from sqznet.weights.fingerprint import fingerprint
 from sqznet.weights.strict_json import compact
@@ -104,21 +110,20 @@ def _run(settings: DetectorSettings, device: torch.device) -> TrainedDetector:
         best_epoch=fitted.best_epoch,
         seconds=time.monotonic() - began,
     )
-    provenance = {
-        "command": stored_text(settings.command),
-        "data": data,
-        "photos": trained.photos,
-        "validated": evaluation.photos,
-        "ap": evaluation.ap,
-        "ap50": evaluation.ap50,
-        "epochs": trained.epochs,
-        "best_epoch": trained.best_epoch,
-        "seed": settings.seed,
-        "from": {"file": os.path.basename(begin.origin.path), "sha256": origin},
-        "device": device.type,
-        "versions": versions(),
-    }
-    write(settings, _encoded(detector, photos.validation, provenance))
+    made = provenance(
+        settings,
+        begin.origin,
+        origin,
+        device,
+        data=data,
+        photos=trained.photos,
+        validated=evaluation.photos,
+        ap=evaluation.ap,
+        ap50=evaluation.ap50,
+        epochs=trained.epochs,
+        best_epoch=trained.best_epoch,
+    )
+    write(settings, _encoded(detector, photos.validation, made))
     finish(settings, fitted)
     return trained
 
@@ -147,15 +152,9 @@ def _read(settings: DetectorSettings) -> _Photos:
 
 
 def _decoded(settings: DetectorSettings, photos: Sequence[TruePhoto], pre: Preprocessing) -> Store:
-    done = count(1)
-
-    def advance() -> None:
-        settings.progress(TrainingProgress("photos", next(done) / len(photos)))
-
     height, width = (round(_MARGIN * side / STEP) * STEP for side in pre.size)
-    path = os.path.join(settings.work, "training.pixels")
     larger = pre._replace(size=(height, width))
-    return stored(path, [photo.found.path for photo in photos], larger, settings.report, advance)
+    return decoded(settings, "training", [photo.found.path for photo in photos], larger)
 
 
 def _detector(settings: DetectorSettings, begin: Start, twin: torch.nn.Module) -> Detector:
@@ -186,10 +185,10 @@ def _digest(store: Store, training: Sequence[TruePhoto], validation: Sequence[Tr
     return sha256(compact(parts).encode()).hexdigest()
 
 
-def _encoded(detector: Detector, photos: Sequence[TruePhoto], provenance: dict[str, Any]) -> bytes:
+def _encoded(detector: Detector, photos: Sequence[TruePhoto], made: Mapping[str, object]) -> bytes:
     """The content of the file. The scales of int8 come from some of the photos."""
     own: Checkpoint = detector.checkpoint
-    stated = {**own.metadata, TRAINING: compact(provenance)}
+    stated = {**own.metadata, TRAINING: compact(made)}
     described = Detector(own._replace(metadata=stated), precision="float32")
     some = [photo.found.image for photo in evenly(photos, CALIBRATED)]
 

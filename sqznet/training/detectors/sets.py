@@ -10,7 +10,7 @@ import numpy as np
 
 from sqznet.detection.accuracy import true_photos
 from sqznet.detection.matching import TrueBox
-from sqznet.errors import ImageError, SqznetError, printable
+from sqznet.errors import ImageError, SqznetError, listed
 from sqznet.images.decoding import decode
 from sqznet.insight.class_names import class_names
 
@@ -24,8 +24,6 @@ Report = Callable[[str | ImageError], None]
 #: none, there is no such thing. Of other classes nothing is known, unless no photo has a box: then
 #: nothing is on them.
 BoxedSet = Sequence["TruePhoto"]
-
-_SHOWN = 5  # classes that a message names
 
 
 def read_sets(
@@ -83,7 +81,7 @@ def of_classes(sets: Sequence[BoxedSet], labels: Sequence[str], report: Report) 
             ]
             found.append(photo._replace(boxes=[*renamed, *crowds], in_parts=True))
     if others:
-        report(f"boxes of other classes are left out: {named(sorted(others))}")
+        report(f"boxes of other classes are left out: {listed(sorted(others))}")
     return found
 
 
@@ -127,7 +125,7 @@ def check_training(photos: Sequence[TruePhoto], labels: Sequence[str]) -> None:
     """Raises SqznetError if there is no thing of a class to train with."""
     there = _labels_on(photos)
     if lacking := [label for label in labels if label not in there]:
-        raise SqznetError(f"no photo to train with has a box of {named(lacking)}")
+        raise SqznetError(f"no photo to train with has a box of {listed(lacking)}")
 
 
 def check_validation(photos: Sequence[TruePhoto], labels: Sequence[str], report: Report) -> None:
@@ -136,17 +134,11 @@ def check_validation(photos: Sequence[TruePhoto], labels: Sequence[str], report:
     there = _labels_on(photos)
     if not there:
         raise SqznetError(
-            f"no photo to validate with has a box of a class to learn, {named(labels)}"
+            f"no photo to validate with has a box of a class to learn, {listed(labels)}"
         )
     if missing := [label for label in labels if label not in there]:
-        report(f"no photo to validate with has a box of {named(missing)}")
+        report(f"no photo to validate with has a box of {listed(missing)}")
 
 
 def _labels_on(photos: Sequence[TruePhoto]) -> set[str]:
     return {box.label for photo in photos for box in photo.boxes if is_thing(box)}
-
-
-def named(labels: Sequence[str]) -> str:
-    """Some labels for a message."""
-    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
-    return ", ".join(printable(label) for label in labels[:_SHOWN]) + more

@@ -70,7 +70,6 @@ class DetectorSettings(RunSettings):
 
     @property
     def command(self) -> str:
-        """The command line that asks for the same, for the file's provenance."""
         places = [os.fspath(place) for place in self.places]
         words = ["sqznet train-detector", *places, "--val", str(self.val)]
         if self.photos is not None:
