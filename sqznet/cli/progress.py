@@ -54,16 +54,14 @@ class Drawn:
         raise NotImplementedError
 
     def clear(self) -> None:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        erase()
 
 
 class Plain(Drawn):
     """Without rich."""
 
     def draw(self, seconds: float) -> None:
-        filled = _WIDTH * self.done // self.total
-        bar = "#" * filled + "-" * (_WIDTH - filled)
-        print(f"\r[{bar}] {figures(self, seconds)}\x1b[K", end="", file=sys.stderr, flush=True)
+        draw_bar(_WIDTH * self.done // self.total, _WIDTH, figures(self, seconds))
 
 
 class Rich(Drawn):
@@ -85,6 +83,22 @@ class Rich(Drawn):
         sys.stderr.flush()
 
 
+def is_drawn() -> bool:
+    """Whether there is a terminal to draw on, and -q is not given."""
+    return not is_quiet() and sys.stderr is not None and sys.stderr.isatty()
+
+
+def draw_bar(filled: int, width: int, text: str) -> None:
+    """Draws a bar with a text behind it, in place of the line before."""
+    bar = "#" * filled + "-" * (width - filled)
+    print(f"\r[{bar}] {text}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def erase() -> None:
+    """Removes the line that was drawn last."""
+    print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 def figures(bar: Drawn, seconds: float) -> str:
     """For example ``120/250  48.0 %  310.2/s  0:03 left``."""
     rate = bar.done / max(seconds, 1e-9)
@@ -104,7 +118,7 @@ def duration(seconds: float) -> str:
 def progress(total: int, wanted: bool = True) -> Iterator[Progress]:
     """A bar for this number of items, removed at the end; nothing if stderr is not a terminal."""
     bar: Progress = Silent()
-    if wanted and not is_quiet() and sys.stderr is not None and sys.stderr.isatty():
+    if wanted and is_drawn():
         try:
             bar = Rich(total)
         except ImportError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,13 +12,12 @@ from sqznet.cli.common import (
     EXIT_OK,
     EXIT_UNREADABLE,
     complain,
-    is_quiet,
     notice,
     number,
     positive,
     say,
 )
-from sqznet.cli.progress import duration
+from sqznet.cli.progress import draw_bar, duration, erase, is_drawn
 from sqznet.errors import ImageError, SqznetError, listed
 
 if TYPE_CHECKING:
@@ -141,8 +139,7 @@ class _Line:
 
     def __init__(self, measures: Sequence[str]) -> None:
         self._measures = measures
-        terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._drawn = terminal and not is_quiet()
+        self._drawn = is_drawn()
         self._next = 0.0
         self._left = ""
 
@@ -158,12 +155,10 @@ class _Line:
         if not self._drawn or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _INTERVAL
-        filled = int(_WIDTH * progress.done)
-        bar = "#" * filled + "-" * (_WIDTH - filled)
         left = self._left if progress.left is not None else ""
         stage = f"{_STAGES[progress.stage]} {100 * progress.done:.0f} %{left}"
-        print(f"\r[{bar}] {stage}\x1b[K", end="", file=sys.stderr, flush=True)
+        draw_bar(int(_WIDTH * progress.done), _WIDTH, stage)
 
     def clear(self) -> None:
         if self._drawn:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            erase()
